@@ -1,0 +1,34 @@
+"""From an edges table to ranked drug candidates; see README.md."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+wildcard_constraints:
+    device=r"(cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?",
+
+
+include: "rules/common.smk"
+include: "rules/graph.smk"
+include: "rules/pairs.smk"
+include: "rules/embeddings.smk"
+include: "rules/validation.smk"
+include: "rules/classifier.smk"
+include: "rules/candidates.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        summary="results/summary.json",
+        report="results/report.html",
+        passed="results/passed.json",
+
+
+onerror:
+    end_of_failed_run(log)

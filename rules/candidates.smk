@@ -1,0 +1,31 @@
+"""In: one device's classifier. Out: every head x tail pair scored, the best of each tail kept."""
+
+
+rule rank_candidates:
+    input:
+        **GRAPH,
+        embeddings="results/embeddings/{device}/embeddings.parquet",
+        model="results/classifier/{device}/model.ubj",
+        metrics="results/classifier/{device}/metrics.json",
+    output:
+        parquet=update("results/candidates/{device}/candidates.parquet"),
+        csv=update("results/candidates/{device}/candidates.csv"),
+    log:
+        "results/logs/rank_candidates/{device}.log",
+    benchmark:
+        "results/benchmarks/rank_candidates/{device}.tsv"
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=720,
+    params:
+        target=config["target"],
+        candidates=config["candidates"],
+        code=code("rank_candidates"),
+    message:
+        "Scoring every pair with the classifier of {wildcards.device}"
+    script:
+        "../scripts/rank_candidates.py"

@@ -1,0 +1,62 @@
+"""In: pairs and passing embeddings. Out, per device: a classifier and its metrics beside the baselines'."""
+
+
+rule train_baselines:
+    input:
+        **GRAPH,
+        pairs="results/pairs/pairs.parquet",
+    output:
+        metrics=update("results/baselines/metrics.json"),
+    log:
+        "results/logs/train_baselines/baselines.log",
+    benchmark:
+        "results/benchmarks/train_baselines/baselines.tsv"
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        target=config["target"],
+        classifier=config["classifier"],
+        seed=config["seed"],
+        code=code("train_baselines"),
+    message:
+        "Training the baselines: node degrees and truncated SVD"
+    script:
+        "../scripts/train_baselines.py"
+
+
+rule train_classifier:
+    input:
+        **GRAPH,
+        pairs="results/pairs/pairs.parquet",
+        embeddings="results/embeddings/{device}/embeddings.parquet",
+        baselines="results/baselines/metrics.json",
+        # Only whether the device passed counts, not when it was judged: a new threshold trains nothing.
+        verdict=ancient("results/validation/{device}/verdict.json"),
+    output:
+        model=update("results/classifier/{device}/model.ubj"),
+        metrics=update("results/classifier/{device}/metrics.json"),
+    log:
+        "results/logs/train_classifier/{device}.log",
+    benchmark:
+        "results/benchmarks/train_classifier/{device}.tsv"
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        target=config["target"],
+        classifier=config["classifier"],
+        seed=config["seed"],
+        code=code("train_classifier"),
+    message:
+        "Training XGBoost on the embeddings of {wildcards.device}"
+    script:
+        "../scripts/train_classifier.py"

@@ -1,0 +1,97 @@
+"""Helpers of the DAG: the config's check, code digests, input look-ups, the gate."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, f"{workflow.basedir}/scripts")
+
+from repurpose import files, settings, source
+from repurpose.errors import InputError
+
+try:
+    settings.check(config, settings.read(f"{workflow.basedir}/config/schema.yaml"))
+    settings.require_tables(config)
+except InputError as error:
+    # A WorkflowError would wrap the sentence in the line of this file that raised it.
+    sys.exit(f"Error: {error}")
+
+# Idle OpenMP threads spin by default: two jobs on two cores then take many times longer than one after the other.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+GRAPH = {
+    "nodes": "results/graph/nodes.parquet",
+    "edges": "results/graph/edges.parquet",
+    "relations": "results/graph/relations.json",
+}
+
+
+def code(rule_name, *others):
+    """Digest of a rule's script, of the library modules that it uses and of `others` beside them."""
+    return source.digest(f"{workflow.basedir}/scripts", f"{rule_name}.py", others)
+
+
+def edges_table(wildcards):
+    """The table the graph is built from: the planted one, a file, or what a URL gave."""
+    if config["edges"] == "demo":
+        return "results/demo/edges.parquet"
+    return config["edges"]
+
+
+def nodes_table(wildcards):
+    """The optional table of nodes, a named input or none."""
+    return {"nodes": config["nodes"]} if config["nodes"] else {}
+
+
+def needs_gpu(wildcards):
+    """How many GPUs a training on this device takes."""
+    return 0 if wildcards.device.startswith("cpu") else 1
+
+
+def results_if_passed(wildcards):
+    """Named inputs of a device's outcome: its metrics and candidates, once its own verdict lets it pass."""
+    verdict = checkpoints.validate_embeddings.get(device=wildcards.device).output.verdict
+    if not files.read_json(verdict)["passed"]:
+        return {}
+    device = wildcards.device
+    return {
+        "metrics": f"results/classifier/{device}/metrics.json",
+        "candidates": f"results/candidates/{device}/candidates.parquet",
+    }
+
+
+def per_device(pattern):
+    """One path per configured device."""
+    return expand(pattern, device=config["devices"])
+
+
+def batching(wildcards):
+    """full or sampled, for one device: its suffix, else its kind's default."""
+    return settings.batching(wildcards.device, config["training"]["batching"])
+
+
+def without_batching(training):
+    """The training section but batching: that of another device must not make this one stale."""
+    return {key: value for key, value in training.items() if key != "batching"}
+
+
+def end_of_failed_run(logs):
+    """Mark what a failed job left for the next run, and tell the person what failed and what is out of date.
+
+    Outputs are flagged `update`: a failing job's earlier results are put back. Snakemake then takes them for
+    results of that very job and would call them up to date; as incomplete ones they are made again.
+    """
+    text = "".join(Path(path).read_text(errors="replace") for path in logs)
+    sentences = dict.fromkeys(re.findall(r"^[0-9:]{8} ERROR (.*)$", text, re.MULTILINE))
+    stale = dict.fromkeys(re.findall(r"^Restored previous version of (\S+)", text, re.MULTILINE))
+    for path in stale:
+        workflow.persistence._mark_incomplete(path, None)
+    lines = [
+        "",
+        "The run stopped:",
+        *(f"  {sentence}" for sentence in sentences or ["see the messages above"]),
+    ]
+    if stale:
+        lines += ["Out of date, kept as the last good run left them:", *(f"  {path}" for path in stale)]
+    print("\n".join(lines), file=sys.stderr)

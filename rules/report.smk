@@ -1,0 +1,55 @@
+"""In: the outcome of every device. Out: the summary and the report, always; then the run fails if no device passed."""
+
+
+rule write_summary:
+    input:
+        outcomes=per_device("results/validation/{device}/outcome.json"),
+        verdicts=per_device("results/validation/{device}/verdict.json"),
+        histories=per_device("results/embeddings/{device}/history.parquet"),
+        relations=GRAPH["relations"],
+        ledger="results/graph/ledger.json",
+        certificate="results/pairs/certificate.json",
+    output:
+        summary=update("results/summary.json"),
+        report=report(update("results/report.html"), category="Report", labels={"page": "summary"}),
+    log:
+        "results/logs/write_summary/summary.log",
+    benchmark:
+        "results/benchmarks/write_summary/summary.tsv"
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=10,
+    params:
+        code=code("write_summary", "repurpose/templates/report.html.j2"),
+    message:
+        "Writing results/summary.json and results/report.html"
+    script:
+        "../scripts/write_summary.py"
+
+
+rule require_pass:
+    input:
+        summary="results/summary.json",
+    output:
+        passed=update("results/passed.json"),
+    log:
+        "results/logs/require_pass/passed.log",
+    benchmark:
+        "results/benchmarks/require_pass/passed.tsv"
+    retries: 0
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("require_pass"),
+    message:
+        "Checking that at least one device passed its gate"
+    script:
+        "../scripts/require_pass.py"

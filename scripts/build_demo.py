@@ -1,0 +1,22 @@
+"""Build the demo graph: a planted edges table in PrimeKG's schema."""
+
+import logging
+from pathlib import Path
+
+from repurpose import demo, files, logs
+
+
+def main(edges_out: str | Path, *, scale: float, seed: int) -> None:
+    """Write the planted edges table of `scale` (1 has PrimeKG's counts) and `seed` to `edges_out`."""
+    table = demo.plant(scale, seed)
+    files.write_table(edges_out, table)
+    logging.info("planted %s rows at scale %s, seed %s", f"{table.num_rows:,}", scale, seed)
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.output.edges,
+        scale=snakemake.params.scale,
+        seed=snakemake.params.seed,
+    )

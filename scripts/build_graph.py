@@ -1,0 +1,80 @@
+"""Build the graph from an edges table, with a ledger of every row."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from repurpose import files, graph, ingest, logs, tables, threads
+
+
+def main(
+    edges: str | Path,
+    nodes_table: str | Path,
+    nodes_out: str | Path,
+    edges_out: str | Path,
+    relations_out: str | Path,
+    ledger_out: str | Path,
+    *,
+    settings: Mapping[str, Any],
+    target: Mapping[str, Any],
+) -> None:
+    """Read the raw tables (`nodes_table` may be "") and write the graph's files and its ledger."""
+    chosen = ingest.Settings(**settings)
+    table = tables.read(edges, named(chosen.columns))
+    extra = (
+        tables.read(nodes_table, named(chosen.node_columns), "graph.node_columns") if nodes_table else None
+    )
+    kg, ledger = ingest.build(
+        table, chosen, ingest.Target(**target), extra, file=str(edges), nodes_file=str(nodes_table)
+    )
+    report(kg, ledger)
+    graph.save(kg, nodes_out, edges_out, relations_out)
+    files.write_json(ledger_out, ledger)
+
+
+def named(columns: Mapping[str, str]) -> list[str]:
+    """The columns to read: those that the config gives a name."""
+    return [name for name in columns.values() if name]
+
+
+def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
+    """Log the relations of the graph, and what became of the rows that are not in it."""
+    logging.info("%s: %s rows, %s edges", ledger["file"], f"{ledger['rows']:,}", f"{ledger['kept']:,}")
+    for node_type, count in ledger["nodes"].items():
+        logging.info("  %-28s %11s nodes", node_type, f"{count:,}")
+    for kind in kg.relations:
+        arrow = "->" if kind.directed else "--"
+        triple = f"{kind.head_type} {arrow} {kind.relation} {arrow} {kind.tail_type}"
+        logging.info("  %-70s %11s edges, %s", triple, f"{kind.edges:,}", kind.role)
+    for name in ("mirrored", "excluded"):
+        if ledger[name]:
+            logging.info("  %s rows %s", f"{ledger[name]:,}", name)
+    for entry in ledger["relations"]:
+        for reason, count in entry["dropped"].items():
+            if count:
+                logging.info("  %s rows dropped of %r: %s", f"{count:,}", entry["relation"], reason)
+    extra = ledger.get("nodes_table")
+    if extra:
+        logging.info("%s: %s nodes, %s of them without a row", extra["file"], extra["kept"], extra["added"])
+        if extra["kept"] == extra["added"]:
+            logging.warning(
+                "no node of %s is in %s: do their types and ids agree?", extra["file"], ledger["file"]
+            )
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    pa.set_cpu_count(threads.usable(snakemake.threads))
+    main(
+        snakemake.input.edges,
+        snakemake.input.get("nodes", ""),
+        snakemake.output.nodes,
+        snakemake.output.edges,
+        snakemake.output.relations,
+        snakemake.output.ledger,
+        settings=snakemake.params.graph,
+        target=snakemake.params.target,
+    )

@@ -1,0 +1,49 @@
+"""Measure one embedding file and its null, an untrained model of the same shape."""
+
+from repurpose import embeddings, files, graph, hgt, logs, quality, threads
+
+
+def main(
+    nodes, edges, relations, vectors_path, measures_out, *, encoder, tail_type, contrastive, valid_share, seed
+):
+    kg = graph.load(nodes, edges, relations)
+    files.write_json(
+        measures_out,
+        measures(
+            kg,
+            vectors_path,
+            encoder=encoder,
+            tail_type=tail_type,
+            contrastive=contrastive,
+            valid_share=valid_share,
+            seed=seed,
+        ),
+    )
+
+
+def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, seed):
+    """Measures of the file and of its null, both on the edges that a training with this seed leaves out."""
+    found = embeddings.read(vectors_path)
+    encoder = hgt.Settings(**{**encoder, "embedding_dim": found.dim})
+    options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
+    return {
+        "measured": quality.measure(kg, embeddings.aligned(found, kg, vectors_path), **options),
+        "null": quality.measure(kg, quality.untrained(kg, encoder, valid_share, seed), **options),
+    }
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    threads.limit(snakemake.threads)
+    main(
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.input.embeddings,
+        snakemake.output.measures,
+        encoder=snakemake.params.hgt,
+        tail_type=snakemake.params.tail_type,
+        contrastive=snakemake.params.contrastive,
+        valid_share=snakemake.params.valid_share,
+        seed=snakemake.params.seed,
+    )

@@ -1,0 +1,51 @@
+"""Score every head x tail pair with one device's classifier and write the best of each tail."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from repurpose import candidates, classifier, embeddings, files, graph, logs, pairs, threads
+
+
+def main(
+    model: str | Path,
+    metrics: str | Path,
+    vectors_in: str | Path,
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    parquet_out: str | Path,
+    csv_out: str | Path,
+    *,
+    target: Mapping[str, Any],
+    per_tail: int,
+    n_threads: int,
+) -> None:
+    """Write the candidates as parquet and csv; `per_tail` 0 keeps every pair."""
+    kg = graph.load(nodes, edges, relations)
+    types = target["head_type"], target["tail_type"]
+    rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
+    vectors = classifier.Vectors(*(rows[node_type] for node_type in types), product=True)
+    trained = files.read_json(metrics)
+    score = classifier.scorer(classifier.load(model, trained["model_digest"]), vectors, n_threads)
+    known = pairs.known(kg, *types)
+    tables = candidates.rank(score, kg, *types, known, trained["calibration"], per_tail=per_tail)
+    logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.model,
+        snakemake.input.metrics,
+        snakemake.input.embeddings,
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.output.parquet,
+        snakemake.output.csv,
+        target=snakemake.params.target,
+        **snakemake.params.candidates,
+        n_threads=threads.limit(snakemake.threads),
+    )

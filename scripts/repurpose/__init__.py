@@ -1,0 +1,1 @@
+"""Drug repurposing on knowledge graphs: the library behind the workflow's scripts."""

@@ -1,0 +1,89 @@
+"""Labelled examples for the classifier: the pairs of a split and random unknown pairs as negatives."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from repurpose.errors import InputError
+from repurpose.evaluation import draw_unknown
+from repurpose.pairs import GROUPED_BY, SCHEMES, Known
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The config section `classifier`."""
+
+    draws: int
+    negatives_per_positive: int
+    trees: int
+    depth: int
+    learning_rate: float
+    patience: int
+    svd_dim: int
+    evaluation_pairs: int
+
+
+class Examples(NamedTuple):
+    """Pairs to learn from; `is_drawn` marks the random unknown pairs among the negatives."""
+
+    heads: np.ndarray
+    tails: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    is_drawn: np.ndarray
+
+
+def make_examples(
+    pairs: pd.DataFrame,
+    known: Known,
+    heads: np.ndarray,
+    tails: np.ndarray,
+    settings: Settings,
+    rng: np.random.Generator,
+) -> Examples:
+    """`pairs` with their labels, and `draws` draws of random unknown pairs of heads x tails as negatives.
+
+    A draw has `negatives_per_positive` distinct pairs per positive (fewer if there are not as many)
+    and weight 1 / draws each, so that more draws do not change the balance of the classes. Raises
+    InputError if there is no negative at all.
+    """
+    labels = pairs["label"].to_numpy()
+    size = settings.negatives_per_positive * int(labels.sum())
+    draws = [draw_unknown(known, heads, tails, size, rng) for _ in range(settings.draws)]
+    drawn_heads, drawn_tails = (np.concatenate([draw[side] for draw in draws]) for side in (0, 1))
+    if labels.all() and not len(drawn_heads):
+        raise InputError(
+            "the classifier has no negatives: every head x tail pair it may draw from is known; name "
+            "relations in target.negative or use a graph with more nodes of the target types"
+        )
+    n_drawn = len(drawn_heads)
+    return Examples(
+        np.concatenate([pairs["head_index"].to_numpy(), drawn_heads]),
+        np.concatenate([pairs["tail_index"].to_numpy(), drawn_tails]),
+        np.concatenate([labels, np.zeros(n_drawn, labels.dtype)]),
+        np.repeat(np.array([1, 1 / settings.draws], np.float32), [len(labels), n_drawn]),
+        np.repeat([False, True], [len(labels), n_drawn]),
+    )
+
+
+def split_examples(
+    pairs: pd.DataFrame, scheme: str, known: Known, n_heads: int, n_tails: int, settings: Settings, seed: int
+) -> tuple[Examples, Examples]:
+    """Training and validation examples of a scheme.
+
+    Random negatives never come from held-out tails (disease) or heads (drug): they would label the
+    held-out pairs. Those of validation come from its own tails (heads) and are no training pairs.
+    """
+    rng = np.random.default_rng([seed, SCHEMES.index(scheme)])
+    pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
+    train_pools, valid_pools = pools.copy(), pools.copy()
+    column = GROUPED_BY.get(scheme)
+    if column:
+        train_pools[column] = np.setdiff1d(pools[column], pairs.loc[pairs[scheme] != "train", column])
+        valid_pools[column] = np.unique(pairs.loc[pairs[scheme] == "valid", column])
+    train = make_examples(pairs[pairs[scheme] == "train"], known, *train_pools.values(), settings, rng)
+    taken = Known(np.append(known.heads, train.heads), np.append(known.tails, train.tails), known.names)
+    valid = make_examples(pairs[pairs[scheme] == "valid"], taken, *valid_pools.values(), settings, rng)
+    return train, valid

@@ -1,0 +1,89 @@
+"""Reading and writing result files: never half a file, never an unreadable error."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from repurpose.errors import InputError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that takes its place when the block ends well.
+
+    An exception inside the block leaves what stood at `path` as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes private files; results are for the whole group, as open() would make them.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON; NaN and infinity are errors, for JSON has neither."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON result; raises InputError that names the file and how to rebuild it."""
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, "JSON", error) from error
+
+
+def write_table(path: str | Path, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a parquet file (zstd); `metadata` is added to the file's key-value metadata."""
+    if metadata:
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a parquet result; raises InputError that names the file and how to rebuild it."""
+    try:
+        # A plain file handle: a path would let pyarrow read hive keys out of folder names.
+        with Path(path).open("rb") as file:
+            return pq.read_table(file, columns=list(columns) if columns is not None else None)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, "parquet", error) from error
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _unreadable(path: str | Path, kind: str, error: Exception) -> InputError:
+    detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError(
+        f"{path} is not a readable {kind} file ({detail}); "
+        f"rebuild it with: snakemake --cores 8 --forcerun {path}"
+    )

@@ -1,0 +1,118 @@
+"""The two terms of the training loss: links per relation, and diseases that share genes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from repurpose.errors import InputError
+from repurpose.graph import Graph
+
+# Mean BCE of the positives plus mean BCE of the negatives, when every logit is 0.
+LINK_FLOOR = 2 * math.log(2)
+
+
+def link_loss(
+    positive: Tensor, negative: Tensor, positive_of: Tensor, negative_of: Tensor, relations: int
+) -> Tensor:
+    """Mean over relations of mean BCE on positives plus mean BCE on negatives.
+
+    `positive` (P,) and `negative` (N,) are logits, `*_of` their relation indices. Relations without
+    positives or without negatives do not count, so a constant zero logit gives 2 ln 2 exactly.
+    """
+    parts = []
+    for logits, of, sign in ((positive, positive_of, 1.0), (negative, negative_of, -1.0)):
+        # softplus(-x) is the cross entropy of logit x with label 1.
+        total = logits.new_zeros(relations).index_add(0, of, functional.softplus(-sign * logits))
+        parts.append((total, torch.bincount(of, minlength=relations)))
+    (gain, positives), (loss, negatives) = parts
+    counts = (positives > 0) & (negatives > 0)
+    mean = gain / positives.clamp(min=1) + loss / negatives.clamp(min=1)
+    return (mean * counts).sum() / counts.sum().clamp(min=1)
+
+
+@dataclass(frozen=True)
+class SimilarTails:
+    """Pairs of target tails (diseases) whose neighbour sets overlap."""
+
+    similar: sp.csr_array  # (tails, tails) bool, without the diagonal
+    anchors: np.ndarray  # tails that have at least one similar tail
+
+
+def similar_tails(
+    kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tail_type: str, threshold: float
+) -> SimilarTails:
+    """Tails whose sets of neighbours over the named relations have a Jaccard index above `threshold`.
+
+    `edges` are (2, E) arrays per message relation. Sparse: only pairs that share a neighbour exist.
+    Raises InputError if a named relation is no message relation of the tail type.
+    """
+    incidence = _incidence(kg, edges, names, tail_type)
+    shared = (incidence @ incidence.T).tocoo()
+    size = incidence.sum(axis=1)
+    union = size[shared.row] + size[shared.col] - shared.data
+    keep = (shared.row != shared.col) & (shared.data > threshold * union)
+    cells = (np.ones(keep.sum(), bool), (shared.row[keep], shared.col[keep]))
+    similar = sp.csr_array(cells, shape=shared.shape)
+    return SimilarTails(similar, np.flatnonzero(np.diff(similar.indptr)))
+
+
+def info_nce(
+    vectors: Tensor, similar: SimilarTails, size: int, temperature: float, generator: np.random.Generator
+) -> tuple[Tensor, float]:
+    """InfoNCE (van den Oord et al., 2018) over sampled anchors, each with one similar tail.
+
+    `vectors` (tails, d). The candidates of an anchor are the partners of the whole batch but those that
+    are also similar to it, or the anchor itself. Returns the loss and its value at total collapse
+    (all vectors alike): the mean log of the number of candidates.
+    """
+    anchors = generator.choice(similar.anchors, min(size, len(similar.anchors)), replace=False)
+    indptr, indices = similar.similar.indptr, similar.similar.indices
+    degree = indptr[anchors + 1] - indptr[anchors]
+    partners = indices[indptr[anchors] + generator.integers(0, degree)]
+    also = similar.similar[anchors][:, partners].toarray() | (anchors[:, None] == partners[None, :])
+    np.fill_diagonal(also, False)
+    mask = torch.from_numpy(also).to(vectors.device)
+    rows = torch.from_numpy(np.concatenate([anchors, partners]).astype(np.int64)).to(vectors.device)
+    unit = functional.normalize(vectors.index_select(0, rows), dim=1)
+    logits = (unit[: len(anchors)] @ unit[len(anchors) :].T / temperature).masked_fill(mask, -math.inf)
+    loss = functional.cross_entropy(logits, torch.arange(len(anchors), device=vectors.device))
+    return loss, float(np.log((~also).sum(axis=1)).mean())
+
+
+def _incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tail_type: str) -> sp.csr_array:
+    """(tails, neighbours) with a one where a tail has the neighbour in any of the named relations."""
+    relations = [kg.relations[i] for i in kg.of_role("message")]
+    start = dict(zip(kg.node_types, np.cumsum([0, *(kg.count(t) for t in kg.node_types)]), strict=False))
+    rows, columns = [], []
+    for name in names:
+        found = [
+            i
+            for i, r in enumerate(relations)
+            if r.relation == name and tail_type in (r.head_type, r.tail_type)
+        ]
+        if not found:
+            have = sorted({r.relation for r in relations if tail_type in (r.head_type, r.tail_type)})
+            raise InputError(
+                f"training.contrastive.relations: the graph has no relation {name} of {tail_type} nodes; "
+                f"it has {', '.join(have) or 'none'}"
+            )
+        for i in found:
+            head, tail = edges[i]
+            flip = relations[i].head_type == tail_type
+            rows.append(head if flip else tail)
+            columns.append(
+                (tail if flip else head) + start[relations[i].tail_type if flip else relations[i].head_type]
+            )
+    shape = (kg.count(tail_type), sum(kg.count(t) for t in kg.node_types))
+    if not rows:
+        return sp.csr_array(shape, dtype=np.int64)
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    incidence = sp.csr_array((np.ones(len(row), np.int64), (row, column)), shape=shape)
+    incidence.data[:] = 1
+    return incidence

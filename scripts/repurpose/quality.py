@@ -1,0 +1,183 @@
+"""Measures of an embedding that tell a learned one from an untrained or a collapsed one.
+
+Every measure is per node type or per relation, centred and seeded, and is meant to stand beside its
+value for an untrained model on the same graph (`untrained`): most figures mean little alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.preprocessing import StandardScaler
+
+from repurpose import hgt, holdout, losses, negatives
+from repurpose.graph import Graph
+
+SPECTRUM_NODES = 4000  # nodes per type for the spectrum
+PROBE_EDGES = 2000  # edges per relation to fit and to check the link probe
+FEW_EDGES = 20  # a relation with fewer edges to check has an AUROC of chance
+COSINE_PAIRS = 20000
+NEIGHBOURS = 10
+
+
+def untrained(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, np.ndarray]:
+    """Vectors of an untrained model with random inputs, of the same shape: the null of every measure."""
+    held = holdout.split(kg, valid_share, seed)
+    model = hgt.build(kg, settings, seed + 1).eval()
+    with torch.no_grad():
+        z = model([torch.from_numpy(edges) for edges in held.train]).numpy()
+    return dict(
+        zip(kg.node_types, np.split(z, np.cumsum([kg.count(t) for t in kg.node_types])[:-1]), strict=True)
+    )
+
+
+def measure(
+    kg: Graph,
+    vectors: Mapping[str, np.ndarray],
+    *,
+    tail_type: str,
+    contrastive: Mapping[str, Any],
+    valid_share: float,
+    seed: int,
+) -> dict[str, Any]:
+    """All measures of one embedding, vectors type -> (nodes, d).
+
+    `types`: per node type with edges; `links`: per relation with held-out edges; `agreement`: None where
+    no two tails share enough neighbours. NaN never appears: what is undefined is None.
+    """
+    finite = {t: bool(np.isfinite(v).all()) for t, v in vectors.items()}
+    if not all(finite.values()):
+        return {"finite": finite, "types": {}, "links": {}, "agreement": None, "agreement_applies": False}
+    held = holdout.split(kg, valid_share, seed)
+    connected = _connected(kg)
+    similar = _similar(kg, held, contrastive, tail_type)
+    return {
+        "finite": finite,
+        "types": {t: _spread(vectors[t][connected[t]], seed) for t in kg.node_types if connected[t].any()},
+        "links": _links(kg, vectors, held, seed),
+        "agreement": _agreement(vectors[tail_type], similar) if similar else None,
+        "agreement_applies": similar is not None,
+    }
+
+
+def _connected(kg: Graph) -> dict[str, np.ndarray]:
+    """Which nodes have a message edge, per type."""
+    result = {t: np.zeros(kg.count(t), bool) for t in kg.node_types}
+    for i in kg.of_role("message"):
+        result[kg.relations[i].head_type][kg.heads[i]] = True
+        result[kg.relations[i].tail_type][kg.tails[i]] = True
+    return result
+
+
+def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
+    """How much of its space a type uses, (n, d).
+
+    Effective rank is the exponential of the entropy of the normalised singular values (Roy and
+    Vetterli, EUSIPCO 2007) of the centred rows; components at 90 % counts those that hold 90 % of the
+    variance, None where there is no variance to hold.
+    """
+    generator = np.random.default_rng(seed)
+    distinct = len(np.unique(rows, axis=0)) / len(rows)
+    sample = rows[generator.permutation(len(rows))[:SPECTRUM_NODES]].astype(np.float64)
+    pairs = generator.integers(0, len(sample), (2, COSINE_PAIRS))
+    raw = _mean_cosine(sample, pairs)
+    sample -= sample.mean(axis=0)
+    values = np.linalg.svd(sample, compute_uv=False)
+    scale = np.abs(rows).max()
+    if values[0] <= 1e-6 * scale * np.sqrt(len(sample)) or scale == 0:
+        rank, components = 0.0, None
+    else:
+        share = values[values > 0] / values.sum()
+        rank = float(np.exp(-(share * np.log(share)).sum()))
+        components = int(np.searchsorted(np.cumsum(values**2) / (values**2).sum(), 0.9) + 1)
+    return {
+        "nodes": len(rows),
+        "distinct_share": distinct,
+        "effective_rank": rank,
+        "components_at_90": components,
+        "mean_cosine": raw,
+        "mean_cosine_centred": _mean_cosine(sample, pairs),
+    }
+
+
+def _mean_cosine(rows: np.ndarray, pairs: np.ndarray) -> float | None:
+    """Mean cosine over pairs of different rows; None where no such pair has a direction."""
+    length = np.linalg.norm(rows, axis=1)
+    first, second = pairs[:, (pairs[0] != pairs[1]) & (length[pairs[0]] > 0) & (length[pairs[1]] > 0)]
+    if not len(first):
+        return None
+    return float(((rows[first] * rows[second]).sum(1) / (length[first] * length[second])).mean())
+
+
+def _links(
+    kg: Graph, vectors: Mapping[str, np.ndarray], held: holdout.Holdout, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Per relation: AUROC of held-out edges against uniform and against degree-matched negatives.
+
+    A logistic probe on head * tail, fitted on training edges, scores the pairs: embeddings of any
+    origin, with whatever decoder, are read alike.
+    """
+    everything = holdout.merged(held.train, held.valid, held.check)
+    sources = negatives.candidates(kg, held.train, everything)
+    result = {}
+    for at, (index, source) in enumerate(zip(kg.of_role("message"), sources, strict=True)):
+        relation = kg.relations[index]
+        generator = np.random.default_rng([seed, index])
+        heads, tails = vectors[relation.head_type], vectors[relation.tail_type]
+        fit, check = (
+            part[at][:, generator.permutation(part[at].shape[1])[:PROBE_EDGES]]
+            for part in (held.train, held.check)
+        )
+        sets = [(fit, negatives.corrupt(source, fit, 0.5, generator))]
+        sets += [(check, negatives.corrupt(source, check, matched, generator)) for matched in (0.0, 1.0)]
+        if any(positive.shape[1] == 0 or negative.shape[1] == 0 for positive, negative in sets):
+            continue
+        (features, labels), *checks = [_pairs(heads, tails, *pair) for pair in sets]
+        scale = StandardScaler().fit(features)
+        probe = LogisticRegression(C=0.1, max_iter=200).fit(scale.transform(features), labels)
+        uniform, matched = (
+            float(roc_auc_score(y, probe.decision_function(scale.transform(x)))) for x, y in checks
+        )
+        name = f"{relation.head_type} - {relation.relation} - {relation.tail_type}"
+        result[name] = {"edges": check.shape[1], "auroc_uniform": uniform, "auroc_degree_matched": matched}
+    return {name: link for name, link in result.items() if link["edges"] >= FEW_EDGES} or result
+
+
+def _pairs(
+    heads: np.ndarray, tails: np.ndarray, positive: np.ndarray, negative: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    head, tail = np.concatenate([positive, negative], axis=1)
+    return heads[head] * tails[tail], np.repeat([1, 0], [positive.shape[1], negative.shape[1]])
+
+
+def _similar(
+    kg: Graph, held: holdout.Holdout, options: Mapping[str, Any], tail_type: str
+) -> losses.SimilarTails | None:
+    if not options["relations"]:
+        return None
+    similar = losses.similar_tails(
+        kg, held.train, options["relations"], tail_type, options["similarity_threshold"]
+    )
+    return similar if len(similar.anchors) else None
+
+
+def _agreement(rows: np.ndarray, similar: losses.SimilarTails) -> float:
+    """Mean share of a tail's nearest neighbours (centred cosine) whose neighbour sets overlap with its own.
+
+    Over tails with at least one such partner; the share is of the most that were possible.
+    """
+    centred = rows - rows.mean(axis=0)
+    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    shares = []
+    for anchor in np.array_split(similar.anchors, max(1, len(similar.anchors) // 512)):
+        cosine = unit[anchor] @ unit.T
+        cosine[np.arange(len(anchor)), anchor] = -np.inf
+        count = min(NEIGHBOURS, len(unit) - 1)
+        nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
+        partners = similar.similar[anchor].toarray()
+        hits = np.take_along_axis(partners, nearest, axis=1).sum(axis=1)
+        shares.append(hits / np.minimum(partners.sum(axis=1), count))
+    return float(np.concatenate(shares).mean())

@@ -1,0 +1,19 @@
+"""Fail the run, with the reasons, when no device passed its gate."""
+
+from pathlib import Path
+
+from repurpose import files, logs, summary
+from repurpose.errors import InputError
+
+
+def main(summary_path: str | Path, out_path: str | Path) -> None:
+    """Write the devices that passed; raises InputError with every device's reason when none did."""
+    content = files.read_json(summary_path)
+    if not content["passed"]:
+        raise InputError(summary.verdict_sentence(content))
+    files.write_json(out_path, {"passed": content["passed"]})
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(snakemake.input.summary, snakemake.output.passed)

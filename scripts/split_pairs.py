@@ -1,0 +1,42 @@
+"""Turn the target relations into labelled pairs with one split per scheme, and certify that nothing leaks."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from repurpose import certificate, files, graph, logs, pairs
+
+
+def main(
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    pairs_out: str | Path,
+    certificate_out: str | Path,
+    *,
+    target: Mapping[str, Any],
+    split: Mapping[str, Any],
+    seed: int,
+) -> None:
+    """Write pairs.parquet and certificate.json; `target` and `split` are the config sections."""
+    kg = graph.load(nodes, edges, relations)
+    labelled = pairs.split(pairs.label(kg, target), **split, seed=seed)
+    content = certificate.certify(kg, labelled, target)
+    pairs.save(labelled, pairs_out)
+    files.write_json(certificate_out, content)
+    logging.info("%(positives)d positive and %(negatives)d negative pairs", content["pairs"])
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.output.pairs,
+        snakemake.output.certificate,
+        target=snakemake.params.target,
+        split=snakemake.params.split,
+        seed=snakemake.params.seed,
+    )

@@ -1,0 +1,56 @@
+"""Train and evaluate the baselines: XGBoost on node degrees and on a truncated SVD of the graph."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from repurpose import baselines, classifier, examples, files, graph, logs, pairs, threads
+
+
+def main(
+    pairs_in: str | Path,
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    metrics_out: str | Path,
+    *,
+    target: Mapping[str, Any],
+    settings: examples.Settings,
+    seed: int,
+    n_threads: int,
+) -> None:
+    """Write the baselines' metrics: schemes -> scheme -> method, and the rounds of each in the same order."""
+    kg = graph.load(nodes, edges, relations)
+    labelled = pairs.load(pairs_in)
+    head_type, tail_type = target["head_type"], target["tail_type"]
+    known = pairs.known(kg, head_type, tail_type)
+    degrees = [baselines.degree_features(kg, node_type) for node_type in (head_type, tail_type)]
+    methods = {"degree": classifier.Vectors(*degrees, product=False)}
+    components = baselines.svd(kg, settings.svd_dim, seed)
+    methods["svd"] = classifier.Vectors(components[head_type], components[tail_type], product=True)
+    fits = {}
+    for name, vectors in methods.items():
+        logging.info("baseline %s", name)
+        fits[name] = classifier.evaluate_all(vectors, labelled, known, settings, seed, n_threads)
+    schemes = list(fits["degree"])
+    content = {
+        "schemes": {scheme: {name: fits[name][scheme].metrics for name in fits} for scheme in schemes},
+        "rounds": {scheme: {name: fits[name][scheme].rounds for name in fits} for scheme in schemes},
+    }
+    files.write_json(metrics_out, content)
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.pairs,
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.output.metrics,
+        target=snakemake.params.target,
+        settings=examples.Settings(**snakemake.params.classifier),
+        seed=snakemake.params.seed,
+        n_threads=threads.limit(snakemake.threads),
+    )

@@ -1,0 +1,82 @@
+"""Train XGBoost on one device's embeddings, evaluate it per scheme, and refit it on all pairs."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from repurpose import classifier, embeddings, examples, files, graph, logs, pairs, threads
+from repurpose.errors import InputError
+
+
+def main(
+    pairs_in: str | Path,
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    vectors_in: str | Path,
+    baselines: str | Path,
+    verdict: str | Path,
+    model_out: str | Path,
+    metrics_out: str | Path,
+    *,
+    target: Mapping[str, Any],
+    settings: examples.Settings,
+    device: str,
+    seed: int,
+    n_threads: int,
+) -> None:
+    """Write the model and its metrics beside the baselines'; raises InputError if the gate was not passed."""
+    _require_pass(verdict, device)
+    kg = graph.load(nodes, edges, relations)
+    labelled = pairs.load(pairs_in)
+    head_type, tail_type = target["head_type"], target["tail_type"]
+    known = pairs.known(kg, head_type, tail_type)
+    rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
+    vectors = classifier.Vectors(rows[head_type], rows[tail_type], product=True)
+    counts = classifier.count_pairs(vectors, labelled, known)
+    logging.info("%s", counts)
+
+    fits = classifier.evaluate_all(vectors, labelled, known, settings, seed, n_threads)
+    final, calibration = classifier.refit(fits, vectors, labelled, known, settings, seed, n_threads)
+    classifier.save(final, model_out)
+    others = files.read_json(baselines)["schemes"]
+    content = {
+        "schemes": {scheme: {"hgt": fit.metrics, **others[scheme]} for scheme, fit in fits.items()},
+        "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
+        "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
+        "calibration": calibration,
+        "counts": counts,
+        "model_digest": files.digest(model_out),
+    }
+    files.write_json(metrics_out, content)
+
+
+def _require_pass(verdict: str | Path, device: str) -> None:
+    judged = files.read_json(verdict)
+    if not judged["passed"]:
+        failed = [f"{check['name']}: {check['reason']}" for check in judged["checks"] if not check["passed"]]
+        raise InputError(
+            f"device {device} did not pass the gate: {'; '.join(failed) or judged['status']} ({verdict}); "
+            "no classifier is trained on its embeddings"
+        )
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.pairs,
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.input.embeddings,
+        snakemake.input.baselines,
+        snakemake.input.verdict,
+        snakemake.output.model,
+        snakemake.output.metrics,
+        target=snakemake.params.target,
+        settings=examples.Settings(**snakemake.params.classifier),
+        device=snakemake.wildcards.device,
+        seed=snakemake.params.seed,
+        n_threads=threads.limit(snakemake.threads),
+    )

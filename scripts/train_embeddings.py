@@ -1,0 +1,71 @@
+"""Train one HGT encoder on one device."""
+
+import logging
+
+from repurpose import devices, embeddings, files, graph, hgt, history, logs, settings, threads, training
+
+
+def main(
+    nodes,
+    edges,
+    relations,
+    embeddings_out,
+    history_out,
+    record_out,
+    *,
+    lines,
+    device,
+    batching,
+    encoder,
+    options,
+    tail_type,
+    seed,
+):
+    torch_device = settings.torch_device(device)
+    devices.require(torch_device)
+    kg = graph.load(nodes, edges, relations)
+    rows = history.Writer(history_out, lines)
+    bar = history.progress(options.epochs, device)
+
+    def on_step(row):
+        rows.add(row)
+        bar(row)
+
+    result = training.fit(
+        kg, encoder, options, tail_type=tail_type, device=torch_device, seed=seed, on_step=on_step
+    )
+    rows.close()
+    origin = {
+        "device": device,
+        "batching": batching,
+        "seed": str(seed),
+        "valid_share": str(options.valid_share),
+        "config_digest": settings.digest({"hgt": vars(encoder), "training": vars(options)}),
+        "data_digest": files.digest(edges),
+    }
+    embeddings.write(embeddings_out, kg, result.vectors, origin)
+    files.write_json(record_out, {"device": device, "batching": batching, **result.record})
+    logging.info(
+        "%s after %d steps in %.0f s, best state at step %d",
+        *(result.record[k] for k in ("status", "steps", "seconds", "best_step")),
+    )
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log.text)
+    threads.limit(snakemake.threads)
+    main(
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.output.embeddings,
+        snakemake.output.history,
+        snakemake.output.record,
+        lines=snakemake.log.history,
+        device=snakemake.wildcards.device,
+        batching=snakemake.params.batching,
+        encoder=hgt.Settings(**snakemake.params.hgt),
+        options=training.Settings(**snakemake.params.training),
+        tail_type=snakemake.params.tail_type,
+        seed=snakemake.params.seed,
+    )

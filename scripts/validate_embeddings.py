@@ -1,0 +1,75 @@
+"""Judge one embedding: the gate of the workflow, and a command for any embedding file.
+
+    python scripts/validate_embeddings.py FILE [--graph results/graph] [--config config/config.yaml ...]
+
+As a command it measures the file, prints the verdict and exits with 1 if the file fails.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import measure_embeddings
+from repurpose import embeddings, files, gate, graph, logs, settings
+
+RECORD_OF_A_FILE = {"status": "completed", "reason": "", "remedy": "", "notes": []}
+
+
+def main(measures, record, verdict_out, *, device, thresholds):
+    found = files.read_json(measures)
+    verdict = gate.judge(device, found["measured"], found["null"], files.read_json(record), thresholds)
+    files.write_json(verdict_out, verdict)
+    logging.info("%s %s the gate", device, "passes" if verdict["passed"] else "does not pass")
+    logging.info("\n%s", gate.table(verdict))
+
+
+def command(arguments):
+    """Verdict on the file that the command line names; its path stands in the place of a device."""
+    parser = argparse.ArgumentParser(description="Check an embedding file against the gate.")
+    parser.add_argument("file", type=Path, help="parquet (or the old csv) with node_type, node_id, embedding")
+    parser.add_argument(
+        "--graph", type=Path, default=Path("results/graph"), help="folder of the graph's files"
+    )
+    default = Path(__file__).parent.parent / "config" / "config.yaml"
+    parser.add_argument(
+        "--config", type=Path, nargs="+", default=[], help="overlays, as for snakemake --configfile"
+    )
+    chosen = parser.parse_args(arguments)
+    config = settings.load([default, *chosen.config])
+    kg = graph.load(*(chosen.graph / name for name in ("nodes.parquet", "edges.parquet", "relations.json")))
+    origin = embeddings.read(chosen.file).metadata
+    found = measure_embeddings.measures(
+        kg,
+        chosen.file,
+        encoder=config["hgt"],
+        tail_type=config["target"]["tail_type"],
+        contrastive=config["training"]["contrastive"],
+        # Our own files say which edges training left out; of other files all edges may have been seen.
+        valid_share=float(origin.get("valid_share", config["training"]["valid_share"])),
+        seed=int(origin.get("seed", config["seed"])),
+    )
+    verdict = gate.judge(
+        str(chosen.file),
+        found["measured"],
+        found["null"],
+        RECORD_OF_A_FILE,
+        gate.Thresholds(**config["gate"]),
+    )
+    print(gate.table(verdict))
+    return 0 if verdict["passed"] else 1
+
+
+if __name__ == "__main__":
+    if "snakemake" in globals():
+        logs.configure(snakemake.log[0])
+        main(
+            snakemake.input.measures,
+            snakemake.input.record,
+            snakemake.output.verdict,
+            device=snakemake.wildcards.device,
+            thresholds=gate.Thresholds(**snakemake.params.gate),
+        )
+    else:
+        logs.configure()
+        sys.exit(command(sys.argv[1:]))

@@ -1,0 +1,47 @@
+"""Write summary.json and report.html, whether or not a device passed its gate."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from repurpose import files, logs, report, summary
+
+
+def main(
+    outcomes: Sequence[str | Path],
+    verdicts: Sequence[str | Path],
+    histories: Sequence[str | Path],
+    relations: str | Path,
+    ledger: str | Path,
+    certificate: str | Path,
+    summary_out: str | Path,
+    report_out: str | Path,
+) -> None:
+    """Summarise the run; `outcomes`, `verdicts` and `histories` hold one file per device, in one order."""
+    rows = [files.read_json(path) for path in outcomes]
+    devices = [row["device"] for row in rows]
+    counts, removed = files.read_json(ledger), files.read_json(certificate)
+    content = summary.summary(rows, files.read_json(relations), counts, removed)
+    page = report.render(
+        content,
+        {device: files.read_table(path) for device, path in zip(devices, histories, strict=True)},
+        {device: files.read_json(path) for device, path in zip(devices, verdicts, strict=True)},
+        counts,
+        removed,
+    )
+    files.write_json(summary_out, content)
+    with files.replacing(report_out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.outcomes,
+        snakemake.input.verdicts,
+        snakemake.input.histories,
+        snakemake.input.relations,
+        snakemake.input.ledger,
+        snakemake.input.certificate,
+        snakemake.output.summary,
+        snakemake.output.report,
+    )

@@ -1,0 +1,144 @@
+import csv
+import dataclasses
+
+import numpy as np
+import planted
+import pyarrow as pa
+import pytest
+
+from repurpose import candidates, files, pairs
+
+CALIBRATION = {"slope": 0.5, "intercept": -2.0}
+
+
+@pytest.fixture(scope="module")
+def kg():
+    return planted.repurposing(30, 12)[0]
+
+
+@pytest.fixture(scope="module")
+def scores(kg):
+    """Margins with many ties, (drugs, diseases)."""
+    rng = np.random.default_rng(0)
+    return rng.integers(-3, 4, (kg.count("drug"), kg.count("disease"))).astype(np.float32)
+
+
+def ranked(kg, scores, **options):
+    known = pairs.known(kg, "drug", "disease")
+    tables = candidates.rank(lambda h, t: scores[h, t], kg, "drug", "disease", known, CALIBRATION, **options)
+    return pa.concat_tables(tables)
+
+
+@pytest.mark.parametrize("per_tail", [0, 5])
+def test_the_ranking_does_not_depend_on_the_chunks(kg, scores, per_tail):
+    found = [ranked(kg, scores, per_tail=per_tail, chunk=chunk) for chunk in (7, 100, 10_000)]
+    assert found[0].equals(found[1])
+    assert found[0].equals(found[2])
+
+
+def test_no_more_than_a_chunk_is_scored_together(kg, scores):
+    calls = []
+
+    def score(heads, tails):
+        calls.append(len(heads))
+        return scores[heads, tails]
+
+    known = pairs.known(kg, "drug", "disease")
+    list(candidates.rank(score, kg, "drug", "disease", known, CALIBRATION, per_tail=1, chunk=100))
+    assert calls == [90, 90, 90, 90]
+
+
+def test_per_tail_0_keeps_every_pair_once(kg, scores):
+    found = ranked(kg, scores, per_tail=0)
+    assert found.schema == candidates.SCHEMA
+    assert found.num_rows == scores.size
+    assert (
+        len(set(zip(found["head_id"].to_pylist(), found["tail_id"].to_pylist(), strict=True))) == scores.size
+    )
+
+
+def test_rows_are_sorted_by_tail_id_and_rank_and_ties_by_head_index(kg, scores):
+    frame = ranked(kg, scores, per_tail=0, chunk=100).to_pandas()
+    assert frame["tail_id"].tolist() == sorted(frame["tail_id"])
+    for tail_id, part in frame.groupby("tail_id"):
+        tail = int(tail_id.split(":")[1])
+        expected = sorted(range(len(scores)), key=lambda head, tail=tail: (-scores[head, tail], head))
+        assert part["head_id"].tolist() == [f"drug:{head}" for head in expected]
+        assert part["rank"].tolist() == list(range(1, len(scores) + 1))
+        assert part["score"].tolist() == [scores[head, tail] for head in expected]
+
+
+def test_the_best_of_each_tail_are_kept(kg, scores):
+    every, best = ranked(kg, scores, per_tail=0).to_pandas(), ranked(kg, scores, per_tail=4).to_pandas()
+    expected = every[every["rank"] <= 4].reset_index(drop=True)
+    assert best.equals(expected)
+    assert len(ranked(kg, scores, per_tail=1000)) == scores.size
+
+
+def test_names_belong_to_their_ids(kg, scores):
+    frame = ranked(kg, scores, per_tail=3).to_pandas()
+    for kind in ("head", "tail"):
+        node_type = {"head": "drug", "tail": "disease"}[kind]
+        assert (
+            frame[f"{kind}_name"] == node_type + " number " + frame[f"{kind}_id"].str.split(":").str[1]
+        ).all()
+
+
+def test_known_pairs_are_flagged_with_their_relations(kg, scores):
+    frame = ranked(kg, scores, per_tail=0, chunk=60).to_pandas()
+    known = pairs.known(kg, "drug", "disease")
+    expected = {
+        (f"drug:{head}", f"disease:{tail}"): name
+        for head, tail, name in zip(known.heads, known.tails, known.names, strict=True)
+    }
+    flagged = frame[frame["known"] != ""]
+    assert (
+        dict(zip(zip(flagged["head_id"], flagged["tail_id"], strict=True), flagged["known"], strict=True))
+        == expected
+    )
+    assert set(flagged["known"]) == {"indication", "contraindication", "palliates"}
+
+
+def test_nothing_is_flagged_where_nothing_is_known(scores):
+    kg = planted.graph({"drug": 30, "disease": 12}, [])
+    assert set(ranked(kg, scores, per_tail=2)["known"].to_pylist()) == {""}
+
+
+def test_probabilities_are_the_calibrated_scores(kg, scores):
+    frame = ranked(kg, scores, per_tail=0).to_pandas()
+    assert np.allclose(frame["probability"], 1 / (1 + np.exp(2 - 0.5 * frame["score"])))
+
+
+def test_csv_and_parquet_hold_the_same_rows_whatever_the_names(kg, scores, tmp_path):
+    names = kg.node_names["drug"].copy()
+    names[:5] = ['a "quoted" name', "commas, many", "two\nlines", "=1+1", "ünïcode \u03b1-tocopherol"]
+    awkward = dataclasses.replace(kg, node_names={**kg.node_names, "drug": names})
+    known = pairs.known(kg, "drug", "disease")
+    tables = candidates.rank(
+        lambda h, t: scores[h, t], awkward, "drug", "disease", known, CALIBRATION, per_tail=0, chunk=100
+    )
+    assert candidates.save(tables, tmp_path / "c.parquet", tmp_path / "c.csv") == scores.size
+    rows = files.read_table(tmp_path / "c.parquet").to_pylist()
+    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
+        texts = list(csv.DictReader(file))
+    assert set(names[:5]) <= {row["head_name"] for row in texts}
+    for row, text in zip(rows, texts, strict=True):
+        assert [row[key] for key in ("head_id", "head_name", "tail_id", "tail_name", "known")] == [
+            text[key] for key in ("head_id", "head_name", "tail_id", "tail_name", "known")
+        ]
+        assert (row["rank"], row["score"]) == (int(text["rank"]), float(text["score"]))
+
+
+def test_a_ranking_that_breaks_off_leaves_the_old_files(kg, scores, tmp_path):
+    paths = tmp_path / "c.parquet", tmp_path / "c.csv"
+    for path in paths:
+        path.write_text("old")
+
+    def breaking():
+        yield ranked(kg, scores, per_tail=1)
+        raise RuntimeError("out of power")
+
+    with pytest.raises(RuntimeError, match="out of power"):
+        candidates.save(breaking(), *paths)
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,194 @@
+import json
+
+import numpy as np
+import planted
+import pytest
+from planted import TARGET
+
+import rank_candidates
+import split_pairs
+import train_baselines
+import train_classifier
+from repurpose import classifier, embeddings, files, graph, pairs
+from repurpose.calibration import probabilities
+from repurpose.errors import InputError
+from repurpose.examples import Settings, split_examples
+
+SETTINGS = Settings(
+    draws=2,
+    negatives_per_positive=6,
+    trees=40,
+    depth=4,
+    learning_rate=0.2,
+    patience=10,
+    svd_dim=16,
+    evaluation_pairs=10**6,
+)
+SPLIT = {"schemes": ["random", "disease", "drug"], "valid_share": 0.1, "test_share": 0.2}
+
+
+def make(*, shuffled):
+    kg, rows = planted.repurposing(90, 70, shuffled=shuffled)
+    labelled = pairs.split(pairs.label(kg, TARGET), **SPLIT, seed=0)
+    vectors = classifier.Vectors(rows["drug"], rows["disease"], product=True)
+    return vectors, labelled, pairs.known(kg, "drug", "disease")
+
+
+@pytest.fixture(scope="module")
+def case():
+    return make(shuffled=False)
+
+
+@pytest.fixture(scope="module")
+def fits(case):
+    return classifier.evaluate_all(*case, SETTINGS, 0, 1)
+
+
+def test_features_are_head_tail_and_their_product():
+    heads, tails = np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8], [9, 10]], np.float32)
+    found = classifier.Vectors(heads, tails, product=True).features(np.array([1, 0]), np.array([2, 0]))
+    assert found.tolist() == [[3, 4, 9, 10, 27, 40], [1, 2, 5, 6, 5, 12]]
+    wide = classifier.Vectors(heads, tails[:, :1], product=False).features(np.array([0]), np.array([1]))
+    assert wide.tolist() == [[1, 2, 7]]
+
+
+def test_vectors_without_a_single_dimension_are_refused():
+    none = np.zeros((4, 0), np.float32)
+    with pytest.raises(InputError, match=r"no message relation at target\.head_type"):
+        classifier.Vectors(none, none, product=False)
+
+
+@pytest.mark.parametrize("scheme", pairs.SCHEMES)
+def test_a_planted_bilinear_signal_is_found(fits, scheme):
+    metrics = fits[scheme].metrics
+    assert metrics["auprc"]["low"] > 3 * metrics["prevalence"]
+    assert metrics["auroc"]["value"] > 0.75
+
+
+def test_shuffled_labels_are_not_found():
+    for scheme, fit in classifier.evaluate_all(*make(shuffled=True), SETTINGS, 0, 1).items():
+        auprc = fit.metrics["auprc"]
+        assert auprc["low"] <= fit.metrics["prevalence"] <= auprc["high"], scheme
+
+
+def test_training_stops_where_validation_is_best(case, fits):
+    rounds = [fit.rounds for fit in fits.values()]
+    assert all(0 < count <= SETTINGS.trees for count in rounds)
+    vectors, labelled, known = make(shuffled=True)
+    train, valid = split_examples(labelled, "random", known, 90, 70, SETTINGS, 0)
+    assert classifier.fit(vectors, train, valid, SETTINGS, 0, 1).num_boosted_rounds() < SETTINGS.trees
+
+
+def test_a_seed_gives_the_same_model_whatever_the_threads(case):
+    models = [
+        bytes(classifier.fit_final(*case, 8, SETTINGS, seed, threads).save_raw("ubj"))
+        for seed, threads in ((0, 1), (0, 2), (1, 1))
+    ]
+    assert models[0] == models[1]
+    assert models[0] != models[2]
+
+
+def test_scores_do_not_depend_on_the_blocks_that_they_are_computed_in(case, fits, monkeypatch):
+    vectors, labelled, _ = case
+    ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
+    whole = classifier.scorer(fits["random"].booster, vectors, 1)(*ends)
+    monkeypatch.setattr(classifier, "BLOCK_VALUES", 100)
+    assert np.array_equal(classifier.scorer(fits["random"].booster, vectors, 1)(*ends), whole)
+
+
+def test_a_model_comes_back_from_its_file(case, fits, tmp_path):
+    vectors, labelled, _ = case
+    ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
+    classifier.save(fits["drug"].booster, tmp_path / "model.ubj")
+    back = classifier.load(tmp_path / "model.ubj", files.digest(tmp_path / "model.ubj"))
+    scores = [classifier.scorer(booster, vectors, 1)(*ends) for booster in (fits["drug"].booster, back)]
+    assert np.array_equal(*scores)
+
+
+def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, tmp_path):
+    path = tmp_path / "model.ubj"
+    classifier.save(fits["drug"].booster, path)
+    digest = files.digest(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"model\.ubj is not the model that was trained .* --forcerun"):
+        classifier.load(path, digest)
+    path.unlink()
+    with pytest.raises(InputError, match=r"model\.ubj is not the model that was trained \(No such file"):
+        classifier.load(path, digest)
+
+
+def test_calibrated_probabilities_follow_the_prevalence(case, fits):
+    fit, valid = fits["random"], fits["random"].valid
+    margins = classifier.scorer(fit.booster, case[0], 1)(valid.heads, valid.tails)
+    for prevalence in (0.02, 0.002):
+        found = classifier.calibrate_fit(fit, case[0], prevalence, 1)
+        assert found["slope"] > 0
+        positive, negative = (
+            probabilities(margins[rows], found).mean() for rows in (valid.labels == 1, valid.is_drawn)
+        )
+        assert prevalence * positive + (1 - prevalence) * negative == pytest.approx(prevalence, rel=0.01)
+
+
+def test_pairs_whose_vectors_are_zero_are_counted(case):
+    vectors, labelled, known = case
+    heads = vectors.heads.copy()
+    heads[labelled["head_index"][0]] = 0
+    found = classifier.count_pairs(classifier.Vectors(heads, vectors.tails, product=True), labelled, known)
+    own = int((labelled["head_index"] == labelled["head_index"][0]).sum())
+    assert found == {
+        "positives": 315,
+        "negatives": 158,
+        "known": 503,
+        "unknown": 90 * 70 - 503,
+        "pairs_without_embedding": own,
+    }
+
+
+def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
+    kg, rows = planted.repurposing()
+    paths = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
+    graph.save(kg, *paths)
+    embeddings.write(tmp_path / "embeddings.parquet", kg, rows, {"device": "cpu"})
+    labelled, verdict = tmp_path / "pairs.parquet", tmp_path / "verdict.json"
+    files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
+    split_pairs.main(*paths, labelled, tmp_path / "certificate.json", target=TARGET, split=SPLIT, seed=0)
+    options = {"target": TARGET, "settings": SETTINGS, "seed": 0, "n_threads": 1}
+    train_baselines.main(labelled, *paths, tmp_path / "baselines.json", **options)
+    outputs = tmp_path / "model.ubj", tmp_path / "metrics.json"
+    inputs = tmp_path / "embeddings.parquet", tmp_path / "baselines.json", verdict
+    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
+    metrics = json.loads(outputs[1].read_text())
+    assert set(metrics["schemes"]) == {"random", "disease", "drug"}
+    assert set(metrics["schemes"]["drug"]) == {"hgt", "degree", "svd"}
+    assert (
+        metrics["schemes"]["random"]["hgt"]["auprc"]["value"]
+        > metrics["schemes"]["random"]["degree"]["auprc"]["value"]
+    )
+    first = [path.read_bytes() for path in outputs]
+    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options | {"n_threads": 2})
+    assert [path.read_bytes() for path in outputs] == first
+
+    tables = tmp_path / "candidates.parquet", tmp_path / "candidates.csv"
+    rank_candidates.main(*outputs, inputs[0], *paths, *tables, target=TARGET, per_tail=5, n_threads=2)
+    assert files.read_table(tables[0]).num_rows == 5 * kg.count("disease")
+    assert len(tables[1].read_text().splitlines()) == 5 * kg.count("disease") + 1
+
+
+def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):
+    check = {"name": "distinct", "passed": False, "reason": "all vectors are alike"}
+    verdict = {"device": "cpu", "passed": False, "status": "completed", "checks": [check]}
+    files.write_json(tmp_path / "verdict.json", verdict)
+    paths = [tmp_path / name for name in "abcdef"]
+    with pytest.raises(InputError, match="device cpu did not pass the gate: distinct: all vectors are alike"):
+        train_classifier.main(
+            *paths,
+            tmp_path / "verdict.json",
+            tmp_path / "model.ubj",
+            tmp_path / "metrics.json",
+            target=TARGET,
+            settings=SETTINGS,
+            device="cpu",
+            seed=0,
+            n_threads=1,
+        )
+    assert not (tmp_path / "model.ubj").exists()

@@ -1,0 +1,329 @@
+"""The lock, the conda environments, the Makefile and the profiles."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from repurpose import source
+
+PROJECT = Path(__file__).parent.parent
+SCRIPTS = PROJECT / "scripts"
+CONDA = sorted((PROJECT / "envs").glob("*.yaml"))
+# Packages whose import name is not their own.
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "xgboost": "xgboost-cpu"}
+OWN = {"repurpose"} | {path.stem for name in ("scripts", "tests") for path in (PROJECT / name).glob("*.py")}
+# What a CUDA build of torch brings with it, pinned by torch itself.
+CUDA = ("nvidia-", "cuda-", "triton")
+SNAKEMAKE = Path(sys.executable).parent / "snakemake"
+
+
+def pins(text):
+    """Name (as PyPI compares names) -> version of the lines `name==version ; marker`."""
+    requirements = [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
+    return {canonical(item.name): str(item.specifier).removeprefix("==") for item in requirements}
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def is_installed(name):
+    return next(iter(metadata.distributions(name=name)), None) is not None
+
+
+def conda_pins(path):
+    """The pins of a conda file, those of conda itself and those under pip."""
+    found = {}
+    for item in yaml.safe_load(path.read_text())["dependencies"]:
+        lines = item["pip"] if isinstance(item, dict) else [item.replace("=", "==")] if "=" in item else []
+        found |= pins("\n".join(lines))
+    return found
+
+
+DIRECT = pins((PROJECT / "envs" / "requirements.in").read_text())
+LOCK = pins((PROJECT / "envs" / "requirements.txt").read_text())
+
+
+def third_party(path):
+    """Packages that a module imports, under the names that pip knows."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return {canonical(DISTRIBUTIONS.get(name, name)) for name in names - OWN - sys.stdlib_module_names}
+
+
+def scripts_with_environments():
+    """(script, conda file) of every rule that has both."""
+    text = "\n".join(path.read_text() for path in sorted((PROJECT / "rules").glob("*.smk")))
+    for rule in re.split(r"^(?:rule|checkpoint) ", text, flags=re.MULTILINE)[1:]:
+        conda, script = (re.search(rf'^    {key}:\s+"\.\./(.+)"', rule, re.M) for key in ("conda", "script"))
+        if conda and script:
+            yield script[1], conda[1]
+
+
+def test_every_direct_requirement_stands_in_the_lock():
+    assert DIRECT.items() <= LOCK.items()
+
+
+def test_every_version_is_exact_and_names_no_build():
+    for name, version in (DIRECT | LOCK).items():
+        assert re.fullmatch(r"[0-9][0-9a-z.]*", version), name
+
+
+def test_the_lock_holds_everything_that_the_requirements_pull_in():
+    """A package that the lock forgot would be in its newest version on the next machine."""
+    found, waiting = {}, list(DIRECT)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name.startswith(CUDA) or not is_installed(name):
+            continue
+        found[name] = metadata.version(name).partition("+")[0]
+        for item in map(Requirement, metadata.requires(name) or []):
+            if not item.marker or item.marker.evaluate({"extra": ""}):
+                waiting.append(canonical(item.name))
+    assert len(found) > len(DIRECT)
+    assert found.items() <= LOCK.items()
+
+
+def test_the_installed_packages_fit_each_other():
+    done = subprocess.run([sys.executable, "-m", "pip", "check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
+def test_a_conda_environment_has_the_versions_of_the_lock(path):
+    found = conda_pins(path)
+    assert found.pop("python") == "3.11"
+    assert found.items() <= LOCK.items()
+
+
+def test_the_versions_of_the_commit_hooks_are_those_of_the_lock():
+    hooks = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    found = pins("\n".join(line for hook in hooks for line in hook["additional_dependencies"]))
+    assert found.keys() == {"ruff", "snakefmt"}
+    assert found.items() <= LOCK.items()
+
+
+def test_everything_that_is_imported_is_a_direct_requirement():
+    paths = [*SCRIPTS.glob("**/*.py"), *(PROJECT / "tests").glob("**/*.py"), *PROJECT.glob("benchmarks/*.py")]
+    found = {name: path.name for path in paths for name in third_party(path)}
+    assert {name: path for name, path in found.items() if name not in DIRECT} == {}
+
+
+def test_the_conda_environment_of_a_rule_has_all_that_its_script_imports():
+    pairs = list(scripts_with_environments())
+    assert len(pairs) > 5
+    for script, conda in pairs:
+        modules = source.modules(SCRIPTS, Path(script).name)
+        needed = set().union(*map(third_party, modules))
+        assert needed <= conda_pins(PROJECT / conda).keys(), (script, conda)
+
+
+def test_the_python_of_the_project_is_3_11():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11,<3.12"
+    assert sys.version_info[:2] == (3, 11)
+
+
+# A Python that makes a venv in an instant: the venv's python writes down what it was asked for.
+QUICK_PYTHON = """#!/bin/sh
+if [ "$1" = -c ]; then exit 0; fi
+for folder; do :; done
+rm -rf "$folder"; mkdir -p "$folder/bin"; cp in_venv "$folder/bin/python"
+"""
+IN_VENV = """#!/bin/sh
+echo "$*" >>calls
+if [ "$3" = freeze ]; then cat frozen; fi
+test ! -e broken
+"""
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A copy of what `make env` reads, and a quick Python."""
+    folder = tmp_path / "project"
+    (folder / "envs").mkdir(parents=True)
+    shutil.copy(PROJECT / "Makefile", folder)
+    for name in ("requirements.in", "requirements.txt"):
+        shutil.copy(PROJECT / "envs" / name, folder / "envs")
+    for name, content in (("python", QUICK_PYTHON), ("in_venv", IN_VENV)):
+        (folder / name).write_text(content)
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def make(folder, *arguments):
+    # The tests themselves may run below make, whose flags and variables are inherited.
+    inherited = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS", "CORES", "PYTHON"}
+    environment = {key: value for key, value in os.environ.items() if key not in inherited}
+    command = ["make", "-C", str(folder), "--no-print-directory", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+def calls(folder):
+    path = folder / "calls"
+    found = path.read_text().splitlines() if path.exists() else []
+    path.unlink(missing_ok=True)
+    return found
+
+
+def test_make_alone_lists_every_target():
+    said = make(PROJECT).stdout
+    assert re.findall(r"^make (\w+) ", said, re.M) == ["help", "env", "run", "test", "lock", "clean"]
+
+
+def test_make_env_installs_pytorch_first_and_then_the_lock(tree):
+    done = make(tree, "env", f"PYTHON={tree}/python")
+    assert done.returncode == 0, done.stderr
+    assert calls(tree) == [
+        f"-m pip install --quiet torch=={LOCK['torch']}",
+        "-m pip install --quiet -r envs/requirements.txt",
+    ]
+
+
+def test_make_env_is_silent_and_does_nothing_where_the_environment_is_complete(tree):
+    make(tree, "env", f"PYTHON={tree}/python")
+    calls(tree)
+    (tree / "envs" / "requirements.txt").touch()
+    done = make(tree, "env", "PYTHON=no-such-python")
+    assert (done.returncode, done.stdout, done.stderr, calls(tree)) == (0, "", "", [])
+
+
+def test_make_env_starts_again_where_the_lock_has_changed(tree):
+    make(tree, "env", f"PYTHON={tree}/python")
+    calls(tree)
+    (tree / ".venv" / "left over").touch()
+    with (tree / "envs" / "requirements.txt").open("a") as file:
+        file.write("# changed\n")
+    done = make(tree, "env", f"PYTHON={tree}/python")
+    assert done.returncode == 0
+    assert len(calls(tree)) == 2
+    assert not (tree / ".venv" / "left over").exists()
+
+
+def test_make_env_does_not_take_an_interrupted_install_for_complete(tree):
+    (tree / "broken").touch()
+    assert make(tree, "env", f"PYTHON={tree}/python").returncode != 0
+    (tree / "broken").unlink()
+    calls(tree)
+    assert make(tree, "env", f"PYTHON={tree}/python").returncode == 0
+    assert len(calls(tree)) == 2
+
+
+def test_make_env_starts_again_where_the_folder_was_moved(tree):
+    make(tree, "env", f"PYTHON={tree}/python")
+    moved = tree.rename(tree.with_name("moved"))
+    calls(moved)
+    assert make(moved, "env", f"PYTHON={moved}/python").returncode == 0
+    assert len(calls(moved)) == 2
+
+
+def test_make_env_says_what_is_missing_where_there_is_no_python_3_11(tree):
+    done = make(tree, "env", "PYTHON=no-such-python")
+    assert done.returncode != 0
+    assert 'Python 3.11 with venv is needed, and "no-such-python" is not one here: install it' in done.stderr
+    assert not (tree / ".venv").exists()
+
+
+def test_make_env_refuses_a_folder_that_snakemake_cannot_run_from(tree):
+    moved = tree.rename(tree.with_name("my project"))
+    done = make(moved, "env", f"PYTHON={moved}/python")
+    assert done.returncode != 0
+    assert f"a folder with a blank in its path ({moved}): move or rename it" in done.stderr
+    assert calls(moved) == []
+
+
+def test_make_lock_keeps_marked_lines_and_leaves_out_builds_and_cuda(tree):
+    frozen = ["aiohttp==3.14.5", "nvidia-cublas==13.1.1.3", "torch==2.13.0+cu130", "xgboost-cpu==3.2.0"]
+    (tree / "frozen").write_text("\n".join(frozen) + "\n")
+    (tree / "envs" / "requirements.in").write_text(
+        'torch==2.13.0\n# a comment; no pin\nxgboost-cpu==3.2.0 ; sys_platform == "linux"\n'
+        'xgboost==3.2.0 ; sys_platform != "linux"\n'
+    )
+    done = make(tree, "lock", f"PYTHON={tree}/python")
+    assert done.returncode == 0, done.stderr
+    assert (tree / "envs" / "requirements.txt").read_text().splitlines()[1:] == [
+        'xgboost-cpu==3.2.0 ; sys_platform == "linux"',
+        'xgboost==3.2.0 ; sys_platform != "linux"',
+        "aiohttp==3.14.5",
+        "torch==2.13.0",
+    ]
+
+
+def test_a_failing_make_lock_leaves_the_lock_as_it_was(tree):
+    (tree / "broken").touch()
+    before = (tree / "envs" / "requirements.txt").read_text()
+    assert make(tree, "lock", f"PYTHON={tree}/python").returncode != 0
+    assert (tree / "envs" / "requirements.txt").read_text() == before
+
+
+def test_make_clean_removes_results_and_says_so_but_keeps_data_and_environment(tree):
+    for name in ("results/graph", ".snakemake/log", "data", ".venv"):
+        (tree / name).mkdir(parents=True)
+    assert make(tree, "clean").stdout == "removing results\nremoving .snakemake\n"
+    assert (tree / "data").exists() and (tree / ".venv").exists()
+    assert make(tree, "clean").stdout == ""
+
+
+TOY = """
+rule all:
+    input: "trained", "counted"
+rule train_embeddings:
+    output: "trained"
+    resources: gpu=1, mem_mb=16000, runtime=1440
+    shell: "touch {output}"
+rule count:
+    output: "counted"
+    shell: "touch {output}"
+"""
+
+
+@pytest.fixture
+def toy(tmp_path):
+    shutil.copytree(PROJECT / "profiles", tmp_path / "profiles")
+    (tmp_path / "Snakefile").write_text(TOY)
+    return tmp_path
+
+
+def snakemake(folder, *arguments):
+    done = subprocess.run([SNAKEMAKE, *arguments], cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_default_profile_is_found_by_itself_and_accepted(toy):
+    status, said = snakemake(toy, "--cores", "2", "--dry-run")
+    assert status == 0, said
+    assert "Using workflow specific profile profiles/default" in said
+
+
+def test_the_slurm_profile_plans_jobs_with_memory_time_and_gpu(toy):
+    """A dry run: nothing is submitted."""
+    status, said = snakemake(toy, "--profile", "profiles/slurm", "--dry-run")
+    assert status == 0, said
+    plans = dict(re.findall(r"^rule (\w+):.*?resources: (.*?)$", said, re.M | re.S))
+    assert {"gpu=1", "mem_mb=16000", "runtime=1440"} <= set(plans["train_embeddings"].split(", "))
+    assert {"mem_mb=4000", "runtime=60"} <= set(plans["count"].split(", "))
+    assert "gpu" not in plans["count"]
+
+
+def test_the_slurm_profile_names_no_option_of_the_default_one():
+    """Where both name an option, Snakemake takes the default profile's, which nobody expects."""
+    default, slurm = (
+        yaml.safe_load((PROJECT / "profiles" / name / "config.yaml").read_text())
+        for name in ("default", "slurm")
+    )
+    assert default.keys() & slurm.keys() == set()
+    assert slurm["executor"] == "slurm"

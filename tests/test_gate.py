@@ -1,0 +1,116 @@
+"""The verdict follows from measures, nulls and thresholds; nothing passes unmeasured."""
+
+import copy
+
+import pytest
+
+from repurpose import gate
+
+THRESHOLDS = gate.Thresholds(
+    min_distinct_share=0.95, min_effective_rank=3.0, min_auroc_margin=0.02, min_agreement_margin=0.1
+)
+RECORD = {"status": "completed", "reason": "", "remedy": "", "final_link": 0.9, "notes": []}
+
+
+def measures(auroc=0.8, agreement=0.5):
+    spread = {
+        "nodes": 100,
+        "distinct_share": 1.0,
+        "effective_rank": 20.0,
+        "components_at_90": 8,
+        "mean_cosine": 0.3,
+    }
+    return {
+        "finite": {"drug": True, "gene": True},
+        "types": {"drug": spread, "gene": dict(spread)},
+        "links": {
+            "drug - binds - gene": {"edges": 50, "auroc_uniform": auroc, "auroc_degree_matched": auroc}
+        },
+        "agreement": agreement,
+        "agreement_applies": True,
+    }
+
+
+NULL = measures(0.6, 0.1)
+
+
+def failed(measured, record=RECORD, null=NULL):
+    verdict = gate.judge("cpu", measured, null, record, THRESHOLDS)
+    assert verdict["passed"] == all(check["passed"] for check in verdict["checks"])
+    return {check["name"]: check for check in verdict["checks"] if not check["passed"]}
+
+
+def test_good_embeddings_pass_without_reasons_or_remedies():
+    verdict = gate.judge("cpu", measures(), NULL, RECORD, THRESHOLDS)
+    assert verdict["passed"]
+    assert all(check["reason"] == check["remedy"] == "" for check in verdict["checks"])
+    assert verdict["classic"] == {"final_loss": 0.9, "mean_cosine": 0.3, "components_at_90": 8.0}
+
+
+def edited(path, value):
+    measured = copy.deepcopy(measures())
+    inner = measured
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "check"),
+    [
+        (("finite", "gene"), False, "finite_vectors"),
+        (("types", "gene", "distinct_share"), 0.5, "distinct_vectors"),
+        (("types", "gene", "effective_rank"), 1.2, "effective_rank"),
+        (("types", "gene", "effective_rank"), float("nan"), "effective_rank"),
+        (("links", "drug - binds - gene", "auroc_degree_matched"), 0.61, "link_auroc_degree_matched"),
+        (("links", "drug - binds - gene", "auroc_uniform"), 0.59, "link_auroc_uniform"),
+        (("links",), {}, "link_auroc_uniform"),
+        (("agreement",), 0.15, "neighbour_agreement"),
+        (("agreement",), None, "neighbour_agreement"),
+        (("agreement",), float("nan"), "neighbour_agreement"),
+    ],
+)
+def test_each_measure_can_fail_with_a_reason_and_a_remedy(path, value, check):
+    found = failed(edited(path, value))
+    assert check in found
+    assert found[check]["reason"]
+    assert found[check]["remedy"]
+
+
+def test_the_reason_names_the_worst_type():
+    assert "gene" in failed(edited(("types", "gene", "effective_rank"), 1.2))["effective_rank"]["reason"]
+
+
+@pytest.mark.parametrize("status", ["diverged", "stalled", "refused", "collapsed"])
+def test_an_unfinished_training_fails_whatever_its_vectors(status):
+    record = {
+        **RECORD,
+        "status": status,
+        "reason": "the loss was nan",
+        "remedy": "lower training.learning_rate",
+    }
+    assert failed(measures(), record)["training_completed"]["remedy"] == "lower training.learning_rate"
+
+
+def test_types_with_few_nodes_are_not_judged_by_rank():
+    measured = edited(("types", "gene"), {**measures()["types"]["gene"], "nodes": 5, "effective_rank": 1.0})
+    assert not failed(measured)
+
+
+def test_agreement_that_does_not_apply_is_no_check_but_a_note():
+    measured = {**measures(), "agreement": None, "agreement_applies": False}
+    verdict = gate.judge("cpu", measured, NULL, RECORD, THRESHOLDS)
+    assert verdict["passed"]
+    assert "neighbour_agreement" not in [check["name"] for check in verdict["checks"]]
+    assert "not measured" in verdict["notes"][0]
+
+
+def test_the_untrained_model_itself_fails():
+    assert "link_auroc_degree_matched" in failed(NULL)
+
+
+def test_the_table_says_what_failed_and_what_to_do():
+    text = gate.table(gate.judge("mps", edited(("agreement",), 0.0), NULL, RECORD, THRESHOLDS))
+    assert "neighbour_agreement" in text
+    assert text.splitlines()[-1] == "mps: FAILED"

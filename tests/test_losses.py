@@ -1,0 +1,85 @@
+"""The loss terms: their floors, their values by hand, what counts as similar."""
+
+import math
+
+import communities
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from repurpose import holdout, losses
+from repurpose.errors import InputError
+
+
+def test_logits_of_zero_cost_two_ln_two():
+    of = torch.tensor([0, 0, 1])
+    loss = losses.link_loss(torch.zeros(3), torch.zeros(3), of, of, 2)
+    assert loss.item() == pytest.approx(1.386294, abs=1e-6)
+
+
+def test_the_link_loss_is_the_mean_over_relations_not_over_edges():
+    positive, negative = torch.tensor([2.0, 2.0, 2.0, -1.0]), torch.tensor([0.5, -3.0])
+    loss = losses.link_loss(positive, negative, torch.tensor([0, 0, 0, 1]), torch.tensor([0, 1]), 3)
+    bce = functional.binary_cross_entropy_with_logits
+    one = bce(positive[:3], torch.ones(3)) + bce(negative[:1], torch.zeros(1))
+    two = bce(positive[3:], torch.ones(1)) + bce(negative[1:], torch.zeros(1))
+    assert loss.item() == pytest.approx(((one + two) / 2).item(), rel=1e-6)
+
+
+def test_a_relation_without_negatives_does_not_count():
+    loss = losses.link_loss(torch.zeros(2), torch.zeros(1), torch.tensor([0, 1]), torch.tensor([0]), 2)
+    assert loss.item() == pytest.approx(2 * math.log(2))
+
+
+def similar(threshold):
+    kg = communities.build()
+    edges = holdout.split(kg, 0.0, 0).train
+    return kg, losses.similar_tails(kg, edges, ["disease_gene"], "disease", threshold)
+
+
+@given(st.floats(0.02, 0.6))
+@settings(max_examples=15, deadline=None)
+def test_similar_tails_are_those_above_the_jaccard_threshold(threshold):
+    kg, found = similar(threshold)
+    sets = [set(kg.tails[0][kg.heads[0] == disease]) for disease in range(kg.count("disease"))]
+    for first in range(0, len(sets), 7):
+        for second in range(len(sets)):
+            union = len(sets[first] | sets[second])
+            expected = first != second and union and len(sets[first] & sets[second]) / union > threshold
+            assert bool(found.similar[first, second]) == bool(expected)
+
+
+def test_an_unknown_contrastive_relation_is_refused_with_those_there_are():
+    kg = communities.build()
+    with pytest.raises(
+        InputError, match=r"no relation disease_protein of disease nodes; it has disease_gene"
+    ):
+        losses.similar_tails(kg, holdout.split(kg, 0.0, 0).train, ["disease_protein"], "disease", 0.1)
+
+
+def test_info_nce_at_total_collapse_is_the_floor_it_reports():
+    _, found = similar(0.1)
+    loss, floor = losses.info_nce(torch.ones(60, 8), found, 40, 0.1, np.random.default_rng(0))
+    assert loss.item() == pytest.approx(floor, rel=1e-5)
+
+
+def test_info_nce_rewards_similar_tails_that_lie_together():
+    _, found = similar(0.1)
+    together = functional.one_hot(torch.arange(60) % communities.COMMUNITIES, 8).float()
+    apart = torch.eye(60)
+    low, _ = losses.info_nce(together, found, 40, 0.1, np.random.default_rng(0))
+    high, _ = losses.info_nce(apart, found, 40, 0.1, np.random.default_rng(0))
+    assert low < 0.5 * high
+
+
+def test_other_similar_tails_are_no_negatives():
+    """With one community per anchor, all of its batch but its partner is masked: the loss vanishes."""
+    size = 6
+    everyone = losses.sp.csr_array(~np.eye(size, dtype=bool))
+    every = losses.SimilarTails(everyone, np.arange(size))
+    loss, floor = losses.info_nce(torch.randn(size, 4), every, size, 0.1, np.random.default_rng(0))
+    assert floor == 0
+    assert loss.item() == pytest.approx(0, abs=1e-6)

@@ -1,0 +1,341 @@
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+import write_summary
+from repurpose import figures, files, report, summary
+
+VOID = {"meta", "link", "img", "br", "hr", "wbr", "input"}
+HOSTILE = "<script>alert(1)</script>"
+BREAKOUT = "\"><img src='https://evil.example/x' onerror=alert(1)>"
+DASH = "\N{EN DASH}"
+PAGES = {}
+COLUMNS = ["link", "contrastive", "total", "valid_auroc", "seconds"]
+
+
+class Page(HTMLParser):
+    """Tags in order, attributes and text of a page; fails where tags are not closed in their order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, text):
+        if "style" not in self.open:
+            self.words.append(text)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag, css=None):
+        return [found for name, found in self.tags if name == tag and css in (None, found.get("class"))]
+
+
+def history(steps, contrastive=True):
+    step = np.arange(1, steps + 1)
+    link = 0.5 + 0.8 / np.maximum(step, 1)
+    other = 2.0 + 3.0 / np.maximum(step, 1)
+    auroc = [0.6 + 0.001 * value if value % 5 == 0 else None for value in step.tolist()]
+    values = [link, other if contrastive else [None] * steps, link + 0.5 * other, auroc, step * 0.5]
+    table = pa.table([pa.array(list(column), pa.float64()) for column in values], names=COLUMNS)
+    for name in ("edges_seen", "epoch", "step"):
+        table = table.add_column(0, name, pa.array(step, pa.int64()))
+    return table
+
+
+def interval(value):
+    return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+
+def measures(auprc):
+    blank = auprc is None
+    found = {name: None if blank else interval(0.8) for name in ("auroc", "recall_at_100", "mrr")}
+    counts = {"positives": 312, "negatives": 1204331, "prevalence": 0.000259, "tails": 40}
+    return {**found, "auprc": None if blank else interval(auprc), **counts}
+
+
+def metrics(hgt=0.2, svd=0.15, degree=0.03):
+    scheme = {"degree": measures(degree), "hgt": measures(hgt), "svd": measures(svd)}
+    return {"schemes": {"random": scheme, "disease": scheme}, "rounds": {}, "calibration": None}
+
+
+def check(name, passed):
+    texts = ("", "") if passed else ("the value is 0.51", "raise training.epochs")
+    row = {"name": name, "value": 0.51, "null": None, "threshold": 0.53, "passed": passed}
+    return {**row, "reason": texts[0], "remedy": texts[1]}
+
+
+def verdict(device, passed):
+    classic = {"final_loss": 0.447, "mean_cosine": 0.12, "components_at_90": None}
+    checks = [check("finite_vectors", True), check("link_auroc_uniform", passed)]
+    return {"device": device, "passed": passed, "checks": checks, "classic": classic, "notes": ["a note"]}
+
+
+def candidates(name):
+    row = {"head_id": "D1", "head_name": name, "tail_id": "3091", "tail_name": BREAKOUT, "score": 2.5}
+    return pa.Table.from_pylist([{**row, "probability": 0.1234567, "rank": 7, "known": ""}])
+
+
+def example(passed, status="completed", name="Metformin", found=None, steps=20):
+    """Summary, histories, verdicts, ledger and certificate of a run; `passed` is device -> bool."""
+    verdicts = {device: verdict(device, good) for device, good in passed.items()}
+    record = {"status": status, "reason": "too little memory", "remedy": "use a smaller model"}
+    record |= {
+        "floor": 1.386,
+        "batching": "full",
+        "steps": steps,
+        "seconds": 97.0,
+        "peak_rss_bytes": 3 * 2**30,
+    }
+    ranked = (found or metrics(), candidates(name))
+    rows = [
+        summary.outcome(verdicts[device], record, *(ranked if good else (None, None)), 128)
+        for device, good in passed.items()
+    ]
+    counts = {"rows": 50, "kept": 20, "mirrored": 20, "excluded": 7}
+    ledger = {"file": f"{name}.csv", **counts, "dropped": {name: 3}}
+    ledger |= {"nodes": {"compound": 1234, "disease": 5}}
+    ledger |= {"relations": [{"relation": "", **counts, "dropped": {"empty_relation": 2, "self_loop": 1}}]}
+    removed = {"head_type": "compound", "relation": name, "tail_type": "disease", "edges": 20}
+    removed |= {"role": "target"}
+    checks = [{"name": "no pair stands twice", "passed": True, "count": 0}]
+    certificate = {"removed": [removed], "checks": checks, "positives": 15, "negatives": 5, "conflicts": 0}
+    content = summary.summary(rows, [{"relation": "indication", "edges": 20}], ledger, certificate)
+    return content, {device: history(steps) for device in passed}, verdicts, ledger, certificate
+
+
+def render(passed, found=None, **kwargs):
+    """The page of an example; each is made once, for drawing takes its time."""
+    key = repr((passed, found, kwargs))
+    if key not in PAGES:
+        PAGES[key] = report.render(*example(passed, found=found, **kwargs))
+    return PAGES[key]
+
+
+def test_a_page_of_a_passing_device_shows_metrics_candidates_and_certificate():
+    page = Page(render({"cpu": True}))
+    assert "1 of 1 device passed the gate: cpu." in page.text
+    assert "Research use only, not medical advice" in page.text
+    assert "0.200 0.190 to 0.210" in page.text and "0.000259" in page.text and "1,204,331" in page.text
+    assert "hgt is above the best baseline, svd: AUPRC 0.200 against 0.150" in page.text
+    assert "Metformin D1" in page.text and "0.123" in page.text and "0.1234567" not in page.text
+    assert "(none) 50 20 20 7 3" in page.text
+    assert "no pair stands twice" in page.text and "1,234" in page.text and "Compound" in page.text
+    assert "Why it failed" not in page.text
+    assert "2 min" in page.text and "3.00 GiB" in page.text
+
+
+def test_the_verdict_comes_before_everything_else():
+    text = Page(render({"cpu": False})).text
+    parts = ["No device passed the gate", "Research use only", "Overview", "Graph"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_a_failing_device_shows_why_and_what_to_do_and_its_classic_figures():
+    page = Page(render({"cpu": False}))
+    assert "Why it failed: link_auroc_uniform: the value is 0.51." in page.text
+    assert "What to do: raise training.epochs." in page.text
+    assert "the value is 0.51. To do: raise training.epochs." in page.text
+    assert "0.447" in page.text and "not reached" in page.text
+    assert "Top candidates" not in page.text and "Metrics on" not in page.text
+    assert len(page.all("svg")) == 2
+
+
+def test_a_mixed_run_has_one_row_and_one_section_per_device():
+    page = Page(render({"cpu": True, "cuda:1-sampled": False, "mps": False}))
+    assert len(page.all("tr", "device")) == 3
+    assert [found["id"] for found in page.all("section")][1:4] == ["device-1", "device-2", "device-3"]
+    assert "1 of 3 devices passed the gate: cpu; failed: cuda:1-sampled: link_auroc_uniform" in page.text
+    ids = [found["id"] for _, found in page.tags if "id" in found]
+    assert len(ids) == len(set(ids)) > 6
+
+
+def test_a_refused_training_without_a_step_has_a_page():
+    page = Page(render({"cpu": False}, status="refused", steps=0))
+    assert "refused: too little memory." in page.text and "use a smaller model." in page.text
+    assert "No step was recorded: the training ended as refused." in page.text
+    assert not page.all("svg")
+
+
+def test_metrics_that_are_undefined_are_dashes():
+    page = Page(render({"cpu": True}, found=metrics(None, None, None)))
+    assert "hgt" + 4 * f" {DASH}" + " 312" in page.text
+    assert "best baseline" not in page.text and not page.all("span", "value best")
+    whole = Page(render({"cpu": True}, found={"schemes": {"random": {"hgt": None}}}))
+    assert "hgt" + 7 * f" {DASH}" in whole.text
+
+
+def test_metrics_from_a_sample_say_so_and_others_do_not():
+    sampled = {"schemes": {"random": {"hgt": measures(0.2) | {"sampled": True}}}}
+    assert "estimated from a sample" in Page(render({"cpu": True}, found=sampled)).text
+    assert "estimated from a sample" not in Page(render({"cpu": True})).text
+
+
+def test_components_that_were_never_measured_are_no_verdict():
+    parts = list(example({"cpu": False}, status="refused", steps=0))
+    parts[2]["cpu"]["classic"] = {"final_loss": None, "mean_cosine": None, "components_at_90": None}
+    assert "not reached" not in Page(report.render(*parts)).text
+
+
+def test_the_best_value_is_bold_and_a_beaten_encoder_is_said_to_be_beaten():
+    page = Page(render({"cpu": True}, found=metrics(hgt=0.10, svd=0.11)))
+    standing = (
+        "hgt is not above the best baseline, svd: AUPRC 0.100 against 0.110, and their intervals overlap"
+    )
+    assert standing in page.text
+    assert page.text.index("hgt 0.800") < page.text.index("svd 0.800") < page.text.index("degree 0.800")
+    assert len(page.all("span", "value best")) == 8
+
+
+@pytest.mark.parametrize("name", [HOSTILE, BREAKOUT, "{{ 7 * 7 }}", "a & b 'c' \"d\"", "</svg></style><b>"])
+def test_hostile_names_stay_text(name):
+    page = Page(render({name: True}, name=name))
+    plain = Page(render({"cpu": True}))
+    # A name with an underscore may bring a <wbr>, nothing else.
+    assert [tag for tag, _ in page.tags if tag != "wbr"] == [tag for tag, _ in plain.tags if tag != "wbr"]
+    assert " ".join(name.split()) in page.text
+    assert not page.all("script") and not page.all("img")
+    assert not [key for _, found in page.tags for key in found if key.startswith("on")]
+    assert page.all("svg")[0]["aria-label"].startswith(f"Training loss on {name}: link loss from")
+
+
+def external(html):
+    """Everything in a page that a browser would fetch."""
+    attributes = [item for _, found in Page(html).tags for item in found.items()]
+    links = [
+        value for key, value in attributes if key in ("src", "href", "srcset", "data", "action", "poster")
+    ]
+    styles = re.findall(r"url\(\s*['\"]?([^)]*)", html) + re.findall(r"@import[^;]*", html)
+    return [link for link in links + styles if not link.startswith(("#", "data:"))]
+
+
+def test_the_page_fetches_nothing():
+    html = render({"cpu": True, "mps": False})
+    assert external(html) == []
+    # The one address is the hostile name, as text.
+    assert re.findall(r"https?:[^ ]*", html) == ["https://evil.example/x&#39;"]
+    assert "default-src 'none'" in html
+    # The check can fail.
+    assert external('<p><a href="https://example.org">x</a></p>')
+    assert external("<style>p { background: url(//example.org/a.png) }</style>")
+
+
+def test_tables_have_captions_and_every_header_a_scope():
+    page = Page(render({"cpu": True, "mps": False}))
+    assert len(page.all("table")) == len(page.all("caption")) > 8
+    assert {found.get("scope") for found in page.all("th")} == {"col", "row", "rowgroup"}
+    assert len(page.all("h1")) == 1
+    assert "prefers-color-scheme: dark" in render({"cpu": True}) and "@media print" in render({"cpu": True})
+    assert page.all("html") == [{"lang": "en"}]
+
+
+def test_the_same_results_make_the_same_bytes():
+    assert report.render(*example({"cpu": True})) == render({"cpu": True})
+    assert report.render(*example({"cpu": True}, name="Aspirin")) != render({"cpu": True})
+
+
+def test_the_loss_curve_names_its_lines_and_the_random_baseline():
+    words = Page(figures.loss_curve(history(30), "cpu")).text
+    assert "random baseline: 2 ln 2 = 1.386" in words and "contrastive" in words
+    bare = Page(figures.loss_curve(history(30, contrastive=False), "cpu"))
+    assert "contrastive" not in bare.text and "total" in bare.text
+    label = bare.all("svg")[0]
+    assert label["role"] == "img"
+    assert label["aria-label"] == "Training loss on cpu: link loss from 1.300 to 0.527"
+    assert bare.text.startswith("Training loss on cpu")
+
+
+def test_curves_survive_histories_with_little_or_nothing_in_them():
+    empty, single = history(0), history(1)
+    assert figures.loss_curve(empty) == "" and figures.auroc_curve(empty) == ""
+    assert "<svg" in figures.loss_curve(single) and figures.auroc_curve(single) == ""
+    broken = history(3)
+    index = broken.column_names.index("link")
+    broken = broken.set_column(index, "link", pa.array([1.0, float("inf"), float("nan")]))
+    assert "from 1.000 to 1.000" in figures.loss_curve(broken)
+    nothing = history(3)
+    for name in ("link", "contrastive", "total"):
+        nothing = nothing.set_column(nothing.column_names.index(name), name, pa.nulls(3, pa.float64()))
+    assert figures.loss_curve(nothing) == ""
+
+
+def test_a_long_history_makes_no_long_page():
+    curve = figures.loss_curve(history(100_000))
+    assert len(curve) < 60_000
+    assert "mean of 200 steps" in curve and "from 1.300 to 0.500" in curve
+
+
+def test_the_best_validation_is_marked():
+    assert "best 0.630 at step 30" in Page(figures.auroc_curve(history(30), "cpu")).text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, DASH),
+        (float("nan"), DASH),
+        (0, "0"),
+        (0.0, "0"),
+        (129375, "129,375"),
+        (0.51234, "0.512"),
+        (0.5, "0.500"),
+        (12.345, "12.3"),
+        (123.4, "123"),
+        (999.7, "1,000"),
+        (8100000.0, "8,100,000"),
+        (0.99999, ">0.999"),
+        (1.0, "1.00"),
+        (0.000259, "0.000259"),
+        (0.00001234, "1.23e-05"),
+        (-0.0512, "-0.0512"),
+    ],
+)
+def test_numbers_have_three_significant_digits(value, shown):
+    assert report.number(value) == shown
+
+
+def test_durations_and_sizes_are_as_people_say_them():
+    times = [report.duration(value) for value in (None, 0.24, 97, 5400)]
+    assert times == [DASH, "0.2 s", "2 min", "1 h 30 min"]
+    sizes = [report.size(value) for value in (None, 0, 2048, 1.5 * 2**30)]
+    assert sizes == [DASH, "0 B", "2.00 KiB", "1.50 GiB"]
+
+
+@pytest.mark.parametrize("passed", [{"cpu": True, "mps": False}, {"cpu": False}])
+def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
+    content, histories, verdicts, ledger, certificate = example(passed)
+    paths = {kind: [] for kind in ("outcomes", "verdicts", "histories")}
+    for row in content["devices"]:
+        folder = tmp_path / row["device"]
+        for kind, value in (("outcomes", row), ("verdicts", verdicts[row["device"]])):
+            files.write_json(folder / f"{kind}.json", value)
+            paths[kind].append(folder / f"{kind}.json")
+        files.write_table(folder / "history.parquet", histories[row["device"]])
+        paths["histories"].append(folder / "history.parquet")
+    relations = [{"relation": "indication", "edges": 20}]
+    for name, value in (("relations", relations), ("ledger", ledger), ("certificate", certificate)):
+        files.write_json(tmp_path / f"{name}.json", value)
+    inputs = [tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")]
+    write_summary.main(*paths.values(), *inputs, tmp_path / "summary.json", tmp_path / "report.html")
+    assert files.read_json(tmp_path / "summary.json") == content
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page == report.render(content, histories, verdicts, ledger, certificate)

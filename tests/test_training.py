@@ -1,0 +1,142 @@
+"""Training learns planted structure, hides what it predicts, keeps its best state, repeats itself."""
+
+import communities
+import numpy as np
+import pytest
+import torch
+
+from repurpose import devices, hgt, losses, training
+from repurpose.errors import InputError
+
+ENCODER = hgt.Settings(hidden_dim=16, embedding_dim=16, layers=2, heads=4, dropout=0.0, decoder="distmult")
+CONTRASTIVE = {
+    "weight": 0.5,
+    "similarity_threshold": 0.1,
+    "relations": ["disease_gene"],
+    "temperature": 0.2,
+    "batch_size": 64,
+}
+SETTINGS = training.Settings(
+    epochs=40,
+    learning_rate=0.02,
+    edge_sample_size=500,
+    supervision_share=0.3,
+    valid_share=0.1,
+    valid_every=5,
+    degree_matched_share=0.5,
+    contrastive=CONTRASTIVE,
+)
+
+
+def fit(seed=0, **changes):
+    rows = []
+    options = training.Settings(**{**vars(SETTINGS), **changes})
+    result = training.fit(
+        communities.build(),
+        ENCODER,
+        options,
+        tail_type="disease",
+        device="cpu",
+        seed=seed,
+        on_step=rows.append,
+    )
+    return result, rows
+
+
+@pytest.fixture(name="trained", scope="module")
+def one_training():
+    torch.set_num_threads(1)
+    return fit()
+
+
+def test_it_learns_what_is_planted(trained):
+    result, rows = trained
+    assert result.record["status"] == "completed"
+    assert rows[-1]["link"] < 0.85 * losses.LINK_FLOOR
+    assert result.record["best_valid_auroc"] > 0.75
+    assert rows[-1]["contrastive"] < 0.8 * result.record["contrastive_floor"]
+
+
+def test_it_learns_nothing_without_a_learning_rate():
+    result, rows = fit(learning_rate=0.0)
+    assert abs(rows[-1]["link"] - rows[0]["link"]) < 0.1
+    assert result.record["best_valid_auroc"] < 0.65
+
+
+def test_the_history_counts_steps_epochs_and_edges(trained):
+    result, rows = trained
+    assert [row["step"] for row in rows] == list(range(1, 41))
+    assert rows[-1]["edges_seen"] == result.record["edges_seen"] > 40 * 100
+    assert [row["step"] for row in rows if row["valid_auroc"] is not None] == list(range(5, 41, 5))
+    assert rows[-1]["total"] == pytest.approx(rows[-1]["link"] + 0.5 * rows[-1]["contrastive"])
+
+
+def test_the_vectors_are_those_of_the_best_state(trained):
+    result, rows = trained
+    best = max((row for row in rows if row["valid_auroc"] is not None), key=lambda row: row["valid_auroc"])
+    assert result.record["best_step"] == best["step"]
+    assert {t: v.shape for t, v in result.vectors.items()} == {
+        "disease": (60, 16),
+        "drug": (50, 16),
+        "gene": (150, 16),
+    }
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+    (first, _), (again, _), (other, _) = (fit(seed=seed, epochs=6) for seed in (3, 3, 4))
+    assert first.vectors["gene"].tobytes() == again.vectors["gene"].tobytes()
+    assert first.vectors["gene"].tobytes() != other.vectors["gene"].tobytes()
+
+
+def test_predicted_and_held_out_edges_are_hidden_from_the_messages(monkeypatch):
+    """Seen from the model: no message edge of a step is among its positives or the held-out edges."""
+    run = training._Run(communities.build(), ENCODER, SETTINGS, "disease", "cpu", 0)
+    messages, predicted = [], []
+    forward, decode = run.model.forward, run.model.decoder.forward
+    monkeypatch.setattr(run.model, "forward", lambda edges: messages.extend(edges) or forward(edges))
+    monkeypatch.setattr(
+        run.model.decoder, "forward", lambda z, r, h, t: predicted.append((r, h, t)) or decode(z, r, h, t)
+    )
+    run.step()
+    relation, head, tail = predicted[0]
+    for index, (edges, offsets) in enumerate(zip(messages, run.offsets, strict=True)):
+        seen = {tuple(edge) for edge in edges.T.tolist()}
+        of = relation == index
+        positives = torch.stack([head[of], tail[of]]).numpy() - offsets
+        assert positives.shape[1] > 0
+        assert not seen & {tuple(edge) for edge in positives.T.tolist()}
+        for part in (run.held.valid, run.held.check):
+            assert not seen & {tuple(edge) for edge in part[index].T.tolist()}
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_reason_and_remedy():
+    result, rows = fit(learning_rate=1e30)
+    assert result.record["status"] == "diverged"
+    assert "step" in result.record["reason"]
+    assert "training.learning_rate" in result.record["remedy"]
+    assert rows[-1]["total"] is None
+    assert len(rows) < 40
+
+
+def test_no_similar_diseases_is_a_warning_and_no_contrastive_term(caplog):
+    result, rows = fit(epochs=2, contrastive={**CONTRASTIVE, "similarity_threshold": 1.0})
+    assert "the contrastive term is skipped" in result.record["notes"][0]
+    assert "the contrastive term is skipped" in caplog.text
+    assert rows[-1]["contrastive"] is None
+    assert rows[-1]["total"] == rows[-1]["link"]
+
+
+def test_a_device_that_is_not_there_is_refused_with_those_that_are():
+    missing = next(name for name in ("mps", "cuda:7") if name not in devices.available())
+    with pytest.raises(
+        InputError, match=f"device {missing} is not available on this machine; available: cpu"
+    ):
+        devices.require(missing)
+    devices.require("cpu")
+
+
+def test_a_relation_with_one_edge_is_never_predicted():
+    run = training._Run(communities.build(), ENCODER, SETTINGS, "disease", "cpu", 0)
+    assert len(run._draw(1)) == 0
+    assert len(run._draw(2)) == 1
+    assert len(np.unique(run._draw(1000))) == 300

@@ -1,0 +1,190 @@
+"""The real workflow on the demo graph: end to end, only stale steps again, failing devices reported."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import workflow
+
+from repurpose import embeddings, graph
+
+AFTER_THE_GATE = ["require_pass", "write_outcome[cpu]", "write_summary"]
+
+
+@pytest.fixture(name="done", scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the workflow has run once."""
+    folder = workflow.make(tmp_path_factory.mktemp("workflow"))
+    run = folder.run(cores=8)
+    assert run.code == 0, run.output
+    return folder
+
+
+@pytest.fixture(name="edited")
+def edit_and_restore(done):
+    """A function that edits a file of the project copy; the file is put back after the test."""
+    before = {}
+
+    def edit(name, change):
+        path = done.project / name
+        before.setdefault(path, path.read_text())
+        path.write_text(change(path.read_text()))
+
+    yield edit
+    for path, text in before.items():
+        path.write_text(text)
+
+
+def test_it_leaves_every_file_that_the_design_names(done):
+    names = """graph/nodes.parquet graph/edges.parquet graph/relations.json graph/ledger.json
+        pairs/pairs.parquet pairs/certificate.json embeddings/cpu/embeddings.parquet
+        embeddings/cpu/history.parquet embeddings/cpu/training.json validation/cpu/verdict.json
+        classifier/cpu/model.ubj classifier/cpu/metrics.json candidates/cpu/candidates.parquet
+        candidates/cpu/candidates.csv summary.json report.html logs/train_embeddings/cpu.log
+        logs/train_embeddings/cpu.jsonl benchmarks/train_embeddings/cpu.tsv"""
+    assert [name for name in names.split() if not done.path(name).is_file()] == []
+
+
+def test_the_log_shows_a_bar_and_all_three_losses(done):
+    text = done.path("logs/train_embeddings/cpu.log").read_text()
+    assert "100%" in text
+    assert all(f"{name} " in text for name in ("link", "contrastive", "total"))
+
+
+def test_candidates_are_ranked_and_known_pairs_flagged(done):
+    table = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
+    assert (table.groupby("tail_id")["rank"].min() == 1).all()
+    assert (table.sort_values(["tail_id", "rank"]).groupby("tail_id")["score"].diff().dropna() <= 0).all()
+    assert table["probability"].between(0, 1).all()
+    assert {"", "indication"} <= set(table["known"])
+
+
+def test_a_second_run_does_nothing_and_says_so(done):
+    run = done.run(cores=8)
+    assert run.code == 0
+    assert "Nothing to be done" in run.output
+
+
+def test_the_gate_alone_runs_again_when_a_threshold_changes(done):
+    changed = {"gate": {"min_distinct_share": 0.9}}
+    run = done.run(config=changed)
+    assert run.code == 0, run.output
+    assert run.rules == [*AFTER_THE_GATE[:1], "validate_embeddings[cpu]", *AFTER_THE_GATE[1:]]
+    assert done.run().code == 0
+
+
+def test_a_new_device_trains_alone(done):
+    rules = done.dry_run(config={"devices": ["cpu", "cpu-full"]})
+    assert "train_embeddings[cpu-full]" in rules
+    assert not [rule for rule in rules if rule.endswith("[cpu]")]
+    assert not {"build_graph", "split_pairs", "train_baselines"} & set(rules)
+
+
+def test_batching_of_another_kind_of_device_makes_nothing_stale(done):
+    assert done.dry_run(config={"training": {"batching": {"mps": "sampled", "cuda": "sampled"}}}) == []
+
+
+def test_training_settings_retrain_and_the_graph_stays(done):
+    rules = done.dry_run(config={"training": {"epochs": 31}})
+    assert "train_embeddings[cpu]" in rules
+    assert not {"build_demo", "build_graph", "split_pairs", "train_baselines"} & set(rules)
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("report", {"write_summary"}),
+        ("candidates", {"rank_candidates[cpu]"}),
+        ("classifier", {"train_baselines", "train_classifier[cpu]"}),
+        ("gate", {"validate_embeddings[cpu]"}),
+        ("training", {"train_embeddings[cpu]"}),
+        ("demo", {"build_demo"}),
+    ],
+)
+def test_an_edit_of_library_code_runs_the_rules_that_use_it(done, edited, module, expected):
+    edited(f"scripts/repurpose/{module}.py", lambda text: text + "\nADDED = 1\n")
+    changed_code = done.run("--dry-run")
+    by_code = {
+        rule for rule in changed_code.rules if "Params have changed" in job_text(changed_code.output, rule)
+    }
+    assert by_code == expected
+
+
+def job_text(output, rule):
+    name, _, device = rule.rstrip("]").partition("[")
+    jobs = [job for job in output.split("\n\n") if f"rule {name}:" in job or f"checkpoint {name}:" in job]
+    return next(job for job in jobs if not device or f"device={device}" in job)
+
+
+@pytest.mark.parametrize("name", ["train_embeddings.py", "repurpose/training.py", "repurpose/graph.py"])
+def test_an_edit_of_a_comment_runs_nothing(done, edited, name):
+    edited(f"scripts/{name}", lambda text: "# A comment.\n" + text + "\n\n# Another.\n")
+    assert done.dry_run() == []
+
+
+def test_an_edit_of_the_reports_template_runs_the_report(done, edited):
+    edited("scripts/repurpose/templates/report.html.j2", lambda text: text + "<!-- end -->")
+    assert done.dry_run() == ["require_pass", "write_summary"]
+
+
+def test_any_stage_can_be_asked_for_alone(done):
+    rules = done.dry_run("results/embeddings/cpu-full/embeddings.parquet")
+    assert rules == ["train_embeddings[cpu-full]"]
+
+
+def test_snakemakes_own_report_is_written(done):
+    run = done.run("--report", str(done.directory / "snakemake.html"))
+    assert run.code == 0, run.output
+    assert (done.directory / "snakemake.html").stat().st_size > 10_000
+
+
+def test_a_failing_device_is_reported_and_the_other_goes_on(done):
+    """Constant vectors in the place of one device's embeddings: its gate stops it, and only it."""
+    devices = {"devices": ["cpu", "cpu-full"]}
+    assert done.run("results/embeddings/cpu-full/embeddings.parquet", config=devices).code == 0
+    kg = graph.load(
+        *(done.path(f"graph/{name}") for name in ("nodes.parquet", "edges.parquet", "relations.json"))
+    )
+    path = done.path("embeddings/cpu-full/embeddings.parquet")
+    embeddings.write(path, kg, {t: np.ones((kg.count(t), 32), np.float32) for t in kg.node_types}, {})
+    run = done.run(config=devices)
+    assert run.code == 0, run.output
+    summary = json.loads(done.path("summary.json").read_text())
+    assert summary["passed"] == ["cpu"]
+    row = next(row for row in summary["devices"] if row["device"] == "cpu-full")
+    assert "distinct_vectors" in row["checks_failed"]
+    assert not done.path("classifier/cpu-full").exists()
+    assert "cpu-full" in done.path("report.html").read_text()
+    assert done.run().code == 0
+
+
+def test_if_no_device_passes_the_report_is_written_and_the_run_fails_with_a_sentence(done):
+    impossible = {"gate": {"min_auroc_margin": 0.9}}
+    run = done.run(config=impossible)
+    assert run.code != 0
+    assert "no device passed the gate: cpu: " in run.output
+    assert "Traceback" not in run.output
+    assert json.loads(done.path("summary.json").read_text())["passed"] == []
+    assert "link_auroc_degree_matched" in done.path("report.html").read_text()
+    assert done.run().code == 0
+
+
+def test_the_classifier_of_a_failed_device_cannot_be_asked_for(done):
+    run = done.run(
+        "results/classifier/cpu/model.ubj",
+        "--forcerun",
+        "train_classifier",
+        "validate_embeddings",
+        config={"gate": {"min_auroc_margin": 0.9}},
+    )
+    assert run.code != 0
+    assert "did not pass the gate" in run.output
+    assert done.run().code == 0
+
+
+def test_slurms_profile_plans_the_whole_workflow(tmp_path):
+    folder = workflow.make(tmp_path)
+    profile = str(folder.project / "profiles" / "slurm")
+    rules = folder.dry_run("--profile", profile)
+    assert {"build_graph", "train_embeddings[cpu]", "validate_embeddings[cpu]"} <= set(rules)

@@ -1,0 +1,104 @@
+"""Running the real Snakefile in a folder of its own, for the tests of the workflow."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+PROJECT = Path(__file__).parent.parent
+PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
+
+# Small and quick, and still passing its gate: what is tested is the workflow, not the model.
+SMALL = {
+    "demo": {"scale": 0.01},
+    "hgt": {"hidden_dim": 32, "embedding_dim": 32, "heads": 2},
+    "training": {"epochs": 30, "learning_rate": 0.02, "valid_every": 10},
+    "gate": {"min_auroc_margin": -1.0, "min_agreement_margin": -1.0},
+    "classifier": {"draws": 1, "trees": 20, "svd_dim": 16},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one call of snakemake did."""
+
+    code: int
+    output: str
+
+    @property
+    def rules(self) -> list[str]:
+        """The rules of the jobs that ran (or would run), with their device where they have one."""
+        jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$(.*?)(?=^\S|\Z)", self.output, re.M | re.S)
+        named = []
+        for rule, body in jobs:
+            device = re.search(r"wildcards: device=(\S+)", body)
+            named.append(f"{rule}[{device[1]}]" if device else rule)
+        return sorted(set(named) - {"all"})
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A copy of the project and a directory to run it in."""
+
+    project: Path
+    directory: Path
+
+    def run(self, *arguments: str, config: dict | None = None, cores: int = 2) -> Run:
+        """Call snakemake with an overlay of `config` over `SMALL`, and collect all that it says."""
+        overlays = []
+        for name, content in (("small", SMALL), ("own", config)):
+            if content is not None:
+                path = self.directory / f"{name}.yaml"
+                path.write_text(yaml.safe_dump(content))
+                overlays.append(str(path))
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            str(cores),
+            "--snakefile",
+            self.project / "Snakefile",
+        ]
+        # Targets first: --configfile takes all that follows it.
+        command += ["--directory", self.directory, *arguments, "--configfile", *overlays]
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
+        )
+        return Run(done.returncode, done.stdout)
+
+    def dry_run(self, *arguments: str, config: dict | None = None) -> list[str]:
+        """The rules that would run."""
+        done = self.run("--dry-run", *arguments, config=config)
+        assert done.code == 0, done.output
+        return done.rules
+
+    def path(self, name: str) -> Path:
+        return self.directory / "results" / name
+
+
+def make(folder: Path) -> Folder:
+    """Copy the project's parts to `folder`, beside an empty directory for results."""
+    project, directory = folder / "project", folder / "run"
+    directory.mkdir(parents=True)
+    project.mkdir()
+    for part in PARTS:
+        source = PROJECT / part
+        if source.is_dir():
+            shutil.copytree(source, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, project / part)
+    return Folder(project, directory)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """Every result file and its bytes, but logs and benchmarks."""
+    files = (path for path in directory.rglob("*") if path.is_file())
+    kept = [path for path in files if not {"logs", "benchmarks"} & set(path.relative_to(directory).parts)]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in kept}
