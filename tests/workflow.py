@@ -31,14 +31,27 @@ class Run:
     output: str
 
     @property
+    def reasons(self) -> dict[str, str]:
+        """The jobs that ran (or would run), `rule` or `rule[device]`, with the reason for each."""
+        jobs = re.findall(r"^Job \d+: (.*)\nReason: (.*)$", self.output, re.MULTILINE)
+        return {_job(message): reason for message, reason in jobs}
+
+    @property
     def rules(self) -> list[str]:
-        """The rules of the jobs that ran (or would run), with their device where they have one."""
-        jobs = re.findall(r"^(?:local)?(?:rule|checkpoint) (\w+):$(.*?)(?=^\S|\Z)", self.output, re.M | re.S)
-        named = []
-        for rule, body in jobs:
-            device = re.search(r"wildcards: device=(\S+)", body)
-            named.append(f"{rule}[{device[1]}]" if device else rule)
-        return sorted(set(named) - {"all"})
+        return sorted(self.reasons)
+
+
+def _job(message: str) -> str:
+    """The job that announces itself with `message`: Snakemake prints a rule's message instead of its name."""
+    for path in (PROJECT / "rules").glob("*.smk"):
+        for rule, text in re.findall(
+            r"^\w+ (\w+):$.*?^    message:\s+\"(.*?)\"$", path.read_text(), re.M | re.S
+        ):
+            pattern = re.escape(text).replace(r"\{wildcards\.device\}", r"(?P<device>\S+)")
+            found = re.fullmatch(pattern.replace(r"\{input\.edges\}", ".+"), message)
+            if found:
+                return f"{rule}[{found['device']}]" if "device" in found.groupdict() else rule
+    raise AssertionError(f"no rule has the message {message!r}")
 
 
 @dataclass(frozen=True)
@@ -48,10 +61,10 @@ class Folder:
     project: Path
     directory: Path
 
-    def run(self, *arguments: str, config: dict | None = None, cores: int = 2) -> Run:
-        """Call snakemake with an overlay of `config` over `SMALL`, and collect all that it says."""
+    def run(self, *arguments: str, config: dict | None = None, small: bool = True, cores: int = 2) -> Run:
+        """Call snakemake with overlays, `SMALL` and `config` over it, and collect all that it says."""
         overlays = []
-        for name, content in (("small", SMALL), ("own", config)):
+        for name, content in (("small", SMALL if small else None), ("own", config)):
             if content is not None:
                 path = self.directory / f"{name}.yaml"
                 path.write_text(yaml.safe_dump(content))
@@ -66,12 +79,12 @@ class Folder:
             self.project / "Snakefile",
         ]
         # Targets first: --configfile takes all that follows it.
-        command += ["--directory", self.directory, *arguments, "--configfile", *overlays]
-        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
-        )
-        return Run(done.returncode, done.stdout)
+        command += ["--directory", self.directory, *arguments]
+        return _call(command + (["--configfile", *overlays] if overlays else []))
+
+    def command(self, script: str, *arguments: str | Path) -> Run:
+        """Call one of the project's scripts as a person would."""
+        return _call([sys.executable, self.project / "scripts" / script, *arguments])
 
     def dry_run(self, *arguments: str, config: dict | None = None) -> list[str]:
         """The rules that would run."""
@@ -81,6 +94,14 @@ class Folder:
 
     def path(self, name: str) -> Path:
         return self.directory / "results" / name
+
+
+def _call(command: list) -> Run:
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
+    )
+    return Run(done.returncode, done.stdout)
 
 
 def make(folder: Path) -> Folder:

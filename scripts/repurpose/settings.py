@@ -85,7 +85,9 @@ def require_tables(config: Mapping[str, Any]) -> None:
     for key in ("edges", "nodes"):
         path = config[key]
         if path and not (key == "edges" and path == "demo") and not Path(path).exists():
-            raise InputError(f"{path} does not exist: correct the key {key} in the config or put the table there")
+            raise InputError(
+                f"{path} does not exist: correct the key {key} in the config or put the table there"
+            )
 
 
 def entries(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
