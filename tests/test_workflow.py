@@ -70,7 +70,7 @@ def test_the_gate_alone_runs_again_when_a_threshold_changes(done):
     changed = {"gate": {"min_distinct_share": 0.9}}
     run = done.run(config=changed)
     assert run.code == 0, run.output
-    assert run.rules == [*AFTER_THE_GATE[:1], "validate_embeddings[cpu]", *AFTER_THE_GATE[1:]]
+    assert run.rules == sorted(["validate_embeddings[cpu]", *AFTER_THE_GATE])
     assert done.run().code == 0
 
 
@@ -95,24 +95,19 @@ def test_training_settings_retrain_and_the_graph_stays(done):
     ("module", "expected"),
     [
         ("report", ["require_pass", "write_summary"]),
-        ("candidates", [*AFTER_THE_GATE[:1], "rank_candidates[cpu]", *AFTER_THE_GATE[1:]]),
-        (
-            "classifier",
-            ["rank_candidates[cpu]", "require_pass", "train_baselines", "train_classifier[cpu]"]
-            + AFTER_THE_GATE[1:],
-        ),
-        ("gate", [*AFTER_THE_GATE[:1], "validate_embeddings[cpu]", *AFTER_THE_GATE[1:]]),
+        ("candidates", ["rank_candidates[cpu]", *AFTER_THE_GATE]),
+        ("classifier", ["rank_candidates[cpu]", "train_baselines", "train_classifier[cpu]", *AFTER_THE_GATE]),
+        ("gate", ["validate_embeddings[cpu]", *AFTER_THE_GATE]),
         (
             "training",
-            ["measure_embeddings[cpu]", "require_pass", "train_embeddings[cpu]", "validate_embeddings[cpu]"]
-            + AFTER_THE_GATE[1:],
+            ["measure_embeddings[cpu]", "train_embeddings[cpu]", "validate_embeddings[cpu]", *AFTER_THE_GATE],
         ),
     ],
 )
 def test_an_edit_of_library_code_runs_the_rules_that_use_it_and_what_follows(done, edited, module, expected):
     """What follows a gate that is to be judged again is known only then: a dry run does not show it."""
     edited(f"scripts/repurpose/{module}.py", lambda text: text + "\nADDED = 1\n")
-    assert done.dry_run() == expected
+    assert done.dry_run() == sorted(expected)
 
 
 @pytest.mark.parametrize("name", ["train_embeddings.py", "repurpose/training.py", "repurpose/graph.py"])
