@@ -21,7 +21,15 @@ PROJECT = Path(__file__).parent.parent
 def run(cores: int) -> tuple[float, dict[str, float]]:
     """Seconds of one run in an empty folder, and the AUPRC of two methods."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--snakefile", PROJECT / "Snakefile"]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            str(cores),
+            "--snakefile",
+            PROJECT / "Snakefile",
+        ]
         started = time.perf_counter()
         done = subprocess.run([*command, "--directory", folder], capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - started
