@@ -79,6 +79,19 @@ def csr(rows: np.ndarray, columns: np.ndarray, n_rows: int) -> tuple[np.ndarray,
     return indptr, columns[np.argsort(rows, kind="stable")].astype(np.int32, copy=False)
 
 
+def span(kg: Graph, node_type: str) -> slice:
+    """Where a node type lies among all nodes, numbered through in the order of the types."""
+    ends = np.cumsum([0, *(kg.count(t) for t in kg.node_types)])
+    at = kg.node_types.index(node_type)
+    return slice(int(ends[at]), int(ends[at + 1]))
+
+
+def offsets(kg: Graph) -> list[np.ndarray]:
+    """Per message relation, (2, 1): what turns head and tail indices within their types into global ones."""
+    relations = [kg.relations[i] for i in kg.of_role("message")]
+    return [np.array([[span(kg, r.head_type).start], [span(kg, r.tail_type).start]]) for r in relations]
+
+
 def save(kg: Graph, nodes: str | Path, edges: str | Path, relations: str | Path) -> None:
     """Write the graph's three files: nodes and edges as parquet, relations as JSON."""
     counts = [kg.count(node_type) for node_type in kg.node_types]

@@ -12,7 +12,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from repurpose import devices, hgt, holdout, losses, negatives
+from repurpose import devices, graph, hgt, holdout, losses, negatives
 from repurpose.graph import Graph
 
 Row = dict[str, float | int | None]
@@ -113,8 +113,8 @@ class _Run:
         self.generator = np.random.default_rng([seed, 1])
         self.held = holdout.split(kg, settings.valid_share, seed)
         self.sampled = negatives.candidates(kg, self.held.train, self.held.train)
-        self.tails = slice(*_span(kg, tail_type))
-        self.offsets = _offsets(kg)
+        self.tails = graph.span(kg, tail_type)
+        self.offsets = graph.offsets(kg)
         self.notes: list[str] = []
         self.similar = self._similar(tail_type)
         self.contrastive_floor: float | None = None
@@ -173,7 +173,7 @@ class _Run:
         if self.best is not None:
             self.model.load_state_dict(self.best)
         z = self._embed().float().cpu().numpy()
-        return {t: z[slice(*_span(self.kg, t))] for t in self.kg.node_types}
+        return {t: z[graph.span(self.kg, t)] for t in self.kg.node_types}
 
     def _embed(self) -> Tensor:
         self.model.eval()
@@ -241,19 +241,6 @@ def _without(edges: Tensor, rows: np.ndarray) -> Tensor:
     keep = torch.ones(edges.shape[1], dtype=torch.bool, device=edges.device)
     keep[torch.from_numpy(rows).to(edges.device)] = False
     return edges[:, keep]
-
-
-def _span(kg: Graph, node_type: str) -> tuple[int, int]:
-    """First and last-but-one global index of a node type."""
-    ends = np.cumsum([0, *(kg.count(t) for t in kg.node_types)])
-    at = kg.node_types.index(node_type)
-    return int(ends[at]), int(ends[at + 1])
-
-
-def _offsets(kg: Graph) -> list[np.ndarray]:
-    """Per message relation, (2, 1): what turns indices within types into global ones."""
-    pairs = [kg.relations[i] for i in kg.of_role("message")]
-    return [np.array([[_span(kg, r.head_type)[0]], [_span(kg, r.tail_type)[0]]]) for r in pairs]
 
 
 def _since(started: float) -> float:
