@@ -33,7 +33,7 @@ def code(rule_name, *others):
 
 
 def edges_table(wildcards):
-    """The table the graph is built from: the planted one, a file, or what a URL gave."""
+    """The table the graph is built from: the planted one or a file."""
     if config["edges"] == "demo":
         return "results/demo/edges.parquet"
     return config["edges"]
