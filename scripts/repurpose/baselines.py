@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
+from repurpose import graph
 from repurpose.graph import Graph
 
 
@@ -43,16 +44,18 @@ def svd(kg: Graph, dim: int, seed: int) -> dict[str, np.ndarray]:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     # Rows of nodes without edges are zero but for rounding, which must not be blown up to length 1.
     rows = np.divide(rows, length, out=np.zeros_like(rows), where=(degree > 0)[:, None] & (length > 0))
-    ends = np.cumsum([kg.count(kind) for kind in kg.node_types])
-    return dict(zip(kg.node_types, np.split(rows.astype(np.float32), ends[:-1]), strict=True))
+    rows = rows.astype(np.float32)
+    return {kind: rows[graph.span(kg, kind)] for kind in kg.node_types}
 
 
 def _adjacency(kg: Graph) -> sparse.csr_array:
-    sizes = [kg.count(kind) for kind in kg.node_types]
-    first = dict(zip(kg.node_types, np.cumsum([0, *sizes[:-1]]), strict=True))
+    first = {kind: graph.span(kg, kind).start for kind in kg.node_types}
+    nodes_in_all = sum(kg.count(kind) for kind in kg.node_types)
     message = [(kg.relations[index], kg.heads[index], kg.tails[index]) for index in kg.of_role("message")]
     none = np.empty(0, np.int64)
     heads = np.concatenate([none, *(nodes + first[relation.head_type] for relation, nodes, _ in message)])
     tails = np.concatenate([none, *(nodes + first[relation.tail_type] for relation, _, nodes in message)])
-    half = sparse.coo_array((np.ones(len(heads), np.float32), (heads, tails)), shape=(sum(sizes), sum(sizes)))
+    half = sparse.coo_array(
+        (np.ones(len(heads), np.float32), (heads, tails)), shape=(nodes_in_all, nodes_in_all)
+    )
     return sparse.csr_array(half + half.T)

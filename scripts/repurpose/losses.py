@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from repurpose import graph
 from repurpose.errors import InputError
 from repurpose.graph import Graph
 
@@ -88,7 +89,6 @@ def info_nce(
 def _incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tail_type: str) -> sp.csr_array:
     """(tails, neighbours) with a one where a tail has the neighbour in any of the named relations."""
     relations = [kg.relations[i] for i in kg.of_role("message")]
-    start = dict(zip(kg.node_types, np.cumsum([0, *(kg.count(t) for t in kg.node_types)]), strict=False))
     rows, columns = [], []
     for name in names:
         found = [
@@ -105,10 +105,9 @@ def _incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tai
         for i in found:
             head, tail = edges[i]
             flip = relations[i].head_type == tail_type
+            other = relations[i].tail_type if flip else relations[i].head_type
             rows.append(head if flip else tail)
-            columns.append(
-                (tail if flip else head) + start[relations[i].tail_type if flip else relations[i].head_type]
-            )
+            columns.append((tail if flip else head) + graph.span(kg, other).start)
     shape = (kg.count(tail_type), sum(kg.count(t) for t in kg.node_types))
     if not rows:
         return sp.csr_array(shape, dtype=np.int64)

@@ -13,12 +13,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from repurpose import hgt, holdout, losses, negatives
+from repurpose import graph, hgt, holdout, losses, negatives
 from repurpose.graph import Graph
 
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
 PROBE_EDGES = 2000  # edges per relation to fit and to check the link probe
-FEW_EDGES = 20  # a relation with fewer edges to check has an AUROC of chance
 COSINE_PAIRS = 20000
 NEIGHBOURS = 10
 
@@ -29,9 +28,7 @@ def untrained(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) 
     model = hgt.build(kg, settings, seed + 1).eval()
     with torch.no_grad():
         z = model([torch.from_numpy(edges) for edges in held.train]).numpy()
-    return dict(
-        zip(kg.node_types, np.split(z, np.cumsum([kg.count(t) for t in kg.node_types])[:-1]), strict=True)
-    )
+    return {t: z[graph.span(kg, t)] for t in kg.node_types}
 
 
 def measure(
@@ -143,7 +140,7 @@ def _links(
         )
         name = f"{relation.head_type} - {relation.relation} - {relation.tail_type}"
         result[name] = {"edges": check.shape[1], "auroc_uniform": uniform, "auroc_degree_matched": matched}
-    return {name: link for name, link in result.items() if link["edges"] >= FEW_EDGES} or result
+    return {name: link for name, link in result.items() if link["edges"] >= holdout.FEW_EDGES} or result
 
 
 def _pairs(

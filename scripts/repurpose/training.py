@@ -17,7 +17,6 @@ from repurpose.graph import Graph
 
 Row = dict[str, float | int | None]
 VALID_EDGES = 2000  # per relation; enough for an AUROC to about 0.01
-FEW_EDGES = 20  # a relation with fewer held-out edges has an AUROC of chance
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ class _Run:
             negative = negatives.corrupt(source, positive, self.settings.degree_matched_share, generator)
             if positive.shape[1] and negative.shape[1]:
                 pairs.append((index, positive, negative))
-        return [pair for pair in pairs if pair[1].shape[1] >= FEW_EDGES] or pairs
+        return [pair for pair in pairs if pair[1].shape[1] >= holdout.FEW_EDGES] or pairs
 
 
 def _without(edges: Tensor, rows: np.ndarray) -> Tensor:
