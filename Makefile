@@ -31,20 +31,28 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
 # Complete is what has a stamp: its name is the lock's digest, it holds the folder's path (a moved .venv does not
-# work), and it is written last. Times of files do not matter.
-env: ## make .venv from envs/requirements.txt, unless it is there and complete
+# work) and the digest of the library, whose kernels are compiled into .venv, and it is written last. Times of
+# files do not matter.
+env: ## make .venv from envs/requirements.txt and compile the kernels, unless both are there and complete
 	@set -e; \
 	$(REQUIRE_PLAIN_PATH); \
 	digest=$$({ sha256sum $(LOCK) 2>/dev/null || shasum -a 256 $(LOCK); } | cut -c 1-64); \
 	stamp="$(VENV)/lock-$$digest"; \
-	if [ -x $(VENV)/bin/python ] && [ "$$(cat "$$stamp" 2>/dev/null)" = "$$(pwd)" ]; then exit 0; fi; \
+	code=$$(cat scripts/repurpose/*.py | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-64); \
+	if [ -x $(VENV)/bin/python ] && [ "$$(cat "$$stamp" 2>/dev/null)" = "$$(pwd) $$code" ]; then exit 0; fi; \
+	if [ -x $(VENV)/bin/python ] && [ "$$(cut -d ' ' -f 1 "$$stamp" 2>/dev/null)" = "$$(pwd)" ]; then \
+		$(VENV)/bin/python scripts/compile_kernels.py; \
+		echo "$$(pwd) $$code" >"$$stamp"; \
+		exit 0; \
+	fi; \
 	$(REQUIRE_PYTHON); \
 	echo "Making $(VENV) from $(LOCK); this takes some minutes, once."; \
 	rm -f $(VENV)/lock-*; \
 	"$(PYTHON)" -m venv --clear $(VENV); \
 	$(VENV)/bin/python -m pip install --quiet "$$(grep '^torch==' $(LOCK))"; \
 	$(VENV)/bin/python -m pip install --quiet -r $(LOCK); \
-	pwd >"$$stamp"
+	$(VENV)/bin/python scripts/compile_kernels.py; \
+	echo "$$(pwd) $$code" >"$$stamp"
 
 run: env ## run the workflow (options: ARGS="--configfile my.yaml", CORES=4)
 	@$(IN_VENV) snakemake --cores $(CORES) $(ARGS)

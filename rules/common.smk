@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from repurpose import files, settings, source
+from repurpose import download, files, settings, source
 from repurpose.errors import InputError
 
 try:
@@ -33,10 +33,11 @@ def code(rule_name, *others):
 
 
 def edges_table(wildcards):
-    """The table the graph is built from: the planted one or a file."""
-    if config["edges"] == "demo":
+    """The table the graph is built from: the planted one, a file, or where a URL's table is kept."""
+    edges = config["edges"]
+    if edges == "demo":
         return "results/demo/edges.parquet"
-    return config["edges"]
+    return download.local_path(edges) if download.is_url(edges) else edges
 
 
 def nodes_table(wildcards):
@@ -69,6 +70,13 @@ def per_device(pattern):
 def batching(wildcards):
     """full or sampled, for one device: its suffix, else its kind's default."""
     return settings.batching(wildcards.device, config["training"]["batching"])
+
+
+def encoder(wildcards):
+    """The encoder's section; which attention the CPU runs is nothing to another device."""
+    if wildcards.device.startswith("cpu"):
+        return config["hgt"]
+    return {**config["hgt"], "attention": "pyg"}
 
 
 def without_batching(training):

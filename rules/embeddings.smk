@@ -24,7 +24,7 @@ rule train_embeddings:
         gpu=needs_gpu,
     params:
         batching=batching,
-        hgt=config["hgt"],
+        hgt=encoder,
         training=without_batching(config["training"]),
         tail_type=config["target"]["tail_type"],
         seed=config["seed"],

@@ -1,6 +1,11 @@
 """In: an edges table (planted, or the user's). Out: the typed graph and the ledger of its rows."""
 
 
+# The nodes of a cluster often have no way out.
+localrules:
+    download_edges,
+
+
 rule build_demo:
     output:
         edges=update("results/demo/edges.parquet"),
@@ -23,6 +28,31 @@ rule build_demo:
         "Planting the synthetic demo graph"
     script:
         "../scripts/build_demo.py"
+
+
+rule download_edges:
+    output:
+        edges=update("data/downloads/{folder}/{name}"),
+    log:
+        "results/logs/download_edges/{folder}/{name}.log",
+    benchmark:
+        "results/benchmarks/download_edges/{folder}/{name}.tsv"
+    wildcard_constraints:
+        folder="[0-9a-f]{12}",
+        name="[^/]+",
+    conda:
+        "../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    # Without the code's digest: what is downloaded does not depend on how.
+    params:
+        url=config["edges"],
+    message:
+        "Downloading the edges table"
+    script:
+        "../scripts/download_edges.py"
 
 
 rule build_graph:

@@ -21,7 +21,9 @@ SCRIPTS = PROJECT / "scripts"
 CONDA = sorted((PROJECT / "envs").glob("*.yaml"))
 # Packages whose import name is not their own.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "xgboost": "xgboost-cpu"}
-OWN = {"repurpose"} | {path.stem for name in ("scripts", "tests") for path in (PROJECT / name).glob("*.py")}
+OWN = {"repurpose"} | {
+    path.stem for name in ("scripts", "tests", "benchmarks") for path in (PROJECT / name).glob("*.py")
+}
 # What a CUDA build of torch brings with it, pinned by torch itself.
 CUDA = ("nvidia-", "cuda-", "triton")
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
@@ -138,6 +140,7 @@ def test_the_python_of_the_project_is_3_11():
     assert sys.version_info[:2] == (3, 11)
 
 
+COMPILE = "scripts/compile_kernels.py"
 # A Python that makes a venv in an instant: the venv's python writes down what it was asked for.
 QUICK_PYTHON = """#!/bin/sh
 if [ "$1" = -c ]; then exit 0; fi
@@ -146,6 +149,7 @@ rm -rf "$folder"; mkdir -p "$folder/bin"; cp in_venv "$folder/bin/python"
 """
 IN_VENV = """#!/bin/sh
 echo "$*" >>calls
+if [ "$1" = scripts/compile_kernels.py ] && [ -e broken_kernels ]; then exit 1; fi
 if [ "$3" = freeze ]; then cat frozen; fi
 test ! -e broken
 """
@@ -159,6 +163,8 @@ def tree(tmp_path):
     shutil.copy(PROJECT / "Makefile", folder)
     for name in ("requirements.in", "requirements.txt"):
         shutil.copy(PROJECT / "envs" / name, folder / "envs")
+    (folder / "scripts" / "repurpose").mkdir(parents=True)
+    (folder / "scripts" / "repurpose" / "loops.py").touch()
     for name, content in (("python", QUICK_PYTHON), ("in_venv", IN_VENV)):
         (folder / name).write_text(content)
         (folder / name).chmod(0o755)
@@ -191,6 +197,7 @@ def test_make_env_installs_pytorch_first_and_then_the_lock(tree):
     assert calls(tree) == [
         f"-m pip install --quiet torch=={LOCK['torch']}",
         "-m pip install --quiet -r envs/requirements.txt",
+        COMPILE,
     ]
 
 
@@ -210,8 +217,33 @@ def test_make_env_starts_again_where_the_lock_has_changed(tree):
         file.write("# changed\n")
     done = make(tree, "env", f"PYTHON={tree}/python")
     assert done.returncode == 0
-    assert len(calls(tree)) == 2
+    assert len(calls(tree)) == 3
     assert not (tree / ".venv" / "left over").exists()
+
+
+def test_make_env_compiles_again_and_nothing_more_where_the_library_has_changed(tree):
+    make(tree, "env", f"PYTHON={tree}/python")
+    calls(tree)
+    (tree / "scripts" / "repurpose" / "loops.py").write_text("x = 1\n")
+    for expected in ([COMPILE], []):
+        assert make(tree, "env", "PYTHON=no-such-python").returncode == 0
+        assert calls(tree) == expected
+
+
+def test_make_env_compiles_anew_after_a_compilation_that_failed(tree):
+    (tree / "broken_kernels").touch()
+    assert make(tree, "env", f"PYTHON={tree}/python").returncode != 0
+    (tree / "broken_kernels").unlink()
+    calls(tree)
+    assert make(tree, "env", f"PYTHON={tree}/python").returncode == 0
+    assert calls(tree)[-1] == COMPILE
+    (tree / "scripts" / "repurpose" / "loops.py").write_text("x = 1\n")
+    (tree / "broken_kernels").touch()
+    assert make(tree, "env", f"PYTHON={tree}/python").returncode != 0
+    (tree / "broken_kernels").unlink()
+    calls(tree)
+    assert make(tree, "env", f"PYTHON={tree}/python").returncode == 0
+    assert calls(tree) == [COMPILE]
 
 
 def test_make_env_does_not_take_an_interrupted_install_for_complete(tree):
@@ -220,7 +252,7 @@ def test_make_env_does_not_take_an_interrupted_install_for_complete(tree):
     (tree / "broken").unlink()
     calls(tree)
     assert make(tree, "env", f"PYTHON={tree}/python").returncode == 0
-    assert len(calls(tree)) == 2
+    assert len(calls(tree)) == 3
 
 
 def test_make_env_starts_again_where_the_folder_was_moved(tree):
@@ -228,7 +260,7 @@ def test_make_env_starts_again_where_the_folder_was_moved(tree):
     moved = tree.rename(tree.with_name("moved"))
     calls(moved)
     assert make(moved, "env", f"PYTHON={moved}/python").returncode == 0
-    assert len(calls(moved)) == 2
+    assert len(calls(moved)) == 3
 
 
 def test_make_env_says_what_is_missing_where_there_is_no_python_3_11(tree):

@@ -1,84 +1,105 @@
-"""The encoder equals PyG's HGTConv, and its decoder and inputs do what they say."""
+"""The encoder is one model with both attentions; its inputs and decoder do what they say."""
+
+import dataclasses
 
 import communities
 import numpy as np
 import pytest
 import torch
-from torch_geometric.nn import HGTConv
 
 from repurpose import hgt
 
-SETTINGS = hgt.Settings(hidden_dim=16, embedding_dim=12, layers=2, heads=4, dropout=0.0, decoder="distmult")
+SETTINGS = hgt.Settings(
+    hidden_dim=16, embedding_dim=12, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
+)
+PYG = dataclasses.replace(SETTINGS, attention="pyg")
 
 
 def edges_of(kg):
-    return [
-        torch.from_numpy(np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64)) for i in kg.of_role("message")
+    return [np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64) for i in kg.of_role("message")]
+
+
+@pytest.fixture(name="kg", scope="module")
+def small():
+    return communities.build()
+
+
+def both(kg, settings=SETTINGS):
+    """The same model with the fused layers and with PyG's, its random parameters without zeros."""
+    models = [
+        hgt.build(kg, dataclasses.replace(settings, attention=name), seed=3) for name in ("fused", "pyg")
     ]
-
-
-def reference(layer, x, edge_index):
-    """PyG's own HGTConv with the layer's parameters, in float64."""
-    conv = HGTConv(16, 16, (layer.node_types, layer.edge_types), heads=4).double()
-    conv.load_state_dict(layer.state_dict())
-    return conv({k: v.double() for k, v in x.items()}, edge_index)
-
-
-@pytest.fixture(name="model")
-def built():
-    return hgt.build(communities.build(), SETTINGS, seed=3)
-
-
-def test_a_layer_equals_pygs_hgtconv_in_float64(model):
-    kg = communities.build()
     torch.manual_seed(1)
-    layer = model.layers[0]
-    for parameter in layer.parameters():
-        torch.nn.init.normal_(parameter)
-    x = {f"n{i}": torch.randn(kg.count(t), 16) for i, t in enumerate(kg.node_types)}
-    edge_index = model._both_ways(edges_of(kg))
-    expected = reference(layer, x, edge_index)
-    found = layer(x, edge_index)
-    assert set(found) == set(expected)
-    for name, value in found.items():
-        assert (value - expected[name]).abs().max() / expected[name].abs().max() < 1e-5
+    with torch.no_grad():
+        for parameter in models[0].parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.1)
+    models[1].load_state_dict(models[0].state_dict())
+    return models
 
 
-def test_gradients_equal_pygs_with_and_without_recomputing(model, monkeypatch):
-    kg = communities.build()
-    layer = model.layers[0]
-    x = {f"n{i}": torch.randn(kg.count(t), 16) for i, t in enumerate(kg.node_types)}
-    edge_index = model._both_ways(edges_of(kg))
-    conv = HGTConv(16, 16, (layer.node_types, layer.edge_types), heads=4)
-    conv.load_state_dict(layer.state_dict())
-    sum((v**3).sum() for v in conv(x, edge_index).values()).backward()
-    for limit in (hgt.KEPT_ACTIVATIONS, 0):
-        monkeypatch.setattr(hgt, "KEPT_ACTIVATIONS", limit)
-        layer.zero_grad()
-        sum((v**3).sum() for v in layer(x, edge_index).values()).backward()
-        for (name, found), (_, expected) in zip(
-            layer.named_parameters(), conv.named_parameters(), strict=True
-        ):
-            scale = expected.grad.abs().max()
-            assert (found.grad - expected.grad).abs().max() <= 1e-4 * scale + 1e-7, name
+def results(model, kg, hidden):
+    """Scores of some triples, vectors of some nodes, and the gradients of all parameters."""
+    edges = model.prepare(edges_of(kg)).without(hidden)
+    generator = torch.Generator().manual_seed(2)
+    relation = torch.arange(4).repeat_interleave(50)
+    head, tail = torch.randint(0, 260, (2, 200), generator=generator)
+    scores, vectors = model.read(model(edges), relation, head, tail, torch.tensor([3, 200, 3]))
+    (scores.pow(2).sum() + vectors[:, ::2].sum()).backward()
+    gradients = {name: each.grad for name, each in model.named_parameters() if each.requires_grad}
+    return {"scores": scores.detach(), "vectors": vectors.detach(), **gradients}
 
 
-def test_undirected_relations_send_messages_both_ways_and_directed_ones_have_two_types(model):
+@pytest.mark.parametrize("decoder", ["distmult", "dot"])
+def test_fused_and_pyg_are_the_same_model(kg, decoder):
+    fused, pyg = both(kg, dataclasses.replace(SETTINGS, decoder=decoder))
+    hidden = [np.array([0, 5]), np.zeros(0, np.int64), np.arange(0, 40, 3), np.array([1])]
+    found, expected = results(fused, kg, hidden), results(pyg, kg, hidden)
+    assert found.keys() == expected.keys()
+    for name, truth in expected.items():
+        assert (found[name] - truth).abs().max() <= 2e-5 * truth.abs().max() + 1e-6, name
+
+
+def test_hidden_edges_change_the_result_of_both(kg):
+    hidden = [np.arange(30), *[np.zeros(0, np.int64)] * 3]
+    for model in both(kg):
+        edges = model.prepare(edges_of(kg))
+        assert (model(edges.whole) - model(edges.without(hidden))).abs().max() > 1e-3
+
+
+def test_fused_runs_on_the_cpu_only_and_only_where_it_is_chosen(kg):
+    assert hgt.build(kg, SETTINGS, seed=0, device="cpu").fused
+    assert not hgt.build(kg, PYG, seed=0, device="cpu").fused
+    assert not hgt.build(kg, SETTINGS, seed=0, device="meta").fused
+
+
+def test_dropout_works_in_training_only(kg):
+    for attention in ("fused", "pyg"):
+        settings = dataclasses.replace(SETTINGS, dropout=0.5, attention=attention)
+        model = hgt.build(kg, settings, seed=0)
+        edges = model.prepare(edges_of(kg)).whole
+        assert not torch.equal(model(edges), model(edges))
+        model.eval()
+        assert torch.equal(model(edges), model(edges))
+
+
+def test_undirected_relations_send_messages_both_ways_and_directed_ones_have_two_types(kg):
+    model = hgt.build(kg, PYG, seed=3)
     names = [len(pair) for pair in model.edge_types]
     assert names == [2, 2, 1, 2]  # disease-gene, drug-gene, gene-gene (symmetric), gene-regulates-gene
-    symmetric = model._both_ways(edges_of(communities.build()))[("n2", "r2", "n2")]
+    symmetric = model._both_ways(model.prepare(edges_of(kg)).whole)[("n2", "r2", "n2")]
     assert {tuple(e) for e in symmetric.T.tolist()} == {tuple(e) for e in symmetric.flip(0).T.tolist()}
 
 
-def test_types_without_messages_keep_their_input(model):
-    edges = [torch.zeros(2, 0, dtype=torch.int64) for _ in model.edge_types]
-    z = model.eval()(edges)
+@pytest.mark.parametrize("settings", [SETTINGS, PYG], ids=["fused", "pyg"])
+def test_a_graph_without_messages_has_embeddings_all_the_same(kg, settings):
+    model = hgt.build(kg, settings, seed=3).eval()
+    z = model(model.prepare([np.zeros((2, 0), np.int64) for _ in model.edge_types]).whole)
     assert z.shape == (260, 12)
     assert torch.isfinite(z).all()
+    assert len(torch.unique(z, dim=0)) == 260
 
 
-def test_node_type_names_may_be_anything():
-    kg = communities.build()
+def test_node_type_names_may_be_anything(kg):
     renamed = {"disease": "dis.ease", "drug": "values", "gene": "gene/protein"}
     relations = tuple(
         type(r)(renamed[r.head_type], r.relation, renamed[r.tail_type], r.edges, r.role, r.directed)
@@ -86,7 +107,9 @@ def test_node_type_names_may_be_anything():
     )
     ids = {renamed[t]: v for t, v in kg.node_ids.items()}
     odd = type(kg)(tuple(sorted(ids)), ids, ids, relations, kg.heads, kg.tails)
-    assert hgt.build(odd, SETTINGS, seed=0)(edges_of(odd)).shape == (260, 12)
+    for settings in (SETTINGS, PYG):
+        model = hgt.build(odd, settings, seed=0)
+        assert model(model.prepare(edges_of(odd)).whole).shape == (260, 12)
 
 
 def test_the_decoder_is_distmult_by_hand():
@@ -104,19 +127,18 @@ def test_only_distmult_trains_a_weight_per_relation():
     assert not hgt.Decoder(2, 4, "dot").weight.requires_grad
 
 
-def test_a_seed_fixes_the_model():
-    kg = communities.build()
-    first, again, other = (hgt.build(kg, SETTINGS, seed=s).inputs[0] for s in (1, 1, 2))
+def test_a_seed_fixes_the_model(kg):
+    first, again, other = (hgt.build(kg, SETTINGS, seed=s).inputs for s in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_inputs_of_a_type_differ_from_node_to_node(model):
-    for table in model.inputs:
-        assert len(torch.unique(table, dim=0)) == len(table)
+def test_inputs_differ_from_node_to_node(kg):
+    inputs = hgt.build(kg, SETTINGS, seed=3).inputs
+    assert len(torch.unique(inputs, dim=0)) == len(inputs) == 260
 
 
-@pytest.mark.parametrize(("key", "value"), [("heads", 5), ("decoder", "mlp")])
+@pytest.mark.parametrize(("key", "value"), [("heads", 5), ("decoder", "mlp"), ("attention", "flash")])
 def test_impossible_settings_are_refused(key, value):
     with pytest.raises(ValueError, match=str(value)):
         hgt.Settings(**{**vars(SETTINGS), key: value})

@@ -60,26 +60,40 @@ def test_an_unknown_contrastive_relation_is_refused_with_those_there_are():
         losses.similar_tails(kg, holdout.split(kg, 0.0, 0).train, ["disease_protein"], "disease", 0.1)
 
 
+def info_nce(vectors, found, size):
+    """The loss of one draw of tails, and its floor."""
+    drawn = losses.draw_contrast(found, size, np.random.default_rng(0))
+    masked = torch.from_numpy(drawn.masked)
+    return losses.info_nce(vectors[drawn.anchors], vectors[drawn.partners], masked, 0.1), drawn.floor
+
+
 def test_info_nce_at_total_collapse_is_the_floor_it_reports():
     _, found = similar(0.1)
-    loss, floor = losses.info_nce(torch.ones(60, 8), found, 40, 0.1, np.random.default_rng(0))
+    loss, floor = info_nce(torch.ones(60, 8), found, 40)
     assert loss.item() == pytest.approx(floor, rel=1e-5)
 
 
 def test_info_nce_rewards_similar_tails_that_lie_together():
     _, found = similar(0.1)
     together = functional.one_hot(torch.arange(60) % communities.COMMUNITIES, 8).float()
-    apart = torch.eye(60)
-    low, _ = losses.info_nce(together, found, 40, 0.1, np.random.default_rng(0))
-    high, _ = losses.info_nce(apart, found, 40, 0.1, np.random.default_rng(0))
+    low, _ = info_nce(together, found, 40)
+    high, _ = info_nce(torch.eye(60), found, 40)
     assert low < 0.5 * high
+
+
+def test_each_drawn_tail_stands_beside_a_similar_one():
+    _, found = similar(0.1)
+    drawn = losses.draw_contrast(found, 40, np.random.default_rng(0))
+    assert len(set(drawn.anchors.tolist())) == 40
+    assert all(found.similar[a, p] for a, p in zip(drawn.anchors, drawn.partners, strict=True))
+    assert not np.diagonal(drawn.masked).any()
+    assert drawn.masked.any()
 
 
 def test_other_similar_tails_are_no_negatives():
     """With one community per anchor, all of its batch but its partner is masked: the loss vanishes."""
     size = 6
     everyone = losses.sp.csr_array(~np.eye(size, dtype=bool))
-    every = losses.SimilarTails(everyone, np.arange(size))
-    loss, floor = losses.info_nce(torch.randn(size, 4), every, size, 0.1, np.random.default_rng(0))
+    loss, floor = info_nce(torch.randn(size, 4), losses.SimilarTails(everyone, np.arange(size)), size)
     assert floor == 0
     assert loss.item() == pytest.approx(0, abs=1e-6)

@@ -8,7 +8,9 @@ from sklearn.decomposition import PCA
 from repurpose import hgt, quality
 
 CONTRASTIVE = {"relations": ["disease_gene"], "similarity_threshold": 0.1}
-ENCODER = hgt.Settings(hidden_dim=16, embedding_dim=16, layers=2, heads=4, dropout=0.0, decoder="distmult")
+ENCODER = hgt.Settings(
+    hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
+)
 
 
 @pytest.fixture(name="kg", scope="module")

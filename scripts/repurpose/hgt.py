@@ -5,24 +5,21 @@ parameters the layer keeps. Node types and relations are addressed by position (
 names come from data and may be anything.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
-from torch_geometric.nn import HGTConv
-from torch_geometric.nn.dense import HeteroLinear
-from torch_geometric.utils import softmax
 
+from repurpose import fused, messages, readout
 from repurpose.graph import Graph, Relation
-
-EdgeType = tuple[str, str, str]
+from repurpose.messages import Messages, Numbered
+from repurpose.pyg_layer import EdgeType, Layer
 
 INPUT_SCALE = 0.5  # standard deviation of the learned inputs at the start
-# Per-edge activations above this many bytes are recomputed in the backward pass, head by head.
-KEPT_ACTIVATIONS = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -33,67 +30,54 @@ class Settings:
     embedding_dim: int
     layers: int
     heads: int
+    attention: str
     dropout: float
     decoder: str
 
     def __post_init__(self) -> None:
         if self.hidden_dim % self.heads:
             raise ValueError(f"hidden_dim {self.hidden_dim} is not divisible by heads {self.heads}")
+        if self.attention not in ("fused", "pyg"):
+            raise ValueError(f"attention {self.attention} is neither fused nor pyg")
         if self.decoder not in ("distmult", "dot"):
             raise ValueError(f"decoder {self.decoder} is neither distmult nor dot")
 
 
-class TypedLinear(HeteroLinear):
-    """PyG's linear map per type with one concatenation in place of a write into a slice per type.
+@dataclass(frozen=True)
+class EdgeLists:
+    """Message edges as PyG's layer reads them: per relation (2, E) of head and tail within their types."""
 
-    Each slice write makes autograd touch the whole tensor again in the backward pass, which is what
-    makes `HGTConv` several times slower where pyg-lib is not installed.
-    """
+    whole: list[Tensor]
 
-    def forward_naive(self, x: Tensor, type_ptr: Tensor) -> Tensor:
-        sizes = type_ptr.diff().tolist()
-        return torch.cat([part @ weight for part, weight in zip(x.split(sizes), self.weight, strict=True)])
-
-
-class Layer(HGTConv):
-    """One HGT layer with HGTConv's parameters; `propagate` is the seam for other attention kernels."""
-
-    def __init__(self, width: int, metadata: tuple[list[str], list[EdgeType]], heads: int) -> None:
-        super().__init__(width, width, metadata, heads=heads)
-        relations = heads * len(metadata[1])
-        for name in ("k_rel", "v_rel"):
-            setattr(
-                self, name, TypedLinear(width // heads, width // heads, relations, is_sorted=True, bias=False)
-            )
-
-    def propagate(self, edge_index: Tensor, k: Tensor, q: Tensor, v: Tensor, edge_attr: Tensor) -> Tensor:
-        """Attention over edges, returns (N, H * D).
-
-        `edge_index` (2, E) from row of k and v to row of q; q (N, H, D); k, v (rows, H, D);
-        `edge_attr` (E, H) the relation's prior. PyG's own while its activations per edge (four of
-        width H * D are kept) are small, else head by head and computed again in the backward pass.
-        """
-        if not torch.is_grad_enabled() or 4 * 4 * edge_index.size(1) * q[0].numel() <= KEPT_ACTIVATIONS:
-            return super().propagate(edge_index, k=k, q=q, v=v, edge_attr=edge_attr)
-        inputs = ((q[:, h], k[:, h], v[:, h], edge_attr[:, h], *edge_index) for h in range(q.size(1)))
-        return torch.cat([checkpoint(_attend, *head, use_reentrant=False) for head in inputs], dim=1)
+    def without(self, hidden: Sequence[np.ndarray]) -> list[Tensor]:
+        """The same without the edges at the positions `hidden` of each relation."""
+        return [_without(edges, rows) for edges, rows in zip(self.whole, hidden, strict=True)]
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor, prior: Tensor, source: Tensor, target: Tensor) -> Tensor:
-    """One head: softmax over each node's incoming edges of prior * q.k / sqrt(D), then the mean of v.
+@dataclass(frozen=True)
+class SortedEdges:
+    """Message edges as the fused layer reads them; relation i has the edge numbers from starts[i] on."""
 
-    q (N, D), k and v (rows, D), prior (E,); returns (N, D).
-    """
-    score = (q.index_select(0, target) * k.index_select(0, source)).sum(-1) * prior / math.sqrt(q.size(1))
-    weight = softmax(score, target, num_nodes=len(q))
-    return torch.zeros_like(q).index_add(0, target, v.index_select(0, source) * weight.unsqueeze(1))
+    numbered: Numbered
+    starts: list[int]
+
+    @property
+    def whole(self) -> Messages:
+        """All edges."""
+        return self.numbered.whole
+
+    def without(self, hidden: Sequence[np.ndarray]) -> Messages:
+        """Without the edges at the positions `hidden` of each relation."""
+        numbers = [rows + start for rows, start in zip(hidden, self.starts, strict=True)]
+        return self.numbered.without(np.concatenate(numbers))
 
 
 class HGT(nn.Module):
     """Learned inputs -> HGT layers -> a linear map per node type.
 
     `relations` are the message relations only; z and node indices are global: the nodes of type i
-    start at `offsets[i]`.
+    are rows bounds[i] to bounds[i + 1]. `fused` chooses the CPU's own kernels or PyG's layer; both have
+    the same parameters.
     """
 
     def __init__(
@@ -102,36 +86,70 @@ class HGT(nn.Module):
         node_types: Sequence[str],
         relations: Sequence[Relation],
         settings: Settings,
+        fused: bool,
     ):
         super().__init__()
         self.counts = list(counts)
-        self.settings = settings
+        self.bounds = [0, *itertools.accumulate(counts)]
+        self.settings, self.fused = settings, fused
         position = {name: index for index, name in enumerate(node_types)}
         self.edge_types = [_edge_types(i, position, relation) for i, relation in enumerate(relations)]
-        names = [f"n{i}" for i in range(len(self.counts))]
-        metadata = (names, [edge_type for pair in self.edge_types for edge_type in pair])
+        self.names = [f"n{i}" for i in range(len(self.counts))]
+        metadata = (self.names, [edge_type for pair in self.edge_types for edge_type in pair])
         width = settings.hidden_dim
-        self.inputs = nn.ParameterList(
-            [nn.Parameter(torch.randn(n, width) * INPUT_SCALE) for n in self.counts]
-        )
+        self.inputs = nn.Parameter(torch.randn(sum(counts), width) * INPUT_SCALE)
         self.layers = nn.ModuleList([Layer(width, metadata, settings.heads) for _ in range(settings.layers)])
-        self.outputs = nn.ModuleList([nn.Linear(width, settings.embedding_dim) for _ in names])
+        self.outputs = nn.ModuleList([nn.Linear(width, settings.embedding_dim) for _ in self.names])
         self.decoder = Decoder(len(relations), settings.embedding_dim, settings.decoder)
         self._clear_biases()
 
-    def forward(self, edges: Sequence[Tensor]) -> Tensor:
-        """Embeddings of all nodes, (nodes, embedding_dim), from message edges.
+    def prepare(self, edges: Sequence[np.ndarray]) -> EdgeLists | SortedEdges:
+        """Message edges, sorted once; `whole` or `without` the hidden ones they go to `forward`.
 
-        `edges`: per message relation a (2, E) int64 tensor of head and tail indices within their types.
+        `edges`: per message relation (2, E) int64 head and tail indices within their types.
         """
+        if not self.fused:
+            return EdgeLists([torch.from_numpy(each).to(self.inputs.device) for each in edges])
+        starts = [0, *itertools.accumulate(each.shape[1] for each in edges)][:-1]
+        directions = []
+        for edge_types, edge, start in zip(self.edge_types, edges, starts, strict=True):
+            head, tail = (
+                each + self.bounds[int(n[1:])] for each, n in zip(edge, edge_types[0][::2], strict=True)
+            )
+            number = np.arange(len(head)) + start
+            if len(edge_types) == 1:
+                both = [np.concatenate(each) for each in ((head, tail), (tail, head), (number, number))]
+                directions.append(tuple(both))
+            else:
+                directions += [(head, tail, number), (tail, head, number)]
+        return SortedEdges(messages.build(self.bounds[-1], directions), starts)
+
+    def forward(self, edges: list[Tensor] | Messages) -> Tensor:
+        """Embeddings of all nodes, (nodes, embedding_dim), from the message edges of `prepare`."""
+        if self.fused:
+            x = self._drop(self.inputs)
+            for layer in self.layers:
+                x = self._drop(fused.layer(layer, x, edges, self.bounds))
+            weight = torch.stack([output.weight for output in self.outputs])
+            bias = torch.stack([output.bias for output in self.outputs])
+            return fused.standardise(fused.typed_linear(x, weight, bias, self.bounds))
         edge_index = self._both_ways(edges)
-        x = {f"n{i}": self._drop(table) for i, table in enumerate(self.inputs)}
+        x = dict(zip(self.names, self._drop(self.inputs).split(self.counts), strict=True))
         for layer in self.layers:
             # HGTConv returns only the types that receive messages; the others keep what they have.
             x = {**x, **{name: self._drop(value) for name, value in layer(x, edge_index).items()}}
         z = torch.cat([output(x[f"n{i}"]) for i, output in enumerate(self.outputs)])
         # Without it logits start near zero, gradients vanish and the loss sits at 2 ln 2 for long.
         return nn.functional.layer_norm(z, (z.shape[1],))
+
+    def read(
+        self, z: Tensor, relation: Tensor, head: Tensor, tail: Tensor, rows: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Logits (P,) of P triples of relation index and global node indices, and the vectors z[rows]."""
+        if self.fused:
+            product, vectors = readout.score(z, self.decoder.weight, relation, head, tail, rows)
+            return self.decoder.logits(product, relation), vectors
+        return self.decoder(z, relation, head, tail), z.index_select(0, rows)
 
     @torch.no_grad()
     def _clear_biases(self) -> None:
@@ -167,14 +185,23 @@ class Decoder(nn.Module):
         """Logits (P,) of P triples of relation index and global node indices; z is (nodes, dim)."""
         weight = self.weight.index_select(0, relation)
         product = z.index_select(0, head) * weight * z.index_select(0, tail)
-        return product.sum(-1) / math.sqrt(z.size(1)) + self.bias.index_select(0, relation)
+        return self.logits(product.sum(-1), relation)
+
+    def logits(self, product: Tensor, relation: Tensor) -> Tensor:
+        """Logits from the sums of products, both (P,)."""
+        return product / math.sqrt(self.weight.size(1)) + self.bias.index_select(0, relation)
 
 
-def build(kg: Graph, settings: Settings, seed: int) -> HGT:
-    """A model for the message relations of `kg`, its initial weights fixed by `seed`."""
+def build(kg: Graph, settings: Settings, seed: int, device: str = "cpu") -> HGT:
+    """A model for the message relations of `kg` on a torch device, its initial weights fixed by `seed`.
+
+    The fused attention is the CPU's; other devices run PyG's layer whatever the settings say.
+    """
     torch.manual_seed(seed)
     relations = [kg.relations[i] for i in kg.of_role("message")]
-    return HGT([kg.count(t) for t in kg.node_types], kg.node_types, relations, settings)
+    fused_here = settings.attention == "fused" and torch.device(device).type == "cpu"
+    counts = [kg.count(t) for t in kg.node_types]
+    return HGT(counts, kg.node_types, relations, settings, fused_here).to(device)
 
 
 def _edge_types(index: int, position: dict[str, int], relation: Relation) -> list[EdgeType]:
@@ -183,3 +210,10 @@ def _edge_types(index: int, position: dict[str, int], relation: Relation) -> lis
     if head == tail and not relation.directed:
         return [(head, f"r{index}", tail)]
     return [(head, f"r{index}", tail), (tail, f"r{index}_reverse", head)]
+
+
+def _without(edges: Tensor, rows: np.ndarray) -> Tensor:
+    """The edges (2, E) but those at `rows`."""
+    keep = torch.ones(edges.shape[1], dtype=torch.bool, device=edges.device)
+    keep[torch.from_numpy(rows).to(edges.device)] = False
+    return edges[:, keep]

@@ -63,27 +63,40 @@ def similar_tails(
     return SimilarTails(similar, np.flatnonzero(np.diff(similar.indptr)))
 
 
-def info_nce(
-    vectors: Tensor, similar: SimilarTails, size: int, temperature: float, generator: np.random.Generator
-) -> tuple[Tensor, float]:
-    """InfoNCE (van den Oord et al., 2018) over sampled anchors, each with one similar tail.
+@dataclass(frozen=True)
+class Contrast:
+    """Drawn tails and, for each, a similar one; `masked` (B, B) are partners that are no negatives."""
 
-    `vectors` (tails, d). The candidates of an anchor are the partners of the whole batch but those that
-    are also similar to it, or the anchor itself. Returns the loss and its value at total collapse
-    (all vectors alike): the mean log of the number of candidates.
+    anchors: np.ndarray
+    partners: np.ndarray
+    masked: np.ndarray
+
+    @property
+    def floor(self) -> float:
+        """The loss at total collapse (all vectors alike): the mean log of the number of candidates."""
+        return float(np.log((~self.masked).sum(axis=1)).mean())
+
+
+def draw_contrast(similar: SimilarTails, size: int, generator: np.random.Generator) -> Contrast:
+    """At most `size` tails that have similar ones, each with one of these.
+
+    The candidates of an anchor are the partners of the whole draw but those that are also similar to
+    it, or the anchor itself.
     """
     anchors = generator.choice(similar.anchors, min(size, len(similar.anchors)), replace=False)
     indptr, indices = similar.similar.indptr, similar.similar.indices
     degree = indptr[anchors + 1] - indptr[anchors]
     partners = indices[indptr[anchors] + generator.integers(0, degree)]
-    also = similar.similar[anchors][:, partners].toarray() | (anchors[:, None] == partners[None, :])
-    np.fill_diagonal(also, False)
-    mask = torch.from_numpy(also).to(vectors.device)
-    rows = torch.from_numpy(np.concatenate([anchors, partners]).astype(np.int64)).to(vectors.device)
-    unit = functional.normalize(vectors.index_select(0, rows), dim=1)
-    logits = (unit[: len(anchors)] @ unit[len(anchors) :].T / temperature).masked_fill(mask, -math.inf)
-    loss = functional.cross_entropy(logits, torch.arange(len(anchors), device=vectors.device))
-    return loss, float(np.log((~also).sum(axis=1)).mean())
+    masked = similar.similar[anchors][:, partners].toarray() | (anchors[:, None] == partners[None, :])
+    np.fill_diagonal(masked, False)
+    return Contrast(anchors, partners, masked)
+
+
+def info_nce(anchors: Tensor, partners: Tensor, masked: Tensor, temperature: float) -> Tensor:
+    """InfoNCE (van den Oord et al., 2018) of vectors (B, d) with their partners, on cosine / temperature."""
+    unit_anchors, unit_partners = functional.normalize(anchors, dim=1), functional.normalize(partners, dim=1)
+    logits = (unit_anchors @ unit_partners.T / temperature).masked_fill(masked, -math.inf)
+    return functional.cross_entropy(logits, torch.arange(len(anchors), device=anchors.device))
 
 
 def _incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tail_type: str) -> sp.csr_array:

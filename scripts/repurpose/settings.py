@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
+from repurpose import download
 from repurpose.errors import InputError
 
 KINDS = {
@@ -78,13 +79,15 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
 
 def require_tables(config: Mapping[str, Any]) -> None:
-    """Raise InputError where a table that the config names is not there.
+    """Raise InputError where a table that the config names is not there, or its URL does not name a table.
 
     Snakemake itself would go on with the results of an earlier run.
     """
     for key in ("edges", "nodes"):
         path = config[key]
-        if path and not (key == "edges" and path == "demo") and not Path(path).exists():
+        if key == "edges" and download.is_url(path):
+            download.local_path(path)
+        elif path and not (key == "edges" and path == "demo") and not Path(path).exists():
             raise InputError(
                 f"{path} does not exist: correct the key {key} in the config or put the table there"
             )

@@ -9,6 +9,8 @@ from threadpoolctl import threadpool_limits
 
 CGROUPS = Path("/sys/fs/cgroup")
 
+_limit = sys.maxsize  # what `limit` was last given
+
 
 def usable(given: int) -> int:
     """The smaller of what the rule was given and the CPUs that this process may use, at least 1."""
@@ -17,12 +19,19 @@ def usable(given: int) -> int:
 
 def limit(given: int) -> int:
     """Hold the libraries that are loaded by now to `usable(given)` threads, and return that number."""
+    global _limit
+    _limit = given
     number = usable(given)
     threadpool_limits(number)
     # PyTorch keeps a number of its own; whether it is loaded is the business of the module that trains.
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(number)
     return number
+
+
+def current() -> int:
+    """Threads for loops of our own: as many as `limit` allowed, else as many as the process may use."""
+    return usable(_limit)
 
 
 def cpu_quota(cgroups: Path) -> int:

@@ -117,9 +117,10 @@ class _Run:
         self.notes: list[str] = []
         self.similar = self._similar(tail_type)
         self.contrastive_floor: float | None = None
-        self.model = hgt.build(kg, encoder, seed).to(self.device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate)
-        self.whole = [torch.from_numpy(edges).to(self.device) for edges in self.held.train]
+        self.model = hgt.build(kg, encoder, seed, device)
+        # fused: one pass over each parameter, no temporary copies.
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=settings.learning_rate, fused=True)
+        self.edges = self.model.prepare(self.held.train)
         self.valid_pairs = self._validation_pairs(seed)
         self.edges_seen = 0
         self.best: dict[str, Tensor] | None = None
@@ -134,16 +135,24 @@ class _Run:
             negatives.corrupt(source, edges, matched, self.generator)
             for source, edges in zip(self.sampled, positives, strict=True)
         ]
-        z = self.model([_without(edges, rows) for edges, rows in zip(self.whole, hidden, strict=True)])
-        positive_of, positive = self._logits(z, positives)
-        negative_of, negative = self._logits(z, drawn)
-        link = losses.link_loss(positive, negative, positive_of, negative_of, len(positives))
-        contrastive = self._contrastive(z)
-        total = link if contrastive is None else link + self.settings.contrastive["weight"] * contrastive
+        contrast = self._draw_contrast()
+        rows = [] if contrast is None else [contrast.anchors, contrast.partners]
+        z = self.model(self.edges.without(hidden))
+        relation, logits, vectors = self._read(z, [*positives, *drawn], [*range(len(drawn))] * 2, rows)
+        count = sum(edges.shape[1] for edges in positives)
+        of_each = logits[:count], logits[count:], relation[:count], relation[count:]
+        total = link = losses.link_loss(*of_each, len(positives))
+        contrastive = None
+        if contrast is not None:
+            masked = torch.from_numpy(contrast.masked).to(self.device)
+            temperature = self.settings.contrastive["temperature"]
+            contrastive = losses.info_nce(*vectors.chunk(2), masked, temperature)
+            self.contrastive_floor = contrast.floor
+            total = link + self.settings.contrastive["weight"] * contrastive
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self.optimizer.step()
-        self.edges_seen += len(positive)
+        self.edges_seen += count
         return {
             "edges_seen": self.edges_seen,
             "link": link.item(),
@@ -158,7 +167,8 @@ class _Run:
         z = self._embed()
         scores = []
         for index, positive, negative in self.valid_pairs:
-            logits = self._logits(z, [positive, negative], [index, index])[1].detach().cpu().numpy()
+            with torch.no_grad():
+                logits = self._read(z, [positive, negative], [index, index], [])[1].cpu().numpy()
             labels = np.repeat([1, 0], [positive.shape[1], negative.shape[1]])
             scores.append(roc_auc_score(labels, logits) if np.isfinite(logits).all() else 0.5)
         return float(np.mean(scores))
@@ -177,7 +187,7 @@ class _Run:
     def _embed(self) -> Tensor:
         self.model.eval()
         with torch.no_grad():
-            return self.model(self.whole)
+            return self.model(self.edges.whole)
 
     def _draw(self, edges: int) -> np.ndarray:
         """Rows of one relation to predict in a step: at least one, where the relation has two or more."""
@@ -185,25 +195,23 @@ class _Run:
         size = max(size, 1) if edges > 1 else 0
         return self.generator.choice(edges, size, replace=False, shuffle=False)
 
-    def _logits(
-        self, z: Tensor, edges: Sequence[np.ndarray], indices: Sequence[int] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Relation index and logit of each pair of `edges`, (2, P) arrays per relation."""
-        indices = range(len(edges)) if indices is None else indices
-        starts = [self.offsets[i] for i in indices]
-        moved = [edge + start for edge, start in zip(edges, starts, strict=True)]
-        head, tail = torch.from_numpy(np.concatenate(moved, axis=1)).to(self.device)
-        of = np.repeat(np.asarray(indices, np.int64), [edge.shape[1] for edge in edges])
-        relation = torch.from_numpy(of).to(self.device)
-        return relation, self.model.decoder(z, relation, head, tail)
+    def _read(
+        self, z: Tensor, edges: Sequence[np.ndarray], relations: Sequence[int], rows: Sequence[np.ndarray]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Relation index and logit of each pair of `edges`, (2, P) arrays of one relation each; z[tails]."""
+        moved = [edge + self.offsets[index] for edge, index in zip(edges, relations, strict=True)]
+        head, tail = np.concatenate(moved, axis=1)
+        of = np.repeat(np.asarray(relations, np.int64), [edge.shape[1] for edge in edges])
+        wanted = np.concatenate([np.zeros(0, np.int64), *rows]) + self.tails.start
+        relation, head, tail, wanted = (
+            torch.from_numpy(each).to(self.device) for each in (of, head, tail, wanted)
+        )
+        return relation, *self.model.read(z, relation, head, tail, wanted)
 
-    def _contrastive(self, z: Tensor) -> Tensor | None:
+    def _draw_contrast(self) -> losses.Contrast | None:
         if self.similar is None:
             return None
-        size, temperature = self.settings.contrastive["batch_size"], self.settings.contrastive["temperature"]
-        loss, floor = losses.info_nce(z[self.tails], self.similar, size, temperature, self.generator)
-        self.contrastive_floor = floor
-        return loss
+        return losses.draw_contrast(self.similar, self.settings.contrastive["batch_size"], self.generator)
 
     def _similar(self, tail_type: str) -> losses.SimilarTails | None:
         options = self.settings.contrastive
@@ -233,13 +241,6 @@ class _Run:
             if positive.shape[1] and negative.shape[1]:
                 pairs.append((index, positive, negative))
         return [pair for pair in pairs if pair[1].shape[1] >= holdout.FEW_EDGES] or pairs
-
-
-def _without(edges: Tensor, rows: np.ndarray) -> Tensor:
-    """The edges (2, E) but those at `rows`."""
-    keep = torch.ones(edges.shape[1], dtype=torch.bool, device=edges.device)
-    keep[torch.from_numpy(rows).to(edges.device)] = False
-    return edges[:, keep]
 
 
 def _since(started: float) -> float:

@@ -1,0 +1,185 @@
+"""What one process of benchmarks/attention.py measures: epochs of one implementation, or the roofline."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch_geometric.nn import HGTConv
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from repurpose import devices, graph, hgt, parallel, pyg_layer, simd, threads, training
+from repurpose.graph import Graph
+
+ENCODER = hgt.Settings(
+    hidden_dim=256,
+    embedding_dim=512,
+    layers=2,
+    heads=8,
+    attention="fused",
+    dropout=0.0,
+    decoder="distmult",
+)
+CONTRASTIVE = {"weight": 0.5, "similarity_threshold": 0.1, "temperature": 0.1, "batch_size": 512}
+GENE_RELATIONS = ("assoc", "disease_protein")  # of diseases, in the synthetic and in the demo graph
+PAIR = 64  # floats of one head's key and value, which the attention reads together
+REPEATS = 7  # of a rate, the best of which counts
+SEED = 7
+
+
+def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
+    """Seconds of `warm` training steps after one that does not count, and the peak memory of this process.
+
+    `impl` is fused, pyg (stock HGTConv) or pyg-repaired (our PyG layer, nothing computed twice). The loss
+    of the first step is the same for all of them but for rounding: they start at the same weights.
+    """
+    threads.limit(sys.maxsize)
+    if impl == "pyg":
+        hgt.build = _with_stock_layers(hgt.build)
+    if impl == "pyg-repaired":
+        pyg_layer.KEPT_ACTIVATIONS = math.inf
+    encoder = {**vars(ENCODER), "attention": "fused" if impl == "fused" else "pyg"}
+    run = training._Run(kg, hgt.Settings(**encoder), _options(kg), "disease", "cpu", SEED)
+    seconds, losses = [], []
+    for _ in range(1 + warm):
+        started = time.perf_counter()
+        losses.append(run.step()["total"])
+        seconds.append(time.perf_counter() - started)
+    return {
+        "nodes": sum(kg.count(t) for t in kg.node_types),
+        "edges_actual": 2 * sum(edges.shape[1] for edges in run.held.train),
+        "edges_hidden": 2 * run.edges_seen // len(losses),
+        "threads": threads.current(),
+        "first_loss": losses[0],
+        "seconds": seconds[1:],
+        "peak_rss_bytes": devices.peak_rss_bytes(),
+    }
+
+
+def roofline(kg: Graph, edges: int) -> dict[str, float]:
+    """The least time for an epoch with `edges` message edges, by this machine's rates at this size.
+
+    Arithmetic at the rate of the largest matrix product plus gathering at the rate of reading rows in the
+    order of a real list, as if nothing else took time. Both counts follow from shapes alone.
+    """
+    nodes = sum(kg.count(t) for t in kg.node_types)
+    rows, order = destination_list(kg)
+    flop, gathered = dense_flop(nodes, rows, ENCODER), gathered_bytes(edges, ENCODER)
+    threads.limit(sys.maxsize)
+    gemm, gather = _gemm_rate(nodes), _gather_rate(rows, order)
+    return {
+        "seconds": flop / gemm + gathered / gather,
+        "gemm_gflops": gemm / 1e9,
+        "gather_gb_s": gather / 1e9,
+        "dense_gflop": flop / 1e9,
+        "gathered_gb": gathered / 1e9,
+    }
+
+
+def dense_flop(nodes: int, rows: int, encoder: hgt.Settings) -> int:
+    """Floating point operations of the dense products of an epoch, a multiply-add as two.
+
+    `rows` are the pairs of an edge type and a node that sends through it: each has its key and its value
+    multiplied by a matrix per head. The backward pass takes two products for each one of the forward pass.
+    """
+    width, per_head = encoder.hidden_dim, encoder.hidden_dim // encoder.heads
+    layer = nodes * width * 3 * width + rows * 2 * width * per_head + nodes * width * width
+    return 3 * 2 * (encoder.layers * layer + nodes * width * encoder.embedding_dim)
+
+
+def gathered_bytes(edges: int, encoder: hgt.Settings) -> int:
+    """Bytes that an epoch reads by edge: two rows of all heads in the forward and both backward passes."""
+    return encoder.layers * edges * 3 * 2 * encoder.hidden_dim * 4
+
+
+def destination_list(kg: Graph) -> tuple[int, np.ndarray]:
+    """The number of rows, and the row behind each directed message edge, sorted by destination, then row."""
+    count, rows, targets = 0, [], []
+    for index, offset in zip(kg.of_role("message"), graph.offsets(kg), strict=True):
+        relation = kg.relations[index]
+        head, tail = np.stack([kg.heads[index], kg.tails[index]]) + offset
+        ways = [(head, tail), (tail, head)]
+        if relation.head_type == relation.tail_type and not relation.directed:
+            ways = [(np.concatenate([head, tail]), np.concatenate([tail, head]))]
+        for source, target in ways:
+            senders, row = np.unique(source, return_inverse=True)
+            rows.append(row + count)
+            targets.append(target)
+            count += len(senders)
+    row, target = np.concatenate(rows), np.concatenate(targets)
+    return count, row[np.lexsort((row, target))].astype(np.int32)
+
+
+def _with_stock_layers(build: Callable[..., hgt.HGT]) -> Callable[..., hgt.HGT]:
+    """`hgt.build`, but with PyG's own layers, which start at the same weights.
+
+    Patched in, for the run makes its optimizer from the parameters as soon as the model is built.
+    """
+
+    def built(*arguments: Any) -> hgt.HGT:
+        model = build(*arguments)
+        for index, layer in enumerate(model.layers):
+            width, metadata = layer.out_channels, (layer.node_types, layer.edge_types)
+            stock = HGTConv(width, width, metadata, heads=layer.heads)
+            stock.load_state_dict(layer.state_dict(), strict=True)
+            model.layers[index] = stock
+        return model
+
+    return built
+
+
+def _options(kg: Graph) -> training.Settings:
+    genes = [relation.relation for relation in kg.relations if relation.relation in GENE_RELATIONS]
+    return training.Settings(
+        epochs=1,
+        learning_rate=0.003,
+        edge_sample_size=5000,
+        supervision_share=0.5,
+        valid_share=0.0,
+        valid_every=1,
+        degree_matched_share=0.5,
+        contrastive={**CONTRASTIVE, "relations": genes},
+    )
+
+
+def _gemm_rate(nodes: int) -> float:
+    """Operations per second of the product that makes keys, queries and values."""
+    width = ENCODER.hidden_dim
+    x, weight, y = torch.randn(nodes, width), torch.randn(width, 3 * width), torch.empty(nodes, 3 * width)
+    return 2 * nodes * width * 3 * width / _least(lambda: torch.mm(x, weight, out=y))
+
+
+def _gather_rate(rows: int, order: np.ndarray) -> float:
+    """Bytes per second of reading rows of a head's key and value in the given order."""
+    table, sums = np.ones((rows, PAIR), np.float32), np.empty(len(order), np.float32)
+    pieces = parallel.even(len(order))
+    return 4 * PAIR * len(order) / _least(lambda: parallel.run(_gather, pieces, order, table, sums))
+
+
+def _least(work: Callable[[], Any]) -> float:
+    """The least of several times of `work`, in seconds; the first call, which compiles, does not count."""
+    work()
+    seconds = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+@njit(nogil=True, fastmath=True, error_model="numpy")
+def _gather(first, last, order, table, sums):
+    """sums[first] = sum of the rows that order[first:last] names: written, so that it has to be computed.
+
+    By `simd`, for a plain loop over the row is several times slower than the memory.
+    """
+    summed = simd.splat(PAIR, np.float32(0))
+    for at in range(first, last):
+        summed += simd.load(PAIR, table, order[at], 0)
+    sums[first] = simd.total(summed)

@@ -1,0 +1,12 @@
+"""Compile the attention kernels for the common head widths, so that no training waits for it ("make env")."""
+
+import time
+
+from repurpose import compiled, precompile
+
+if __name__ == "__main__":
+    print("Compiling kernels, about a minute at most.", flush=True)
+    started = time.perf_counter()
+    for width in precompile.WIDTHS:
+        precompile.step(width)
+    print(f"Compiled in {time.perf_counter() - started:.0f} s; the code lies in {compiled.CACHE}.")

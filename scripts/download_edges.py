@@ -1,0 +1,16 @@
+"""Download the edges table that the config names by a URL."""
+
+import logging
+
+from repurpose import download, logs
+
+
+def main(edges_out, *, url):
+    logging.info("downloading %s", url)
+    count = download.fetch(url, edges_out)
+    logging.info("downloaded %.1f MB", count / 1e6)
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(snakemake.output.edges, url=snakemake.params.url)
