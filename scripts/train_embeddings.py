@@ -2,7 +2,19 @@
 
 import logging
 
-from repurpose import devices, embeddings, files, graph, hgt, history, logs, settings, threads, training
+from repurpose import (
+    devices,
+    embeddings,
+    files,
+    graph,
+    hgt,
+    history,
+    logs,
+    memory,
+    settings,
+    threads,
+    training,
+)
 
 
 def main(
@@ -24,6 +36,9 @@ def main(
     torch_device = settings.torch_device(device)
     devices.require(torch_device)
     kg = graph.load(nodes, edges, relations)
+    predicted = memory.of_training(kg, encoder, torch_device)
+    if predicted:
+        logging.info("expecting a peak of %.2f GB of memory", predicted / 1e9)
     rows = history.Writer(history_out, lines)
     bar = history.progress(options.epochs, device)
 
@@ -44,11 +59,13 @@ def main(
         "data_digest": files.digest(edges),
     }
     embeddings.write(embeddings_out, kg, result.vectors, origin)
-    files.write_json(record_out, {"device": device, "batching": batching, **result.record})
+    record = {"device": device, "batching": batching, **result.record}
+    files.write_json(record_out, {**record, "predicted_peak_rss_bytes": predicted})
     logging.info(
         "%s after %d steps in %.0f s, best state at step %d",
-        *(result.record[k] for k in ("status", "steps", "seconds", "best_step")),
+        *(record[k] for k in ("status", "steps", "seconds", "best_step")),
     )
+    logging.info("the peak was %.2f GB of memory", record["peak_rss_bytes"] / 1e9)
 
 
 if __name__ == "__main__":

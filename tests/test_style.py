@@ -20,6 +20,7 @@ ALLOWED = {
         "fused",
         "hgt",
         "losses",
+        "memory",
         "precompile",
         "pyg_layer",
         "quality",

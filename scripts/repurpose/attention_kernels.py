@@ -12,10 +12,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from repurpose.compiled import loop, part
-from repurpose.simd import exp, largest, load, splat, store, total
+from repurpose.simd import exp, fetch, largest, load, splat, store, total
 
 BLOCK = 32  # edges whose scores are held at a time
 LANES = 8  # scores that are handled at a time, a divisor of BLOCK
+# How far ahead memory is asked for: the rows of a list lie anywhere, and no processor can guess where.
+ROWS_AHEAD, EDGES_AHEAD = 8, 16
 LOWEST = np.float32(-1e30)
 ZERO, ONE = np.float32(0), np.float32(1)
 
@@ -26,9 +28,16 @@ def _padded(count):
     return (count + LANES - 1) // LANES * LANES
 
 
+@part
+def _ahead(entries, at, by):
+    """The entry of a list `by` places after `at`, the last one at its end."""
+    return entries[min(at + by, len(entries) - 1)]
+
+
 @cache
 def of_width(width):
     """All loops for heads of one width."""
+    both = 2 * width
 
     @loop()
     def project(first, last, blocks, row_node, kvq, at, keys, values, table):
@@ -41,6 +50,8 @@ def of_width(width):
             for j in range(begin, end, 2):
                 k = min(j + 1, end - 1)
                 a, b = row_node[j], row_node[k]
+                fetch(both, kvq, _ahead(row_node, j, ROWS_AHEAD), at)
+                fetch(both, kvq, _ahead(row_node, k, ROWS_AHEAD), at)
                 for half, matrices in ((0, keys), (width, values)):
                     of_a, of_b = splat(width, ZERO), splat(width, ZERO)
                     for i in range(width):
@@ -57,10 +68,11 @@ def of_width(width):
         for i in range(first, last):
             start, stop = target_ptr[i], target_ptr[i + 1]
             peak, mass = LOWEST, ZERO
-            query, mean = load(width, kvq, i, at + 2 * width), splat(width, ZERO)
+            query, mean = load(width, kvq, i, at + both), splat(width, ZERO)
             for begin in range(start, stop, BLOCK):
                 count = min(BLOCK, stop - begin)
                 for t in range(count):
+                    fetch(both, table, _ahead(target_rows, begin + t, EDGES_AHEAD), 0)
                     scores[t] = total(query * load(width, table, target_rows[begin + t], 0))
                 for t in range(count, _padded(count)):
                     scores[t] = LOWEST
@@ -84,7 +96,11 @@ def of_width(width):
         """queries[i] = [query | gradient of the output], inner[i] = gradient . output."""
         for i in range(first, last):
             upstream = load(width, gradient, i, out_at)
-            store(queries, i, 0, load(width, kvq, i, at + 2 * width))
+            ahead = min(i + ROWS_AHEAD, last - 1)
+            fetch(width, kvq, ahead, at + both)
+            fetch(width, gradient, ahead, out_at)
+            fetch(width, out, ahead, out_at)
+            store(queries, i, 0, load(width, kvq, i, at + both))
             store(queries, i, width, upstream)
             inner[i] = total(upstream * load(width, out, i, out_at))
 
@@ -100,6 +116,7 @@ def of_width(width):
                 count = min(BLOCK, stop - begin)
                 for t in range(count):
                     row = target_rows[begin + t]
+                    fetch(both, table, _ahead(target_rows, begin + t, EDGES_AHEAD), 0)
                     scores[t] = total(query * load(width, table, row, 0))
                     slopes[t] = total(gradient * load(width, table, row, width))
                 for t in range(0, count, LANES):
@@ -107,7 +124,7 @@ def of_width(width):
                     store(slopes, 0, t, weights * (load(LANES, slopes, 0, t) - splat(LANES, inner[i])))
                 for t in range(count):
                     dquery += slopes[t] * load(width, table, target_rows[begin + t], 0)
-            store(dkvq, i, at + 2 * width, dquery)
+            store(dkvq, i, at + both, dquery)
 
     @loop()
     def backward_row(first, last, row_ptr, row_targets, table, queries, log_sum, inner, dtable):
@@ -121,6 +138,7 @@ def of_width(width):
                 count = min(BLOCK, row_ptr[j + 1] - begin)
                 for t in range(count):
                     i = row_targets[begin + t]
+                    fetch(both, queries, _ahead(row_targets, begin + t, EDGES_AHEAD), 0)
                     scores[t] = total(key * load(width, queries, i, 0))
                     slopes[t] = total(value * load(width, queries, i, width))
                     shift[t], offset[t] = log_sum[i], inner[i]
@@ -151,8 +169,8 @@ def of_width(width):
                         gradient = load(width, dtable, j, half)
                         line_i += kvq[row_node[j], at + half + i] * gradient
                         line_k += kvq[row_node[j], at + half + k] * gradient
-                    store(parts, block * 2 * width + half + i, 0, line_i)
-                    store(parts, block * 2 * width + half + k, 0, line_k)
+                    store(parts, block * both + half + i, 0, line_i)
+                    store(parts, block * both + half + k, 0, line_k)
 
     @loop()
     def collect(first, last, node_ptr, node_rows, row_type, keys, values, dtable, dkvq, at):
@@ -164,6 +182,7 @@ def of_width(width):
             dkey, dvalue = splat(width, ZERO), splat(width, ZERO)
             for entry in range(node_ptr[i], node_ptr[i + 1]):
                 j = node_rows[entry]
+                fetch(both, dtable, _ahead(node_rows, entry, ROWS_AHEAD), 0)
                 kind = row_type[j]
                 for d in range(width):
                     dkey += dtable[j, d] * load(width, keys, kind * width + d, 0)

@@ -192,16 +192,17 @@ class Decoder(nn.Module):
         return product / math.sqrt(self.weight.size(1)) + self.bias.index_select(0, relation)
 
 
-def build(kg: Graph, settings: Settings, seed: int, device: str = "cpu") -> HGT:
-    """A model for the message relations of `kg` on a torch device, its initial weights fixed by `seed`.
+def is_fused(settings: Settings, device: str) -> bool:
+    """Whether the fused attention runs: it is the CPU's; other devices have PyG's layer whatever is set."""
+    return settings.attention == "fused" and torch.device(device).type == "cpu"
 
-    The fused attention is the CPU's; other devices run PyG's layer whatever the settings say.
-    """
+
+def build(kg: Graph, settings: Settings, seed: int, device: str = "cpu") -> HGT:
+    """A model for the message relations of `kg` on a torch device, its initial weights fixed by `seed`."""
     torch.manual_seed(seed)
     relations = [kg.relations[i] for i in kg.of_role("message")]
-    fused_here = settings.attention == "fused" and torch.device(device).type == "cpu"
     counts = [kg.count(t) for t in kg.node_types]
-    return HGT(counts, kg.node_types, relations, settings, fused_here).to(device)
+    return HGT(counts, kg.node_types, relations, settings, is_fused(settings, device)).to(device)
 
 
 def _edge_types(index: int, position: dict[str, int], relation: Relation) -> list[EdgeType]:

@@ -6,6 +6,7 @@ long. A vector may have any width; LLVM cuts it into the registers of the proces
 
 `load(width, array, row, column)` and `splat(width, x)` make vectors, `width` a constant where the loop is
 compiled; `+ - *` work on vectors and on a number and a vector; `store`, `total`, `largest`, `exp` use them.
+`fetch(width, array, row, column)` brings what will be loaded soon nearer.
 """
 
 import operator
@@ -18,6 +19,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
+LINE = 64  # bytes of a cache line
 FAST = ("fast",)  # sums in any order, products and sums in one instruction
 
 
@@ -60,6 +62,23 @@ def store(typing, array, row, column, vector):
         return context.get_dummy_value()
 
     return types.void(array, row, column, vector), emit
+
+
+@intrinsic(prefer_literal=True)
+def fetch(typing, width, array, row, column):
+    """Ask for the cache lines of array[row, column:column + width] ahead of their use; nothing is checked."""
+    size = 4 * width.literal_value
+
+    def emit(context, builder, sig, args):
+        address = _address(context, builder, sig.args[1:], args[1:], Vector(1))
+        start = builder.bitcast(address, ir.IntType(8).as_pointer())
+        prefetch = _function(builder, "prefetch.p0i8", ir.VoidType(), [start.type, INT, INT, INT])
+        for offset in range(0, size, LINE):
+            read, keep, data = INT(0), INT(3), INT(1)
+            builder.call(prefetch, [builder.gep(start, [INT(offset)]), read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(width, array, row, column), emit
 
 
 @intrinsic(prefer_literal=True)

@@ -137,8 +137,9 @@ class _Run:
         ]
         contrast = self._draw_contrast()
         rows = [] if contrast is None else [contrast.anchors, contrast.partners]
-        z = self.model(self.edges.without(hidden))
-        relation, logits, vectors = self._read(z, [*positives, *drawn], [*range(len(drawn))] * 2, rows)
+        pairs = [*positives, *drawn], [*range(len(drawn))] * 2
+        # No name for the embeddings: they would outlive their use in the backward pass.
+        relation, logits, vectors = self._read(self.model(self.edges.without(hidden)), *pairs, rows)
         count = sum(edges.shape[1] for edges in positives)
         of_each = logits[:count], logits[count:], relation[:count], relation[count:]
         total = link = losses.link_loss(*of_each, len(positives))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 HUGE = 1 << 21  # bytes of a huge page on x86-64 and arm64
-SLACK = 1.25  # a block serves a request that fills at least 1 / SLACK of it
+SLACK = 4  # a block serves a request that fills at least 1 / SLACK of it
 
 _free: list[mmap.mmap] = []
 
