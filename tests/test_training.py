@@ -87,7 +87,9 @@ def test_the_vectors_are_those_of_the_best_state(trained):
     }
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(threads):
+    torch.set_num_threads(threads)
     (first, _), (again, _), (other, _) = (fit(seed=seed, epochs=6) for seed in (3, 3, 4))
     assert first.vectors["gene"].tobytes() == again.vectors["gene"].tobytes()
     assert first.vectors["gene"].tobytes() != other.vectors["gene"].tobytes()

@@ -4,6 +4,7 @@ torch's backward of `z[index]` fills a tensor as large as z for each use and add
 order that changes from run to run.
 """
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,8 +67,8 @@ def _weight_gradient(
 ) -> Tensor:
     """Sum over the pairs of each relation of slope z[head] z[tail], (R, d), in a fixed order."""
     blocks = []
-    runs = np.flatnonzero(np.diff(relation, prepend=-1))
-    for first, last in zip(runs, [*runs[1:], len(relation)], strict=True):
+    runs = np.flatnonzero(np.diff(relation, prepend=-1)).tolist()
+    for first, last in pairwise([*runs, len(relation)]):
         starts = np.arange(first, last, BLOCK)
         blocks.append(np.stack([starts, np.minimum(starts + BLOCK, last)], axis=1))
     bounds = np.concatenate([np.zeros((0, 2), np.int64), *blocks])

@@ -20,6 +20,17 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
 LINE = 64  # bytes of a cache line
+# exp(r) = 1 + r + r^2 P(r), of Cephes' expf; highest power first, the 1 and the 1 at the end.
+POLYNOMIAL = (
+    1.9875691500e-4,
+    1.3981999507e-3,
+    8.3334519073e-3,
+    4.1665795894e-2,
+    1.6666665459e-1,
+    5.0000001201e-1,
+    1.0,
+    1.0,
+)
 FAST = ("fast",)  # sums in any order, products and sums in one instruction
 
 
@@ -116,7 +127,7 @@ def largest(typing, vector):
 
 @intrinsic
 def exp(typing, vector):
-    """exp of each element, to 2 units in the last place between exp(-87) and exp(88), clamped to these.
+    """exp of each element, to 1 unit in the last place between exp(-87) and exp(88), clamped to these.
 
     exp(x) = 2^k exp(r) with x = k ln 2 + r and |r| <= ln(2) / 2 (Cephes, Moshier 1989): ln 2 in two parts, a
     polynomial for exp(r), 2^k by its bits.
@@ -136,8 +147,8 @@ def exp(typing, vector):
         k = call("nearbyint", builder.fmul(x, constant(1.4426950408889634)))
         r = call("fma", k, constant(-0.693145751953125), x)
         r = call("fma", k, constant(-1.42860682030941723212e-6), r)
-        p = constant(1 / 720)
-        for factor in (1 / 120, 1 / 24, 1 / 6, 1 / 2, 1.0, 1.0):
+        p = constant(POLYNOMIAL[0])
+        for factor in POLYNOMIAL[1:]:
             p = call("fma", p, r, constant(factor))
         integers = ir.VectorType(INT, vector.width)
         bits = builder.add(builder.fptosi(k, integers), ir.Constant(integers, [127] * vector.width))
