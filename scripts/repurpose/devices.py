@@ -1,7 +1,9 @@
 """What this machine has to train on, and what a training took of it."""
 
+import re
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
@@ -26,5 +28,11 @@ def require(name: str) -> None:
 
 def peak_rss_bytes() -> int:
     """The largest resident size of this process so far."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # On Linux getrusage may give the peak of the process that started this one.
+        found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
