@@ -45,16 +45,26 @@ def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
     if impl == "pyg-repaired":
         pyg_layer.KEPT_ACTIVATIONS = math.inf
     encoder = {**vars(ENCODER), "attention": "fused" if impl == "fused" else "pyg"}
-    run = training._Run(kg, hgt.Settings(**encoder), _options(kg), "disease", "cpu", SEED)
-    seconds, losses = [], []
-    for _ in range(1 + warm):
+    steps = training.prepare(
+        kg,
+        hgt.Settings(**encoder),
+        _options(kg),
+        tail_type="disease",
+        device="cpu",
+        batching="full",
+        seed=SEED,
+    )
+    seconds, losses, predicted = [], [], 0
+    for number in range(1, 2 + warm):
         started = time.perf_counter()
-        losses.append(run.step()["total"])
+        terms, edges = steps.take(number)
+        losses.append(terms.total.item())
+        predicted += edges
         seconds.append(time.perf_counter() - started)
     return {
         "nodes": sum(kg.count(t) for t in kg.node_types),
-        "edges_actual": 2 * sum(edges.shape[1] for edges in run.held.train),
-        "edges_hidden": 2 * run.edges_seen // len(losses),
+        "edges_actual": 2 * sum(edges.shape[1] for edges in steps.objective.held.train),
+        "edges_hidden": 2 * predicted // len(losses),
         "threads": threads.current(),
         "first_loss": losses[0],
         "seconds": seconds[1:],
@@ -143,9 +153,12 @@ def _options(kg: Graph) -> training.Settings:
     genes = [relation.relation for relation in kg.relations if relation.relation in GENE_RELATIONS]
     return training.Settings(
         epochs=1,
+        sampled_epochs=1,
         learning_rate=0.003,
         edge_sample_size=5000,
         supervision_share=0.5,
+        batch_size=1024,
+        fanout=(16, 8),
         valid_share=0.0,
         valid_every=1,
         degree_matched_share=0.5,

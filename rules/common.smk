@@ -17,6 +17,10 @@ except InputError as error:
     # A WorkflowError would wrap the sentence in the line of this file that raised it.
     sys.exit(f"Error: {error}")
 
+# Snakemake puts an overlay's keys first and compares parameters as text: in one order, the same is the same.
+for key, section in settings.ordered(config).items():
+    config[key] = section
+
 # Idle OpenMP threads spin by default: two jobs on two cores then take many times longer than one after the other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -25,6 +29,9 @@ GRAPH = {
     "edges": "results/graph/edges.parquet",
     "relations": "results/graph/relations.json",
 }
+
+FULL_KEYS = ("epochs", "edge_sample_size", "supervision_share")
+SAMPLED_KEYS = ("sampled_epochs", "batch_size", "fanout")
 
 
 def code(rule_name, *others):
@@ -79,9 +86,11 @@ def encoder(wildcards):
     return {**config["hgt"], "attention": "pyg"}
 
 
-def without_batching(training):
-    """The training section but batching: that of another device must not make this one stale."""
-    return {key: value for key, value in training.items() if key != "batching"}
+def training(wildcards):
+    """The training section but batching; keys of the other kind are None: they must not make this device stale."""
+    of_others = FULL_KEYS if batching(wildcards) == "sampled" else SAMPLED_KEYS
+    section = {key: value for key, value in config["training"].items() if key != "batching"}
+    return {key: None if key in of_others else value for key, value in section.items()}
 
 
 def end_of_failed_run(logs):

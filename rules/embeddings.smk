@@ -25,7 +25,7 @@ rule train_embeddings:
     params:
         batching=batching,
         hgt=encoder,
-        training=without_batching(config["training"]),
+        training=training,
         tail_type=config["target"]["tail_type"],
         seed=config["seed"],
         code=code("train_embeddings"),

@@ -24,6 +24,8 @@ def main(
 def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, seed):
     """Measures of the file and of its null, both on the edges that a training with this seed leaves out."""
     found = embeddings.read(vectors_path)
+    if not found.vectors:  # a refused training
+        return {"measured": quality.unmeasured({}), "null": quality.unmeasured({})}
     encoder = hgt.Settings(**{**encoder, "embedding_dim": found.dim})
     options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
     return {

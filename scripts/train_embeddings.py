@@ -36,18 +36,25 @@ def main(
     torch_device = settings.torch_device(device)
     devices.require(torch_device)
     kg = graph.load(nodes, edges, relations)
-    predicted = memory.of_training(kg, encoder, torch_device)
+    predicted = memory.of_training(kg, encoder, torch_device) if batching == "full" else None
     if predicted:
         logging.info("expecting a peak of %.2f GB of memory", predicted / 1e9)
     rows = history.Writer(history_out, lines)
-    bar = history.progress(options.epochs, device)
+    bar = history.progress(device)
 
-    def on_step(row):
+    def on_step(row, steps):
         rows.add(row)
-        bar(row)
+        bar(row, steps)
 
     result = training.fit(
-        kg, encoder, options, tail_type=tail_type, device=torch_device, seed=seed, on_step=on_step
+        kg,
+        encoder,
+        options,
+        tail_type=tail_type,
+        device=torch_device,
+        batching=batching,
+        seed=seed,
+        on_step=on_step,
     )
     rows.close()
     origin = {

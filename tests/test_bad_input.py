@@ -88,8 +88,8 @@ def test_what_a_failed_job_left_is_not_taken_for_up_to_date(folder):
         ),
         ({"training": {"epochs": "three"}}, 'training.epochs is "three", but a whole number is expected'),
         (
-            {"devices": ["cpu-sampled"]},
-            "device cpu-sampled asks for sampled batching, which this version does not have",
+            {"devices": ["cpu-sampled"], "training": {"fanout": [16]}},
+            "training.fanout has 1 numbers, hgt.layers is 2 and cpu-sampled trains on samples",
         ),
         ({"devices": ["tpu"]}, "tpu"),
     ],

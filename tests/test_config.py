@@ -181,14 +181,9 @@ def test_a_missing_key_is_named():
             'graph.node_types lacks "disease", which is target.tail_type; add it there',
         ),
         (
-            {"devices": ["cpu-sampled"]},
-            "device cpu-sampled asks for sampled batching, which this version does not have yet; "
-            "use cpu-full or set training.batching.cpu to full",
-        ),
-        (
-            {"devices": ["cpu", "cuda:1"], "training": {"batching": {"cuda": "sampled"}}},
-            "device cuda:1 asks for sampled batching, which this version does not have yet; "
-            "use cuda:1-full or set training.batching.cuda to full",
+            {"devices": ["cpu", "cpu-sampled"], "training": {"fanout": [16]}},
+            "training.fanout has 1 numbers, hgt.layers is 2 and cpu-sampled trains on samples; "
+            "give one number per layer",
         ),
     ],
 )
@@ -196,9 +191,12 @@ def test_settings_that_contradict_each_other_are_refused(overlay, sentence):
     assert complaint(overlay) == sentence
 
 
-def test_sampled_batching_of_a_kind_that_no_device_uses_is_accepted():
-    assert complaint({"training": {"batching": {"cuda": "sampled"}}}) == ""
-    assert complaint({"devices": ["cuda-full"], "training": {"batching": {"cuda": "sampled"}}}) == ""
+def test_a_fanout_that_no_device_uses_may_be_of_any_length():
+    assert complaint({"hgt": {"layers": 3}}) == ""
+    assert complaint({"devices": ["cpu-sampled"], "hgt": {"layers": 3}}) != ""
+    assert (
+        complaint({"devices": ["cpu-sampled"], "hgt": {"layers": 3}, "training": {"fanout": [8, 8, 4]}}) == ""
+    )
 
 
 @hypothesis_settings(deadline=None, max_examples=40)

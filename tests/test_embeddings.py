@@ -37,6 +37,15 @@ def test_the_column_is_a_fixed_size_list_of_float32(kg, vectors, tmp_path):
     )
 
 
+def test_a_refused_training_leaves_a_file_without_rows_that_can_be_read(kg, tmp_path):
+    path = tmp_path / "e.parquet"
+    embeddings.write(path, kg, {t: np.zeros((0, 6), np.float32) for t in kg.node_types}, {"device": "cpu"})
+    assert files.read_table(path).num_rows == 0
+    found = embeddings.read(path)
+    assert found.vectors == {}
+    assert found.metadata["device"] == "cpu"
+
+
 def test_rows_in_another_order_are_aligned_by_type_and_id(kg, vectors, tmp_path):
     path = tmp_path / "e.parquet"
     embeddings.write(path, kg, vectors, {})

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from repurpose import gate
+from repurpose import gate, quality
 
 THRESHOLDS = gate.Thresholds(
     min_distinct_share=0.95, min_effective_rank=3.0, min_auroc_margin=0.02, min_agreement_margin=0.1
@@ -91,6 +91,16 @@ def test_an_unfinished_training_fails_whatever_its_vectors(status):
         "remedy": "lower training.learning_rate",
     }
     assert failed(measures(), record)["training_completed"]["remedy"] == "lower training.learning_rate"
+
+
+def test_a_refused_training_fails_for_its_reason_and_for_want_of_vectors():
+    nothing = quality.unmeasured({})
+    refused = {"status": "refused", "reason": "the sampler is wrong", "remedy": "report it", "notes": []}
+    verdict = gate.judge("cpu", nothing, nothing, refused, THRESHOLDS)
+    assert [check["name"] for check in verdict["checks"]] == ["training_completed", "finite_vectors"]
+    assert not any(check["passed"] for check in verdict["checks"])
+    assert "the sampler is wrong" in verdict["checks"][0]["reason"]
+    assert verdict["checks"][1]["reason"] == "there are no vectors"
 
 
 def test_types_with_few_nodes_are_not_judged_by_rank():

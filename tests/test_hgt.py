@@ -86,7 +86,7 @@ def test_undirected_relations_send_messages_both_ways_and_directed_ones_have_two
     model = hgt.build(kg, PYG, seed=3)
     names = [len(pair) for pair in model.edge_types]
     assert names == [2, 2, 1, 2]  # disease-gene, drug-gene, gene-gene (symmetric), gene-regulates-gene
-    symmetric = model._both_ways(model.prepare(edges_of(kg)).whole)[("n2", "r2", "n2")]
+    symmetric = model.prepare(edges_of(kg)).whole[("n2", "r2", "n2")]
     assert {tuple(e) for e in symmetric.T.tolist()} == {tuple(e) for e in symmetric.flip(0).T.tolist()}
 
 

@@ -37,10 +37,10 @@ def test_an_empty_history_is_a_file_with_its_columns(tmp_path):
 
 
 def test_the_log_shows_a_bar_and_the_losses_about_twenty_times(caplog):
-    log = history.progress(100, "cpu")
+    log = history.progress("cpu")
     with caplog.at_level(logging.INFO):
         for step in range(1, 101):
-            log(row(step, auroc=0.75))
+            log(row(step, auroc=0.75), 100)
     assert len(caplog.messages) == 20
     assert "100%" in caplog.messages[-1]
     assert "link 1.2000 total 1.2000 valid_auroc 0.7500" in caplog.messages[-1]

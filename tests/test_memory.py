@@ -27,7 +27,8 @@ changes = {"hidden_dim": width, "embedding_dim": dim, "layers": layers, "heads":
 encoder = dataclasses.replace(measure.ENCODER, **changes)
 predicted = memory.of_training(kg, encoder, "cpu")
 options = dataclasses.replace(measure._options(kg), epochs=2)
-training.fit(kg, encoder, options, tail_type="disease", device="cpu", seed=0, on_step=lambda row: None)
+where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": 0}
+training.fit(kg, encoder, options, on_step=lambda row, steps: None, **where)
 print(json.dumps([predicted, devices.peak_rss_bytes()]))
 """
 

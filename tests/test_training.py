@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from repurpose import devices, hgt, losses, training
+from repurpose import devices, hgt, losses, steps, training
 from repurpose.errors import InputError
 
 ENCODER = hgt.Settings(
@@ -23,9 +23,12 @@ CONTRASTIVE = {
 }
 SETTINGS = training.Settings(
     epochs=40,
+    sampled_epochs=2,
     learning_rate=0.02,
     edge_sample_size=500,
     supervision_share=0.3,
+    batch_size=64,
+    fanout=(8, 4),
     valid_share=0.1,
     valid_every=5,
     degree_matched_share=0.5,
@@ -33,7 +36,7 @@ SETTINGS = training.Settings(
 )
 
 
-def fit(seed=0, encoder=ENCODER, **changes):
+def fit(seed=0, encoder=ENCODER, batching="full", **changes):
     rows = []
     options = training.Settings(**{**vars(SETTINGS), **changes})
     result = training.fit(
@@ -42,10 +45,16 @@ def fit(seed=0, encoder=ENCODER, **changes):
         options,
         tail_type="disease",
         device="cpu",
+        batching=batching,
         seed=seed,
-        on_step=rows.append,
+        on_step=lambda row, _: rows.append(row),
     )
     return result, rows
+
+
+def prepare(encoder, batching="full"):
+    where = {"tail_type": "disease", "device": "cpu", "batching": batching, "seed": 0}
+    return training.prepare(communities.build(), encoder, SETTINGS, **where)
 
 
 @pytest.fixture(name="trained", scope="module")
@@ -97,10 +106,11 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(threads):
 
 def seen(run, edges):
     """Per relation the (head, tail) node numbers that a step's messages cross, seen in both directions."""
-    if isinstance(edges, list):
+    if isinstance(edges, dict):
+        lists = [edges[types[0]] for types in run.model.edge_types]
         return [
             {tuple(pair) for pair in (part.numpy() + offsets).T.tolist()}
-            for part, offsets in zip(edges, run.offsets, strict=True)
+            for part, offsets in zip(lists, run.objective.offsets, strict=True)
         ]
     rows = np.repeat(np.arange(len(edges.rows)), np.diff(edges.row_ptr))
     targets = np.repeat(np.arange(edges.nodes), np.diff(edges.target_ptr))
@@ -122,24 +132,104 @@ def seen(run, edges):
 @pytest.mark.parametrize("encoder", [ENCODER, PYG], ids=["fused", "pyg"])
 def test_predicted_and_held_out_edges_are_hidden_from_the_messages(encoder, monkeypatch):
     """Seen from the model: no message edge of a step is among its positives or the held-out edges."""
-    run = training._Run(communities.build(), encoder, SETTINGS, "disease", "cpu", 0)
+    run = prepare(encoder)
     messages, predicted = [], []
     forward, read = run.model.forward, run.model.read
     monkeypatch.setattr(run.model, "forward", lambda edges: messages.append(edges) or forward(edges))
     monkeypatch.setattr(run.model, "read", lambda z, *each: predicted.append(each) or read(z, *each))
-    run.step()
+    run.take(1)
     relation, head, tail, _ = predicted[0]
-    for index, (edges, offsets) in enumerate(zip(seen(run, messages[0]), run.offsets, strict=True)):
+    held = run.objective.held
+    for index, (edges, offsets) in enumerate(zip(seen(run, messages[0]), run.objective.offsets, strict=True)):
         of = relation == index
         predicted_here = set(zip(head[of].tolist(), tail[of].tolist(), strict=True))
-        train, *held = (
+        train, *left_out = (
             {tuple(pair) for pair in (part[index] + offsets).T.tolist()}
-            for part in (run.held.train, run.held.valid, run.held.check)
+            for part in (held.train, held.valid, held.check)
         )
         assert len(predicted_here & train) > 0.2 * len(train)
         assert edges & train
-        for hidden in (predicted_here, *held):
+        for hidden in (predicted_here, *left_out):
             assert not edges & hidden
+
+
+def test_sampled_steps_learn_what_is_planted_and_count_epochs_by_edges():
+    result, rows = fit(batching="sampled", sampled_epochs=4)
+    train = sum(edges.shape[1] for edges in prepare(ENCODER).objective.held.train)
+    per_epoch = -(-train // 64)
+    assert [row["epoch"] for row in rows] == [1 + step // per_epoch for step in range(4 * per_epoch)]
+    assert result.record["edges_seen"] == 4 * train
+    assert np.mean([row["link"] for row in rows[-9:]]) < 0.85 * losses.LINK_FLOOR
+    assert result.record["best_valid_auroc"] > 0.75
+
+
+@pytest.mark.parametrize("encoder", [ENCODER, PYG], ids=["fused", "pyg"])
+def test_sampled_training_repeats_itself(encoder):
+    torch.set_num_threads(2)
+    first, again = (fit(encoder=encoder, batching="sampled", sampled_epochs=1)[0] for _ in range(2))
+    assert first.vectors["gene"].tobytes() == again.vectors["gene"].tobytes()
+
+
+@pytest.mark.parametrize("encoder", [ENCODER, PYG], ids=["fused", "pyg"])
+def test_sampled_and_full_embed_alike(encoder, monkeypatch):
+    """The same weights give the same vectors, also where nodes are embedded in several parts."""
+    sampled, full = prepare(encoder, "sampled"), prepare(encoder)
+    monkeypatch.setattr(steps, "PART_EDGES", 300)
+    assert len(sampled._parts()) > 5
+    assert torch.allclose(sampled.embed(), full.embed(), atol=1e-5)
+
+
+def test_a_sampled_step_changes_the_inputs_of_its_batch_alone():
+    run = prepare(ENCODER, "sampled")
+    before, batches = run.model.inputs.detach().clone(), []
+    batch = run.sampler.batch
+    run.sampler.batch = lambda *given: batches.append(batch(*given)) or batches[0]
+    run.take(1)
+    changed = (run.model.inputs.detach() != before).any(dim=1).nonzero()[:, 0]
+    assert set(changed.tolist()) <= set(batches[0].inputs.tolist())
+    assert len(changed) > 0.9 * len(batches[0].inputs)
+
+
+def test_an_epoch_of_samples_predicts_every_edge_once_and_spreads_relations():
+    run = prepare(ENCODER, "sampled")
+    batches = [run._numbers(step) for step in range(1, run.per_epoch + 1)]
+    assert sorted(np.concatenate(batches).tolist()) == list(range(run.starts[-1]))
+    assert not np.array_equal(batches[0], run._numbers(run.per_epoch + 1))
+    for first, last in zip(run.starts[:-1], run.starts[1:], strict=True):
+        share = (last - first) / run.starts[-1]
+        found = [np.sum((batch >= first) & (batch < last)) for batch in batches[:-1]]
+        assert max(abs(n - 64 * share) for n in found) <= 2
+
+
+def test_rows_of_a_table_move_as_adam_moves_them():
+    """Where every row is in every step, RowAdam is Adam."""
+    torch.manual_seed(0)
+    table, other = (torch.nn.Parameter(torch.ones(5, 3)) for _ in range(2))
+    ours, adam = steps.RowAdam(table, 0.1), torch.optim.Adam([other], lr=0.1)
+    for _ in range(20):
+        other.grad = torch.randn(5, 3)
+        ours.step(torch.arange(5), other.grad)
+        adam.step()
+    assert torch.allclose(table, other, atol=1e-6)
+
+
+def test_a_sampler_that_fails_its_self_test_is_refused_before_the_first_step(monkeypatch):
+    monkeypatch.setattr(steps.Sampler, "batch", planted_off_by_one(steps.Sampler.batch))
+    result, rows = fit(batching="sampled")
+    assert rows == []
+    assert result.record["status"] == "refused"
+    assert "self-test, check 'edges'" in result.record["reason"]
+    assert result.record["remedy"]
+    assert {len(vectors) for vectors in result.vectors.values()} == {0}
+
+
+def planted_off_by_one(batch):
+    def shifted(self, *given):
+        found = batch(self, *given)
+        levels = tuple(dataclasses.replace(level, nodes=level.nodes + 1) for level in found.levels)
+        return dataclasses.replace(found, levels=levels)
+
+    return shifted
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -177,7 +267,8 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are():
 
 
 def test_a_relation_with_one_edge_is_never_predicted():
-    run = training._Run(communities.build(), ENCODER, SETTINGS, "disease", "cpu", 0)
-    assert len(run._draw(1)) == 0
-    assert len(run._draw(2)) == 1
-    assert len(np.unique(run._draw(1000))) == 300
+    run = prepare(ENCODER)
+    generator = np.random.default_rng(0)
+    assert len(run._choose(1, generator)) == 0
+    assert len(run._choose(2, generator)) == 1
+    assert len(np.unique(run._choose(1000, generator))) == 300

@@ -85,6 +85,17 @@ def test_batching_of_another_kind_of_device_makes_nothing_stale(done):
     assert done.dry_run(config={"training": {"batching": {"mps": "sampled", "cuda": "sampled"}}}) == []
 
 
+def test_settings_written_down_again_in_another_order_make_nothing_stale(done):
+    same = {"training": {"valid_every": 10, "epochs": 30}, "hgt": {"heads": 2, "attention": "fused"}}
+    assert done.dry_run(config=same) == []
+
+
+def test_settings_of_sampled_steps_make_a_full_training_no_more_stale_than_the_other_way_round(done):
+    sampled = {"training": {"sampled_epochs": 9, "batch_size": 99, "fanout": [9, 9]}}
+    assert done.dry_run(config=sampled) == []
+    assert "train_embeddings[cpu]" in done.dry_run(config={"training": {"edge_sample_size": 99}})
+
+
 def test_training_settings_retrain_and_the_graph_stays(done):
     rules = done.dry_run(config={"training": {"epochs": 31}})
     assert "train_embeddings[cpu]" in rules
@@ -150,6 +161,27 @@ def test_a_failing_device_is_reported_and_the_other_goes_on(done):
     assert not done.path("classifier/cpu-full").exists()
     assert "cpu-full" in done.path("report.html").read_text()
     assert done.run().code == 0
+
+
+def test_a_sampled_device_trains_and_one_whose_sampler_is_wrong_is_refused(done, edited):
+    """Sources of messages in the place of others: the self-test says so and the gate stops the device."""
+    sampled = {"devices": ["cpu-sampled"], "training": {"sampled_epochs": 2}}
+    record, verdict = "embeddings/cpu-sampled/training.json", "validation/cpu-sampled/verdict.json"
+    run = done.run(f"results/{record}", f"results/{verdict}", config=sampled)
+    assert run.code == 0, run.output
+    assert "the sampler passed its self-test" in run.output
+    assert json.loads(done.path(record).read_text())["batching"] == "sampled"
+    assert json.loads(done.path(verdict).read_text())["status"] == "completed"
+    right = "of_active = self.of_node[rows_of.node[active]]"
+    wrong = "of_active = np.roll(self.of_node[rows_of.node[active]], 1)"
+    edited("scripts/repurpose/sampling.py", lambda text: text.replace(right, wrong))
+    run = done.run(f"results/{record}", f"results/{verdict}", config=sampled)
+    assert run.code == 0, run.output
+    assert pq.read_metadata(done.path("embeddings/cpu-sampled/embeddings.parquet")).num_rows == 0
+    found = json.loads(done.path(verdict).read_text())
+    assert not found["passed"]
+    assert found["status"] == "refused"
+    assert "the sampler failed its self-test, check 'edges'" in found["checks"][0]["reason"]
 
 
 def test_if_no_device_passes_the_report_is_written_and_the_run_fails_with_a_sentence(done):

@@ -32,17 +32,17 @@ class Embeddings:
 def write(
     path: str | Path, kg: Graph, vectors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> None:
-    """Write `vectors` (type -> (nodes, d)) in the graph's node order."""
+    """Write `vectors` (type -> (nodes, d), or (0, d) of a refused training) in the graph's node order."""
     rows = np.concatenate([np.asarray(vectors[t], np.float32) for t in kg.node_types])
-    types = np.repeat(np.array(kg.node_types, object), [kg.count(t) for t in kg.node_types])
-    ids = np.concatenate([kg.node_ids[t] for t in kg.node_types])
+    types = np.repeat(np.array(kg.node_types, object), [len(vectors[t]) for t in kg.node_types])
+    ids = np.concatenate([kg.node_ids[t][: len(vectors[t])] for t in kg.node_types])
     embedding = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
     table = pa.table([pa.array(types, pa.string()), pa.array(ids, pa.string()), embedding], names=COLUMNS)
     files.write_table(path, table, metadata)
 
 
 def read(path: str | Path) -> Embeddings:
-    """Read an embedding file, parquet or a csv whose vectors are JSON lists.
+    """Read an embedding file, parquet or a csv of JSON lists; one of a refused training has no types.
 
     Raises InputError if it is unreadable, has other columns, or vectors of different lengths.
     """
@@ -51,6 +51,9 @@ def read(path: str | Path) -> Embeddings:
     if missing:
         raise InputError(f"{path} has no column {missing[0]}: an embedding file has {', '.join(COLUMNS)}")
     kind = table.schema.field("embedding").type
+    metadata = {k.decode(): v.decode("utf-8", "replace") for k, v in (table.schema.metadata or {}).items()}
+    if table.num_rows == 0 and pa.types.is_fixed_size_list(kind):
+        return Embeddings({}, {}, metadata)
     if table.num_rows == 0 or not (pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)):
         raise InputError(f"{path}: the column embedding must hold one list of numbers per node, found {kind}")
     rows = _matrix(path, table["embedding"])
@@ -58,7 +61,6 @@ def read(path: str | Path) -> Embeddings:
     ids = table["node_id"].cast(pa.string()).to_numpy(zero_copy_only=False)
     names = sorted({str(name) for name in types})
     where = {name: np.flatnonzero(types == name) for name in names}
-    metadata = {k.decode(): v.decode("utf-8", "replace") for k, v in (table.schema.metadata or {}).items()}
     return Embeddings(
         {name: rows[index] for name, index in where.items()},
         {name: ids[index] for name, index in where.items()},

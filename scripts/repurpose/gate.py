@@ -57,7 +57,7 @@ def judge(
         if measured["agreement_applies"]:
             checks.append(_agreement(measured, null, thresholds.min_agreement_margin))
     notes = list(record.get("notes", []))
-    if not measured["agreement_applies"]:
+    if measured["types"] and not measured["agreement_applies"]:
         notes.append("neighbour agreement was not measured: no two tails share enough neighbours")
     return {
         "device": device,
@@ -99,7 +99,7 @@ def _completed(record: Mapping[str, Any]) -> dict[str, Any]:
 def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
     bad = [node_type for node_type, finite in measured["finite"].items() if not finite]
     share = 1 - len(bad) / max(1, len(measured["finite"]))
-    reason = f"vectors of {', '.join(bad)} are not finite"
+    reason = f"vectors of {', '.join(bad)} are not finite" if bad else "there are no vectors"
     return _check("finite_vectors", share, None, 1.0, not bad and bool(measured["finite"]), reason, COLLAPSE)
 
 

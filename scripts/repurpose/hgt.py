@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from repurpose import fused, messages, readout
+from repurpose import fused, message_edges, readout, sampling
 from repurpose.graph import Graph, Relation
-from repurpose.messages import Messages, Numbered
+from repurpose.message_edges import EdgeLists, SortedEdges
+from repurpose.messages import Messages
 from repurpose.pyg_layer import EdgeType, Layer
+from repurpose.sampling import Level
 
 INPUT_SCALE = 0.5  # standard deviation of the learned inputs at the start
 
@@ -44,32 +46,15 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class EdgeLists:
-    """Message edges as PyG's layer reads them: per relation (2, E) of head and tail within their types."""
+class Block:
+    """What one layer reads: edges among nodes whose types have these bounds, and which nodes go on.
 
-    whole: list[Tensor]
+    kept: positions (n,); None where all go on.
+    """
 
-    def without(self, hidden: Sequence[np.ndarray]) -> list[Tensor]:
-        """The same without the edges at the positions `hidden` of each relation."""
-        return [_without(edges, rows) for edges, rows in zip(self.whole, hidden, strict=True)]
-
-
-@dataclass(frozen=True)
-class SortedEdges:
-    """Message edges as the fused layer reads them; relation i has the edge numbers from starts[i] on."""
-
-    numbered: Numbered
-    starts: list[int]
-
-    @property
-    def whole(self) -> Messages:
-        """All edges."""
-        return self.numbered.whole
-
-    def without(self, hidden: Sequence[np.ndarray]) -> Messages:
-        """Without the edges at the positions `hidden` of each relation."""
-        numbers = [rows + start for rows, start in zip(hidden, self.starts, strict=True)]
-        return self.numbered.without(np.concatenate(numbers))
+    edges: Messages | dict[EdgeType, Tensor]
+    bounds: Sequence[int]
+    kept: Tensor | None
 
 
 class HGT(nn.Module):
@@ -93,7 +78,9 @@ class HGT(nn.Module):
         self.bounds = [0, *itertools.accumulate(counts)]
         self.settings, self.fused = settings, fused
         position = {name: index for index, name in enumerate(node_types)}
-        self.edge_types = [_edge_types(i, position, relation) for i, relation in enumerate(relations)]
+        self.edge_types = [
+            message_edges.edge_types(i, position, relation) for i, relation in enumerate(relations)
+        ]
         self.names = [f"n{i}" for i in range(len(self.counts))]
         metadata = (self.names, [edge_type for pair in self.edge_types for edge_type in pair])
         width = settings.hidden_dim
@@ -108,37 +95,56 @@ class HGT(nn.Module):
 
         `edges`: per message relation (2, E) int64 head and tail indices within their types.
         """
-        if not self.fused:
-            return EdgeLists([torch.from_numpy(each).to(self.inputs.device) for each in edges])
-        starts = [0, *itertools.accumulate(each.shape[1] for each in edges)][:-1]
-        directions = []
-        for edge_types, edge, start in zip(self.edge_types, edges, starts, strict=True):
-            head, tail = (
-                each + self.bounds[int(n[1:])] for each, n in zip(edge, edge_types[0][::2], strict=True)
-            )
-            number = np.arange(len(head)) + start
-            if len(edge_types) == 1:
-                both = [np.concatenate(each) for each in ((head, tail), (tail, head), (number, number))]
-                directions.append(tuple(both))
-            else:
-                directions += [(head, tail, number), (tail, head, number)]
-        return SortedEdges(messages.build(self.bounds[-1], directions), starts)
-
-    def forward(self, edges: list[Tensor] | Messages) -> Tensor:
-        """Embeddings of all nodes, (nodes, embedding_dim), from the message edges of `prepare`."""
         if self.fused:
-            x = self._drop(self.inputs)
-            for layer in self.layers:
-                x = self._drop(fused.layer(layer, x, edges, self.bounds))
+            return message_edges.sort(edges, self.edge_types, self.bounds)
+        moved = [torch.from_numpy(each).to(self.inputs.device) for each in edges]
+        return EdgeLists(moved, self.edge_types)
+
+    def blocks(self, levels: Sequence[Level]) -> list[Block]:
+        """Levels of a sampled batch in the form that this model's layers read."""
+        device, flat = self.inputs.device, list(itertools.chain.from_iterable(self.edge_types))
+        result = []
+        for level in levels:
+            edges: Messages | dict[EdgeType, Tensor] = level.messages
+            if not self.fused:
+                lists = sampling.by_edge_type(level, [message_edges.ends(edge_type) for edge_type in flat])
+                edges = {t: torch.from_numpy(each).to(device) for t, each in zip(flat, lists, strict=True)}
+            result.append(Block(edges, level.bounds, torch.from_numpy(level.kept).to(device)))
+        return result
+
+    def forward(self, edges: Messages | dict[EdgeType, Tensor]) -> Tensor:
+        """Embeddings of all nodes, (nodes, embedding_dim), from the message edges of `prepare`."""
+        return self.encode(self.inputs, [Block(edges, self.bounds, None)] * len(self.layers), self.bounds)
+
+    def encode(self, x: Tensor, blocks: Sequence[Block], bounds: Sequence[int]) -> Tensor:
+        """Embeddings (n, embedding_dim) from the inputs x of the first block's nodes, one block a layer.
+
+        bounds: those of the nodes that the last block keeps.
+        """
+        x = self._drop(x)
+        for layer, block in zip(self.layers, blocks, strict=True):
+            x = self._drop(self.apply_layer(layer, x, block))
+        return self.project(x, bounds)
+
+    def apply_layer(self, layer: Layer, x: Tensor, block: Block) -> Tensor:
+        """One layer's output for the nodes that its block keeps."""
+        if self.fused:
+            y = fused.layer(layer, x, block.edges, block.bounds)
+        else:
+            parts = dict(zip(self.names, _split(x, block.bounds), strict=True))
+            # HGTConv returns only the types that receive messages; the others keep what they have.
+            parts |= layer(parts, block.edges)
+            y = torch.cat([parts[name] for name in self.names])
+        return y if block.kept is None else y.index_select(0, block.kept)
+
+    def project(self, x: Tensor, bounds: Sequence[int]) -> Tensor:
+        """Embeddings from the last layer's output: a linear map per type, then rows of variance 1."""
+        if self.fused:
             weight = torch.stack([output.weight for output in self.outputs])
             bias = torch.stack([output.bias for output in self.outputs])
-            return fused.standardise(fused.typed_linear(x, weight, bias, self.bounds))
-        edge_index = self._both_ways(edges)
-        x = dict(zip(self.names, self._drop(self.inputs).split(self.counts), strict=True))
-        for layer in self.layers:
-            # HGTConv returns only the types that receive messages; the others keep what they have.
-            x = {**x, **{name: self._drop(value) for name, value in layer(x, edge_index).items()}}
-        z = torch.cat([output(x[f"n{i}"]) for i, output in enumerate(self.outputs)])
+            return fused.standardise(fused.typed_linear(x, weight, bias, bounds))
+        parts = zip(self.outputs, _split(x, bounds), strict=True)
+        z = torch.cat([output(part) for output, part in parts])
         # Without it logits start near zero, gradients vanish and the loss sits at 2 ln 2 for long.
         return nn.functional.layer_norm(z, (z.shape[1],))
 
@@ -160,16 +166,6 @@ class HGT(nn.Module):
 
     def _drop(self, x: Tensor) -> Tensor:
         return nn.functional.dropout(x, self.settings.dropout, self.training)
-
-    def _both_ways(self, edges: Sequence[Tensor]) -> dict[EdgeType, Tensor]:
-        """Message edges by edge type, in the order of the layers' metadata (HGTConv relies on it)."""
-        result: dict[EdgeType, Tensor] = {}
-        for edge_types, edge in zip(self.edge_types, edges, strict=True):
-            if len(edge_types) == 1:
-                result[edge_types[0]] = torch.cat([edge, edge.flip(0)], dim=1)
-            else:
-                result[edge_types[0]], result[edge_types[1]] = edge, edge.flip(0)
-        return result
 
 
 class Decoder(nn.Module):
@@ -205,16 +201,5 @@ def build(kg: Graph, settings: Settings, seed: int, device: str = "cpu") -> HGT:
     return HGT(counts, kg.node_types, relations, settings, is_fused(settings, device)).to(device)
 
 
-def _edge_types(index: int, position: dict[str, int], relation: Relation) -> list[EdgeType]:
-    """Edge types of one relation: both directions, which are one type where the relation is symmetric."""
-    head, tail = f"n{position[relation.head_type]}", f"n{position[relation.tail_type]}"
-    if head == tail and not relation.directed:
-        return [(head, f"r{index}", tail)]
-    return [(head, f"r{index}", tail), (tail, f"r{index}_reverse", head)]
-
-
-def _without(edges: Tensor, rows: np.ndarray) -> Tensor:
-    """The edges (2, E) but those at `rows`."""
-    keep = torch.ones(edges.shape[1], dtype=torch.bool, device=edges.device)
-    keep[torch.from_numpy(rows).to(edges.device)] = False
-    return edges[:, keep]
+def _split(x: Tensor, bounds: Sequence[int]) -> tuple[Tensor, ...]:
+    return x.split([last - first for first, last in itertools.pairwise(bounds)])

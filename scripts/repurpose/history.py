@@ -51,17 +51,16 @@ class Writer:
         self.written = time.monotonic()
 
 
-def progress(steps: int, label: str) -> Callable[[dict[str, Any]], None]:
-    """A function that logs a bar and the losses of a row, about twenty times in a training.
+def progress(label: str) -> Callable[[dict[str, Any], int], None]:
+    """A function of a row and the number of steps that logs a bar and the losses, about twenty times in all.
 
     Whole lines, not a bar that is drawn over: several trainings may share a terminal, and a log
     file keeps them.
     """
-    every = max(1, steps // 20)
     started = time.perf_counter()
 
-    def log(row: dict[str, Any]) -> None:
-        if row["step"] % every and row["step"] != steps:
+    def log(row: dict[str, Any], steps: int) -> None:
+        if row["step"] % max(1, steps // 20) and row["step"] != steps:
             return
         shown = ("link", "contrastive", "total", "valid_auroc")
         values = " ".join(f"{name} {row[name]:.4f}" for name in shown if row[name] is not None)

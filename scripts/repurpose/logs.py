@@ -30,4 +30,4 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     elif issubclass(kind, KeyboardInterrupt):
         logging.error("interrupted")
     else:
-        logging.error("unexpected error", exc_info=(kind, error, trace))
+        logging.error("unexpected error, %s: %s", kind.__name__, error, exc_info=(kind, error, trace))

@@ -1,18 +1,29 @@
 """All compiled loops of a training step, compiled before any training waits for them."""
 
 import numpy as np
-import torch
 
-from repurpose import hgt
-from repurpose.graph import Relation
+from repurpose import hgt, training
+from repurpose.graph import Graph, Relation
 
 WIDTHS = (8, 16, 32, 64)  # of heads: those of the presets and the usual ones
-RELATIONS = [Relation("a", "to", "b", 3, "message", False)]
+SETTINGS = training.Settings(
+    epochs=1,
+    sampled_epochs=1,
+    learning_rate=0.01,
+    edge_sample_size=1,
+    supervision_share=0.5,
+    batch_size=1,
+    fanout=(1,),
+    valid_share=0.0,
+    valid_every=1,
+    degree_matched_share=0.5,
+    contrastive={"weight": 0, "relations": []},
+)
 
 
 def step(width: int) -> None:
     """Run the loops for heads of one width once, on a graph of three edges; numba keeps the machine code."""
-    settings = hgt.Settings(
+    encoder = hgt.Settings(
         hidden_dim=width,
         embedding_dim=8,
         layers=1,
@@ -21,8 +32,14 @@ def step(width: int) -> None:
         dropout=0.0,
         decoder="distmult",
     )
-    model = hgt.HGT([2, 2], ["a", "b"], RELATIONS, settings, fused=True)
-    edges = model.prepare([np.array([[0, 1, 1], [0, 0, 1]])]).without([np.array([0])])
-    zero = torch.zeros(1, dtype=torch.int64)
-    scores, vectors = model.read(model(edges), zero, zero, zero + 2, zero)
-    (scores.sum() + vectors.sum()).backward()
+    for batching in training.BATCHINGS:
+        where = {"tail_type": "b", "device": "cpu", "batching": batching, "seed": 0}
+        steps = training.prepare(_graph(), encoder, SETTINGS, **where)
+        steps.take(1)
+        steps.embed()
+
+
+def _graph() -> Graph:
+    ids = {t: np.array(["1", "2"], object) for t in ("a", "b")}
+    heads, tails = (np.array(each, np.int32) for each in ([0, 1, 1], [0, 0, 1]))
+    return Graph(("a", "b"), ids, ids, (Relation("a", "to", "b", 3, "message", False),), (heads,), (tails,))

@@ -47,7 +47,7 @@ def measure(
     """
     finite = {t: bool(np.isfinite(v).all()) for t, v in vectors.items()}
     if not all(finite.values()):
-        return {"finite": finite, "types": {}, "links": {}, "agreement": None, "agreement_applies": False}
+        return unmeasured(finite)
     held = holdout.split(kg, valid_share, seed)
     connected = _connected(kg)
     similar = _similar(kg, held, contrastive, tail_type)
@@ -57,6 +57,17 @@ def measure(
         "links": _links(kg, vectors, held, seed),
         "agreement": _agreement(vectors[tail_type], similar) if similar else None,
         "agreement_applies": similar is not None,
+    }
+
+
+def unmeasured(finite: Mapping[str, bool]) -> dict[str, Any]:
+    """The measures where there are none: vectors that are not finite, or no vectors at all."""
+    return {
+        "finite": dict(finite),
+        "types": {},
+        "links": {},
+        "agreement": None,
+        "agreement_applies": False,
     }
 
 

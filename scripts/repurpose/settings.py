@@ -66,6 +66,13 @@ def merged(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
+def ordered(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same settings with the keys of every section in alphabetical order."""
+    return {
+        key: ordered(value) if isinstance(value, Mapping) else value for key, value in sorted(content.items())
+    }
+
+
 def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """Raise InputError with one sentence on the first fault of `config`: its keys, types, bounds, sense.
 
@@ -147,17 +154,13 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for key in ("head_type", "tail_type"):
         if listed and target[key] not in listed:
             yield f"graph.node_types lacks {_shown(target[key])}, which is target.{key}; add it there"
-    yield from _refused_batching(config["devices"], config["training"]["batching"])
-
-
-def _refused_batching(devices: Sequence[str], by_kind: Mapping[str, str]) -> Iterator[str]:
-    for device in devices:
-        if batching(device, by_kind) == "sampled":
-            name = torch_device(device)
-            yield (
-                f"device {device} asks for sampled batching, which this version does not have yet; "
-                f"use {name}-full or set training.batching.{_kind(name)} to full"
-            )
+    fanout, by_kind = config["training"]["fanout"], config["training"]["batching"]
+    sampled = [device for device in config["devices"] if batching(device, by_kind) == "sampled"]
+    if sampled and len(fanout) != hgt["layers"]:
+        yield (
+            f"training.fanout has {len(fanout)} numbers, hgt.layers is {hgt['layers']} and {sampled[0]} "
+            "trains on samples; give one number per layer"
+        )
 
 
 def _is_whole(_: Any, value: Any) -> bool:
