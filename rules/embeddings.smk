@@ -26,6 +26,8 @@ rule train_embeddings:
         batching=batching,
         hgt=encoder,
         training=training,
+        checkpoints="results/checkpoints/{device}",
+        checkpoint_seconds=config["training"]["checkpoint_seconds"],
         tail_type=config["target"]["tail_type"],
         seed=config["seed"],
         code=code("train_embeddings"),

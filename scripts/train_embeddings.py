@@ -3,18 +3,22 @@
 import logging
 
 from repurpose import (
+    checkpoint,
     devices,
     embeddings,
     files,
     graph,
     hgt,
     history,
+    interrupts,
     logs,
     memory,
     settings,
     threads,
     training,
 )
+
+CONTINUED = ("epochs", "sampled_epochs")  # more of them go on from a checkpoint
 
 
 def main(
@@ -26,6 +30,9 @@ def main(
     record_out,
     *,
     lines,
+    checkpoints,
+    checkpoint_seconds,
+    code,
     device,
     batching,
     encoder,
@@ -39,35 +46,42 @@ def main(
     predicted = memory.of_training(kg, encoder, torch_device) if batching == "full" else None
     if predicted:
         logging.info("expecting a peak of %.2f GB of memory", predicted / 1e9)
-    rows = history.Writer(history_out, lines)
-    bar = history.progress(device)
-
-    def on_step(row, steps):
-        rows.add(row)
-        bar(row, steps)
-
-    result = training.fit(
-        kg,
-        encoder,
-        options,
-        tail_type=tail_type,
-        device=torch_device,
-        batching=batching,
-        seed=seed,
-        on_step=on_step,
-    )
-    rows.close()
+    options_of_all = {name: value for name, value in vars(options).items() if name not in CONTINUED}
+    settled = {"hgt": vars(encoder), "training": options_of_all, "tail_type": tail_type, "seed": seed}
+    digests = {"edges": files.digest(edges), "nodes": files.digest(nodes), "code": code}
+    folder = checkpoint.Folder(checkpoints, {**settled, "batching": batching, **digests}, checkpoint_seconds)
     origin = {
         "device": device,
         "batching": batching,
         "seed": str(seed),
         "valid_share": str(options.valid_share),
         "config_digest": settings.digest({"hgt": vars(encoder), "training": vars(options)}),
-        "data_digest": files.digest(edges),
+        "data_digest": digests["edges"],
     }
-    embeddings.write(embeddings_out, kg, result.vectors, origin)
-    record = {"device": device, "batching": batching, **result.record}
-    files.write_json(record_out, {**record, "predicted_peak_rss_bytes": predicted})
+    with folder.locked():
+        rows, bar = history.Writer(history_out, lines), history.progress(device)
+
+        def on_step(row, steps):
+            rows.add(row)
+            bar(row, steps)
+
+        result = training.fit(
+            kg,
+            encoder,
+            options,
+            tail_type=tail_type,
+            device=torch_device,
+            batching=batching,
+            seed=seed,
+            on_step=on_step,
+            on_resume=rows.start,
+            checkpoints=folder,
+            is_stopping=interrupts.listen(),
+        )
+        rows.close()
+        embeddings.write(embeddings_out, kg, result.vectors, origin)
+        record = {"device": device, "batching": batching, **result.record}
+        files.write_json(record_out, {**record, "predicted_peak_rss_bytes": predicted})
     logging.info(
         "%s after %d steps in %.0f s, best state at step %d",
         *(record[k] for k in ("status", "steps", "seconds", "best_step")),
@@ -86,6 +100,9 @@ if __name__ == "__main__":
         snakemake.output.history,
         snakemake.output.record,
         lines=snakemake.log.history,
+        checkpoints=snakemake.params.checkpoints,
+        checkpoint_seconds=snakemake.params.checkpoint_seconds,
+        code=snakemake.params.code,
         device=snakemake.wildcards.device,
         batching=snakemake.params.batching,
         encoder=hgt.Settings(**snakemake.params.hgt),

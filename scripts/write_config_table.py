@@ -15,6 +15,7 @@ from typing import Any
 
 from repurpose import files, logs, settings
 from repurpose.errors import InputError
+from repurpose.schema import entries
 
 PROJECT = Path(__file__).resolve().parent.parent
 BEGIN = "<!-- config table: begin -->"
@@ -24,7 +25,7 @@ END = "<!-- config table: end -->"
 def table(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """A Markdown table with a row for each key: dotted name, default, description."""
     rows = ["| key | default | what it is |", "|---|---|---|"]
-    for name, entry in settings.entries(schema):
+    for name, entry in entries(schema):
         value: Any = config
         for key in name.split("."):
             value = value[key]

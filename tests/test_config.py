@@ -16,6 +16,7 @@ from snakemake.utils import update_config
 import write_config_table
 from repurpose import settings
 from repurpose.errors import InputError
+from repurpose.schema import KINDS, entries
 
 PROJECT = Path(__file__).parent.parent
 BASE = PROJECT / "config" / "config.yaml"
@@ -55,7 +56,7 @@ def names(config, prefix=""):
             yield f"{prefix}{key}"
 
 
-ENTRIES = dict(settings.entries(SCHEMA))
+ENTRIES = dict(entries(SCHEMA))
 NUMBERS = [name for name, entry in ENTRIES.items() if entry["type"] in ("integer", "number")]
 
 
@@ -78,7 +79,7 @@ def test_every_section_is_closed_and_requires_all_of_its_keys():
 
 def test_every_key_has_a_type_a_description_and_no_default():
     for name, entry in ENTRIES.items():
-        assert entry["type"] in settings.KINDS, name
+        assert entry["type"] in KINDS, name
         assert entry["description"].endswith("."), name
         assert "default" not in entry, name
 

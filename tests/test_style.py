@@ -16,6 +16,7 @@ SCRIPTS = sorted((PROJECT / "scripts").glob("*.py"))
 ALLOWED = {
     "torch": {
         "attention",
+        "checkpoint",
         "devices",
         "fused",
         "hgt",
@@ -28,6 +29,7 @@ ALLOWED = {
         "readout",
         "selftest",
         "steps",
+        "training",
         "workspace",
     },
     "torch_geometric": {"fused", "pyg_layer"},

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from repurpose import devices, hgt, losses, steps, training
-from repurpose.errors import InputError
+from repurpose import checkpoint, devices, hgt, losses, steps, training
+from repurpose.errors import InputError, StoppedError
 
 ENCODER = hgt.Settings(
     hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
@@ -272,3 +272,92 @@ def test_a_relation_with_one_edge_is_never_predicted():
     assert len(run._choose(1, generator)) == 0
     assert len(run._choose(2, generator)) == 1
     assert len(np.unique(run._choose(1000, generator))) == 300
+
+
+class StopAt:
+    """Says that it is time to stop after so many questions."""
+
+    def __init__(self, steps):
+        self.left = steps
+
+    def __call__(self):
+        self.left -= 1
+        return self.left <= 0
+
+
+def resumable(folder, stop_at=None, key="same", **changes):
+    """A training with checkpoints in `folder`, and the history with what was read back at a resumption."""
+    rows, resumed = [], []
+    checkpoints = checkpoint.Folder(folder, {"key": key}, seconds=1e9)
+    batching = changes.pop("batching", "full")
+    encoder = changes.pop("encoder", ENCODER)
+    result = training.fit(
+        communities.build(),
+        encoder,
+        training.Settings(**{**vars(SETTINGS), "valid_every": 3, **changes}),
+        tail_type="disease",
+        device="cpu",
+        batching=batching,
+        seed=0,
+        on_step=lambda row, _: rows.append(row),
+        on_resume=lambda earlier: resumed.extend(earlier),
+        checkpoints=checkpoints,
+        is_stopping=StopAt(stop_at) if stop_at else bool,
+    )
+    return result, resumed, rows
+
+
+DROPOUT = dataclasses.replace(ENCODER, dropout=0.2)
+
+
+@pytest.mark.parametrize("case", ["full", "sampled", "pyg", "dropout"])
+def test_stopped_and_resumed_is_the_same_as_never_stopped(case, tmp_path, caplog):
+    """Bit by bit, after two stops, with the same history."""
+    torch.set_num_threads(2)
+    caplog.set_level("INFO")
+    changes = {
+        "full": {"epochs": 14},
+        "sampled": {"batching": "sampled", "sampled_epochs": 1},
+        "pyg": {"epochs": 14, "encoder": PYG},
+        "dropout": {"epochs": 14, "encoder": DROPOUT},
+    }[case]
+    whole, _, rows = resumable(tmp_path / "whole", **changes)
+    for stop_at in (4, 5):
+        with pytest.raises(StoppedError, match=r"stopped at step .* the same command goes on"):
+            resumable(tmp_path / "parts", stop_at, **changes)
+    again, earlier, later = resumable(tmp_path / "parts", **changes)
+    assert "resumed at step 9 of" in caplog.text
+    for node_type, vectors in whole.vectors.items():
+        assert vectors.tobytes() == again.vectors[node_type].tobytes()
+    names = [name for name in rows[0] if name != "seconds"]
+    joined = [{name: row[name] for name in names} for row in earlier + later]
+    assert joined == [{name: row[name] for name in names} for row in rows]
+    for name in ("best_step", "best_valid_auroc", "edges_seen", "final_link", "contrastive_floor"):
+        assert whole.record[name] == again.record[name]
+
+
+def test_more_epochs_go_on_and_give_what_as_many_at_once_give(tmp_path, caplog):
+    caplog.set_level("INFO")
+    resumable(tmp_path / "a", epochs=10)
+    longer, _, later = resumable(tmp_path / "a", epochs=17)
+    assert "resumed at step 10 of 17" in caplog.text
+    assert [row["step"] for row in later] == list(range(11, 18))
+    at_once, _, _ = resumable(tmp_path / "b", epochs=17)
+    assert longer.vectors["gene"].tobytes() == at_once.vectors["gene"].tobytes()
+
+
+def test_fewer_epochs_and_another_key_start_afresh_and_say_so(tmp_path, caplog):
+    caplog.set_level("INFO")
+    resumable(tmp_path, epochs=6)
+    _, earlier, rows = resumable(tmp_path, epochs=4)
+    assert "starting afresh: the checkpoint has 6 steps, more than the 4 asked" in caplog.text
+    assert (len(earlier), len(rows)) == (0, 4)
+    _, earlier, rows = resumable(tmp_path, key="other", epochs=8)
+    assert "starting afresh: key changed from same to other" in caplog.text
+    assert (len(earlier), len(rows)) == (0, 8)
+
+
+def test_a_diverged_training_is_not_taken_up_again(tmp_path):
+    resumable(tmp_path, epochs=2)
+    resumable(tmp_path, epochs=9, learning_rate=1e30)
+    assert checkpoint.Folder(tmp_path, {"key": "same"}, 0).latest() is None

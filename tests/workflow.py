@@ -119,7 +119,7 @@ def make(folder: Path) -> Folder:
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """Every result file and its bytes, but logs and benchmarks."""
-    files = (path for path in directory.rglob("*") if path.is_file())
+    """Every result file and its bytes, but logs, benchmarks and locks, which hold a process's number."""
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name != "lock")
     kept = [path for path in files if not {"logs", "benchmarks"} & set(path.relative_to(directory).parts)]
     return {str(path.relative_to(directory)): path.read_bytes() for path in kept}

@@ -1,4 +1,4 @@
-"""The one error that is meant for the person who runs the workflow."""
+"""The errors that are meant for the person who runs the workflow."""
 
 
 class InputError(Exception):
@@ -7,3 +7,7 @@ class InputError(Exception):
     The message is a whole sentence: what is wrong, where (file, row or key), what to do.
     `logs.configure` prints it without a traceback.
     """
+
+
+class StoppedError(Exception):
+    """The person, or the machine, asked a training to stop; the message says from where it will go on."""

@@ -37,6 +37,11 @@ class Writer:
         self.lines.write_text("")
         self.written = time.monotonic()
 
+    def start(self, rows: list[dict[str, Any]]) -> None:
+        """Begin with the rows of an earlier run."""
+        self.rows = list(rows)
+        self.lines.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
     def add(self, row: dict[str, Any]) -> None:
         """Add one row with the columns of `SCHEMA`; None where a figure was not taken."""
         self.rows.append(row)

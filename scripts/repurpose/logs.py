@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from repurpose.errors import InputError
+from repurpose.errors import InputError, StoppedError
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
@@ -13,8 +13,8 @@ FORMAT = "%(asctime)s %(levelname)s %(message)s"
 def configure(path: str | Path | None = None) -> None:
     """Send log records and uncaught errors to stderr and, where `path` is given, to that file.
 
-    An `InputError` ends the process with its sentence alone; anything else, which is a defect of
-    ours, with its traceback. Both exit with 1.
+    An `InputError` or `StoppedError` ends the process with its sentence alone; anything else, which is a
+    defect of ours, with its traceback. Both exit with 1.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if path is not None:
@@ -25,7 +25,7 @@ def configure(path: str | Path | None = None) -> None:
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if issubclass(kind, InputError):
+    if issubclass(kind, (InputError, StoppedError)):
         logging.error("%s", error)
     elif issubclass(kind, KeyboardInterrupt):
         logging.error("interrupted")

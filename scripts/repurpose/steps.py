@@ -5,12 +5,14 @@ are computed from all neighbours.
 """
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from repurpose import message_edges
+from repurpose.checkpoint import named, part
 from repurpose.hgt import HGT
 from repurpose.objective import Objective, Settings, Terms
 from repurpose.sampling import Sampler
@@ -40,6 +42,15 @@ class FullSteps:
         terms.total.backward()
         self.optimizer.step()
         return terms.detached(), draw.positives
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the next step depends on beside its number, by name."""
+        return {**named("model", self.model.state_dict()), **named("adam", _moments(self.optimizer))}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to what `tensors` gave."""
+        self.model.load_state_dict(part("model", tensors))
+        _set_moments(self.optimizer, part("adam", tensors))
 
     @torch.no_grad()
     def embed(self) -> Tensor:
@@ -90,6 +101,25 @@ class SampledSteps:
         self.optimizer.step()
         self.table.step(rows, x.grad)
         return terms.detached(), draw.positives
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the next step depends on beside its number, by name."""
+        table = {
+            "mean": self.table.mean,
+            "square": self.table.square,
+            "steps": torch.tensor(self.table.steps),
+        }
+        whole = named("model", self.model.state_dict()), named("adam", _moments(self.optimizer))
+        return {**whole[0], **whole[1], **named("table", table)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to what `tensors` gave."""
+        self.model.load_state_dict(part("model", tensors))
+        _set_moments(self.optimizer, part("adam", tensors))
+        table = part("table", tensors)
+        self.table.mean.copy_(table["mean"])
+        self.table.square.copy_(table["square"])
+        self.table.steps = int(table["steps"])
 
     @torch.no_grad()
     def embed(self) -> Tensor:
@@ -157,6 +187,20 @@ def spread(sizes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         (generator.permutation(size) + generator.random(size)) / size for size in sizes.tolist() if size
     ]
     return np.argsort(np.concatenate([np.zeros(0), *places]), kind="stable")
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as tensors named position.key."""
+    state = optimizer.state_dict()["state"]
+    return {f"{at}.{key}": value for at, values in state.items() for key, value in values.items()}
+
+
+def _set_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in moments.items():
+        at, _, key = name.partition(".")
+        state.setdefault(int(at), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _start(model: HGT, seed: int, step: int) -> np.random.Generator:

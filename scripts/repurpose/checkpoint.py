@@ -1,0 +1,173 @@
+"""States of a training on disk: written whole or not at all, the last two kept, never unpickled.
+
+A state is one safetensors file with its facts as JSON in the header. It is taken up again by a training
+with the same key only: the settings, data and code that it came from.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from repurpose import files
+from repurpose.errors import InputError
+
+KEPT = 2
+SHARE = 0.02  # of the time of a training that writing may take
+NAME = re.compile(r"step-(\d+)\.safetensors")
+
+
+@dataclass(frozen=True)
+class State:
+    """A training after `step` steps: its tensors by name, and what else it must know, ready for JSON."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+class Folder:
+    """The checkpoints of one training. `key`: nested settings and digests, ready for JSON."""
+
+    def __init__(self, path: str | Path, key: Mapping[str, Any], seconds: float) -> None:
+        self.path, self.key, self.seconds = Path(path), json.loads(json.dumps(key)), seconds
+        self.written, self.cost = time.monotonic(), 0.0
+
+    def latest(self) -> State | None:
+        """The newest readable state with this key; None, with the reason in the log, where there is none."""
+        for path in reversed(self._paths()):
+            try:
+                facts = _facts(path)
+                change = difference(facts["key"], self.key)
+                if change:
+                    logging.info("starting afresh: %s since the checkpoint of step %d", change, facts["step"])
+                    return None
+                return State(facts["step"], load_file(path), facts)
+            except (OSError, SafetensorError, KeyError, ValueError) as error:
+                logging.warning("%s cannot be read (%s); looking for the one before", path, error)
+        return None
+
+    def is_due(self) -> bool:
+        """Whether the time has come for another state, which is seldom where writing takes long."""
+        pause = max(self.seconds, self.cost / SHARE)
+        return time.monotonic() - self.written >= pause
+
+    def write(self, state: State) -> None:
+        """Write a state and drop all but the last two.
+
+        Raises InputError with the newest state that is left where the disk is full or the folder is not
+        writable.
+        """
+        started = time.monotonic()
+        before, path = self._paths(), self.path / f"step-{state.step:08d}.safetensors"
+        facts = json.dumps({**state.facts, "step": state.step, "key": self.key}, allow_nan=False)
+        tensors = {name: value.detach().cpu().contiguous() for name, value in state.tensors.items()}
+        try:
+            with files.replacing(path) as temporary:
+                save_file(tensors, temporary, {"facts": facts})
+        except (OSError, SafetensorError) as error:
+            left = (
+                f"the checkpoint {before[-1].name} is intact" if before else "there is no earlier checkpoint"
+            )
+            raise InputError(
+                f"{path} cannot be written ({error}); make room there or make it writable, then run the same "
+                f"command again; {left}"
+            ) from error
+        # Those of another key may have higher numbers.
+        own = [each for each in before if each != path and self._is_own(each)]
+        for each in before:
+            if each != path and each not in own[-(KEPT - 1) :]:
+                each.unlink(missing_ok=True)
+        self.written = time.monotonic()
+        self.cost = self.written - started
+
+    def clear(self) -> None:
+        """Remove all states: what ended badly is not to be taken up again."""
+        for path in self._paths():
+            path.unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep every other process out of the folder; raises InputError that names the one that is in it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                raise InputError(_occupied(self.path, file.read())) from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            for left in self.path.glob(".step-*"):  # by a process that was killed as it wrote
+                left.unlink()
+            yield
+
+    def _paths(self) -> list[Path]:
+        """The states that are there, the newest last."""
+        found = [path for path in self.path.glob("step-*.safetensors") if NAME.fullmatch(path.name)]
+        return sorted(found)
+
+    def _is_own(self, path: Path) -> bool:
+        try:
+            return difference(_facts(path)["key"], self.key) == ""
+        except (OSError, SafetensorError, KeyError, ValueError):
+            return False
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        return json.loads((file.metadata() or {})["facts"])
+
+
+def named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors with the prefix and a dot before their names."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those that `named` gave the prefix, without it."""
+    start = f"{prefix}."
+    return {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
+
+
+def difference(before: Any, now: Any, name: str = "") -> str:
+    """The first thing that differs between two keys, as a phrase; "" where they are the same."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            inner = f"{name}.{key}" if name else key
+            found = difference(before.get(key), now.get(key), inner)
+            if found:
+                return found
+        return ""
+    if before == now:
+        return ""
+    is_digest = isinstance(now, str) and re.fullmatch(r"[0-9a-f]{64}", now)
+    return f"{name} changed" if is_digest else f"{name} changed from {before} to {now}"
+
+
+def _occupied(path: Path, holder: str) -> str:
+    """One sentence on the process that holds the lock, which a killed run may have left behind."""
+    try:
+        process = psutil.Process(int(holder))
+        above = " ".join(word for parent in process.parents() for word in parent.cmdline())
+    except (ValueError, psutil.Error):
+        return f"another process trains in {path}; wait until it ends"
+    if "snakemake" in above:
+        return f"process {holder} trains in {path}; wait until it ends, or stop it with: kill {holder}"
+    return (
+        f"process {holder}, left behind by a run that was killed, still trains in {path}; "
+        f"stop it with: kill {holder} (it writes a checkpoint first), then run the same command again"
+    )

@@ -1,0 +1,130 @@
+"""The config's schema: its keys, and a sentence on each fault of a config."""
+
+import difflib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
+
+KINDS = {
+    "integer": "a whole number",
+    "number": "a finite number",
+    "string": "text",
+    "array": "a list",
+    "object": "a section with keys",
+}
+BOUNDS = {
+    "minimum": "at least",
+    "maximum": "at most",
+    "exclusiveMinimum": "above",
+    "exclusiveMaximum": "below",
+}
+
+
+def entries(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Dotted name and schema of every key that holds a value, in the schema's order."""
+    for key, inner in schema["properties"].items():
+        if inner["type"] == "object":
+            yield from entries(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", inner
+
+
+def faults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
+    """One sentence on each fault; unknown keys first, for a misspelt key is also a missing one."""
+    for error in sorted(_Validator(schema).iter_errors(config), key=_urgency):
+        yield _sentence(error, schema)
+
+
+def shown(value: Any) -> str:
+    """A value of a config as a sentence quotes it."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _is_whole(_: Any, value: Any) -> bool:
+    # The standard counts 2.0 as an integer; range() does not.
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite(_: Any, value: Any) -> bool:
+    # NaN would pass every bound.
+    return _is_whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_Validator = extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_whole, "number": _is_finite}
+    ),
+)
+
+
+def _urgency(error: ValidationError) -> tuple[int, list[str]]:
+    order = {"additionalProperties": 0, "required": 1}
+    return order.get(error.validator, 2), [str(part) for part in error.absolute_path]
+
+
+def _sentence(error: ValidationError, schema: Mapping[str, Any]) -> str:
+    """One sentence on one fault: the key, its value, what is expected."""
+    where, value, wanted = _dotted(error.absolute_path), error.instance, error.validator_value
+    match error.validator:
+        case "additionalProperties":
+            return _unknown(error, schema)
+        case "required":
+            key = next(key for key in wanted if key not in value)
+            return (
+                f"the config lacks the key {_dotted([*error.absolute_path, key])}; "
+                "start from config/config.yaml and put what differs into an overlay (--configfile)"
+            )
+        case "type":
+            return f"{where} is {shown(value)}, but {KINDS[wanted]} is expected{_hint(value, wanted)}"
+        case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" as bound:
+            return f"{where} is {shown(value)}, but must be {BOUNDS[bound]} {wanted}"
+        case "enum":
+            return f"{where} is {shown(value)}, but must be one of: {', '.join(wanted)}"
+        case "pattern":
+            return f"{where} is {shown(value)}, but {error.schema['description']}"
+        case "minLength" | "minItems":
+            return f"{where} is empty, but must not be"
+        case "uniqueItems":
+            twice = next(item for item in value if value.count(item) > 1)
+            return f"{where} names {shown(twice)} more than once; name it once"
+    return f"{where}: {error.message}"
+
+
+def _unknown(error: ValidationError, schema: Mapping[str, Any]) -> str:
+    """Name an unknown key and the one that was probably meant: a sibling, or one of that name elsewhere."""
+    known = error.schema["properties"]
+    key = next(str(key) for key in error.instance if key not in known)
+    elsewhere = [name for name, _ in entries(schema) if name.rpartition(".")[2] == key]
+    near = [_dotted([*error.absolute_path, match]) for match in difflib.get_close_matches(key, known, 1)]
+    meant = [*near, *elsewhere]
+    advice = f"did you mean {meant[0]}?" if meant else f"the keys there are {', '.join(known)}"
+    return f"unknown key {_dotted([*error.absolute_path, key])} in the config; {advice}"
+
+
+def _hint(value: Any, wanted: str) -> str:
+    """What to do about a number that arrived as text, which looks right where it was written."""
+    if wanted not in ("integer", "number") or not isinstance(value, str):
+        return ""
+    try:
+        number = float(value)
+    except ValueError:
+        return ""
+    if not math.isfinite(number):
+        return ""
+    # YAML takes 1e-05 for text: a power needs a point before it.
+    text = repr(int(number) if number.is_integer() else number)
+    text = text if "." in text else text.replace("e", ".0e")
+    return f"; numbers in sections arrive as text from --config, so write {text} in an overlay (--configfile)"
+
+
+def _dotted(path: Sequence[str | int]) -> str:
+    """training.epochs, devices[0]; the config itself where the path is empty."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.lstrip(".") or "the config"

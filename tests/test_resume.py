@@ -1,0 +1,163 @@
+"""The training script, killed at any moment and started again, leaves what an undisturbed one leaves."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import communities
+import pytest
+
+from repurpose import embeddings, files, graph
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+# One call of the rule's script; `die` says where the process kills itself: at which write of a checkpoint,
+# half of which is on disk then, or in which output.
+DRIVER = """
+import json, os, signal, sys
+from pathlib import Path
+folder, epochs, die, scripts = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4]
+sys.path.insert(0, scripts)
+import train_embeddings
+from repurpose import checkpoint, files, hgt, logs, threads, training
+save, writes, replacing = checkpoint.save_file, [], files.replacing
+
+def save_or_die(tensors, path, metadata):
+    writes.append(path)
+    if die.get("checkpoint") == len(writes):
+        Path(path).write_bytes(b"half a file")
+        os.kill(os.getpid(), signal.SIGKILL)
+    save(tensors, path, metadata)
+
+def replace_or_die(path):
+    if Path(path).name == die.get("output"):
+        (Path(path).parent / ".half").write_bytes(b"half a file")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replacing(path)
+
+checkpoint.save_file, files.replacing = save_or_die, replace_or_die
+logs.configure(folder / "log.txt")
+threads.limit(2)
+print("training", flush=True)
+out = folder / "out"
+train_embeddings.main(
+    *(folder / name for name in ("nodes.parquet", "edges.parquet", "relations.json")),
+    out / "embeddings.parquet", out / "history.parquet", out / "training.json",
+    lines=folder / "history.jsonl", checkpoints=folder / "checkpoints", checkpoint_seconds=0.0, code="c" * 64,
+    device="cpu", batching="full",
+    encoder=hgt.Settings(hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.1,
+                         decoder="distmult"),
+    options=training.Settings(epochs=epochs, sampled_epochs=None, learning_rate=0.02, edge_sample_size=500,
+        supervision_share=0.3, batch_size=None, fanout=None, valid_share=0.1, valid_every=10,
+        degree_matched_share=0.5, contrastive={"weight": 0.5, "similarity_threshold": 0.1,
+        "relations": ["disease_gene"], "temperature": 0.2, "batch_size": 64}),
+    tail_type="disease", seed=1,
+)
+"""
+EPOCHS = 250
+
+
+def start(folder, die=None, epochs=EPOCHS):
+    """The script's process, from the moment on at which everything is imported."""
+    command = [sys.executable, "-c", DRIVER, str(folder), str(epochs), json.dumps(die or {}), str(SCRIPTS)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "training\n", process.stderr.read()
+    return process
+
+
+def prepare(folder):
+    folder.mkdir()
+    graph.save(
+        communities.build(), *(folder / f"{n}" for n in ("nodes.parquet", "edges.parquet", "relations.json"))
+    )
+    return folder
+
+
+def finish(folder, **options):
+    process = start(folder, **options)
+    errors = process.communicate()[1]
+    assert process.returncode == 0, errors
+    return errors
+
+
+def vectors(folder):
+    found = embeddings.read(folder / "out" / "embeddings.parquet").vectors
+    return {node_type: rows.tobytes() for node_type, rows in found.items()}
+
+
+@pytest.fixture(name="undisturbed", scope="module")
+def one_run(tmp_path_factory):
+    folder = prepare(tmp_path_factory.mktemp("resume") / "undisturbed")
+    finish(folder)
+    return folder
+
+
+def rows_of(folder):
+    return files.read_table(folder / "out" / "history.parquet").drop_columns(["seconds"]).to_pylist()
+
+
+def test_twenty_kills_change_nothing(undisturbed, tmp_path):
+    """Twelve at random times, five while a checkpoint is written, three while an output is."""
+    folder, chance = prepare(tmp_path / "killed"), random.Random(5)
+    deaths = [{"checkpoint": n} for n in (1, 2, 1, 3, 2)] + [None] * 12
+    chance.shuffle(deaths)
+    steps = [0]
+    for die in deaths:
+        process = start(folder, die)
+        if die is None:
+            time.sleep(chance.uniform(0.0, 1.0))
+            process.kill()
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        found = sorted((folder / "checkpoints").glob("step-*.safetensors"))
+        steps.append(int(found[-1].stem.partition("-")[2]) if found else 0)
+    assert steps == sorted(steps)
+    assert steps[-1] > 0
+    for name in ("embeddings.parquet", "training.json", "history.parquet"):
+        process = start(folder, {"output": name})
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+    assert f"resumed at step {EPOCHS} of {EPOCHS}" in finish(folder)
+    assert [each.name for each in (folder / "checkpoints").iterdir() if each.name.startswith(".")] == []
+    assert vectors(folder) == vectors(undisturbed)
+    assert rows_of(folder) == rows_of(undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_asked_to_stop_it_writes_a_checkpoint_within_seconds_and_goes_on(undisturbed, tmp_path, number):
+    folder = prepare(tmp_path / "stopped")
+    process = start(folder)
+    time.sleep(0.7)
+    process.send_signal(number)
+    asked = time.monotonic()
+    errors = process.communicate(timeout=60)[1]
+    assert time.monotonic() - asked < 5
+    assert process.returncode == 1
+    assert f"asked to stop ({signal.Signals(number).name})" in errors
+    assert f"of {EPOCHS} as asked; the same command goes on from there" in errors
+    assert "Traceback" not in errors
+    assert "resumed at step" in finish(folder)
+    assert vectors(folder) == vectors(undisturbed)
+
+
+def test_two_at_once_in_one_folder_are_refused(tmp_path):
+    folder = prepare(tmp_path / "shared")
+    first = start(folder, epochs=100_000)
+    try:
+        deadline = time.monotonic() + 30
+        while not (folder / "checkpoints" / "lock").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        second = start(folder)
+        errors = second.communicate(timeout=60)[1]
+        assert second.returncode == 1
+        assert len((folder / "history.jsonl").read_text().splitlines()) > 2
+        assert f"process {first.pid}, left behind by a run that was killed, still trains" in errors
+        assert "Traceback" not in errors
+    finally:
+        os.kill(first.pid, signal.SIGKILL)
+        first.communicate()
