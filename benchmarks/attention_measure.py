@@ -14,7 +14,7 @@ from torch_geometric.nn import HGTConv
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from repurpose import devices, graph, hgt, parallel, pyg_layer, simd, threads, training
+from repurpose import devices, graph, hgt, parallel, preparation, pyg_layer, simd, threads, training
 from repurpose.graph import Graph
 
 ENCODER = hgt.Settings(
@@ -45,7 +45,7 @@ def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
     if impl == "pyg-repaired":
         pyg_layer.KEPT_ACTIVATIONS = math.inf
     encoder = {**vars(ENCODER), "attention": "fused" if impl == "fused" else "pyg"}
-    steps = training.prepare(
+    steps = preparation.prepare(
         kg,
         hgt.Settings(**encoder),
         _options(kg),

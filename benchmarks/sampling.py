@@ -20,7 +20,7 @@ import attention_graph  # puts scripts/ on the path
 import numpy as np
 from attention_measure import ENCODER, _options
 
-from repurpose import hgt, threads, training
+from repurpose import hgt, preparation, threads
 from repurpose.sampling import Sampler
 from repurpose.steps import SampledSteps
 
@@ -140,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     graph = {"nodes": chosen.nodes, "edges": chosen.edges, "threads": threads.current()}
     for width in WIDTHS:
         encoder = replace(ENCODER, hidden_dim=width, embedding_dim=2 * width)
-        steps = training.prepare(kg, hgt.Settings(**vars(encoder)), options, **where)
+        steps = preparation.prepare(kg, hgt.Settings(**vars(encoder)), options, **where)
         if width == WIDTHS[0]:
             print(
                 json.dumps({"sampler": "neighbours", **graph, **compare(steps, chosen.batches)}), flush=True

@@ -53,6 +53,17 @@ def nodes_table(wildcards):
     return {"nodes": config["nodes"]} if config["nodes"] else {}
 
 
+def features_table(wildcards):
+    """The optional table of node vectors, a named input or none."""
+    path = config["graph"]["features"]
+    return {"features": path} if path else {}
+
+
+def graph_section(wildcards):
+    """The graph section without what the graph is not built from."""
+    return {key: value for key, value in config["graph"].items() if key != "features"}
+
+
 def needs_gpu(wildcards):
     """How many GPUs a training on this device takes."""
     return 0 if wildcards.device.startswith("cpu") else 1

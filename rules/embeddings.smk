@@ -3,6 +3,7 @@
 
 rule train_embeddings:
     input:
+        unpack(features_table),
         **GRAPH,
         # The certificate first: nothing trains on a graph that still holds target pairs.
         certificate="results/pairs/certificate.json",

@@ -74,7 +74,7 @@ rule build_graph:
         mem_mb=8000,
         runtime=60,
     params:
-        graph=config["graph"],
+        graph=graph_section,
         target=config["target"],
         code=code("build_graph"),
     message:

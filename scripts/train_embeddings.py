@@ -1,11 +1,14 @@
 """Train one HGT encoder on one device."""
 
 import logging
+from pathlib import Path
 
 from repurpose import (
     checkpoint,
     devices,
+    diagnosis,
     embeddings,
+    features,
     files,
     graph,
     hgt,
@@ -33,6 +36,7 @@ def main(
     checkpoints,
     checkpoint_seconds,
     code,
+    vectors=None,
     device,
     batching,
     encoder,
@@ -43,12 +47,14 @@ def main(
     torch_device = settings.torch_device(device)
     devices.require(torch_device)
     kg = graph.load(nodes, edges, relations)
+    given = features.read(vectors, kg) if vectors else {}
     predicted = memory.of_training(kg, encoder, torch_device) if batching == "full" else None
     if predicted:
         logging.info("expecting a peak of %.2f GB of memory", predicted / 1e9)
     options_of_all = {name: value for name, value in vars(options).items() if name not in CONTINUED}
     settled = {"hgt": vars(encoder), "training": options_of_all, "tail_type": tail_type, "seed": seed}
     digests = {"edges": files.digest(edges), "nodes": files.digest(nodes), "code": code}
+    digests["features"] = files.digest(vectors) if vectors else ""
     folder = checkpoint.Folder(checkpoints, {**settled, "batching": batching, **digests}, checkpoint_seconds)
     origin = {
         "device": device,
@@ -77,8 +83,10 @@ def main(
             on_resume=rows.start,
             checkpoints=folder,
             is_stopping=interrupts.listen(),
+            given=given,
         )
         rows.close()
+        diagnosis.keep(Path(record_out).parent / "failure", result.failure)
         embeddings.write(embeddings_out, kg, result.vectors, origin)
         record = {"device": device, "batching": batching, **result.record}
         files.write_json(record_out, {**record, "predicted_peak_rss_bytes": predicted})
@@ -103,6 +111,7 @@ if __name__ == "__main__":
         checkpoints=snakemake.params.checkpoints,
         checkpoint_seconds=snakemake.params.checkpoint_seconds,
         code=snakemake.params.code,
+        vectors=snakemake.input.get("features"),
         device=snakemake.wildcards.device,
         batching=snakemake.params.batching,
         encoder=hgt.Settings(**snakemake.params.hgt),

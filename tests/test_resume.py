@@ -111,7 +111,7 @@ def test_twenty_kills_change_nothing(undisturbed, tmp_path):
         if die is None:
             time.sleep(chance.uniform(0.0, 1.0))
             process.kill()
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL
         found = sorted((folder / "checkpoints").glob("step-*.safetensors"))
         steps.append(int(found[-1].stem.partition("-")[2]) if found else 0)
@@ -119,7 +119,7 @@ def test_twenty_kills_change_nothing(undisturbed, tmp_path):
     assert steps[-1] > 0
     for name in ("embeddings.parquet", "training.json", "history.parquet"):
         process = start(folder, {"output": name})
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == -signal.SIGKILL
     assert f"resumed at step {EPOCHS} of {EPOCHS}" in finish(folder)
     assert [each.name for each in (folder / "checkpoints").iterdir() if each.name.startswith(".")] == []
@@ -134,8 +134,8 @@ def test_asked_to_stop_it_writes_a_checkpoint_within_seconds_and_goes_on(undistu
     time.sleep(0.7)
     process.send_signal(number)
     asked = time.monotonic()
-    errors = process.communicate(timeout=60)[1]
-    assert time.monotonic() - asked < 5
+    errors = process.communicate(timeout=300)[1]
+    assert time.monotonic() - asked < 20  # 0.3 s where nothing else runs
     assert process.returncode == 1
     assert f"asked to stop ({signal.Signals(number).name})" in errors
     assert f"of {EPOCHS} as asked; the same command goes on from there" in errors
@@ -153,7 +153,7 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         second = start(folder)
-        errors = second.communicate(timeout=60)[1]
+        errors = second.communicate(timeout=300)[1]
         assert second.returncode == 1
         assert len((folder / "history.jsonl").read_text().splitlines()) > 2
         assert f"process {first.pid}, left behind by a run that was killed, still trains" in errors

@@ -47,8 +47,8 @@ def candidates(scores, known=None):
     )
 
 
-def row(device, passed, reason=""):
-    return {"device": device, "passed": passed, "reason": reason}
+def row(device, passed, reason="", remedy=""):
+    return {"device": device, "passed": passed, "reason": reason, "remedy": remedy}
 
 
 def whole(*rows, certificate=None):
@@ -118,13 +118,16 @@ def test_the_summary_counts_the_graph_and_the_pairs():
 
 def test_the_verdict_is_one_sentence_whoever_passed():
     failed = row("cpu", False, "effective_rank: 1.2 is not above 3")
-    refused = row("mps", False, "refused: no memory")
+    refused = row("mps", False, "refused: no memory", "lower hgt.hidden_dim")
     neither = summary.verdict_sentence(whole(failed, refused))
     assert neither == (
-        "no device passed the gate: cpu: effective_rank: 1.2 is not above 3; mps: refused: no memory"
+        "no device passed the gate: cpu: effective_rank: 1.2 is not above 3; "
+        "mps: refused: no memory; lower hgt.hidden_dim"
     )
     mixed = summary.verdict_sentence(whole(row("cuda", True), refused))
-    assert mixed == "1 of 2 devices passed the gate: cuda; failed: mps: refused: no memory"
+    assert (
+        mixed == "1 of 2 devices passed the gate: cuda; failed: mps: refused: no memory; lower hgt.hidden_dim"
+    )
     assert summary.verdict_sentence(whole(row("cpu", True))) == "1 of 1 device passed the gate: cpu"
 
 

@@ -7,7 +7,7 @@ names come from data and may be anything.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,6 +156,13 @@ class HGT(nn.Module):
             product, vectors = readout.score(z, self.decoder.weight, relation, head, tail, rows)
             return self.decoder.logits(product, relation), vectors
         return self.decoder(z, relation, head, tail), z.index_select(0, rows)
+
+    @torch.no_grad()
+    def start_from(self, given: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Put rows (m, hidden_dim) in place of random inputs: number of a type -> (nodes (m,), rows)."""
+        for kind, (nodes, rows) in given.items():
+            at = torch.from_numpy(nodes + self.bounds[kind]).to(self.inputs.device)
+            self.inputs[at] = torch.from_numpy(rows).to(self.inputs.device)
 
     @torch.no_grad()
     def _clear_biases(self) -> None:

@@ -26,6 +26,14 @@ def link_loss(
     `positive` (P,) and `negative` (N,) are logits, `*_of` their relation indices. Relations without
     positives or without negatives do not count, so a constant zero logit gives 2 ln 2 exactly.
     """
+    mean, counts = link_losses(positive, negative, positive_of, negative_of, relations)
+    return (mean * counts).sum() / counts.sum().clamp(min=1)
+
+
+def link_losses(
+    positive: Tensor, negative: Tensor, positive_of: Tensor, negative_of: Tensor, relations: int
+) -> tuple[Tensor, Tensor]:
+    """The link loss of each relation (R,), and which of them (R,) have both positives and negatives."""
     parts = []
     for logits, of, sign in ((positive, positive_of, 1.0), (negative, negative_of, -1.0)):
         # softplus(-x) is the cross entropy of logit x with label 1.
@@ -33,8 +41,7 @@ def link_loss(
         parts.append((total, torch.bincount(of, minlength=relations)))
     (gain, positives), (loss, negatives) = parts
     counts = (positives > 0) & (negatives > 0)
-    mean = gain / positives.clamp(min=1) + loss / negatives.clamp(min=1)
-    return (mean * counts).sum() / counts.sum().clamp(min=1)
+    return gain / positives.clamp(min=1) + loss / negatives.clamp(min=1), counts
 
 
 @dataclass(frozen=True)

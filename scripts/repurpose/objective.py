@@ -15,6 +15,9 @@ from repurpose.graph import Graph
 from repurpose.hgt import HGT
 
 VALID_EDGES = 2000  # per relation; enough for an AUROC to about 0.01
+MATCHED_NEGATIVES = 4  # per held-out edge, for the watchdog; they take a quarter off its noise
+
+Pairs = tuple[int, np.ndarray, np.ndarray]  # position of a relation, edges (2, P), negatives (2, N)
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,10 @@ class Terms(NamedTuple):
 class Objective:
     """The edges that training may see, and what it draws from them.
 
-    held: the split of the message edges. similar: None where no two tails share enough neighbours, or
-    where the contrastive term is off. notes: sentences for the record.
+    held: the split of the message edges. valid: held-out edges with fixed negatives, to choose the best
+    state by. matched: the same with negatives that degrees alone do not tell from edges. similar: None
+    where no two tails share enough neighbours, or where the contrastive term is off. notes: sentences
+    for the record.
     """
 
     def __init__(self, kg: Graph, settings: Settings, tail_type: str, seed: int) -> None:
@@ -86,7 +91,8 @@ class Objective:
         self.notes: list[str] = []
         self.contrastive_floor: float | None = None
         self.similar = self._similar(kg, tail_type)
-        self.valid = self._validation_pairs(kg, seed)
+        self.valid = self._validation_pairs(kg, settings.degree_matched_share, 1, [seed, 2])
+        self.matched = self._validation_pairs(kg, 1.0, MATCHED_NEGATIVES, [seed, 5])
 
     def draw(self, chosen: Sequence[np.ndarray], generator: np.random.Generator) -> Draw:
         """The training edges at the positions `chosen` of each relation, as many negatives, and the tails."""
@@ -122,8 +128,13 @@ class Objective:
 
     def auroc(self, model: HGT, z: Tensor) -> float | None:
         """Mean over relations of the AUROC of held-out edges against fixed negatives; None without any."""
+        scores = self.aurocs(model, z, self.valid)
+        return float(np.mean(scores)) if scores else None
+
+    def aurocs(self, model: HGT, z: Tensor, pairs: Sequence[Pairs]) -> list[float]:
+        """The AUROC of each of `pairs`; 0.5 where a logit is no number."""
         scores = []
-        for index, positive, negative in self.valid:
+        for index, positive, negative in pairs:
             relation, head, tail = (
                 torch.from_numpy(each).to(z.device)
                 for each in self._numbered([positive, negative], [index, index])
@@ -131,8 +142,8 @@ class Objective:
             with torch.no_grad():
                 logits = model.read(z, relation, head, tail, head[:0])[0].cpu().numpy()
             labels = np.repeat([1, 0], [positive.shape[1], negative.shape[1]])
-            scores.append(roc_auc_score(labels, logits) if np.isfinite(logits).all() else 0.5)
-        return float(np.mean(scores)) if scores else None
+            scores.append(float(roc_auc_score(labels, logits)) if np.isfinite(logits).all() else 0.5)
+        return scores
 
     def _numbered(
         self, edges: Sequence[np.ndarray], relations: Sequence[int]
@@ -159,15 +170,19 @@ class Objective:
         self.notes.append(note)
         return None
 
-    def _validation_pairs(self, kg: Graph, seed: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
-        """Per relation with held-out edges: index, positives and fixed negatives that are no edge at all."""
-        generator = np.random.default_rng([seed, 2])
+    def _validation_pairs(self, kg: Graph, matched: float, times: int, stream: Sequence[int]) -> list[Pairs]:
+        """Per relation with held-out edges: index, positives and fixed negatives that are no edge at all.
+
+        matched: share of the negatives drawn in proportion to degree. times: negatives for each positive.
+        """
+        generator = np.random.default_rng(stream)
         everything = holdout.merged(self.held.train, self.held.valid, self.held.check)
         sources = negatives.candidates(kg, self.held.train, everything)
         pairs = []
         for index, (source, edges) in enumerate(zip(sources, self.held.valid, strict=True)):
             positive = edges[:, generator.permutation(edges.shape[1])[:VALID_EDGES]]
-            negative = negatives.corrupt(source, positive, self.settings.degree_matched_share, generator)
+            repeated = np.repeat(positive, times, axis=1)
+            negative = negatives.corrupt(source, repeated, matched, generator)
             if positive.shape[1] and negative.shape[1]:
                 pairs.append((index, positive, negative))
         return [pair for pair in pairs if pair[1].shape[1] >= holdout.FEW_EDGES] or pairs

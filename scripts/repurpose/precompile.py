@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from repurpose import hgt, training
+from repurpose import hgt, preparation, training
 from repurpose.graph import Graph, Relation
 
 WIDTHS = (8, 16, 32, 64)  # of heads: those of the presets and the usual ones
@@ -32,9 +32,9 @@ def step(width: int) -> None:
         dropout=0.0,
         decoder="distmult",
     )
-    for batching in training.BATCHINGS:
+    for batching in preparation.BATCHINGS:
         where = {"tail_type": "b", "device": "cpu", "batching": batching, "seed": 0}
-        steps = training.prepare(_graph(), encoder, SETTINGS, **where)
+        steps = preparation.prepare(_graph(), encoder, SETTINGS, **where)
         steps.take(1)
         steps.embed()
 

@@ -94,12 +94,8 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
     raw = _mean_cosine(sample, pairs)
     sample -= sample.mean(axis=0)
     values = np.linalg.svd(sample, compute_uv=False)
-    scale = np.abs(rows).max()
-    if values[0] <= 1e-6 * scale * np.sqrt(len(sample)) or scale == 0:
-        rank, components = 0.0, None
-    else:
-        share = values[values > 0] / values.sum()
-        rank = float(np.exp(-(share * np.log(share)).sum()))
+    rank, components = effective_rank(values, np.abs(rows).max() * np.sqrt(len(sample))), None
+    if rank:
         components = int(np.searchsorted(np.cumsum(values**2) / (values**2).sum(), 0.9) + 1)
     return {
         "nodes": len(rows),
@@ -109,6 +105,14 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
         "mean_cosine": raw,
         "mean_cosine_centred": _mean_cosine(sample, pairs),
     }
+
+
+def effective_rank(values: np.ndarray, scale: float) -> float:
+    """Of descending singular values; 0.0 where they are rounding errors beside `scale`."""
+    if values[0] <= 1e-6 * scale or scale == 0:
+        return 0.0
+    share = values[values > 0] / values.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))
 
 
 def _mean_cosine(rows: np.ndarray, pairs: np.ndarray) -> float | None:

@@ -4,18 +4,21 @@ A batch whose nodes or relations are mixed up trains all the same: its loss fall
 nothing says why. The checks look at batches from outside, with the graph's own lists of edges.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from repurpose import hgt, holdout, message_edges
+from repurpose import hgt, holdout, message_edges, subgraph
 from repurpose.graph import Graph
 from repurpose.hgt import HGT
 from repurpose.sampling import ALL, Batch, Level, Sampler
 
 PART_EDGES = 50_000  # at most, of the part of the graph on which a batch and the whole are compared
+FEW_PAIRS = 16  # edges whose ends are compared on the whole graph, which all their neighbours may be
 PART_PAIRS = 64  # edges whose ends are compared
 ERROR = 1e-5  # relative to the largest value; rounding in float32 adds up to less
 
@@ -110,7 +113,7 @@ def same_as_whole(
     kg: Graph, model: HGT, edges: Sequence[np.ndarray], generator: np.random.Generator
 ) -> Failure | None:
     """Whether a batch with all neighbours gives what the whole graph gives, on a part of the graph."""
-    part, kept = _part(kg, edges, generator)
+    part, kept = subgraph.part(kg, edges, PART_EDGES, generator)
     small = hgt.build(part, model.settings, seed=0).eval()
     sorted_edges = message_edges.sort(kept, small.edge_types, small.bounds)
     sampler = Sampler(sorted_edges.numbered, small.bounds, [ALL] * len(small.layers), 0)
@@ -130,6 +133,28 @@ def same_as_whole(
     return (
         None if error <= ERROR else Failure("whole graph", f"embeddings from a batch are off by {error:.1e}")
     )
+
+
+@torch.no_grad()
+def mismatch(model: HGT, sampler: Sampler, edges: Sequence[np.ndarray], z: Tensor, seed: int) -> float:
+    """How far embeddings by way of samples are from the whole graph's, relative to the largest value.
+
+    Of a training under way: z (nodes, d), which it computes for all nodes, and those that a batch with all
+    neighbours gives for the ends of some edges. The whole graph goes through the CPU's layers, which know
+    nothing of samples.
+    """
+    reference = copy.deepcopy(model).cpu().eval()
+    reference.fused = True
+    whole = reference(reference.prepare(edges).whole)
+    generator = np.random.default_rng([seed, 9])
+    chosen = _some_of_each(edges, FEW_PAIRS, generator)
+    seeds = np.concatenate([ends[chosen] for ends in _ends(model, edges)])
+    batch = Sampler(sampler.numbered, model.bounds, [ALL] * len(model.layers), 0).batch(seeds, chosen[:0], 0)
+    rows = torch.from_numpy(batch.inputs).to(z.device)
+    of_batch = model.encode(model.inputs.index_select(0, rows), model.blocks(batch.levels), batch.bounds)
+    read = of_batch[torch.from_numpy(batch.positions(seeds)).to(z.device)].cpu()
+    errors = (read - whole[torch.from_numpy(seeds)]).abs().max(), (z.cpu() - whole).abs().max()
+    return float(max(errors) / whole.abs().max())
 
 
 def crossed(level: Level) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -179,28 +204,3 @@ def _some_of_each(edges: Sequence[np.ndarray], size: int, generator: np.random.G
         chosen.append(np.sort(generator.choice(count, share, replace=False)) + start if count else chosen[0])
         start += count
     return np.concatenate(chosen)
-
-
-def _part(
-    kg: Graph, edges: Sequence[np.ndarray], generator: np.random.Generator
-) -> tuple[Graph, list[np.ndarray]]:
-    """A graph of some edges of each message relation and the nodes that they join; its edges."""
-    relations = [kg.relations[i] for i in kg.of_role("message")]
-    most = max(1, PART_EDGES // (2 * len(relations)))
-    drawn = [each[:, generator.permutation(each.shape[1])[:most]] for each in edges]
-    nodes = {}
-    for t in kg.node_types:
-        ends = [
-            each[side]
-            for relation, each in zip(relations, drawn, strict=True)
-            for side, kind in enumerate((relation.head_type, relation.tail_type))
-            if kind == t
-        ]
-        nodes[t] = np.unique(np.concatenate([np.zeros(1, np.int64), *ends]))
-    kept = [
-        np.stack([np.searchsorted(nodes[r.head_type], each[0]), np.searchsorted(nodes[r.tail_type], each[1])])
-        for r, each in zip(relations, drawn, strict=True)
-    ]
-    found = tuple(replace(r, edges=each.shape[1]) for r, each in zip(relations, kept, strict=True))
-    ids, names = ({t: of[t][nodes[t]] for t in kg.node_types} for of in (kg.node_ids, kg.node_names))
-    return Graph(kg.node_types, ids, names, found, *(tuple(e[i] for e in kept) for i in (0, 1))), kept

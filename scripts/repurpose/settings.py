@@ -71,8 +71,9 @@ def require_tables(config: Mapping[str, Any]) -> None:
 
     Snakemake itself would go on with the results of an earlier run.
     """
-    for key in ("edges", "nodes"):
-        path = config[key]
+    paths = {key: config[key] for key in ("edges", "nodes")}
+    paths["graph.features"] = config["graph"]["features"]
+    for key, path in paths.items():
         if key == "edges" and download.is_url(path):
             download.local_path(path)
         elif path and not (key == "edges" and path == "demo") and not Path(path).exists():

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from repurpose import message_edges
 from repurpose.checkpoint import named, part
 from repurpose.hgt import HGT
-from repurpose.objective import Objective, Settings, Terms
+from repurpose.objective import Draw, Objective, Settings, Terms
 from repurpose.sampling import Sampler
 
 PART_EDGES = 2_000_000  # messages that are computed at once when a sampled training embeds all nodes
@@ -30,12 +30,13 @@ class FullSteps:
         self.edges = model.prepare(objective.held.train)
         # fused: one pass over each parameter, no temporary copies.
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+        self.last: Draw | None = None
 
     def take(self, step: int) -> tuple[Terms, int]:
         """Update the model; the losses before the update, and the number of edges predicted."""
         generator = _start(self.model, self.seed, step)
         hidden = [self._choose(edges.shape[1], generator) for edges in self.objective.held.train]
-        draw = self.objective.draw(hidden, generator)
+        draw = self.last = self.objective.draw(hidden, generator)
         # No name for the embeddings: they would outlive their use in the backward pass.
         terms = self.objective.terms(self.model, self.model(self.edges.without(hidden)), draw)
         self.optimizer.zero_grad(set_to_none=True)
@@ -79,6 +80,7 @@ class SampledSteps:
         others = [p for p in model.parameters() if p is not model.inputs]
         self.optimizer = torch.optim.Adam(others, lr=settings.learning_rate, fused=True)
         self.order: tuple[int, np.ndarray] | None = None
+        self.last: Draw | None = None
 
     def take(self, step: int) -> tuple[Terms, int]:
         """Update the model; the losses before the update, and the number of edges predicted."""
@@ -89,7 +91,7 @@ class SampledSteps:
             numbers[first:last] - start
             for (first, last), start in zip(itertools.pairwise(cuts), self.starts[:-1], strict=True)
         ]
-        draw = self.objective.draw(chosen, generator)
+        draw = self.last = self.objective.draw(chosen, generator)
         batch = self.sampler.batch(draw.nodes, numbers, step)
         device = self.model.inputs.device
         rows = torch.from_numpy(batch.inputs).to(device)

@@ -111,7 +111,11 @@ def summary(
 def verdict_sentence(summary: Mapping[str, Any]) -> str:
     """The gate's verdict on all devices in one sentence, without a full stop at its end."""
     passed = summary["passed"]
-    failed = "; ".join(f"{row['device']}: {row['reason']}" for row in summary["devices"] if not row["passed"])
+    failed = "; ".join(
+        f"{row['device']}: {'; '.join(filter(None, [row['reason'], row['remedy']]))}"
+        for row in summary["devices"]
+        if not row["passed"]
+    )
     if not passed:
         return f"no device passed the gate: {failed}"
     total = len(summary["devices"])
