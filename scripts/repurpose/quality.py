@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from repurpose import graph, hgt, holdout, losses, negatives
+from repurpose import graph, hgt, holdout, losses, negatives, spectrum
 from repurpose.graph import Graph
 
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
@@ -94,7 +94,7 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
     raw = _mean_cosine(sample, pairs)
     sample -= sample.mean(axis=0)
     values = np.linalg.svd(sample, compute_uv=False)
-    rank, components = effective_rank(values, np.abs(rows).max() * np.sqrt(len(sample))), None
+    rank, components = spectrum.effective_rank(values, np.abs(rows).max() * np.sqrt(len(sample))), None
     if rank:
         components = int(np.searchsorted(np.cumsum(values**2) / (values**2).sum(), 0.9) + 1)
     return {
@@ -105,14 +105,6 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
         "mean_cosine": raw,
         "mean_cosine_centred": _mean_cosine(sample, pairs),
     }
-
-
-def effective_rank(values: np.ndarray, scale: float) -> float:
-    """Of descending singular values; 0.0 where they are rounding errors beside `scale`."""
-    if values[0] <= 1e-6 * scale or scale == 0:
-        return 0.0
-    share = values[values > 0] / values.sum()
-    return float(np.exp(-(share * np.log(share)).sum()))
 
 
 def _mean_cosine(rows: np.ndarray, pairs: np.ndarray) -> float | None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repurpose import losses, quality
+from repurpose import losses, spectrum
 from repurpose.hgt import HGT
 from repurpose.holdout import contains, pair_keys
 from repurpose.objective import Draw, Objective
@@ -220,7 +220,7 @@ def spread(
             continue
         distinct = len(np.unique(rows, axis=0)) / len(rows)
         values = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
-        rank = quality.effective_rank(values, np.abs(rows).max() * math.sqrt(len(rows)))
+        rank = spectrum.effective_rank(values, np.abs(rows).max() * math.sqrt(len(rows)))
         result[name] = (rank if last - first >= least else None, distinct)
     return result
 
