@@ -19,6 +19,7 @@ include: "rules/embeddings.smk"
 include: "rules/validation.smk"
 include: "rules/classifier.smk"
 include: "rules/candidates.smk"
+include: "rules/agreement.smk"
 include: "rules/report.smk"
 
 

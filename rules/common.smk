@@ -71,14 +71,30 @@ def needs_gpu(wildcards):
 
 def results_if_passed(wildcards):
     """Named inputs of a device's outcome: its metrics and candidates, once its own verdict lets it pass."""
-    verdict = checkpoints.validate_embeddings.get(device=wildcards.device).output.verdict
-    if not files.read_json(verdict)["passed"]:
-        return {}
     device = wildcards.device
+    if not has_passed(device):
+        return {}
     return {
         "metrics": f"results/classifier/{device}/metrics.json",
         "candidates": f"results/candidates/{device}/candidates.parquet",
     }
+
+
+def has_passed(device):
+    """Whether the gate lets a device pass; a job that asks waits for its verdict."""
+    return files.read_json(checkpoints.validate_embeddings.get(device=device).output.verdict)["passed"]
+
+
+def candidates_of_passing(wildcards):
+    """The candidates of all devices that passed their gate, in the config's order, a named input or none."""
+    passed = [device for device in config["devices"] if has_passed(device)]
+    pattern = "results/candidates/{device}/candidates.parquet"
+    return {"candidates": expand(pattern, device=passed)} if passed else {}
+
+
+def agreement_of_several(wildcards):
+    """How far the devices agree, a named input where there is more than one."""
+    return {"agreement": "results/agreement.json"} if len(config["devices"]) > 1 else {}
 
 
 def per_device(pattern):

@@ -13,14 +13,19 @@ def main(
     relations: str | Path,
     ledger: str | Path,
     certificate: str | Path,
+    agreement: str | Path | None,
     summary_out: str | Path,
     report_out: str | Path,
 ) -> None:
-    """Summarise the run; `outcomes`, `verdicts` and `histories` hold one file per device, in one order."""
+    """Summarise the run; `outcomes`, `verdicts` and `histories` hold one file per device, in one order.
+
+    `agreement` is None where there is one device only.
+    """
     rows = [files.read_json(path) for path in outcomes]
     devices = [row["device"] for row in rows]
     counts, removed = files.read_json(ledger), files.read_json(certificate)
-    content = summary.summary(rows, files.read_json(relations), counts, removed)
+    compared = files.read_json(agreement) if agreement else None
+    content = summary.summary(rows, files.read_json(relations), counts, removed, compared)
     page = report.render(
         content,
         {device: files.read_table(path) for device, path in zip(devices, histories, strict=True)},
@@ -42,6 +47,7 @@ if __name__ == "__main__":
         snakemake.input.relations,
         snakemake.input.ledger,
         snakemake.input.certificate,
+        snakemake.input.get("agreement"),
         snakemake.output.summary,
         snakemake.output.report,
     )

@@ -169,6 +169,35 @@ def test_a_mixed_run_has_one_row_and_one_section_per_device():
     assert len(ids) == len(set(ids)) > 6
 
 
+def compared(agrees):
+    """The content of agreement.json for two devices."""
+    check = {"name": "first_losses", "value": 0.0567, "side": "at most", "threshold": 0.02, "passed": agrees}
+    row = {"nodes": 50, "neighbour_overlap": 0.321, "chance": 0.111, "cka": 0.444}
+    pair = {"devices": ["cpu", "mps"], "agrees": agrees, "checks": [check], "types": {"<b>gene": row}}
+    return {
+        "devices": ["cpu", "mps"],
+        "agrees": agrees,
+        "pairs": [{**pair, "notes": ["mps has no candidates"]}],
+    }
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_devices_are_compared_and_what_is_out_of_tolerance_stands_on_top(agrees):
+    content, *others = example({"cpu": True, "mps": False})
+    html = report.render({**content, "agreement": compared(agrees)}, *others)
+    text = Page(html).text
+    assert "relative difference of the first losses 0.0567 at most 0.020" in text
+    assert "mps has no candidates" in text and "0.321" in text and "0.111" in text and "0.444" in text
+    assert "<b>gene" not in html
+    sentence = "cpu and mps do not agree: first losses is 0.0567, at most 0.02 was expected."
+    assert (sentence in text) is not agrees
+    assert agrees or text.index(sentence) < text.index("Overview")
+
+
+def test_a_single_device_is_compared_with_nothing():
+    assert "Agreement" not in Page(render({"cpu": True})).text
+
+
 def test_a_refused_training_without_a_step_has_a_page():
     page = Page(render({"cpu": False}, status="refused", steps=0))
     assert "refused: too little memory." in page.text and "use a smaller model." in page.text
@@ -335,7 +364,7 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
     for name, value in (("relations", relations), ("ledger", ledger), ("certificate", certificate)):
         files.write_json(tmp_path / f"{name}.json", value)
     inputs = [tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")]
-    write_summary.main(*paths.values(), *inputs, tmp_path / "summary.json", tmp_path / "report.html")
+    write_summary.main(*paths.values(), *inputs, None, tmp_path / "summary.json", tmp_path / "report.html")
     assert files.read_json(tmp_path / "summary.json") == content
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page == report.render(content, histories, verdicts, ledger, certificate)

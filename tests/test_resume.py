@@ -161,3 +161,91 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
     finally:
         os.kill(first.pid, signal.SIGKILL)
         first.communicate()
+
+
+@pytest.fixture(name="disk")
+def small_disk(tmp_path):
+    """A function that puts a disk of 3 MB at a folder: root may write everywhere but here."""
+    mounted = []
+
+    def mount(path):
+        path.mkdir(parents=True)
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=3m", "none", path], capture_output=True, check=False
+        )
+        if done.returncode:
+            pytest.skip("a small tmpfs is mounted as root on Linux; this process may not")
+        mounted.append(path)
+        return path
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", path], check=True)
+
+
+def fill(path):
+    """Write until the disk is full."""
+    with (path / "filler").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return
+
+
+def wait_for_a_checkpoint(folder):
+    until = time.monotonic() + 60
+    while not list((folder / "checkpoints").glob("step-*.safetensors")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_disk_that_fills_up_is_a_sentence_and_the_last_checkpoint_is_gone_on_from(
+    undisturbed, tmp_path, disk
+):
+    folder = prepare(tmp_path / "full")
+    path = disk(folder / "checkpoints")
+    process = start(folder)
+    wait_for_a_checkpoint(folder)
+    fill(path)
+    errors = process.communicate(timeout=300)[1]
+    assert process.returncode == 1
+    assert "cannot be written" in errors and "No space left on device" in errors
+    assert "make room there or make it writable, then run the same command again; the checkpoint" in errors
+    assert "Traceback" not in errors
+    (path / "filler").unlink()
+    assert "resumed at step" in finish(folder)
+    assert vectors(folder) == vectors(undisturbed)
+
+
+def test_a_folder_that_may_not_be_written_is_a_sentence_before_the_first_step(undisturbed, tmp_path, disk):
+    folder = prepare(tmp_path / "locked")
+    path = disk(folder / "checkpoints")
+    process = start(folder)
+    wait_for_a_checkpoint(folder)
+    process.kill()
+    process.communicate()
+    subprocess.run(["mount", "-o", "remount,ro", path], check=True)
+    process = start(folder)
+    errors = process.communicate(timeout=300)[1]
+    assert process.returncode == 1
+    assert f"{path} cannot be written (Read-only file system); make room there or make it writable" in errors
+    assert "Traceback" not in errors and "step" not in errors.rpartition("cannot be written")[0]
+    subprocess.run(["mount", "-o", "remount,rw", path], check=True)
+    assert "resumed at step" in finish(folder)
+    assert vectors(folder) == vectors(undisturbed)
+
+
+def test_results_that_find_no_room_are_a_sentence_too(undisturbed, tmp_path, disk):
+    folder = prepare(tmp_path / "results")
+    path = disk(folder / "out")
+    process = start(folder)
+    wait_for_a_checkpoint(folder)
+    fill(path)
+    errors = process.communicate(timeout=300)[1]
+    assert process.returncode == 1
+    assert f"{path}/" in errors and "cannot be written (No space left on device)" in errors
+    assert "Traceback" not in errors
+    (path / "filler").unlink()
+    assert "resumed at step" in finish(folder)
+    assert vectors(folder) == vectors(undisturbed)

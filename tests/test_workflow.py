@@ -159,7 +159,20 @@ def test_a_failing_device_is_reported_and_the_other_goes_on(done):
     row = next(row for row in summary["devices"] if row["device"] == "cpu-full")
     assert "distinct_vectors" in row["checks_failed"]
     assert not done.path("classifier/cpu-full").exists()
-    assert "cpu-full" in done.path("report.html").read_text()
+    report = done.path("report.html").read_text()
+    assert "cpu-full" in report
+    disagreement = "cpu and cpu-full do not agree: neighbour overlap is "
+    assert disagreement in run.output and disagreement in report
+
+    path.unlink()
+    assert done.run("results/embeddings/cpu-full/embeddings.parquet", config=devices).code == 0
+    run = done.run(config=devices)
+    assert run.code == 0, run.output
+    (pair,) = json.loads(done.path("agreement.json").read_text())["pairs"]
+    values = {check["name"]: check["value"] for check in pair["checks"]}
+    assert values.pop("first_losses") == 0.0
+    assert values == pytest.approx({"neighbour_overlap": 1.0, "cka": 1.0, "candidate_overlap": 1.0})
+    assert pair["agrees"] and "do not agree" not in run.output + done.path("report.html").read_text()
     assert done.run().code == 0
 
 

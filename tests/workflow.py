@@ -12,6 +12,7 @@ import yaml
 
 PROJECT = Path(__file__).parent.parent
 PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
 # Small and quick, and still passing its gate: what is tested is the workflow, not the model.
 SMALL = {
@@ -61,26 +62,35 @@ class Folder:
     project: Path
     directory: Path
 
-    def run(self, *arguments: str, config: dict | None = None, small: bool = True, cores: int = 2) -> Run:
-        """Call snakemake with overlays, `SMALL` and `config` over it, and collect all that it says."""
+    def line(
+        self, *arguments: str, config: dict | None = None, small: bool = True, cores: int = 2
+    ) -> list[str | Path]:
+        """The command that calls snakemake with overlays, `SMALL` and `config` over it."""
         overlays = []
         for name, content in (("small", SMALL if small else None), ("own", config)):
             if content is not None:
                 path = self.directory / f"{name}.yaml"
                 path.write_text(yaml.safe_dump(content))
                 overlays.append(str(path))
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--cores",
-            str(cores),
-            "--snakefile",
-            self.project / "Snakefile",
-        ]
+        command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
         # Targets first: --configfile takes all that follows it.
-        command += ["--directory", self.directory, *arguments]
-        return _call(command + (["--configfile", *overlays] if overlays else []))
+        command += ["--snakefile", self.project / "Snakefile", "--directory", self.directory, *arguments]
+        return command + (["--configfile", *overlays] if overlays else [])
+
+    def run(self, *arguments: str, config: dict | None = None, small: bool = True, cores: int = 2) -> Run:
+        """Call snakemake and collect all that it says."""
+        return _call(self.line(*arguments, config=config, small=small, cores=cores))
+
+    def start(self, *arguments: str, config: dict | None = None) -> subprocess.Popen:
+        """Call snakemake in a process group of its own, as a shell does, and do not wait for it."""
+        with (self.directory / "screen.txt").open("w") as screen:
+            return subprocess.Popen(
+                self.line(*arguments, config=config),
+                stdout=screen,
+                stderr=subprocess.STDOUT,
+                env=ENVIRONMENT,
+                start_new_session=True,
+            )
 
     def command(self, script: str, *arguments: str | Path) -> Run:
         """Call one of the project's scripts as a person would."""
@@ -97,9 +107,8 @@ class Folder:
 
 
 def _call(command: list) -> Run:
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, check=False
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT, check=False
     )
     return Run(done.returncode, done.stdout)
 

@@ -77,13 +77,13 @@ class Folder:
         try:
             with files.replacing(path) as temporary:
                 save_file(tensors, temporary, {"facts": facts})
-        except (OSError, SafetensorError) as error:
+        except (InputError, OSError, SafetensorError) as error:
             left = (
                 f"the checkpoint {before[-1].name} is intact" if before else "there is no earlier checkpoint"
             )
             raise InputError(
-                f"{path} cannot be written ({error}); make room there or make it writable, then run the same "
-                f"command again; {left}"
+                f"{path} cannot be written ({error.__cause__ or error}); make room there or make it "
+                f"writable, then run the same command again; {left}"
             ) from error
         # Those of another key may have higher numbers.
         own = [each for each in before if each != path and self._is_own(each)]
@@ -101,16 +101,19 @@ class Folder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other process out of the folder; raises InputError that names the one that is in it."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / "lock").open("a+") as file:
+        with files.writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / "lock").open("a+")
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
                 raise InputError(_occupied(self.path, file.read())) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+            with files.writing(self.path):
+                file.truncate(0)
+                file.write(str(os.getpid()))
+                file.flush()
             for left in self.path.glob(".step-*"):  # by a process that was killed as it wrote
                 left.unlink()
             yield

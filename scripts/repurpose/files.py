@@ -1,5 +1,6 @@
 """Reading and writing result files: never half a file, never an unreadable error."""
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,22 @@ import pyarrow.parquet as pq
 
 from repurpose.errors import InputError
 
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Raise InputError that names `path` where the block meets a full disk or a read-only folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise InputError(
+            f"{path} cannot be written ({os.strerror(error.errno)}); make room there or make it writable, "
+            "then run the same command again"
+        ) from error
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -22,19 +39,25 @@ def replacing(path: str | Path) -> Iterator[Path]:
     An exception inside the block leaves what stood at `path` as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with writing(path), _sibling(path) as temporary:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         # mkstemp makes private files; results are for the whole group, as open() would make them.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+
+
+@contextmanager
+def _sibling(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, which is gone after the block unless it has another name by then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        yield Path(name)
     finally:
-        temporary.unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, content: Any) -> None:

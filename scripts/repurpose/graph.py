@@ -86,6 +86,15 @@ def span(kg: Graph, node_type: str) -> slice:
     return slice(int(ends[at]), int(ends[at + 1]))
 
 
+def connected(kg: Graph) -> dict[str, np.ndarray]:
+    """Which nodes have a message edge, type -> bool (nodes of the type,)."""
+    result = {t: np.zeros(kg.count(t), bool) for t in kg.node_types}
+    for i in kg.of_role("message"):
+        result[kg.relations[i].head_type][kg.heads[i]] = True
+        result[kg.relations[i].tail_type][kg.tails[i]] = True
+    return result
+
+
 def offsets(kg: Graph) -> list[np.ndarray]:
     """Per message relation, (2, 1): what turns head and tail indices within their types into global ones."""
     relations = [kg.relations[i] for i in kg.of_role("message")]

@@ -7,7 +7,16 @@ from types import TracebackType
 
 from repurpose.errors import InputError, StoppedError
 
-FORMAT = "%(asctime)s %(levelname)s %(message)s"
+FORMAT, TIME = "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"
+
+
+class Detailed(logging.Formatter):
+    """Adds what a record keeps for the file alone, its `detail`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, and the detail behind it."""
+        detail = getattr(record, "detail", "")
+        return f"{super().format(record)}  {detail}" if detail else super().format(record)
 
 
 def configure(path: str | Path | None = None) -> None:
@@ -17,10 +26,12 @@ def configure(path: str | Path | None = None) -> None:
     defect of ours, with its traceback. Both exit with 1.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers[0].setFormatter(logging.Formatter(FORMAT, TIME))
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(path, mode="w"))
-    logging.basicConfig(level=logging.INFO, format=FORMAT, datefmt="%H:%M:%S", handlers=handlers, force=True)
+        handlers[1].setFormatter(Detailed(FORMAT, TIME))
+    logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     sys.excepthook = _report
 
 

@@ -49,7 +49,7 @@ def measure(
     if not all(finite.values()):
         return unmeasured(finite)
     held = holdout.split(kg, valid_share, seed)
-    connected = _connected(kg)
+    connected = graph.connected(kg)
     similar = _similar(kg, held, contrastive, tail_type)
     return {
         "finite": finite,
@@ -69,15 +69,6 @@ def unmeasured(finite: Mapping[str, bool]) -> dict[str, Any]:
         "agreement": None,
         "agreement_applies": False,
     }
-
-
-def _connected(kg: Graph) -> dict[str, np.ndarray]:
-    """Which nodes have a message edge, per type."""
-    result = {t: np.zeros(kg.count(t), bool) for t in kg.node_types}
-    for i in kg.of_role("message"):
-        result[kg.relations[i].head_type][kg.heads[i]] = True
-        result[kg.relations[i].tail_type][kg.tails[i]] = True
-    return result
 
 
 def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:

@@ -10,12 +10,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from repurpose import figures
-from repurpose.summary import verdict_sentence
+from repurpose.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 MISSING = "\N{EN DASH}"
 METHODS = ["hgt", "svd", "degree"]
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "recall_at_100": "Recall@100", "mrr": "MRR"}
+
+CHECKS = {
+    "neighbour_overlap": "nearest neighbours in common",
+    "cka": "linear CKA",
+    "candidate_overlap": "top candidates in common",
+    "first_losses": "relative difference of the first losses",
+}
 
 BLANK = dict.fromkeys([*METRICS, "positives", "negatives", "prevalence"])
 
@@ -56,6 +63,8 @@ def render(
         head_type=head_type,
         tail_type=tail_type,
         metrics=METRICS,
+        comparisons=CHECKS,
+        disagreements=disagreements(summary["agreement"]) if summary["agreement"] else [],
         missing=MISSING,
     )
 

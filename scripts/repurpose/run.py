@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from repurpose import checkpoint, selftest, watchdog
+from repurpose import checkpoint, losses, selftest, watchdog
 from repurpose.checkpoint import named, part
 from repurpose.objective import Terms
 from repurpose.steps import FullSteps, SampledSteps
@@ -53,7 +53,8 @@ class Run:
         self.edges_seen += predicted
         epoch = -(-self.step // self.steps.per_epoch)
         figures = {**_values(terms), "valid_auroc": None, "seconds": self.seconds}
-        self.rows.append({"step": self.step, "epoch": epoch, "edges_seen": self.edges_seen, **figures})
+        counts = {"step": self.step, "epoch": epoch, "edges_seen": self.edges_seen}
+        self.rows.append({**counts, **figures, **self._floors()})
         outcome = self.watch.numbers(self.rows[-1]["link"], self.step)
         if outcome is None and (self.step == 1 or self.step % self.valid_every == 0):
             outcome = self.watch.parameters(self.steps.model, self.step)
@@ -62,6 +63,18 @@ class Run:
         if outcome is None and self.step < self.total and self.watch.due(self.step, self.seconds):
             outcome = self._judge(self.steps.embed())
         return outcome
+
+    def _floors(self) -> Row:
+        """The losses of a model that knows nothing: of guessing, and of vectors that are all alike."""
+        objective = self.steps.objective
+        contrastive = objective.contrastive_floor
+        weight = objective.settings.contrastive["weight"]
+        total = losses.LINK_FLOOR + (weight * contrastive if contrastive is not None else 0.0)
+        return {
+            "link_floor": losses.LINK_FLOOR,
+            "contrastive_floor": contrastive,
+            "total_floor": total,
+        }
 
     def finish(self) -> Outcome | None:
         """Validate after the last step; how the training ended if it was not well."""

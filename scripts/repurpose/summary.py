@@ -86,11 +86,13 @@ def summary(
     relations: Sequence[Mapping[str, Any]],
     ledger: Mapping[str, Any],
     certificate: Mapping[str, Any],
+    agreement: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The whole run in one object: the devices' rows, who passed, counts of graph and pairs.
 
-    `relations`, `ledger` and `certificate` are the contents of the JSON files of those names;
-    `edges` counts an undirected edge once, `rows` and `dropped` count rows of the edges table.
+    `relations`, `ledger`, `certificate` and `agreement` (None for a single device) are the contents of the
+    JSON files of those names; `edges` counts an undirected edge once, `rows` and `dropped` count rows of the
+    edges table.
     """
     # The certificate counts pairs in a section of its own; without one, at its top.
     pairs = certificate.get("pairs", certificate)
@@ -105,6 +107,7 @@ def summary(
             "dropped": sum(ledger["dropped"].values()),
         },
         "pairs": {"positives": pairs["positives"], "negatives": pairs["negatives"]},
+        "agreement": agreement,
     }
 
 
@@ -122,6 +125,23 @@ def verdict_sentence(summary: Mapping[str, Any]) -> str:
     noun = "device" if total == 1 else "devices"
     sentence = f"{len(passed)} of {total} {noun} passed the gate: {', '.join(passed)}"
     return f"{sentence}; failed: {failed}" if failed else sentence
+
+
+def disagreements(agreement: Mapping[str, Any]) -> list[str]:
+    """One sentence for each pair of devices that is out of tolerance, from the content of agreement.json."""
+    return [
+        f"{' and '.join(pair['devices'])} do not agree: "
+        + "; ".join(_beside_tolerance(check) for check in pair["checks"] if not check["passed"])
+        for pair in agreement["pairs"]
+        if not pair["agrees"]
+    ]
+
+
+def _beside_tolerance(check: Mapping[str, Any]) -> str:
+    value = "not known" if check["value"] is None else f"{check['value']:.3g}"
+    return (
+        f"{check['name'].replace('_', ' ')} is {value}, {check['side']} {check['threshold']:g} was expected"
+    )
 
 
 def _explanation(failed: Sequence[Mapping[str, Any]], training: Mapping[str, Any]) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from repurpose import (
     diagnosis,
     graph,
     hgt,
+    history,
     losses,
     memory,
     preflight,
@@ -164,18 +165,11 @@ def _forecast(job: Job, run: Run, seconds: float) -> Outcome | None:
     logging.info(
         "%.2f s a step: about %s for the %d steps that are left, and a peak of %.2f GB of memory",
         seconds,
-        duration(seconds * (run.total - run.step)),
+        history.duration(seconds * (run.total - run.step)),
         run.total - run.step,
         needed / 1e9,
     )
     return outcome
-
-
-def duration(seconds: float) -> str:
-    """A time as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _ended(job: Job, run: Run, outcome: Outcome, checkpoints: checkpoint.Folder | None) -> Result:

@@ -1,0 +1,90 @@
+"""How far full and sampled trainings of the demo graph agree, and trainings with different seeds.
+
+    python benchmarks/agreement.py --seeds 3 --json
+
+Runs the workflow with `devices: [cpu, cpu-sampled]` once per seed (about two minutes each) and prints one
+line per pair of trainings; `mixed` is the first of the two with its vectors in the wrong order, which agrees
+with nothing.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import write_agreement
+from repurpose import agreement, graph, settings
+
+PROJECT = Path(__file__).resolve().parents[1]
+FILES = ("nodes.parquet", "edges.parquet", "relations.json")
+BATCHINGS = {"cpu": "full", "cpu-sampled": "sampled"}
+
+
+def main() -> None:
+    """Run the workflow and print a row per pair of trainings."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {seed: run(Path(folder) / str(seed), seed) for seed in range(7, 7 + options.seeds)}
+        for row in rows(runs):
+            print(
+                json.dumps(row) if options.json else "  ".join(f"{k} {v}" for k, v in row.items()), flush=True
+            )
+
+
+def run(folder: Path, seed: int) -> Path:
+    """The demo graph trained both ways with one seed, in a folder of its own."""
+    folder.mkdir()
+    overlay = folder / "overlay.yaml"
+    overlay.write_text(yaml.safe_dump({"seed": seed, "devices": list(BATCHINGS)}))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", PROJECT / "Snakefile"]
+    command += ["--directory", folder, "--configfile", overlay]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return folder / "results"
+
+
+def rows(runs: dict[int, Path]) -> Iterator[dict[str, Any]]:
+    """Every pair of trainings, their measures, and those of the first one's vectors in the wrong order."""
+    chosen = agreement.Settings(**settings.load([PROJECT / "config" / "config.yaml"])["agreement"])
+    kg = graph.load(*(next(iter(runs.values())) / "graph" / name for name in FILES))
+    devices = [
+        device(kg, results, seed, name, chosen.top) for seed, results in runs.items() for name in BATCHINGS
+    ]
+    connected, generator = graph.connected(kg), np.random.default_rng(0)
+    for first, second in itertools.combinations(devices, 2):
+        order = {t: generator.permutation(len(each)) for t, each in first.vectors.items()}
+        mixed = dataclasses.replace(first, vectors={t: first.vectors[t][order[t]] for t in order})
+        found, wrong = (
+            agreement.compare([each, second], connected, chosen, 0)["pairs"][0] for each in (first, mixed)
+        )
+        control = {check["name"]: check["value"] for check in wrong["checks"][:2]}
+        values = {check["name"]: check["value"] for check in found["checks"]}
+        yield {"devices": found["devices"], **values, "mixed": control}
+
+
+def device(kg: graph.Graph, results: Path, seed: int, name: str, top: int) -> agreement.Device:
+    """What is compared of one training."""
+    vectors = results / "embeddings" / name
+    paths = (vectors / "embeddings.parquet", vectors / "history.parquet")
+    ranked = results / "candidates" / name / "candidates.parquet"
+    parts = write_agreement.read(kg, *paths, ranked if ranked.exists() else None, top)
+    return agreement.Device(f"{name}, seed {seed}", BATCHINGS[name], *parts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""How far the embeddings, candidates and first losses of several devices agree.
+
+Two trainings never give the same vectors, only the same neighbourhoods: what is compared does not change
+when a space is rotated.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+FEWEST_NODES = 20  # of a type; with fewer, two lists of neighbours overlap by chance
+ALIKE = 1e-12  # spread, relative to the values themselves, that is rounding alone
+SAMPLE = 2000  # nodes per type that are compared
+RANKS = ["head_id", "tail_id", "known"]
+
+Shortlist = dict[str, set[str]]  # tail id -> ids of its best heads
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The config section `agreement`."""
+
+    neighbours: int
+    top: int
+    first_steps: int
+    min_neighbour_overlap: float
+    min_cka: float
+    min_candidate_overlap: float
+    max_loss_difference: float
+
+
+@dataclass(frozen=True)
+class Device:
+    """What is compared of one device.
+
+    vectors: node type -> (nodes, d), empty where training was refused; losses: link loss of its first
+    steps; candidates: its shortlist, None where its gate stopped it.
+    """
+
+    name: str
+    batching: str
+    vectors: Mapping[str, np.ndarray]
+    losses: Sequence[float | None]
+    candidates: Shortlist | None
+
+
+def compare(
+    devices: Sequence[Device], connected: Mapping[str, np.ndarray], settings: Settings, seed: int
+) -> dict[str, Any]:
+    """Every pair of devices, ready for JSON. connected: type -> bool (nodes,), which have edges."""
+    pairs = [_pair(*two, connected, settings, seed) for two in itertools.combinations(devices, 2)]
+    return {
+        "devices": [device.name for device in devices],
+        "agrees": all(pair["agrees"] for pair in pairs),
+        "pairs": pairs,
+    }
+
+
+def neighbour_overlap(first: np.ndarray, second: np.ndarray, rows: np.ndarray, count: int) -> float:
+    """Mean share of the `count` nearest rows (centred cosine) that two embeddings of the same nodes share.
+
+    first (n, d), second (n, e); over the nodes `rows`. Chance alone gives count / (n - 1).
+    """
+    shares = []
+    units = [_unit(vectors) for vectors in (first, second)]
+    for part in np.array_split(rows, max(1, len(rows) // 512)):
+        near = np.zeros((2, len(part), len(first)), bool)
+        for marks, unit in zip(near, units, strict=True):
+            cosine = unit[part] @ unit.T
+            cosine[np.arange(len(part)), part] = -np.inf
+            nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
+            np.put_along_axis(marks, nearest, True, axis=1)
+        shares.append((near[0] & near[1]).sum(axis=1) / count)
+    return float(np.concatenate(shares).mean())
+
+
+def cka(first: np.ndarray, second: np.ndarray) -> float | None:
+    """Linear centred kernel alignment of two embeddings of the same nodes, (n, d) and (n, e), n > 3.
+
+    1 where one is a rotation of the other, 0 on average where they are independent. Kornblith et al.
+    (ICML 2019) with the unbiased estimate of Song et al. (JMLR 2012), for the plain one is far above 0 for
+    independent vectors as soon as n is not much larger than d. None where one has no spread.
+    """
+    kernels = [_kernel(vectors) for vectors in (first, second)]
+    within = [_hsic(kernel, kernel) for kernel in kernels]
+    if min(within) <= 0:
+        return None
+    return _hsic(*kernels) / float(np.sqrt(within[0] * within[1]))
+
+
+def shortlist(batches: Iterable[pa.RecordBatch], top: int) -> Shortlist:
+    """The `top` best heads of each tail that no known relation joins to it.
+
+    batches: rows of candidates.parquet in its order, columns `RANKS`; a part at a time, for it may hold
+    every pair of the graph.
+    """
+    parts = [
+        rows.loc[rows["known"] == "", ["tail_id", "head_id"]].groupby("tail_id", sort=False).head(top)
+        for rows in (batch.to_pandas() for batch in batches)
+    ]
+    if not parts:
+        return {}
+    best = pd.concat(parts).groupby("tail_id", sort=False).head(top)
+    return {str(tail): set(rows["head_id"]) for tail, rows in best.groupby("tail_id")}
+
+
+def candidate_overlap(first: Shortlist, second: Shortlist) -> float | None:
+    """Mean share of a tail's best heads that two rankings have in common, over the first one's tails."""
+    shares = []
+    for tail, heads in first.items():
+        other = second.get(tail, set())
+        shares.append(len(heads & other) / max(len(heads), len(other)))
+    return float(np.mean(shares)) if shares else None
+
+
+def loss_difference(
+    first: Sequence[float | None], second: Sequence[float | None], steps: int
+) -> float | None:
+    """Largest relative difference of the first `steps` losses; None where one is not known."""
+    pairs = list(zip(first[:steps], second[:steps], strict=False))
+    if not pairs or any(loss is None for pair in pairs for loss in pair):
+        return None
+    return max(abs(a - b) / max(abs(a), abs(b), 1e-12) for a, b in pairs)
+
+
+def _pair(
+    first: Device, second: Device, connected: Mapping[str, np.ndarray], settings: Settings, seed: int
+) -> dict[str, Any]:
+    types = _types(first, second, connected, settings.neighbours, seed)
+    checks = [
+        _least("neighbour_overlap", _mean(types, "neighbour_overlap"), settings.min_neighbour_overlap),
+        _least("cka", _mean(types, "cka"), settings.min_cka),
+    ]
+    notes = [
+        f"{device.name} has no {what}"
+        for device in (first, second)
+        for what, missing in (
+            ("vectors", not device.vectors),
+            ("candidates", device.vectors and device.candidates is None),
+        )
+        if missing
+    ]
+    if first.candidates is not None and second.candidates is not None:
+        overlap = candidate_overlap(first.candidates, second.candidates)
+        checks.append(_least("candidate_overlap", overlap, settings.min_candidate_overlap))
+    if first.batching == second.batching:
+        difference = loss_difference(first.losses, second.losses, settings.first_steps)
+        checks.append(_most("first_losses", difference, settings.max_loss_difference))
+    return {
+        "devices": [first.name, second.name],
+        "agrees": all(check["passed"] for check in checks),
+        "checks": checks,
+        "types": types,
+        "notes": notes,
+    }
+
+
+def _types(
+    first: Device, second: Device, connected: Mapping[str, np.ndarray], neighbours: int, seed: int
+) -> dict[str, dict[str, float | int | None]]:
+    """Per node type with enough nodes that have edges: how alike the two embeddings are."""
+    result: dict[str, dict[str, float | int | None]] = {}
+    for node_type in sorted(first.vectors.keys() & second.vectors.keys()):
+        rows = np.flatnonzero(connected[node_type])
+        if len(rows) < max(FEWEST_NODES, neighbours + 2):
+            continue
+        a, b = (device.vectors[node_type][rows].astype(np.float64) for device in (first, second))
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            continue
+        sample = np.random.default_rng(seed).permutation(len(rows))[:SAMPLE]
+        result[node_type] = {
+            "nodes": len(rows),
+            "neighbour_overlap": neighbour_overlap(a, b, sample, neighbours),
+            "chance": neighbours / (len(rows) - 1),
+            "cka": cka(a[sample], b[sample]),
+        }
+    return result
+
+
+def _mean(types: Mapping[str, Mapping[str, float | None]], name: str) -> float | None:
+    """Mean over types; None where there is none, or one has no value: nothing passes unmeasured."""
+    values = [row[name] for row in types.values()]
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
+
+
+def _least(name: str, value: float | None, threshold: float) -> dict[str, Any]:
+    return _check(name, value, "at least", threshold, value is not None and value >= threshold)
+
+
+def _most(name: str, value: float | None, threshold: float) -> dict[str, Any]:
+    return _check(name, value, "at most", threshold, value is not None and value <= threshold)
+
+
+def _check(name: str, value: float | None, side: str, threshold: float, passed: bool) -> dict[str, Any]:
+    return {"name": name, "value": value, "side": side, "threshold": threshold, "passed": passed}
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    centred = rows - rows.mean(axis=0)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+
+
+def _kernel(rows: np.ndarray) -> np.ndarray:
+    """Inner products of the centred rows, (n, n), the diagonal zero; all zero where the rows are alike."""
+    centred = rows - rows.mean(axis=0)
+    if np.abs(centred).max() <= ALIKE * np.abs(rows).max():
+        return np.zeros((len(rows), len(rows)))
+    kernel = centred @ centred.T
+    np.fill_diagonal(kernel, 0.0)
+    return kernel
+
+
+def _hsic(k: np.ndarray, other: np.ndarray) -> float:
+    """The unbiased Hilbert-Schmidt independence criterion of two kernels without diagonals."""
+    n = len(k)
+    product = (k * other).sum()
+    sums = k.sum() * other.sum() / ((n - 1) * (n - 2))
+    rows = 2 * (k.sum(axis=0) @ other.sum(axis=0)) / (n - 2)
+    return float(product + sums - rows) / (n * (n - 3))

@@ -1,0 +1,63 @@
+"""Compare the devices of a run with one another."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from repurpose import agreement, embeddings, files, graph, logs, summary, threads
+
+
+def main(
+    graph_paths: Sequence[str | Path],
+    names: Sequence[str],
+    batchings: Sequence[str],
+    vectors: Sequence[str | Path],
+    histories: Sequence[str | Path],
+    candidates: Sequence[str | Path | None],
+    agreement_out: str | Path,
+    *,
+    options: Mapping[str, Any],
+    seed: int,
+) -> None:
+    """Compare the devices `names`; their files come in the same order, missing candidates as None."""
+    kg, chosen = graph.load(*graph_paths), agreement.Settings(**options)
+    devices = [
+        agreement.Device(name, batching, *read(kg, *paths, chosen.top))
+        for name, batching, *paths in zip(names, batchings, vectors, histories, candidates, strict=True)
+    ]
+    found = agreement.compare(devices, graph.connected(kg), chosen, seed)
+    files.write_json(agreement_out, found)
+    for sentence in summary.disagreements(found):
+        logging.warning("%s", sentence)
+
+
+def read(kg, vectors, history, candidates, top):
+    """Vectors in the graph's order, the link losses, and the shortlist of one device."""
+    found = embeddings.read(vectors)
+    aligned = embeddings.aligned(found, kg, vectors) if found.vectors else {}
+    losses = files.read_table(history, ["link"])["link"].to_pylist()
+    if candidates is None:
+        return aligned, losses, None
+    with pq.ParquetFile(candidates) as file:
+        return aligned, losses, agreement.shortlist(file.iter_batches(columns=agreement.RANKS), top)
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    threads.limit(snakemake.threads)
+    ranked = iter(snakemake.input.get("candidates", []))
+    verdicts = [files.read_json(path) for path in snakemake.input.verdicts]
+    main(
+        [snakemake.input.nodes, snakemake.input.edges, snakemake.input.relations],
+        snakemake.params.devices,
+        snakemake.params.batchings,
+        snakemake.input.embeddings,
+        snakemake.input.histories,
+        [next(ranked) if verdict["passed"] else None for verdict in verdicts],
+        snakemake.output.agreement,
+        options=snakemake.params.agreement,
+        seed=snakemake.params.seed,
+    )
