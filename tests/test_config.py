@@ -165,6 +165,11 @@ def test_a_missing_key_is_named():
             "hgt.hidden_dim is 65, which is not divisible by hgt.heads, 4; use a multiple such as 68",
         ),
         (
+            {"hgt": {"output": "all", "embedding_dim": 64}},
+            "hgt.output is all, so hgt.embedding_dim, 64, must hold the 64 inputs (hgt.hidden_dim) and the "
+            "layers' output; raise it, for instance to 128",
+        ),
+        (
             {"split": {"valid_share": 0.4, "test_share": 0.6}},
             "split.valid_share and split.test_share add up to 1, which leaves none to train on; "
             "keep their sum below 1",

@@ -90,8 +90,14 @@ def fit_final(
     """Train on all pairs, none held out, for the `rounds` that early stopping found."""
     rng = np.random.default_rng([seed, len(SCHEMES)])
     pools = np.arange(len(vectors.heads)), np.arange(len(vectors.tails))
-    data = _matrix(vectors, make_examples(pairs, known, *pools, settings, rng), threads)
-    return xgboost.train(_parameters(settings, seed, threads), data, rounds)
+    return boost(vectors, make_examples(pairs, known, *pools, settings, rng), rounds, settings, seed, threads)
+
+
+def boost(
+    vectors: Vectors, examples: Examples, rounds: int, settings: Settings, seed: int, threads: int
+) -> xgboost.Booster:
+    """Train for a fixed number of rounds."""
+    return xgboost.train(_parameters(settings, seed, threads), _matrix(vectors, examples, threads), rounds)
 
 
 def refit(

@@ -35,6 +35,8 @@ class Settings:
     attention: str
     dropout: float
     decoder: str
+    inputs: str = "learned"
+    output: str = "last"
 
     def __post_init__(self) -> None:
         if self.hidden_dim % self.heads:
@@ -43,6 +45,19 @@ class Settings:
             raise ValueError(f"attention {self.attention} is neither fused nor pyg")
         if self.decoder not in ("distmult", "dot"):
             raise ValueError(f"decoder {self.decoder} is neither distmult nor dot")
+        if self.inputs not in ("learned", "spectral"):
+            raise ValueError(f"inputs {self.inputs} is neither learned nor spectral")
+        if self.output not in ("last", "all"):
+            raise ValueError(f"output {self.output} is neither last nor all")
+        if self.projected < 1:
+            raise ValueError(
+                f"embedding_dim {self.embedding_dim} leaves no room beside {self.hidden_dim} inputs"
+            )
+
+    @property
+    def projected(self) -> int:
+        """Length of what the layers give; with the inputs, where output is all, it makes embedding_dim."""
+        return self.embedding_dim - (self.hidden_dim if self.output == "all" else 0)
 
 
 @dataclass(frozen=True)
@@ -86,8 +101,8 @@ class HGT(nn.Module):
         width = settings.hidden_dim
         self.inputs = nn.Parameter(torch.randn(sum(counts), width) * INPUT_SCALE)
         self.layers = nn.ModuleList([Layer(width, metadata, settings.heads) for _ in range(settings.layers)])
-        self.outputs = nn.ModuleList([nn.Linear(width, settings.embedding_dim) for _ in self.names])
-        self.decoder = Decoder(len(relations), settings.embedding_dim, settings.decoder)
+        self.outputs = nn.ModuleList([nn.Linear(width, settings.projected) for _ in self.names])
+        self.decoder = Decoder(len(relations), settings.projected, settings.decoder)
         self._clear_biases()
 
     def prepare(self, edges: Sequence[np.ndarray]) -> EdgeLists | SortedEdges:
@@ -113,11 +128,11 @@ class HGT(nn.Module):
         return result
 
     def forward(self, edges: Messages | dict[EdgeType, Tensor]) -> Tensor:
-        """Embeddings of all nodes, (nodes, embedding_dim), from the message edges of `prepare`."""
+        """Embeddings of all nodes, (nodes, projected), from the message edges of `prepare`."""
         return self.encode(self.inputs, [Block(edges, self.bounds, None)] * len(self.layers), self.bounds)
 
     def encode(self, x: Tensor, blocks: Sequence[Block], bounds: Sequence[int]) -> Tensor:
-        """Embeddings (n, embedding_dim) from the inputs x of the first block's nodes, one block a layer.
+        """Embeddings (n, projected) from the inputs x of the first block's nodes, one block a layer.
 
         bounds: those of the nodes that the last block keeps.
         """
@@ -147,6 +162,13 @@ class HGT(nn.Module):
         z = torch.cat([output(part) for output, part in parts])
         # Without it logits start near zero, gradients vanish and the loss sits at 2 ln 2 for long.
         return nn.functional.layer_norm(z, (z.shape[1],))
+
+    @torch.no_grad()
+    def vectors(self, z: Tensor) -> Tensor:
+        """What is kept of embeddings z of all nodes: z, behind the inputs where output is all."""
+        if self.settings.output == "last":
+            return z
+        return torch.cat([nn.functional.layer_norm(self.inputs, (self.inputs.shape[1],)), z], dim=1)
 
     def read(
         self, z: Tensor, relation: Tensor, head: Tensor, tail: Tensor, rows: Tensor

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from repurpose import features, hgt, selftest, subgraph, watchdog
+from repurpose import features, hgt, selftest, spectral, subgraph, watchdog
 from repurpose.features import Given
 from repurpose.graph import Graph
 from repurpose.objective import Objective, Settings
@@ -46,6 +46,10 @@ def prepare(
     """An untrained model, what it is to learn, and the steps that it takes."""
     objective = Objective(kg, settings, tail_type, seed)
     model = hgt.build(kg, encoder, seed, device)
+    if encoder.inputs == "spectral":
+        # Of training edges alone: what is held out must not be seen.
+        edges = objective.held.train
+        model.start_from(spectral.inputs(kg, edges, encoder.hidden_dim, hgt.INPUT_SCALE, seed))
     if given:
         rows = features.inputs(given, kg.node_types, encoder.hidden_dim, hgt.INPUT_SCALE, seed)
         model.start_from({kg.node_types.index(t): (given[t].rows, rows[t]) for t in given})

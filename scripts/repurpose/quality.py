@@ -27,7 +27,7 @@ def untrained(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) 
     held = holdout.split(kg, valid_share, seed)
     model = hgt.build(kg, settings, seed + 1).eval()
     with torch.no_grad():
-        z = model(model.prepare(held.train).whole).numpy()
+        z = model.vectors(model(model.prepare(held.train).whole)).numpy()
     return {t: z[graph.span(kg, t)] for t in kg.node_types}
 
 

@@ -111,6 +111,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             f"hgt.hidden_dim is {hgt['hidden_dim']}, which is not divisible by hgt.heads, {hgt['heads']}; "
             f"use a multiple such as {multiple}"
         )
+    if hgt["output"] == "all" and hgt["embedding_dim"] <= hgt["hidden_dim"]:
+        yield (
+            f"hgt.output is all, so hgt.embedding_dim, {hgt['embedding_dim']}, must hold the "
+            f"{hgt['hidden_dim']} inputs (hgt.hidden_dim) and the layers' output; raise it, for instance to "
+            f"{2 * hgt['hidden_dim']}"
+        )
     held_out = split["valid_share"] + split["test_share"]
     if held_out >= 1:
         yield (

@@ -182,7 +182,7 @@ def _ended(job: Job, run: Run, outcome: Outcome, checkpoints: checkpoint.Folder 
             checkpoints.clear()
     if run.best is not None:
         run.steps.model.load_state_dict(run.best)
-    z = run.steps.embed().float().cpu().numpy()
+    z = run.steps.model.vectors(run.steps.embed()).float().cpu().numpy()
     vectors = {t: z[graph.span(job.kg, t)] for t in job.kg.node_types}
     return Result(vectors, _record(outcome, run.seconds, run.facts(outcome)), failure)
 

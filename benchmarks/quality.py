@@ -1,0 +1,236 @@
+"""What are embeddings worth? This project's and its peers', on the same pairs, with the same classifier.
+
+    python benchmarks/quality.py --edges kg.csv --config my.yaml --methods degree svd hgt --seeds 5 --json
+
+All relations between the target's two types leave the graph, so that one embedding per method and seed
+serves every split. Five folds over the positive pairs: at random, whole diseases held out (ranked among
+the held-out ones), whole drugs held out. A method's variant is chosen on validation pairs within the
+training folds; only the chosen one is tested. Each training and each test is a row of --rows; a rerun
+goes on where the last one stopped. DeepWalk, DistMult, ComplEx and RotatE need envs/benchmarks.txt.
+"""
+
+import argparse
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import numpy as np
+import quality_methods
+import quality_protocol as protocol
+import quality_rows
+from safetensors.numpy import load_file, save_file
+
+from repurpose import devices, examples, ingest, pairs, settings, tables, threads
+from repurpose.classifier import Vectors
+from repurpose.graph import Graph
+
+PROJECT = Path(__file__).resolve().parents[1]
+REFERENCE = "svd"
+
+
+def main() -> None:
+    """Train and test what is not yet in the rows, then print the summary of all rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--edges", help="edges table; the config's if not given")
+    parser.add_argument("--config", nargs="*", default=[], type=Path, help="overlays")
+    parser.add_argument(
+        "--methods", nargs="+", choices=list(quality_methods.METHODS), default=["degree", "svd", "hgt"]
+    )
+    parser.add_argument("--schemes", nargs="+", choices=pairs.SCHEMES, default=list(pairs.SCHEMES))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument(
+        "--minutes", type=float, default=30, help="training time of a method that has no end of its own"
+    )
+    parser.add_argument("--rows", type=Path, default=Path("results/quality/rows.jsonl"))
+    parser.add_argument("--vectors", type=Path, default=Path("results/quality/vectors"))
+    parser.add_argument("--figure", type=Path, help="draw quality against training seconds")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
+    parser.add_argument("--train", nargs=2, metavar=("METHOD", "SEED"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
+    if options.edges:
+        config["edges"] = options.edges
+    used = threads.limit(8)
+    kg = read(config)
+    if options.train:
+        method, seed = options.train
+        train(kg, config, method, int(seed), 60 * options.minutes, options.vectors)
+        return
+    job = protocol.task(kg, config["target"])
+    for method in options.methods:
+        for seed in range(options.seeds):
+            complete(options, config, job, method, seed, used)
+    report(rows_of(options.rows), job, options)
+
+
+def read(config: Mapping[str, Any]) -> Graph:
+    """The graph of the config's tables, made as the workflow makes it."""
+    chosen = ingest.Settings(**{k: v for k, v in config["graph"].items() if k != "features"})
+    table = tables.read(config["edges"], [name for name in chosen.columns.values() if name])
+    nodes = config["nodes"] and tables.read(
+        config["nodes"], [name for name in chosen.node_columns.values() if name], "graph.node_columns"
+    )
+    target = ingest.Target(**config["target"])
+    files = {"file": str(config["edges"]), "nodes_file": str(config["nodes"])}
+    return ingest.build(table, chosen, target, nodes or None, **files)[0]
+
+
+def train(kg: Graph, config: Mapping[str, Any], method: str, seed: int, seconds: float, folder: Path) -> None:
+    """Train one method in this process: a file per variant, and the row of the training on the last line."""
+    folder.mkdir(parents=True, exist_ok=True)
+    began, names = time.perf_counter(), []
+    spent = 0.0  # on files, which no method is charged for
+    for variant in quality_methods.METHODS[method](quality_methods.Job(kg, config, seed, seconds)):
+        trained = time.perf_counter() - began - spent
+        names.append({"variant": variant.name, "seconds": round(trained, 2), "product": variant.product})
+        save_file(
+            {"heads": variant.heads, "tails": variant.tails}, folder / file_name(method, seed, variant.name)
+        )
+        spent = time.perf_counter() - began - trained
+    row = {"kind": "training", "method": method, "seed": seed, "variants": names}
+    print(json.dumps(row | {"seconds": names[-1]["seconds"], "peak_rss_bytes": devices.peak_rss_bytes()}))
+
+
+def complete(
+    options: argparse.Namespace,
+    config: Mapping[str, Any],
+    job: protocol.Task,
+    method: str,
+    seed: int,
+    used: int,
+) -> None:
+    """Add what is missing of one method and seed to the rows."""
+    have = {
+        (row["kind"], row.get("scheme")): row
+        for row in rows_of(options.rows)
+        if (row["method"], row["seed"]) == (method, seed)
+    }
+    missing = [scheme for scheme in options.schemes if ("test", scheme) not in have]
+    if not missing:
+        return
+    trained = have.get(("training", None))
+    names = [each["variant"] for each in trained["variants"]] if trained else []
+    kept = all((options.vectors / file_name(method, seed, name)).exists() for name in names)
+    if trained is None or not kept:
+        trained = trained_apart(options, method, seed)
+        if ("training", None) not in have:
+            append(options.rows, trained)
+    for scheme in missing:
+        began = time.perf_counter()
+        row = tested(options.vectors, config, job, trained, scheme, used)
+        append(options.rows, row)
+        said = {name: round(float(v[0]), 4) for name, v in quality_rows.metrics(row, job).items()}
+        seconds = time.perf_counter() - began
+        print(
+            f"{method} {seed} {scheme} {row['variant']}: {said} in {seconds:.0f} s",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def trained_apart(options: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
+    """Train in a process of its own, so that its peak memory is that of the method."""
+    command = [sys.executable, __file__, "--train", method, seed, "--minutes", options.minutes]
+    command += ["--vectors", options.vectors]
+    command += ["--edges", options.edges] if options.edges else []
+    command += ["--config", *options.config] if options.config else []
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"training {method} with seed {seed} failed (above is what it said)")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def tested(
+    folder: Path,
+    config: Mapping[str, Any],
+    job: protocol.Task,
+    trained: Mapping[str, Any],
+    scheme: str,
+    used: int,
+) -> dict[str, Any]:
+    """The test row of a training: the variant with the best validation AUPRC, and its ranks in every fold.
+
+    The folds, and all that is drawn at random, are the same for every method and differ by seed.
+    """
+    method, seed = trained["method"], trained["seed"]
+    chosen = dataclasses.replace(examples.Settings(**config["classifier"]), draws=1)
+    of_fold = protocol.folds(job, scheme, seed)
+    vectors = {each["variant"]: load(folder, method, seed, each) for each in trained["variants"]}
+    valid = {name: 0.0 for name in vectors}
+    for name in vectors if len(vectors) > 1 else ():
+        for fold in range(protocol.FOLDS):
+            part = protocol.valid_part(job, scheme, of_fold, fold, seed)
+            found = protocol.ranks(job, vectors[name], scheme, part, chosen, [seed, fold, 1], 1, used)
+            valid[name] += float(protocol.auprc(np.array(found["above"]))[0]) / protocol.FOLDS
+    best = max(valid, key=valid.__getitem__)
+    row: dict[str, Any] = {
+        "kind": "test",
+        "method": method,
+        "seed": seed,
+        "scheme": scheme,
+        "variant": best,
+        "valid_auprc": valid if len(valid) > 1 else None,
+    }
+    folds: dict[str, list[Any]] = {name: [] for name in ("positions", "above", "place", "negatives")}
+    for fold in range(protocol.FOLDS):
+        part = protocol.test_part(job, of_fold, fold)
+        stream = [seed, fold, 0]
+        found = protocol.ranks(job, vectors[best], scheme, part, chosen, stream, protocol.DRAWS, used)
+        for name, value in {"positions": part.asked.tolist(), **found}.items():
+            folds[name].append(value)
+    return row | folds
+
+
+def load(folder: Path, method: str, seed: int, variant: Mapping[str, Any]) -> Vectors:
+    """The vectors of a variant as they were kept."""
+    content = load_file(folder / file_name(method, seed, variant["variant"]))
+    return Vectors(content["heads"], content["tails"], variant["product"])
+
+
+def file_name(method: str, seed: int, variant: str) -> str:
+    """Where a variant's vectors lie."""
+    return f"{method}-{seed}-{variant.replace(' ', '_')}.safetensors"
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """All rows so far."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def append(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row, whole or not at all to whoever reads lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def report(rows: list[dict[str, Any]], job: protocol.Task, options: argparse.Namespace) -> None:
+    """Print the summary and draw the figure."""
+    entries = list(summaries(rows, job, options.schemes))
+    if options.figure:
+        quality_rows.draw(entries, options.figure)
+    if options.json:
+        for entry in entries:
+            print(json.dumps(entry))
+    else:
+        print(quality_rows.table(entries, REFERENCE))
+
+
+def summaries(rows: list[dict[str, Any]], job: protocol.Task, schemes: list[str]) -> Iterator[dict[str, Any]]:
+    """One entry per split and method, with what its training cost."""
+    for scheme in schemes:
+        for entry in quality_rows.summary(rows, job, scheme, REFERENCE):
+            yield entry | (quality_rows.costs(rows, entry["method"]) or {})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""From the rows of the quality benchmark to its figures: metrics, paired differences, a table, a picture."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import quality_protocol as protocol
+from matplotlib.figure import Figure
+
+METRICS = ("auroc", "auprc", "recall_at_100")
+RESAMPLES = 1000
+Row = Mapping[str, Any]
+
+
+def metrics(row: Row, job: protocol.Task, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Metric -> mean over the folds of a test row, for each line of weights (W, positives); one line without.
+
+    A fold in which a line gives no positive any weight does not count for that line.
+    """
+    found: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
+    counted = []
+    for at, above, place, negatives in zip(
+        row["positions"], row["above"], row["place"], row["negatives"], strict=True
+    ):
+        own = None if weights is None else weights[:, at]
+        above, tails = np.array(above), job.tails[at]
+        found["auroc"].append(protocol.auroc(above, negatives, own))
+        found["auprc"].append(protocol.auprc(above, own))
+        found["recall_at_100"].append(protocol.recall(np.array(place), tails, own))
+        counted.append(np.ones(1, bool) if own is None else own.any(axis=1))
+    share = np.array(counted) / np.sum(counted, axis=0)
+    return {name: (np.array(values) * share).sum(axis=0) for name, values in found.items()}
+
+
+def resampled(job: protocol.Task, scheme: str, seed: int = 0) -> np.ndarray:
+    """Bootstrap weights (RESAMPLES, positives) of pairs; of tails or heads where whole ones are held out."""
+    rng = np.random.default_rng([seed, 11])
+    groups = {"random": np.arange(len(job.heads)), "disease": job.tails, "drug": job.heads}[scheme]
+    names, which = np.unique(groups, return_inverse=True)
+    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+    return drawn[:, which]
+
+
+def summary(rows: Iterable[Row], job: protocol.Task, scheme: str, reference: str) -> list[dict[str, Any]]:
+    """Per method: means over seeds, seeds' extremes, and its difference from `reference` with its interval.
+
+    The bootstrap is paired: both methods are weighted by the same draws of pairs, seeds averaged.
+    """
+    weights = resampled(job, scheme)
+    tests = [row for row in rows if row["kind"] == "test" and row["scheme"] == scheme]
+    points: dict[str, list[dict[str, float]]] = {}
+    draws: dict[str, list[dict[str, np.ndarray]]] = {}
+    for row in tests:
+        values = metrics(row, job)
+        points.setdefault(row["method"], []).append({name: float(values[name][0]) for name in METRICS})
+        draws.setdefault(row["method"], []).append(metrics(row, job, weights))
+    result = []
+    for method, of_seeds in points.items():
+        entry: dict[str, Any] = {"scheme": scheme, "method": method, "seeds": len(of_seeds)}
+        for name in METRICS:
+            values = [each[name] for each in of_seeds]
+            entry[name] = {"mean": float(np.mean(values)), "low": min(values), "high": max(values)}
+            if reference in points and method != reference:
+                mine, other = (
+                    np.mean([each[name] for each in draws[which]], axis=0) for which in (method, reference)
+                )
+                low, high = np.percentile(mine - other, [2.5, 97.5])
+                entry[name] |= {"difference_low": float(low), "difference_high": float(high)}
+        result.append(entry)
+    return result
+
+
+def costs(rows: Iterable[Row], method: str) -> dict[str, float] | None:
+    """Mean training seconds and largest peak memory (GB) of a method's trainings."""
+    own = [row for row in rows if row["kind"] == "training" and row["method"] == method]
+    if not own:
+        return None
+    return {
+        "training_seconds": float(np.mean([row["seconds"] for row in own])),
+        "peak_rss_gb": max(row["peak_rss_bytes"] for row in own) / 1e9,
+    }
+
+
+def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
+    """The summary as Markdown; differences whose interval leaves out zero are marked with a star."""
+    lines = [
+        "| split | method | seeds | AUROC | AUPRC | Recall@100 | seconds | peak GB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for entry in entries:
+        cells = [entry["scheme"], entry["method"], str(entry["seeds"])]
+        for name in METRICS:
+            value = entry[name]
+            low, high = value.get("difference_low", 0.0), value.get("difference_high", 0.0)
+            cells.append(f"{value['mean']:.3f}{'*' if low > 0 or high < 0 else ''}")
+        cells += [f"{entry['training_seconds']:.0f}", f"{entry['peak_rss_gb']:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    lines.append(f"\\* differs from {reference}: the 95 % interval of the paired bootstrap leaves out zero.")
+    return "\n".join(lines)
+
+
+def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """AUPRC of each method against its training seconds, one panel per split, with the seeds' extremes."""
+    schemes = list(dict.fromkeys(entry["scheme"] for entry in entries))
+    figure = Figure(figsize=(4.5 * len(schemes), 4), layout="constrained")
+    for axes, scheme in zip(np.atleast_1d(figure.subplots(1, len(schemes))), schemes, strict=True):
+        for entry in (each for each in entries if each["scheme"] == scheme):
+            value, seconds = entry["auprc"], max(entry["training_seconds"], 0.1)
+            spread = [[value["mean"] - value["low"]], [value["high"] - value["mean"]]]
+            axes.errorbar(seconds, value["mean"], yerr=spread, fmt="o", capsize=3)
+            axes.annotate(entry["method"], (seconds, value["mean"]), (4, 4), textcoords="offset points")
+        axes.set(xscale="log", xlabel="training, seconds", ylabel="AUPRC", title=f"split: {scheme}")
+        axes.set_ylim(bottom=0)
+    figure.savefig(path)
