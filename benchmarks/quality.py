@@ -6,7 +6,8 @@ All relations between the target's two types leave the graph, so that one embedd
 serves every split. Five folds over the positive pairs: at random, whole diseases held out (ranked among
 the held-out ones), whole drugs held out. A method's variant is chosen on validation pairs within the
 training folds; only the chosen one is tested. Each training and each test is a row of --rows; a rerun
-goes on where the last one stopped. DeepWalk, DistMult, ComplEx and RotatE need envs/benchmarks.txt.
+goes on where the last one stopped. With --development it asks for other pairs, for choices to be made by
+(see `development` in quality_protocol.py). DeepWalk, DistMult, ComplEx and RotatE need envs/benchmarks.txt.
 """
 
 import argparse
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--edges", help="edges table; the config's if not given")
+    parser.add_argument("--nodes", help="nodes table; the config's if not given")
     parser.add_argument("--config", nargs="*", default=[], type=Path, help="overlays")
     parser.add_argument(
         "--methods", nargs="+", choices=list(quality_methods.METHODS), default=["degree", "svd", "hgt"]
@@ -52,20 +56,26 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=Path, default=Path("results/quality/rows.jsonl"))
     parser.add_argument("--vectors", type=Path, default=Path("results/quality/vectors"))
+    parser.add_argument(
+        "--label", help="what the rows call the method hgt, where the config makes another of it"
+    )
+    parser.add_argument("--development", action="store_true", help="other pairs, to make choices by")
     parser.add_argument("--figure", type=Path, help="draw quality against training seconds")
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--train", nargs=2, metavar=("METHOD", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
-    if options.edges:
-        config["edges"] = options.edges
+    for key in ("edges", "nodes"):
+        config[key] = getattr(options, key) or config[key]
     used = threads.limit(8)
     kg = read(config)
     if options.train:
         method, seed = options.train
-        train(kg, config, method, int(seed), 60 * options.minutes, options.vectors)
+        train(quality_methods.Job(kg, config, int(seed), 60 * options.minutes), method, options)
         return
     job = protocol.task(kg, config["target"])
+    if options.development:
+        job = protocol.development(job)
     for method in options.methods:
         for seed in range(options.seeds):
             complete(options, config, job, method, seed, used)
@@ -84,19 +94,21 @@ def read(config: Mapping[str, Any]) -> Graph:
     return ingest.build(table, chosen, target, nodes or None, **files)[0]
 
 
-def train(kg: Graph, config: Mapping[str, Any], method: str, seed: int, seconds: float, folder: Path) -> None:
+def train(job: quality_methods.Job, method: str, options: argparse.Namespace) -> None:
     """Train one method in this process: a file per variant, and the row of the training on the last line."""
-    folder.mkdir(parents=True, exist_ok=True)
+    options.vectors.mkdir(parents=True, exist_ok=True)
+    own = label(options, method)
     began, names = time.perf_counter(), []
     spent = 0.0  # on files, which no method is charged for
-    for variant in quality_methods.METHODS[method](quality_methods.Job(kg, config, seed, seconds)):
+    for variant in quality_methods.METHODS[method](job):
         trained = time.perf_counter() - began - spent
         names.append({"variant": variant.name, "seconds": round(trained, 2), "product": variant.product})
         save_file(
-            {"heads": variant.heads, "tails": variant.tails}, folder / file_name(method, seed, variant.name)
+            {"heads": variant.heads, "tails": variant.tails},
+            options.vectors / file_name(own, job.seed, variant.name),
         )
         spent = time.perf_counter() - began - trained
-    row = {"kind": "training", "method": method, "seed": seed, "variants": names}
+    row = {"kind": "training", "method": own, "seed": job.seed, "variants": names}
     print(json.dumps(row | {"seconds": names[-1]["seconds"], "peak_rss_bytes": devices.peak_rss_bytes()}))
 
 
@@ -109,17 +121,18 @@ def complete(
     used: int,
 ) -> None:
     """Add what is missing of one method and seed to the rows."""
+    own = label(options, method)
     have = {
         (row["kind"], row.get("scheme")): row
         for row in rows_of(options.rows)
-        if (row["method"], row["seed"]) == (method, seed)
+        if (row["method"], row["seed"]) == (own, seed)
     }
     missing = [scheme for scheme in options.schemes if ("test", scheme) not in have]
     if not missing:
         return
     trained = have.get(("training", None))
     names = [each["variant"] for each in trained["variants"]] if trained else []
-    kept = all((options.vectors / file_name(method, seed, name)).exists() for name in names)
+    kept = all((options.vectors / file_name(own, seed, name)).exists() for name in names)
     if trained is None or not kept:
         trained = trained_apart(options, method, seed)
         if ("training", None) not in have:
@@ -131,7 +144,7 @@ def complete(
         said = {name: round(float(v[0]), 4) for name, v in quality_rows.metrics(row, job).items()}
         seconds = time.perf_counter() - began
         print(
-            f"{method} {seed} {scheme} {row['variant']}: {said} in {seconds:.0f} s",
+            f"{own} {seed} {scheme} {row['variant']}: {said} in {seconds:.0f} s",
             file=sys.stderr,
             flush=True,
         )
@@ -141,7 +154,8 @@ def trained_apart(options: argparse.Namespace, method: str, seed: int) -> dict[s
     """Train in a process of its own, so that its peak memory is that of the method."""
     command = [sys.executable, __file__, "--train", method, seed, "--minutes", options.minutes]
     command += ["--vectors", options.vectors]
-    command += ["--edges", options.edges] if options.edges else []
+    for key in ("edges", "nodes", "label"):
+        command += [f"--{key}", getattr(options, key)] if getattr(options, key) else []
     command += ["--config", *options.config] if options.config else []
     done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -165,35 +179,39 @@ def tested(
     chosen = dataclasses.replace(examples.Settings(**config["classifier"]), draws=1)
     of_fold = protocol.folds(job, scheme, seed)
     vectors = {each["variant"]: load(folder, method, seed, each) for each in trained["variants"]}
-    valid = {name: 0.0 for name in vectors}
-    for name in vectors if len(vectors) > 1 else ():
-        for fold in range(protocol.FOLDS):
-            part = protocol.valid_part(job, scheme, of_fold, fold, seed)
-            found = protocol.ranks(job, vectors[name], scheme, part, chosen, [seed, fold, 1], 1, used)
-            valid[name] += float(protocol.auprc(np.array(found["above"]))[0]) / protocol.FOLDS
-    best = max(valid, key=valid.__getitem__)
-    row: dict[str, Any] = {
-        "kind": "test",
-        "method": method,
-        "seed": seed,
-        "scheme": scheme,
-        "variant": best,
-        "valid_auprc": valid if len(valid) > 1 else None,
-    }
-    folds: dict[str, list[Any]] = {name: [] for name in ("positions", "above", "place", "negatives")}
-    for fold in range(protocol.FOLDS):
-        part = protocol.test_part(job, of_fold, fold)
-        stream = [seed, fold, 0]
-        found = protocol.ranks(job, vectors[best], scheme, part, chosen, stream, protocol.DRAWS, used)
-        for name, value in {"positions": part.asked.tolist(), **found}.items():
-            folds[name].append(value)
-    return row | folds
+
+    def validated(name: str, fold: int) -> float:
+        part = protocol.valid_part(job, scheme, of_fold, fold, seed)
+        found = protocol.ranks(job, vectors[name], scheme, part, chosen, [seed, fold, 1], 1, 1)
+        return float(protocol.auprc(np.array(found["above"]))[0])
+
+    def asked(fold: int) -> dict[str, Any]:
+        part, stream = protocol.test_part(job, of_fold, fold), [seed, fold, 0]
+        found = protocol.ranks(job, vectors[best], scheme, part, chosen, stream, protocol.DRAWS, 1)
+        return {"positions": part.asked.tolist(), **found}
+
+    valid = dict.fromkeys(vectors, 0.0)
+    # A thread per fold: so small a fit is slower with more threads than with one.
+    with ThreadPoolExecutor(used) as pool:
+        for name in vectors if len(vectors) > 1 else ():
+            scores = pool.map(partial(validated, name), range(protocol.FOLDS))
+            valid[name] = sum(scores) / protocol.FOLDS
+        best = max(valid, key=valid.__getitem__)
+        folds = list(pool.map(asked, range(protocol.FOLDS)))
+    row = {"kind": "test", "method": method, "seed": seed, "scheme": scheme, "variant": best}
+    row["valid_auprc"] = valid if len(valid) > 1 else None
+    return row | {name: [fold[name] for fold in folds] for name in folds[0]}
 
 
 def load(folder: Path, method: str, seed: int, variant: Mapping[str, Any]) -> Vectors:
     """The vectors of a variant as they were kept."""
     content = load_file(folder / file_name(method, seed, variant["variant"]))
     return Vectors(content["heads"], content["tails"], variant["product"])
+
+
+def label(options: argparse.Namespace, method: str) -> str:
+    """What the rows call a method."""
+    return options.label if options.label and method == "hgt" else method
 
 
 def file_name(method: str, seed: int, variant: str) -> str:

@@ -26,12 +26,14 @@ class Task:
     """The positives of a graph's target and everything that a fold may not confuse with negatives.
 
     heads, tails (P,): the positive pairs. known: all pairs that any relation joins. counts: heads, tails.
+    reserved: heads and tails of pairs that are neither asked for nor ranked.
     """
 
     heads: np.ndarray
     tails: np.ndarray
     known: pairs.Known
     counts: tuple[int, int]
+    reserved: tuple[np.ndarray, np.ndarray] = (np.zeros(0, int), np.zeros(0, int))
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,25 @@ def task(kg: Graph, target: Mapping[str, Any]) -> Task:
         pairs.known(kg, head_type, tail_type),
         (kg.count(head_type), kg.count(tail_type)),
     )
+
+
+def development(job: Task) -> Task:
+    """A task to make choices by: all that joins heads and tails but the target's reserved positives.
+
+    Reserved are the positives of the first fold of each scheme, about half of them: what was chosen by
+    the others can be tested on pairs that no choice has seen.
+    """
+    is_reserved = reserved(job)
+    keys = job.heads.astype(np.int64) * job.counts[1] + job.tails
+    others = job.known.heads.astype(np.int64) * job.counts[1] + job.known.tails
+    chosen = np.setdiff1d(others, keys[is_reserved])
+    heads, tails = np.divmod(chosen, job.counts[1])
+    return Task(heads, tails, job.known, job.counts, (job.heads[is_reserved], job.tails[is_reserved]))
+
+
+def reserved(job: Task) -> np.ndarray:
+    """Which positives (P,) are reserved."""
+    return np.any([folds(job, scheme, 0) == 0 for scheme in pairs.SCHEMES], axis=0)
 
 
 def folds(job: Task, scheme: str, seed: int, count: int = FOLDS) -> np.ndarray:
@@ -119,6 +140,7 @@ def ranks(
         is_candidate[(others, slice(None)) if side == 0 else (slice(None), others)] = False
     for seen in (part.train, part.hidden):
         is_candidate[job.heads[seen], job.tails[seen]] = False
+    is_candidate[job.reserved] = False
     frame = pd.DataFrame(
         {"head_index": job.heads[part.train], "tail_index": job.tails[part.train], "label": 1}
     )

@@ -121,6 +121,26 @@ def test_validation_never_sees_the_test_fold(job, scheme):
     assert not np.intersect1d(groups[part.train], groups[part.asked]).size
 
 
+def test_choices_are_made_without_the_reserved_pairs(job):
+    heads, tails = np.append(job.heads, [0, 1]), np.append(job.tails, [29, 29])
+    names = np.append(job.known.names, ["palliates"] * 2)
+    everything = protocol.Task(job.heads, job.tails, pairs.Known(heads, tails, names), job.counts)
+    chosen = protocol.development(everything)
+    is_reserved = protocol.reserved(everything)
+    assert 0.3 < is_reserved.mean() < 0.7
+    asked, kept = (
+        set(zip(h.tolist(), t.tolist(), strict=True))
+        for h, t in ((chosen.heads, chosen.tails), (job.heads[is_reserved], job.tails[is_reserved]))
+    )
+    assert not asked & kept and {(0, 29), (1, 29)} <= asked
+    assert asked | kept == set(zip(heads.tolist(), tails.tolist(), strict=True))
+    part = protocol.test_part(chosen, protocol.folds(chosen, "random", 0), 0)
+    rng = np.random.default_rng(0)
+    vectors = Vectors(*(rng.normal(size=(n, 4)).astype(np.float32) for n in job.counts), True)
+    found = protocol.ranks(chosen, vectors, "random", part, SETTINGS, [0], 1, 2)
+    assert found["negatives"] == 40 * 30 - len(asked | kept)
+
+
 @pytest.mark.parametrize("scheme", pairs.SCHEMES)
 def test_the_classifier_learns_from_nothing_that_is_held_out(job, scheme, monkeypatch):
     seen = []
