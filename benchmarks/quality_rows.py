@@ -45,27 +45,27 @@ def resampled(job: protocol.Task, scheme: str, seed: int = 0) -> np.ndarray:
 def summary(rows: Iterable[Row], job: protocol.Task, scheme: str, reference: str) -> list[dict[str, Any]]:
     """Per method: means over seeds, seeds' extremes, and its difference from `reference` with its interval.
 
-    The bootstrap is paired: both methods are weighted by the same draws of pairs, seeds averaged.
+    The bootstrap is paired: both methods are weighted by the same draws of pairs, averaged over
+    the seeds that both have.
     """
     weights = resampled(job, scheme)
     tests = [row for row in rows if row["kind"] == "test" and row["scheme"] == scheme]
-    points: dict[str, list[dict[str, float]]] = {}
-    draws: dict[str, list[dict[str, np.ndarray]]] = {}
+    points: dict[str, dict[int, dict[str, np.ndarray]]] = {}
+    draws: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for row in tests:
-        values = metrics(row, job)
-        points.setdefault(row["method"], []).append({name: float(values[name][0]) for name in METRICS})
-        draws.setdefault(row["method"], []).append(metrics(row, job, weights))
+        points.setdefault(row["method"], {})[row["seed"]] = metrics(row, job)
+        draws.setdefault(row["method"], {})[row["seed"]] = metrics(row, job, weights)
     result = []
     for method, of_seeds in points.items():
         entry: dict[str, Any] = {"scheme": scheme, "method": method, "seeds": len(of_seeds)}
+        # Folds differ by seed: only seeds that both have make a pair.
+        common = [seed for seed in of_seeds if method != reference and seed in points.get(reference, {})]
         for name in METRICS:
-            values = [each[name] for each in of_seeds]
+            values = [float(each[name][0]) for each in of_seeds.values()]
             entry[name] = {"mean": float(np.mean(values)), "low": min(values), "high": max(values)}
-            if reference in points and method != reference:
-                mine, other = (
-                    np.mean([each[name] for each in draws[which]], axis=0) for which in (method, reference)
-                )
-                low, high = np.percentile(mine - other, [2.5, 97.5])
+            if common:
+                lead = [draws[method][seed][name] - draws[reference][seed][name] for seed in common]
+                low, high = np.percentile(np.mean(lead, axis=0), [2.5, 97.5])
                 entry[name] |= {"difference_low": float(low), "difference_high": float(high)}
         result.append(entry)
     return result
