@@ -20,7 +20,7 @@ import quality_protocol as protocol
 import quality_rows
 import quality_walks
 
-from repurpose import demo, examples, pairs
+from repurpose import demo, examples, pairs, settings
 from repurpose.classifier import Vectors
 
 SETTINGS = examples.Settings(
@@ -219,6 +219,15 @@ def test_walks_follow_edges_and_end_where_there_is_none():
     indptr, indices = np.array([0, 1, 2, 2]), np.array([1, 0], np.int32)
     lines = {line[0]: line.tolist() for line in quality_walks.walks(indptr, indices, 4, 0)}
     assert lines == {0: [0, 1, 0, 1], 1: [1, 0, 1, 0], 2: [2, -1, -1, -1]}
+
+
+OVERLAYS = sorted(Path(quality.__file__).parent.glob("**/*.yaml"))
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.stem)
+def test_an_overlay_of_the_benchmark_is_a_valid_config_that_docs_name(path):
+    settings.load([quality.PROJECT / "config" / "config.yaml", path])
+    assert path.stem in (quality.PROJECT / "docs" / "recipe.md").read_text()
 
 
 @pytest.fixture(name="folder", scope="module")
