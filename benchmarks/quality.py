@@ -30,9 +30,9 @@ import quality_protocol as protocol
 import quality_rows
 from safetensors.numpy import load_file, save_file
 
-from repurpose import devices, examples, ingest, pairs, settings, tables, threads
+import build_graph
+from repurpose import devices, examples, pairs, settings, threads
 from repurpose.classifier import Vectors
-from repurpose.graph import Graph
 
 PROJECT = Path(__file__).resolve().parents[1]
 REFERENCE = "svd"
@@ -68,7 +68,8 @@ def main() -> None:
     for key in ("edges", "nodes"):
         config[key] = getattr(options, key) or config[key]
     used = threads.limit(8)
-    kg = read(config)
+    section = {key: value for key, value in config["graph"].items() if key != "features"}
+    kg, _ = build_graph.read(config["edges"], config["nodes"], section, config["target"])
     if options.train:
         method, seed = options.train
         train(quality_methods.Job(kg, config, int(seed), 60 * options.minutes), method, options)
@@ -80,18 +81,6 @@ def main() -> None:
         for seed in range(options.seeds):
             complete(options, config, job, method, seed, used)
     report(rows_of(options.rows), job, options)
-
-
-def read(config: Mapping[str, Any]) -> Graph:
-    """The graph of the config's tables, made as the workflow makes it."""
-    chosen = ingest.Settings(**{k: v for k, v in config["graph"].items() if k != "features"})
-    table = tables.read(config["edges"], [name for name in chosen.columns.values() if name])
-    nodes = config["nodes"] and tables.read(
-        config["nodes"], [name for name in chosen.node_columns.values() if name], "graph.node_columns"
-    )
-    target = ingest.Target(**config["target"])
-    files = {"file": str(config["edges"]), "nodes_file": str(config["nodes"])}
-    return ingest.build(table, chosen, target, nodes or None, **files)[0]
 
 
 def train(job: quality_methods.Job, method: str, options: argparse.Namespace) -> None:
@@ -225,7 +214,7 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row, whole or not at all to whoever reads lines."""
+    """Add a row as one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
@@ -247,7 +236,7 @@ def summaries(rows: list[dict[str, Any]], job: protocol.Task, schemes: list[str]
     """One entry per split and method, with what its training cost."""
     for scheme in schemes:
         for entry in quality_rows.summary(rows, job, scheme, REFERENCE):
-            yield entry | (quality_rows.costs(rows, entry["method"]) or {})
+            yield entry | quality_rows.costs(rows, entry["method"])
 
 
 if __name__ == "__main__":

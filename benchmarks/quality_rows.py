@@ -71,11 +71,9 @@ def summary(rows: Iterable[Row], job: protocol.Task, scheme: str, reference: str
     return result
 
 
-def costs(rows: Iterable[Row], method: str) -> dict[str, float] | None:
+def costs(rows: Iterable[Row], method: str) -> dict[str, float]:
     """Mean training seconds and largest peak memory (GB) of a method's trainings."""
     own = [row for row in rows if row["kind"] == "training" and row["method"] == method]
-    if not own:
-        return None
     return {
         "training_seconds": float(np.mean([row["seconds"] for row in own])),
         "peak_rss_gb": max(row["peak_rss_bytes"] for row in own) / 1e9,

@@ -22,17 +22,24 @@ def main(
     target: Mapping[str, Any],
 ) -> None:
     """Read the raw tables (`nodes_table` may be "") and write the graph's files and its ledger."""
+    kg, ledger = read(edges, nodes_table, settings, target)
+    report(kg, ledger)
+    graph.save(kg, nodes_out, edges_out, relations_out)
+    files.write_json(ledger_out, ledger)
+
+
+def read(
+    edges: str | Path, nodes_table: str | Path, settings: Mapping[str, Any], target: Mapping[str, Any]
+) -> tuple[graph.Graph, dict[str, Any]]:
+    """The graph of the raw tables (`nodes_table` may be ""), and its ledger."""
     chosen = ingest.Settings(**settings)
     table = tables.read(edges, named(chosen.columns))
     extra = (
         tables.read(nodes_table, named(chosen.node_columns), "graph.node_columns") if nodes_table else None
     )
-    kg, ledger = ingest.build(
+    return ingest.build(
         table, chosen, ingest.Target(**target), extra, file=str(edges), nodes_file=str(nodes_table)
     )
-    report(kg, ledger)
-    graph.save(kg, nodes_out, edges_out, relations_out)
-    files.write_json(ledger_out, ledger)
 
 
 def named(columns: Mapping[str, str]) -> list[str]:
