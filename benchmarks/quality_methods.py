@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from quality_ideas import IDEAS, STEPS, Idea
+from quality_ideas import train as train_idea
 from quality_walks import walks
 
 from repurpose import baselines, graph, hgt, settings, training
@@ -151,6 +153,16 @@ def ours(job: Job) -> Iterator[Variant]:
     yield _trained(job, "config", {}, {})
 
 
+def idea(of: Idea) -> Callable[[Job], Iterator[Variant]]:
+    """One change of a reference recipe."""
+
+    def train(job: Job) -> Iterator[Variant]:
+        for name, rows in train_idea(of, job):
+            yield job.of_all(name, rows)
+
+    return train
+
+
 METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
     "degree": degree,
     "svd": svd,
@@ -160,6 +172,7 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
     "rotate": pykeen("RotatE"),
     "replaced": replaced,
     "hgt": ours,
+    **{f"idea:{name}": idea(of) for name, of in (IDEAS | {"steps": STEPS}).items()},
 }
 
 

@@ -1,4 +1,4 @@
-"""Measure one embedding file and its null, an untrained model of the same shape."""
+"""Measure one embedding file, its null (an untrained model) and what its training started from."""
 
 from repurpose import embeddings, files, graph, hgt, logs, quality, threads
 
@@ -22,15 +22,20 @@ def main(
 
 
 def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, seed):
-    """Measures of the file and of its null, both on the edges that a training with this seed leaves out."""
+    """Measures of the file, its null and its inputs, on the edges that a training with this seed leaves out.
+
+    `inputs` is None where they were random, or where the file does not say that it is a training of ours.
+    """
     found = embeddings.read(vectors_path)
     if not found.vectors:  # a refused training
-        return {"measured": quality.unmeasured({}), "null": quality.unmeasured({})}
-    encoder = hgt.Settings(**{**encoder, "embedding_dim": found.dim})
+        return {"measured": quality.unmeasured({}), "null": quality.unmeasured({}), "inputs": None}
+    encoder = hgt.Settings(**encoder)
     options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
+    start = quality.inputs(kg, encoder, valid_share, seed) if "seed" in found.metadata else None
     return {
         "measured": quality.measure(kg, embeddings.aligned(found, kg, vectors_path), **options),
-        "null": quality.measure(kg, quality.untrained(kg, encoder, valid_share, seed), **options),
+        "null": quality.measure(kg, quality.untrained(kg, encoder, found.dim, valid_share, seed), **options),
+        "inputs": quality.measure(kg, start, **options) if start else None,
     }
 
 

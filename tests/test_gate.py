@@ -7,12 +7,17 @@ import pytest
 from repurpose import gate, quality
 
 THRESHOLDS = gate.Thresholds(
-    min_distinct_share=0.95, min_effective_rank=3.0, min_auroc_margin=0.02, min_agreement_margin=0.1
+    min_distinct_share=0.95,
+    min_effective_rank=3.0,
+    min_auroc_margin=0.02,
+    min_gain_over_inputs=0.01,
+    min_enrichment=1.1,
+    min_agreement_margin=0.1,
 )
 RECORD = {"status": "completed", "reason": "", "remedy": "", "final_link": 0.9, "notes": []}
 
 
-def measures(auroc=0.8, agreement=0.5):
+def measures(auroc=0.8, agreement=0.5, overlap=0.2):
     spread = {
         "nodes": 100,
         "distinct_share": 1.0,
@@ -28,6 +33,16 @@ def measures(auroc=0.8, agreement=0.5):
         },
         "agreement": agreement,
         "agreement_applies": True,
+        "clusters": {
+            name: {
+                "overlap": overlap,
+                "null_low": 0.08,
+                "null": 0.09,
+                "null_high": 0.1,
+                "ratio": overlap / 0.09,
+            }
+            for name in ("shares", "is_a")
+        },
     }
 
 
@@ -67,6 +82,8 @@ def edited(path, value):
         (("links", "drug - binds - gene", "auroc_uniform"), 0.59, "link_auroc_uniform"),
         (("links",), {}, "link_auroc_uniform"),
         (("agreement",), 0.15, "neighbour_agreement"),
+        (("clusters", "is_a", "overlap"), 0.105, "neighbour_enrichment"),
+        (("clusters", "is_a", "overlap"), float("nan"), "neighbour_enrichment"),
         (("agreement",), None, "neighbour_agreement"),
         (("agreement",), float("nan"), "neighbour_agreement"),
     ],
@@ -124,3 +141,22 @@ def test_the_table_says_what_failed_and_what_to_do():
     text = gate.table(gate.judge("mps", edited(("agreement",), 0.0), NULL, RECORD, THRESHOLDS))
     assert "neighbour_agreement" in text
     assert text.splitlines()[-1] == "mps: FAILED"
+
+
+def gain(auroc, inputs):
+    verdict = gate.judge("cpu", measures(auroc), NULL, RECORD, THRESHOLDS, inputs)
+    return next((check for check in verdict["checks"] if check["name"] == "gain_over_inputs"), None)
+
+
+def test_the_gain_over_inputs_is_asked_for_where_these_knew_the_graph():
+    assert gain(0.8, None) is None
+    assert gain(0.8, measures(0.78))["passed"]
+    refused = gain(0.8, measures(0.795))
+    assert not refused["passed"] and "0.795" in refused["reason"] and refused["remedy"]
+    assert not gain(0.8, {**measures(), "links": {}})["passed"]
+
+
+def test_without_groups_of_tails_there_is_no_enrichment_to_ask_for():
+    verdict = gate.judge("cpu", {**measures(), "clusters": {}}, NULL, RECORD, THRESHOLDS)
+    assert verdict["passed"]
+    assert "neighbour_enrichment" not in {check["name"] for check in verdict["checks"]}

@@ -41,7 +41,7 @@ def mean_auroc(measured, kind="degree_matched"):
 
 
 def test_vectors_that_hold_the_communities_beat_the_untrained_model(kg):
-    good, null = measure(kg, planted(kg)), measure(kg, quality.untrained(kg, ENCODER, 0.1, 0))
+    good, null = measure(kg, planted(kg)), measure(kg, quality.untrained(kg, ENCODER, 16, 0.1, 0))
     assert mean_auroc(good) > mean_auroc(null) + 0.15
     assert good["agreement"] > null["agreement"] + 0.3
 

@@ -20,7 +20,9 @@ class Thresholds:
     min_distinct_share: float
     min_effective_rank: float
     min_auroc_margin: float
+    min_gain_over_inputs: float
     min_agreement_margin: float
+    min_enrichment: float
 
 
 def judge(
@@ -29,11 +31,13 @@ def judge(
     null: Mapping[str, Any],
     record: Mapping[str, Any],
     thresholds: Thresholds,
+    inputs: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The verdict on one embedding.
 
-    `measured` and `null` come from `quality.measure` (null: an untrained model), `record` is the
-    content of training.json. An undefined value fails its check: nothing passes unmeasured.
+    `measured`, `null` and `inputs` come from `quality.measure` (null: an untrained model; inputs: what the
+    training started from, None where that was random), `record` is the content of training.json. An
+    undefined value fails its check: nothing passes unmeasured.
     """
     checks = [_completed(record), _finite(measured)]
     if checks[1]["passed"]:
@@ -54,6 +58,10 @@ def judge(
                 for name in ("uniform", "degree_matched")
             ),
         ]
+        if inputs:
+            checks.append(_gain(measured, inputs, thresholds.min_gain_over_inputs))
+        if measured["clusters"]:
+            checks.append(_enrichment(measured["clusters"], null["clusters"], thresholds.min_enrichment))
         if measured["agreement_applies"]:
             checks.append(_agreement(measured, null, thresholds.min_agreement_margin))
     notes = list(record.get("notes", []))
@@ -156,6 +164,34 @@ def _agreement(measured: Mapping[str, Any], null: Mapping[str, Any], margin: flo
     )
     remedy = "raise training.contrastive.weight or training.epochs"
     return _check("neighbour_agreement", value, beside, least, passed, reason, remedy)
+
+
+def _gain(measured: Mapping[str, Any], inputs: Mapping[str, Any], margin: float) -> dict[str, Any]:
+    """The held-out AUROC against degree-matched negatives must exceed that of the inputs by `margin`."""
+    value, beside = (_mean(m["links"], "auroc_degree_matched") for m in (measured, inputs))
+    least = None if beside is None else beside + margin
+    passed = value is not None and least is not None and np.isfinite(value) and value >= least
+    reason = (
+        f"AUROC of held-out edges is {_three(value)}, that of the inputs which the training started from "
+        f"{_three(beside)}; at least {_three(least)} is needed"
+    )
+    return _check("gain_over_inputs", value, beside, least, passed, reason, LEARN)
+
+
+def _enrichment(
+    clusters: Mapping[str, Mapping[str, float]], null: Mapping[str, Mapping[str, float]], least: float
+) -> dict[str, Any]:
+    """The least, over groups, of nearest neighbours' overlap / the upper end of what rewiring leaves."""
+    leads = {name: each["overlap"] / max(each["null_high"], 1e-12) for name, each in clusters.items()}
+    worst = min(leads, key=lambda name: leads[name] if np.isfinite(leads[name]) else -np.inf)
+    value, beside = leads[worst], null.get(worst)
+    passed = bool(np.isfinite(value)) and value >= least
+    reason = (
+        f"nearest tails share {worst} {_three(value)} times as often as in a graph rewired at random "
+        f"(upper end of its 95 %), at least {least:g} is needed"
+    )
+    shown = beside["overlap"] / max(beside["null_high"], 1e-12) if beside else None
+    return _check("neighbour_enrichment", value, shown, least, passed, reason, LEARN)
 
 
 def _classic(measured: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:

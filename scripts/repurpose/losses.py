@@ -60,9 +60,9 @@ def similar_tails(
     `edges` are (2, E) arrays per message relation. Sparse: only pairs that share a neighbour exist.
     Raises InputError if a named relation is no message relation of the tail type.
     """
-    incidence = _incidence(kg, edges, names, tail_type)
-    shared = (incidence @ incidence.T).tocoo()
-    size = incidence.sum(axis=1)
+    joined = incidence(kg, edges, names, tail_type)
+    shared = (joined @ joined.T).tocoo()
+    size = joined.sum(axis=1)
     union = size[shared.row] + size[shared.col] - shared.data
     keep = (shared.row != shared.col) & (shared.data > threshold * union)
     cells = (np.ones(keep.sum(), bool), (shared.row[keep], shared.col[keep]))
@@ -106,7 +106,7 @@ def info_nce(anchors: Tensor, partners: Tensor, masked: Tensor, temperature: flo
     return functional.cross_entropy(logits, torch.arange(len(anchors), device=anchors.device))
 
 
-def _incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tail_type: str) -> sp.csr_array:
+def incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tail_type: str) -> sp.csr_array:
     """(tails, neighbours) with a one where a tail has the neighbour in any of the named relations."""
     relations = [kg.relations[i] for i in kg.of_role("message")]
     rows, columns = [], []
@@ -132,6 +132,6 @@ def _incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tai
     if not rows:
         return sp.csr_array(shape, dtype=np.int64)
     row, column = np.concatenate(rows), np.concatenate(columns)
-    incidence = sp.csr_array((np.ones(len(row), np.int64), (row, column)), shape=shape)
-    incidence.data[:] = 1
-    return incidence
+    found = sp.csr_array((np.ones(len(row), np.int64), (row, column)), shape=shape)
+    found.data[:] = 1
+    return found

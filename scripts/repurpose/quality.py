@@ -5,6 +5,7 @@ value for an untrained model on the same graph (`untrained`): most figures mean 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from repurpose import graph, hgt, holdout, losses, negatives, spectrum
+from repurpose import clusters, graph, hgt, holdout, losses, negatives, spectral, spectrum
 from repurpose.graph import Graph
 
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
@@ -22,13 +23,27 @@ COSINE_PAIRS = 20000
 NEIGHBOURS = 10
 
 
-def untrained(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, np.ndarray]:
-    """Vectors of an untrained model with random inputs, of the same shape: the null of every measure."""
+def untrained(
+    kg: Graph, settings: hgt.Settings, dim: int, valid_share: float, seed: int
+) -> dict[str, np.ndarray]:
+    """Vectors (nodes, dim) of an untrained model with random inputs: the null of every measure.
+
+    Its inputs are random and no part of the vectors, whatever those of the training were: a null that
+    knew the graph would hide what a training has learned, and pass what it has not.
+    """
     held = holdout.split(kg, valid_share, seed)
-    model = hgt.build(kg, settings, seed + 1).eval()
+    model = hgt.build(kg, replace(settings, embedding_dim=dim, output="last"), seed + 1).eval()
     with torch.no_grad():
-        z = model.vectors(model(model.prepare(held.train).whole)).numpy()
+        z = model(model.prepare(held.train).whole).numpy()
     return {t: z[graph.span(kg, t)] for t in kg.node_types}
+
+
+def inputs(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, np.ndarray] | None:
+    """The vectors that a training starts from where they know the graph; None where they are random."""
+    if settings.inputs == "learned":
+        return None
+    rows = spectral.rows(kg, holdout.split(kg, valid_share, seed).train, settings.hidden_dim, seed)
+    return {t: rows[graph.span(kg, t)] for t in kg.node_types}
 
 
 def measure(
@@ -43,7 +58,8 @@ def measure(
     """All measures of one embedding, vectors type -> (nodes, d).
 
     `types`: per node type with edges; `links`: per relation with held-out edges; `agreement`: None where
-    no two tails share enough neighbours. NaN never appears: what is undefined is None.
+    no two tails share enough neighbours; `clusters`: enrichment per group of tails. NaN never appears:
+    what is undefined is None.
     """
     finite = {t: bool(np.isfinite(v).all()) for t, v in vectors.items()}
     if not all(finite.values()):
@@ -56,6 +72,9 @@ def measure(
         "types": {t: _spread(vectors[t][connected[t]], seed) for t in kg.node_types if connected[t].any()},
         "links": _links(kg, vectors, held, seed),
         "agreement": _agreement(vectors[tail_type], similar) if similar else None,
+        "clusters": clusters.measure(
+            vectors[tail_type], clusters.sets(kg, contrastive["relations"], tail_type), seed
+        ),
         "agreement_applies": similar is not None,
     }
 
@@ -67,6 +86,7 @@ def unmeasured(finite: Mapping[str, bool]) -> dict[str, Any]:
         "types": {},
         "links": {},
         "agreement": None,
+        "clusters": {},
         "agreement_applies": False,
     }
 

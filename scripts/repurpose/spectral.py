@@ -18,16 +18,11 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> np.ndar
     node without edges is zero. `dim` is capped at the number of nodes - 1. Halko et al., "Finding
     structure with randomness", SIAM Review 2011.
     """
-    adjacency = _adjacency(kg, edges)
-    degree = np.asarray(adjacency.sum(axis=1)).ravel()
-    scale = sparse.diags_array(np.divide(1, np.sqrt(degree), out=np.zeros_like(degree), where=degree > 0))
-    size = min(dim, len(degree) - 1)
-    left, values, _ = randomized_svd(sparse.csr_array(scale @ adjacency @ scale), size, random_state=seed)
-    found = left * np.sqrt(values)
-    length = np.linalg.norm(found, axis=1, keepdims=True)
-    # Rows of nodes without edges are zero but for rounding, which must not be blown up to length 1.
-    has_length = (degree > 0)[:, None] & (length > 0)
-    return np.divide(found, length, out=np.zeros_like(found), where=has_length).astype(np.float32)
+    joined = adjacency(kg, edges)
+    scale = _inverse_root(joined.sum(axis=1))
+    size = min(dim, len(scale.data.ravel()) - 1)
+    left, values, _ = randomized_svd(sparse.csr_array(scale @ joined @ scale), size, random_state=seed)
+    return _unit(left * np.sqrt(values), scale.data.ravel() > 0)
 
 
 def inputs(
@@ -49,7 +44,57 @@ def inputs(
     return result
 
 
-def _adjacency(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
+def relation_rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> list[list[np.ndarray]]:
+    """Per node type, rows (nodes, at most dim) of unit length from an SVD of each relation of the type.
+
+    edges: per message relation (2, E) head and tail indices within their types. A relation's matrix of heads
+    by tails is scaled by the degrees of both; a node that has none of its edges is zero.
+    """
+    found: list[list[np.ndarray]] = [[] for _ in kg.node_types]
+    relations = [kg.relations[i] for i in kg.of_role("message")]
+    for relation, (heads, tails) in zip(relations, edges, strict=True):
+        shape = kg.count(relation.head_type), kg.count(relation.tail_type)
+        half = sparse.coo_array((np.ones(len(heads), np.float32), (heads, tails)), shape=shape)
+        symmetric = relation.head_type == relation.tail_type and not relation.directed
+        matrix = sparse.csr_array(half + half.T if symmetric else half)
+        size = min(dim, min(shape) - 1)
+        if size < 1 or not matrix.nnz:
+            continue
+        left, right = (_inverse_root(matrix.sum(axis=axis)) for axis in (1, 0))
+        u, values, v = randomized_svd(sparse.csr_array(left @ matrix @ right), size, random_state=seed)
+        found[kg.node_types.index(relation.head_type)].append(
+            _unit(u * np.sqrt(values), left.data.ravel() > 0)
+        )
+        if not symmetric:
+            found[kg.node_types.index(relation.tail_type)].append(
+                _unit(v.T * np.sqrt(values), right.data.ravel() > 0)
+            )
+    return found
+
+
+def components(joined: np.ndarray, width: int, scale: float) -> np.ndarray:
+    """The first principal components (n, width) of rows, zeros behind them; root mean square `scale`."""
+    centred = joined - joined.mean(axis=0)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    kept = centred @ directions[:, ::-1][:, :width]
+    padded = np.pad(kept, ((0, 0), (0, width - kept.shape[1])))
+    return (padded * (scale / max(np.sqrt((padded**2).mean()), 1e-9))).astype(np.float32)
+
+
+def _inverse_root(sums: np.ndarray) -> sparse.dia_array:
+    sums = np.asarray(sums).ravel()
+    return sparse.diags_array(np.divide(1, np.sqrt(sums), out=np.zeros_like(sums), where=sums > 0))
+
+
+def _unit(found: np.ndarray, has_edges: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    # Rows of nodes without edges are zero but for rounding, which must not be blown up to length 1.
+    kept = has_edges[:, None] & (length > 0)
+    return np.divide(found, length, out=np.zeros_like(found), where=kept).astype(np.float32)
+
+
+def adjacency(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
+    """The symmetric adjacency (nodes, nodes) of all nodes, relations summed."""
     moved = [edge + offset for edge, offset in zip(edges, graph.offsets(kg), strict=True)]
     heads, tails = np.concatenate([np.zeros((2, 0), np.int64), *moved], axis=1)
     nodes = sum(kg.count(node_type) for node_type in kg.node_types)
