@@ -274,6 +274,7 @@ class Idea:
     optimizer: Callable[[HGT, float], torch.optim.Optimizer] | None = None
     marks: Sequence[int] = ()  # steps whose vectors are variants too
     sampled: bool = False
+    beside: Callable[[Goal, Graph, int], np.ndarray] | None = None  # rows in front of the vectors
 
 
 def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
@@ -308,7 +309,17 @@ def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
         if step in idea.marks or step == options.epochs:
             z = steps.embed()
             name = f"{step} steps, held-out links {goal.auroc(model, z):.4f}" if idea.marks else "last"
-            yield name, model.vectors(z).numpy()
+            rows = model.vectors(z).numpy()
+            if idea.beside:
+                rows = np.concatenate(
+                    [idea.beside(goal, job.kg, job.seed), functional.normalize(z).numpy()], 1
+                )
+            yield name, rows
+
+
+def whole_svd(goal: Goal, kg: Graph, seed: int) -> np.ndarray:
+    """The SVD's rows of 256."""
+    return spectral.rows(kg, goal.held.train, 256, seed)
 
 
 def matrices(model: HGT, goal: Goal, kg: Graph, seed: int) -> None:
@@ -417,4 +428,19 @@ IDEAS: dict[str, Idea] = {
     "sampled": Idea("sampled steps for as long", sampled=True),
     "all": Idea("the inputs beside the layers' output", encoder={"output": "all", "embedding_dim": 256}),
 }
+MIXES: dict[str, Idea] = {
+    "blocks-in-batch": Idea("blocks, in-batch", goal=InBatch, start=from_blocks),
+    "blocks-in-batch-all": Idea(
+        "blocks, in-batch, inputs beside",
+        goal=InBatch,
+        start=from_blocks,
+        encoder={"output": "all", "embedding_dim": 256},
+    ),
+    "blocks-in-batch-svd": Idea(
+        "blocks, in-batch, SVD of 256 beside", goal=InBatch, start=from_blocks, beside=whole_svd
+    ),
+    "blocks-svd": Idea("blocks, SVD of 256 beside", start=from_blocks, beside=whole_svd),
+    "in-batch-svd": Idea("in-batch, SVD of 256 beside", goal=InBatch, beside=whole_svd),
+}
+IDEAS |= MIXES
 STEPS = Idea("steps", training={"epochs": 160}, marks=(5, 10, 20, 40, 80))

@@ -160,3 +160,9 @@ def test_without_groups_of_tails_there_is_no_enrichment_to_ask_for():
     verdict = gate.judge("cpu", {**measures(), "clusters": {}}, NULL, RECORD, THRESHOLDS)
     assert verdict["passed"]
     assert "neighbour_enrichment" not in {check["name"] for check in verdict["checks"]}
+
+
+def test_the_verdict_keeps_what_the_picture_of_the_groups_needs():
+    verdict = gate.judge("cpu", measures(), {**NULL, "clusters": {}}, RECORD, THRESHOLDS)
+    assert [each["name"] for each in verdict["clusters"]] == ["shares", "is_a"]
+    assert verdict["clusters"][0]["overlap"] == 0.2 and verdict["clusters"][0]["untrained"] is None

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 import write_summary
-from repurpose import figures, files, report, summary
+from repurpose import cluster_chart, figures, files, report, summary
 
 VOID = {"meta", "link", "img", "br", "hr", "wbr", "input"}
 HOSTILE = "<script>alert(1)</script>"
@@ -86,7 +86,13 @@ def check(name, passed):
 def verdict(device, passed):
     classic = {"final_loss": 0.447, "mean_cosine": 0.12, "components_at_90": None}
     checks = [check("finite_vectors", True), check("link_auroc_uniform", passed)]
-    return {"device": device, "passed": passed, "checks": checks, "classic": classic, "notes": ["a note"]}
+    common = {"device": device, "passed": passed, "checks": checks, "classic": classic}
+    return {**common, "clusters": [cluster("shared <genes>")], "notes": ["a note"]}
+
+
+def cluster(name, overlap=0.04):
+    null = {"null": 0.015, "null_low": 0.014, "null_high": 0.016}
+    return {"name": name, "overlap": overlap, **null, "ratio": overlap / 0.015, "untrained": 0.0155}
 
 
 def candidates(name):
@@ -157,7 +163,7 @@ def test_a_failing_device_shows_why_and_what_to_do_and_its_classic_figures():
     assert "the value is 0.51. To do: raise training.epochs." in page.text
     assert "0.447" in page.text and "not reached" in page.text
     assert "Top candidates" not in page.text and "Metrics on" not in page.text
-    assert len(page.all("svg")) == 2
+    assert len(page.all("svg")) == 3
 
 
 def test_a_mixed_run_has_one_row_and_one_section_per_device():
@@ -202,7 +208,7 @@ def test_a_refused_training_without_a_step_has_a_page():
     page = Page(render({"cpu": False}, status="refused", steps=0))
     assert "refused: too little memory." in page.text and "use a smaller model." in page.text
     assert "No step was recorded: the training ended as refused." in page.text
-    assert not page.all("svg")
+    assert [each["aria-label"][:12] for each in page.all("svg")] == ["What nearest"]
 
 
 def test_metrics_that_are_undefined_are_dashes():
@@ -280,6 +286,23 @@ def test_tables_have_captions_and_every_header_a_scope():
 def test_the_same_results_make_the_same_bytes():
     assert report.render(*example({"cpu": True})) == render({"cpu": True})
     assert report.render(*example({"cpu": True}, name="Aspirin")) != render({"cpu": True})
+
+
+def test_the_enrichment_chart_shows_the_embedding_beside_both_nulls():
+    chart = cluster_chart.chart([cluster("genes"), cluster("is_a", 0.02)], "cpu")
+    words = Page(chart).text
+    assert "genes: 2.7 times" in words and "is_a: 1.3 times" in words
+    assert "rewired graph, 95 %" in words and "untrained" in words and "this embedding" in words
+    assert "genes 0.040, rewired 0.015" in chart
+    assert chart == cluster_chart.chart([cluster("genes"), cluster("is_a", 0.02)], "cpu")
+    alone = cluster_chart.chart([{**cluster("genes"), "untrained": None}])
+    assert "untrained" not in Page(alone).text
+    assert cluster_chart.chart([]) == ""
+
+
+def test_names_of_groups_are_escaped_in_the_page():
+    page = render({"cpu": True})
+    assert "shared &lt;genes&gt;: 2.7 times" in page and "shared <genes>" not in page
 
 
 def test_the_loss_curve_names_its_lines_and_the_random_baseline():

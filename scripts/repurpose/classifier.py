@@ -195,15 +195,9 @@ def _evaluate_scheme(
     train, valid = split_examples(pairs, scheme, known, *sizes, settings, seed)
     booster = fit(vectors, train, valid, settings, seed, threads)
     test = pairs[(pairs[scheme] == "test") & (pairs["label"] == 1)]
-    metrics = evaluate(
-        scorer(booster, vectors, threads),
-        test["head_index"].to_numpy(),
-        test["tail_index"].to_numpy(),
-        known,
-        *sizes,
-        limit=settings.evaluation_pairs,
-        seed=seed,
-    )
+    ends = (test[name].to_numpy() for name in ("head_index", "tail_index"))
+    limits = {"limit": settings.evaluation_pairs, "seed": seed}
+    metrics = evaluate(scorer(booster, vectors, threads), *ends, known, *sizes, **limits)
     rounds, auprc = booster.num_boosted_rounds(), float(booster.best_score)
     tested = (metrics["auprc"] or {}).get("value")
     log.info("%s: %d rounds, validation AUPRC %.4f, test AUPRC %s", scheme, rounds, auprc, tested)
@@ -227,9 +221,8 @@ def fit(
 
 def _matrix(vectors: Vectors, examples: Examples, threads: int, **options: Any) -> xgboost.QuantileDMatrix:
     rows = vectors.features(examples.heads, examples.tails)
-    return xgboost.QuantileDMatrix(
-        rows, examples.labels, weight=examples.weights, max_bin=BINS, nthread=threads, **options
-    )
+    options |= {"weight": examples.weights, "max_bin": BINS, "nthread": threads}
+    return xgboost.QuantileDMatrix(rows, examples.labels, **options)
 
 
 def _parameters(settings: Settings, seed: int, threads: int) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def loss_curve(history: pa.Table, device: str = "") -> str:
         _baseline(axes, RANDOM_LINK_LOSS, f"random baseline: 2 ln 2 = {RANDOM_LINK_LOSS:.3f}")
         if finite.min() > 0:
             _log_scale(axes, min(finite.min(), RANDOM_LINK_LOSS), max(finite.max(), RANDOM_LINK_LOSS))
-        return _svg(axes.figure, title, f"{title}: {_ends('link loss', columns[1])}")
+        return svg(axes.figure, title, f"{title}: {_ends('link loss', columns[1])}")
 
 
 def auroc_curve(history: pa.Table, device: str = "") -> str:
@@ -92,7 +92,7 @@ def auroc_curve(history: pa.Table, device: str = "") -> str:
         axes.plot(steps[best], values[best], "o", color=COLOURS["auroc"], markersize=8, label=label)
         axes.set_ylim(min(RANDOM_AUROC, values.min()) - 0.03, 1.0)
         _baseline(axes, RANDOM_AUROC, f"random baseline: {RANDOM_AUROC}")
-        return _svg(axes.figure, title, f"{title}: {_ends('AUROC', values)}, best {values[best]:.3f}")
+        return svg(axes.figure, title, f"{title}: {_ends('AUROC', values)}, best {values[best]:.3f}")
 
 
 def _thinned(columns: Sequence[np.ndarray]) -> tuple[list[np.ndarray], int]:
@@ -163,7 +163,7 @@ def _ends(name: str, values: np.ndarray) -> str:
     return f"{name} from {values[0]:.3f} to {values[-1]:.3f}" if len(values) else f"{name} not recorded"
 
 
-def _svg(figure: Figure, title: str, description: str) -> str:
+def svg(figure: Figure, title: str, description: str) -> str:
     """The figure as an <svg> element that scales with the page and says what it shows."""
     buffer = io.StringIO()
     # The date would make two runs differ, and the other metadata is a block of foreign addresses.

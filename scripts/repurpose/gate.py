@@ -73,6 +73,7 @@ def judge(
         "status": record["status"],
         "checks": checks,
         "classic": _classic(measured, record),
+        "clusters": _clusters(measured["clusters"], null["clusters"]),
         "notes": notes,
     }
 
@@ -192,6 +193,17 @@ def _enrichment(
     )
     shown = beside["overlap"] / max(beside["null_high"], 1e-12) if beside else None
     return _check("neighbour_enrichment", value, shown, least, passed, reason, LEARN)
+
+
+def _clusters(
+    found: Mapping[str, Mapping[str, float]], null: Mapping[str, Mapping[str, float]]
+) -> list[dict[str, Any]]:
+    """Per group of tails: overlap of nearest neighbours, the untrained model's, and what rewiring leaves."""
+    keys = ("overlap", "null", "null_low", "null_high", "ratio")
+    return [
+        {"name": name, **{key: each[key] for key in keys}, "untrained": null.get(name, {}).get("overlap")}
+        for name, each in found.items()
+    ]
 
 
 def _classic(measured: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from repurpose import figures
+from repurpose import cluster_chart, figures
 from repurpose.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -125,6 +125,7 @@ def _device(row: Mapping[str, Any], history: pa.Table, verdict: Mapping[str, Any
         "row": row,
         "verdict": verdict,
         "curves": [Markup(curve) for curve in curves if curve],
+        "clusters": Markup(cluster_chart.chart(verdict["clusters"], row["device"])),
         "schemes": _schemes(row["metrics"]),
     }
 
