@@ -162,6 +162,7 @@ def _options(kg: Graph) -> training.Settings:
         valid_share=0.0,
         valid_every=1,
         degree_matched_share=0.5,
+        ranking={"weight": 0, "edges": 2},
         contrastive={**CONTRASTIVE, "relations": genes},
     )
 

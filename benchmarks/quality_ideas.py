@@ -9,7 +9,7 @@ steps at 0.003) and nothing of the library: what is no gain leaves no trace ther
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from repurpose import graph, hgt, losses, spectral
+from repurpose import hgt, losses, spectral
 from repurpose.graph import Graph
 from repurpose.hgt import HGT, Block
 from repurpose.objective import Draw, Objective, Settings, Terms
 from repurpose.steps import FullSteps, SampledSteps
 
-ENCODER = {"hidden_dim": 128, "embedding_dim": 128, "inputs": "spectral", "output": "last"}
-TRAINING = {"epochs": 40, "learning_rate": 0.003}
+ENCODER = {"hidden_dim": 128, "embedding_dim": 128, "inputs": "spectral", "svd_dim": 0}
+TRAINING = {"epochs": 40, "learning_rate": 0.003, "ranking": {"weight": 0.0, "edges": 512}}
 SAMPLED_SECONDS = 60.0  # about what the reference takes on Hetionet
 
 
@@ -39,11 +39,11 @@ class Goal(Objective):
         logits, vectors = self.logits(model, z, relation, head, tail, rows)
         link = self.link(logits, relation, draw.positives)
         if draw.contrast is None:
-            return Terms(link, link, None)
+            return Terms(link, link, None, None)
         options = self.settings.contrastive
         masked = torch.from_numpy(draw.contrast.masked)
         contrastive = losses.info_nce(*vectors.chunk(2), masked, options["temperature"])
-        return Terms(link + options["weight"] * contrastive, link, contrastive)
+        return Terms(link + options["weight"] * contrastive, link, None, contrastive)
 
     def logits(
         self, model: HGT, z: Tensor, relation: Tensor, head: Tensor, tail: Tensor, rows: Tensor
@@ -129,6 +129,9 @@ class SelfAdversarial(Goal):
 class InBatch(Goal):
     """Softmax over the tails, and over the heads, of at most 512 edges of a relation."""
 
+    sharpness = 1.0
+    beside_link = 0.0  # weight of the pairwise link loss
+
     def terms(self, model: HGT, z: Tensor, draw: Draw) -> Terms:
         """The mean of both cross entropies takes the place of the link loss."""
         terms = super().terms(model, z, draw)
@@ -138,18 +141,47 @@ class InBatch(Goal):
         for index in range(self.relations):
             own = torch.nonzero(relation == index).flatten()
             own = own[torch.randperm(len(own))[:512]]
-            if len(own) < 2:
+            if len(own) < 2 or not self.counts(index):
                 continue
             left, right = z[head[own]] * model.decoder.weight[index], z[tail[own]]
-            logits = left @ right.T / math.sqrt(z.shape[1])
+            logits = self.sharpness * (left @ right.T) / math.sqrt(z.shape[1])
             same = head[own][:, None].eq(head[own]) | tail[own][:, None].eq(tail[own])
             logits = logits.masked_fill(same & ~torch.eye(len(own), dtype=torch.bool), -math.inf)
             target = torch.arange(len(own))
             both = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
             parts.append(both / (2 * math.log(len(own))))
-        link = torch.stack(parts).mean() * 2
+        link = torch.stack(parts).mean() * 2 + self.beside_link * terms.link
         weight = self.settings.contrastive["weight"] if terms.contrastive is not None else 0
-        return Terms(link + weight * (terms.contrastive if weight else 0), link, terms.contrastive)
+        return Terms(link + weight * (terms.contrastive if weight else 0), link, None, terms.contrastive)
+
+    def counts(self, index: int) -> bool:
+        """Whether a relation has a part in the loss."""
+        return True
+
+
+class NearInBatch(InBatch):
+    """The softmax over relations of drugs and diseases alone."""
+
+    def __init__(self, kg: Graph, settings: Settings, tail_type: str, seed: int) -> None:
+        super().__init__(kg, settings, tail_type, seed)
+        relations = [kg.relations[i] for i in kg.of_role("message")]
+        self.near = [bool({"compound", "drug", "disease"} & {r.head_type, r.tail_type}) for r in relations]
+
+    def counts(self, index: int) -> bool:
+        """Whether a relation has a part in the loss."""
+        return self.near[index]
+
+
+class BothLosses(InBatch):
+    """The softmax and the pairwise loss."""
+
+    beside_link = 1.0
+
+
+class SharpInBatch(InBatch):
+    """The softmax at a third of the temperature."""
+
+    sharpness = 3.0
 
 
 class Sharp(Goal):
@@ -274,7 +306,6 @@ class Idea:
     optimizer: Callable[[HGT, float], torch.optim.Optimizer] | None = None
     marks: Sequence[int] = ()  # steps whose vectors are variants too
     sampled: bool = False
-    beside: Callable[[Goal, Graph, int], np.ndarray] | None = None  # rows in front of the vectors
 
 
 def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
@@ -287,9 +318,11 @@ def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
     encoder = hgt.Settings(**{**job.config["hgt"], **ENCODER, **idea.encoder})
     goal = idea.goal(job.kg, options, job.config["target"]["tail_type"], job.seed)
     model = hgt.build(job.kg, encoder, job.seed)
-    if encoder.inputs == "spectral":
-        given = spectral.inputs(job.kg, goal.held.train, encoder.hidden_dim, hgt.INPUT_SCALE, job.seed)
-        model.start_from(given)
+    found = spectral.find(job.kg, goal.held.train, encoder, job.seed)
+    if found.inputs is not None:
+        model.start_from(found.inputs)
+    if found.beside is not None:
+        model.keep_beside(found.beside)
     idea.start(model, goal, job.kg, job.seed)
     if idea.sampled:
         steps = SampledSteps(model, goal, options, job.seed)
@@ -309,17 +342,7 @@ def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
         if step in idea.marks or step == options.epochs:
             z = steps.embed()
             name = f"{step} steps, held-out links {goal.auroc(model, z):.4f}" if idea.marks else "last"
-            rows = model.vectors(z).numpy()
-            if idea.beside:
-                rows = np.concatenate(
-                    [idea.beside(goal, job.kg, job.seed), functional.normalize(z).numpy()], 1
-                )
-            yield name, rows
-
-
-def whole_svd(goal: Goal, kg: Graph, seed: int) -> np.ndarray:
-    """The SVD's rows of 256."""
-    return spectral.rows(kg, goal.held.train, 256, seed)
+            yield name, model.vectors(z).numpy()
 
 
 def matrices(model: HGT, goal: Goal, kg: Graph, seed: int) -> None:
@@ -351,18 +374,6 @@ def identity(skip: float) -> Callable[[HGT, Goal, Graph, int], None]:
     return start
 
 
-def from_blocks(model: HGT, goal: Goal, kg: Graph, seed: int) -> None:
-    """Inputs: principal components, per node type, of the SVD beside an SVD of each relation of the type."""
-    width = model.inputs.shape[1]
-    whole = spectral.rows(kg, goal.held.train, width, seed)
-    of_type = spectral.relation_rows(kg, goal.held.train, 32, seed)
-    given = {}
-    for number, node_type in enumerate(kg.node_types):
-        joined = np.concatenate([2 * whole[graph.span(kg, node_type)], *of_type[number]], axis=1)
-        given[number] = np.arange(len(joined)), spectral.components(joined, width, hgt.INPUT_SCALE)
-    model.start_from(given)
-
-
 def apart(share: float) -> Callable[[HGT, float], torch.optim.Optimizer]:
     """Adam whose rate for the inputs is `share` of that of the layers."""
 
@@ -390,7 +401,7 @@ def cosine(step: int, total: int) -> float:
 IDEAS: dict[str, Idea] = {
     "none": Idea("the reference"),
     "random-inputs": Idea("random inputs in place of the SVD's", encoder={"inputs": "learned"}),
-    "blocks": Idea("inputs: components of the SVD and of an SVD per relation", start=from_blocks),
+    "blocks": Idea("inputs: components of the SVD and of an SVD per relation", encoder={"inputs": "blocks"}),
     "identity": Idea("output maps start from the identity, gates at -1", start=identity(-1.0)),
     "dot": Idea("decoder: dot product", encoder={"decoder": "dot"}),
     "bilinear": Idea("decoder: a matrix per relation", goal=Bilinear, start=matrices),
@@ -426,21 +437,30 @@ IDEAS: dict[str, Idea] = {
     "slow": Idea("learning rate 0.001", training={"learning_rate": 0.001}),
     "fast": Idea("learning rate 0.01", training={"learning_rate": 0.01}),
     "sampled": Idea("sampled steps for as long", sampled=True),
-    "all": Idea("the inputs beside the layers' output", encoder={"output": "all", "embedding_dim": 256}),
+    "svd": Idea("an SVD of 128 beside the layers' output", encoder={"svd_dim": 128, "embedding_dim": 256}),
 }
+BESIDE = {"svd_dim": 256, "embedding_dim": 384}
 MIXES: dict[str, Idea] = {
-    "blocks-in-batch": Idea("blocks, in-batch", goal=InBatch, start=from_blocks),
-    "blocks-in-batch-all": Idea(
-        "blocks, in-batch, inputs beside",
-        goal=InBatch,
-        start=from_blocks,
-        encoder={"output": "all", "embedding_dim": 256},
-    ),
+    "blocks-in-batch": Idea("blocks, in-batch", goal=InBatch, encoder={"inputs": "blocks"}),
     "blocks-in-batch-svd": Idea(
-        "blocks, in-batch, SVD of 256 beside", goal=InBatch, start=from_blocks, beside=whole_svd
+        "blocks, in-batch, SVD of 256 beside", goal=InBatch, encoder={"inputs": "blocks", **BESIDE}
     ),
-    "blocks-svd": Idea("blocks, SVD of 256 beside", start=from_blocks, beside=whole_svd),
-    "in-batch-svd": Idea("in-batch, SVD of 256 beside", goal=InBatch, beside=whole_svd),
+    "blocks-svd": Idea("blocks, SVD of 256 beside", encoder={"inputs": "blocks", **BESIDE}),
+    "in-batch-svd": Idea("in-batch, SVD of 256 beside", goal=InBatch, encoder=BESIDE),
 }
 IDEAS |= MIXES
+for _name, _changes in {
+    "both": {"goal": BothLosses},
+    "sharp": {"goal": SharpInBatch},
+    "no-contrast": {"training": {"contrast": {"weight": 0}}},
+    "jumping": {"walk": {"summed": True}},
+    "long": {"training": {"epochs": 80}},
+    "wide": {"encoder": {"inputs": "blocks", "hidden_dim": 256, "embedding_dim": 256}},
+    "near": {"goal": NearInBatch},
+    "one-layer": {"encoder": {"inputs": "blocks", "layers": 1}},
+    "frozen": {"optimizer": apart(0.0)},
+    "dropout": {"encoder": {"inputs": "blocks", "dropout": 0.2}},
+    "fast": {"training": {"learning_rate": 0.01}},
+}.items():
+    IDEAS[f"mix-{_name}"] = replace(MIXES["blocks-in-batch"], says=f"blocks, in-batch, {_name}", **_changes)
 STEPS = Idea("steps", training={"epochs": 160}, marks=(5, 10, 20, 40, 80))

@@ -142,9 +142,10 @@ def replaced(job: Job) -> Iterator[Variant]:
         "embedding_dim": DIM,
         "inputs": "learned",
         "decoder": "dot",
-        "output": "last",
+        "svd_dim": 0,
     }
     options = {"epochs": 100, "learning_rate": 0.001, "degree_matched_share": 0.0}
+    options |= {"ranking": {"weight": 0, "edges": 2}}
     yield _trained(job, "100 steps", encoder, options)
 
 

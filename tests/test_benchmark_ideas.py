@@ -25,7 +25,7 @@ KG = communities.build()
 def small_job(monkeypatch):
     small = {"hidden_dim": 16, "embedding_dim": 16, "heads": 2}
     monkeypatch.setattr(quality_ideas, "ENCODER", quality_ideas.ENCODER | small)
-    monkeypatch.setattr(quality_ideas, "TRAINING", {"epochs": 3, "learning_rate": 0.003})
+    monkeypatch.setattr(quality_ideas, "TRAINING", quality_ideas.TRAINING | {"epochs": 3})
     monkeypatch.setattr(quality_ideas, "SAMPLED_SECONDS", 0.3)
     config = settings.load([ROOT / "config" / "config.yaml"])
     relation = KG.relations[KG.of_role("message")[0]]
@@ -39,13 +39,15 @@ def last(idea, job):
     return list(quality_ideas.train(idea, job))[-1][1]
 
 
-@pytest.mark.parametrize("name", [name for name in IDEAS if name not in ("none", "narrow", "wide", "all")])
+@pytest.mark.parametrize("name", [name for name in IDEAS if name not in ("none", "narrow", "wide")])
 def test_an_idea_changes_what_is_learned(name, job):
     own = IDEAS[name]
     rows = last(own, job)
     assert np.isfinite(rows).all() and len(rows) == len(last(IDEAS["none"], job))
-    if name not in ("no-contrast", "contrast", "warm"):  # the small graph has no contrastive term
-        assert not np.allclose(rows, last(IDEAS["none"], job), atol=1e-3)
+    plain = last(IDEAS["none"], job)
+    # The small graph has no contrastive term.
+    if name not in ("no-contrast", "contrast", "warm"):
+        assert rows.shape != plain.shape or not np.allclose(rows, plain, atol=1e-3)
 
 
 def test_the_reference_is_what_the_library_trains(job):

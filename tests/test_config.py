@@ -165,9 +165,9 @@ def test_a_missing_key_is_named():
             "hgt.hidden_dim is 65, which is not divisible by hgt.heads, 4; use a multiple such as 68",
         ),
         (
-            {"hgt": {"output": "all", "embedding_dim": 64}},
-            "hgt.output is all, so hgt.embedding_dim, 64, must hold the 64 inputs (hgt.hidden_dim) and the "
-            "layers' output; raise it, for instance to 128",
+            {"hgt": {"svd_dim": 64, "embedding_dim": 64}},
+            "hgt.svd_dim, 64, leaves none of the 64 numbers of a vector (hgt.embedding_dim) to the layers; "
+            "raise hgt.embedding_dim, for instance to 192",
         ),
         (
             {"split": {"valid_share": 0.4, "test_share": 0.6}},

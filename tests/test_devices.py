@@ -118,6 +118,7 @@ def test_a_step_on_another_device_has_all_its_tensors_there_in_types_that_it_has
         valid_share=0.1,
         valid_every=10,
         degree_matched_share=0.5,
+        ranking={"weight": 0.5, "edges": 64},
         contrastive={**contrastive, "temperature": 0.2, "batch_size": 64},
     )
     kg = communities.build()

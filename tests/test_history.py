@@ -9,8 +9,9 @@ from repurpose import files, history, logs
 
 
 def row(step, auroc=None):
-    figures = {"link": 1.2, "contrastive": None, "total": 1.2, "valid_auroc": auroc, "seconds": 0.1 * step}
-    floors = {"link_floor": 1.3863, "contrastive_floor": None, "total_floor": 1.3863}
+    figures = {"link": 1.2, "ranking": None, "contrastive": None, "total": 1.2, "valid_auroc": auroc}
+    figures["seconds"] = 0.1 * step
+    floors = {"link_floor": 1.3863, "ranking_floor": None, "contrastive_floor": None, "total_floor": 1.3863}
     return {"step": step, "epoch": step, "edges_seen": 10 * step, **figures, **floors}
 
 

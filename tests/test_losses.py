@@ -97,3 +97,37 @@ def test_other_similar_tails_are_no_negatives():
     loss, floor = info_nce(torch.randn(size, 4), losses.SimilarTails(everyone, np.arange(size)), size)
     assert floor == 0
     assert loss.item() == pytest.approx(0, abs=1e-6)
+
+
+def ranked(z, weight, edges):
+    relation, head, tail = torch.tensor(edges).T
+    return losses.ranking_loss(torch.tensor(z), torch.tensor(weight), relation, head, tail)
+
+
+def test_the_ranking_loss_by_hand():
+    """Two edges of one relation: the softmax over two logits, both ways."""
+    z = [[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [0.0, 3.0]]
+    logits = np.array([[2.0, 0.0], [1.0, 3.0]]) / np.sqrt(2)
+    expected = [np.log(np.exp(rows).sum(axis=1)) - np.diag(rows) for rows in (logits, logits.T)]
+    found = ranked(z, [[1.0, 1.0]], [(0, 0, 2), (0, 1, 3)])
+    assert found.item() == pytest.approx(np.mean(expected) / np.log(2))
+
+
+def test_a_model_that_knows_nothing_has_the_floor_of_the_ranking_loss():
+    alike = [[1.0, 1.0]] * 6
+    found = ranked(alike, [[1.0, 1.0], [2.0, 0.5]], [(0, 0, 3), (0, 1, 4), (0, 2, 5), (1, 0, 5), (1, 1, 3)])
+    assert found.item() == pytest.approx(losses.RANKING_FLOOR)
+
+
+def test_edges_that_share_a_head_or_a_tail_are_no_candidates_of_each_other():
+    z = [[1.0, 0.0], [0.0, 1.0], [5.0, 0.0], [9.0, 0.0]]
+    # Node 0 has both tails: neither may count against the other, and one candidate is certain.
+    assert ranked(z, [[1.0, 1.0]], [(0, 0, 2), (0, 0, 3)]).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_relation_of_one_edge_does_not_count_for_the_ranking():
+    z = [[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [0.0, 3.0]]
+    two = [(1, 0, 2), (1, 1, 3)]
+    with_one = ranked(z, [[3.0, 1.0], [1.0, 1.0]], [(0, 0, 3), *two])
+    assert with_one.item() == pytest.approx(ranked(z, [[3.0, 1.0], [1.0, 1.0]], two).item())
+    assert ranked(z, [[1.0, 1.0]], [(0, 0, 3)]).item() == 0

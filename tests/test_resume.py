@@ -53,7 +53,8 @@ train_embeddings.main(
                          decoder="distmult"),
     options=training.Settings(epochs=epochs, sampled_epochs=None, learning_rate=0.02, edge_sample_size=500,
         supervision_share=0.3, batch_size=None, fanout=None, valid_share=0.1, valid_every=10,
-        degree_matched_share=0.5, contrastive={"weight": 0.5, "similarity_threshold": 0.1,
+        degree_matched_share=0.5, ranking={"weight": 0.5, "edges": 64},
+        contrastive={"weight": 0.5, "similarity_threshold": 0.1,
         "relations": ["disease_gene"], "temperature": 0.2, "batch_size": 64}),
     tail_type="disease", seed=1,
 )

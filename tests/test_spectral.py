@@ -7,10 +7,11 @@ import numpy as np
 import planted
 import pytest
 import test_training
+from sklearn.decomposition import PCA
 
 from repurpose import baselines, graph, hgt, preparation, spectral
 
-ENCODER = dataclasses.replace(test_training.ENCODER, embedding_dim=24, inputs="spectral", output="all")
+ENCODER = dataclasses.replace(test_training.ENCODER, embedding_dim=24, inputs="spectral", svd_dim=16)
 KG = communities.build()
 
 
@@ -29,34 +30,76 @@ def test_the_baseline_is_the_svd_of_all_message_edges():
         assert np.array_equal(found, rows[graph.span(KG, node_type)])
 
 
-def test_inputs_are_of_one_scale_and_leave_out_nodes_without_edges():
-    kg = planted.graph(
-        {"drug": 9, "gene": 12}, [("drug", "binds", "gene", "message", [(0, 0), (1, 0), (1, 2)])]
-    )
-    inputs = spectral.inputs(kg, edges_of(kg), 4, 0.5, 0)
-    nodes, rows = inputs[0]
-    assert nodes.tolist() == [0, 1] and inputs[1][0].tolist() == [0, 2]
-    assert np.sqrt((rows**2).mean(axis=1)) == pytest.approx([0.5, 0.5], rel=1e-5)
+def found(kg, **changes):
+    encoder = dataclasses.replace(ENCODER, hidden_dim=8, heads=2, **{"svd_dim": 0, **changes})
+    return spectral.find(kg, edges_of(kg), encoder, 0)
+
+
+def bound():
+    """Nine drugs, two of them with edges."""
+    edges = [("drug", "binds", "gene", "message", [(0, 0), (1, 0), (1, 2)])]
+    return planted.graph({"drug": 9, "gene": 12}, edges)
+
+
+@pytest.mark.parametrize("kind", ["spectral", "blocks"])
+def test_inputs_are_of_one_scale_and_leave_out_nodes_without_edges(kind):
+    inputs = found(KG, inputs=kind).inputs
+    for number, node_type in enumerate(KG.node_types):
+        nodes, rows = inputs[number]
+        assert np.array_equal(nodes, np.flatnonzero(graph.connected(KG)[node_type]))
+        assert np.sqrt((rows**2).mean()) == pytest.approx(0.5, rel=0.05)
+    few = found(bound(), inputs=kind).inputs
+    assert few[0][0].tolist() == [0, 1] and few[1][0].tolist() == [0, 2]
 
 
 def test_a_graph_smaller_than_the_width_is_filled_with_zeros():
     kg = planted.graph(
         {"drug": 2, "gene": 2}, [("drug", "binds", "gene", "message", [(0, 0), (1, 0), (1, 1)])]
     )
-    _, rows = spectral.inputs(kg, edges_of(kg), 8, 0.5, 0)[0]
+    _, rows = found(kg, inputs="spectral").inputs[0]
     assert rows.shape == (2, 8) and not rows[:, 3:].any() and rows[:, :3].any()
+    beside = found(kg, inputs="blocks", svd_dim=16).beside
+    assert beside.shape == (4, 16) and not beside[:, 3:].any()
 
 
 def test_a_training_starts_from_the_svd_of_its_training_edges_alone():
     steps = prepared(ENCODER)
     train = steps.objective.held.train
-    given = spectral.inputs(KG, train, 16, hgt.INPUT_SCALE, 0)
-    found = steps.model.inputs.detach().numpy()
-    for number, (nodes, rows) in given.items():
-        assert np.array_equal(found[nodes + steps.model.bounds[number]], rows)
+    given = spectral.find(KG, train, ENCODER, 0)
+    begun = steps.model.inputs.detach().numpy()
+    for number, (nodes, rows) in given.inputs.items():
+        assert np.array_equal(begun[nodes + steps.model.bounds[number]], rows)
+    assert np.array_equal(steps.model.beside.numpy(), given.beside)
     assert sum(each.shape[1] for each in train) < sum(each.shape[1] for each in edges_of(KG))
     everything = spectral.rows(KG, edges_of(KG), 16, 0)
     assert not np.allclose(spectral.rows(KG, train, 16, 0), everything, atol=1e-3)
+
+
+def test_an_svd_per_relation_has_rows_for_the_nodes_of_the_relation_alone():
+    kg = planted.graph(
+        {"disease": 6, "drug": 5, "gene": 7},
+        [
+            ("drug", "binds", "gene", "message", [(0, 0), (1, 0), (1, 2), (2, 3)]),
+            ("disease", "has", "gene", "message", [(0, 0), (3, 4), (4, 4)]),
+            ("drug", "resembles", "drug", "message", [(0, 1), (1, 2)]),
+        ],
+    )
+    disease, drug, gene = spectral.relation_rows(kg, edges_of(kg), 3, 0)
+    assert len(disease) == 1 and len(drug) == 2 and len(gene) == 2
+    length = [np.linalg.norm(each, axis=1) for each in (disease[0], *drug)]
+    assert length[0] == pytest.approx([1, 0, 0, 1, 1, 0])
+    assert length[1] == pytest.approx([1, 1, 1, 0, 0]) and length[2] == pytest.approx([1, 1, 1, 0, 0])
+    # Diseases 3 and 4 have one gene and no other.
+    assert disease[0][3] == pytest.approx(disease[0][4], abs=1e-5)
+
+
+def test_components_are_those_of_scikit_learn():
+    joined = np.random.default_rng(0).normal(size=(40, 6)) * [5, 4, 3, 2, 1, 0.5]
+    rows = spectral.components(joined, 4, 0.5)
+    expected = PCA(4).fit_transform(joined)
+    assert np.sqrt((rows**2).mean()) == pytest.approx(0.5, rel=1e-5)
+    for ours, theirs in zip(rows.T, expected.T, strict=True):
+        assert abs(np.corrcoef(ours, theirs)[0, 1]) == pytest.approx(1, abs=1e-5)
 
 
 def test_learned_inputs_are_random_as_before():
@@ -65,7 +108,7 @@ def test_learned_inputs_are_random_as_before():
 
 
 @pytest.mark.parametrize("batching", ["full", "sampled"])
-def test_all_writes_the_inputs_beside_what_the_layers_give(batching):
+def test_vectors_hold_the_svd_beside_what_the_layers_give(batching):
     result, _ = test_training.fit(encoder=ENCODER, batching=batching, epochs=30)
     assert result.record["status"] == "completed"
     steps = prepared(ENCODER)
@@ -73,19 +116,13 @@ def test_all_writes_the_inputs_beside_what_the_layers_give(batching):
     vectors = np.concatenate([result.vectors[t] for t in KG.node_types])
     assert vectors.shape == (260, 24)
     start = spectral.rows(KG, steps.objective.held.train, 16, 0)
-    inputs, layers = vectors[:, :16], vectors[:, 16:]
-    # Training moves the inputs, and they remain what they were at first to a large part.
-    cosine = (start * inputs).sum(1) / np.linalg.norm(inputs, axis=1)
-    assert 0.5 < cosine[start.any(axis=1)].mean() < 0.9999
-    for part in (inputs, layers):
-        assert np.abs(part.mean(axis=1)).max() < 1e-5
-        assert (part**2).mean(axis=1) == pytest.approx(np.ones(260), rel=0.02)
+    assert vectors[:, :16] == pytest.approx(start * np.sqrt(8), abs=1e-6)
+    # Both parts count alike in a cosine.
+    assert np.linalg.norm(vectors[:, 16:], axis=1) == pytest.approx(np.full(260, np.sqrt(8)), rel=0.02)
 
 
-def test_an_encoder_without_room_for_its_inputs_is_refused():
+def test_an_encoder_without_room_for_its_svd_is_refused():
     with pytest.raises(ValueError, match="leaves no room"):
         dataclasses.replace(ENCODER, embedding_dim=16)
-    with pytest.raises(ValueError, match="neither learned nor spectral"):
+    with pytest.raises(ValueError, match="none of learned, spectral, blocks"):
         dataclasses.replace(ENCODER, inputs="constant")
-    with pytest.raises(ValueError, match="neither last nor all"):
-        dataclasses.replace(ENCODER, output="first")

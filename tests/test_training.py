@@ -32,6 +32,7 @@ SETTINGS = training.Settings(
     valid_share=0.1,
     valid_every=5,
     degree_matched_share=0.5,
+    ranking={"weight": 0.5, "edges": 64},
     contrastive=CONTRASTIVE,
 )
 
@@ -82,7 +83,8 @@ def test_the_history_counts_steps_epochs_and_edges(trained):
     assert [row["step"] for row in rows] == list(range(1, 41))
     assert rows[-1]["edges_seen"] == result.record["edges_seen"] > 40 * 100
     assert [row["step"] for row in rows if row["valid_auroc"] is not None] == list(range(5, 41, 5))
-    assert rows[-1]["total"] == pytest.approx(rows[-1]["link"] + 0.5 * rows[-1]["contrastive"])
+    others = 0.5 * rows[-1]["ranking"] + 0.5 * rows[-1]["contrastive"]
+    assert rows[-1]["total"] == pytest.approx(rows[-1]["link"] + others)
 
 
 def test_the_vectors_are_those_of_the_best_state(trained):
@@ -261,7 +263,15 @@ def test_no_similar_diseases_is_a_warning_and_no_contrastive_term(caplog):
     assert "the contrastive term is skipped" in result.record["notes"][0]
     assert "the contrastive term is skipped" in caplog.text
     assert rows[-1]["contrastive"] is None
-    assert rows[-1]["total"] == rows[-1]["link"]
+    assert rows[-1]["total"] == pytest.approx(rows[-1]["link"] + 0.5 * rows[-1]["ranking"])
+
+
+def test_the_ranking_term_can_be_switched_off_and_is_learned_where_it_is_on(trained):
+    rows = trained[1]
+    assert rows[0]["ranking"] == pytest.approx(rows[0]["ranking_floor"], rel=0.3)
+    assert rows[-1]["ranking"] < 0.9 * rows[-1]["ranking_floor"]
+    _, without = fit(epochs=2, ranking={"weight": 0, "edges": 64})
+    assert without[-1]["ranking"] is None and without[-1]["ranking_floor"] is None
 
 
 def test_a_device_that_is_not_there_is_refused_with_those_that_are():

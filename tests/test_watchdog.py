@@ -42,6 +42,7 @@ SETTINGS = training.Settings(
     valid_share=0.1,
     valid_every=5,
     degree_matched_share=0.5,
+    ranking={"weight": 0.5, "edges": 64},
     contrastive={
         "weight": 0.5,
         "similarity_threshold": 0.1,

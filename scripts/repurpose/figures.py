@@ -27,12 +27,13 @@ COLOURS = {
     "ink": "#1f2933",
     "grid": "#d5dbe1",
     "link": "#0b5fa5",
+    "ranking": "#7c3aed",
     "contrastive": "#b45309",
     "total": "#6b7280",
     "auroc": "#0f766e",
     "baseline": "#b91c1c",
 }
-DASHES = {"link": "-", "contrastive": "--", "total": ":"}
+DASHES = {"link": "-", "ranking": "-.", "contrastive": "--", "total": ":"}
 STYLE = {
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
@@ -50,7 +51,7 @@ STYLE = {
 
 
 def loss_curve(history: pa.Table, device: str = "") -> str:
-    """Link, contrastive and total loss over steps, with the link loss of random guessing (2 ln 2).
+    """Link, ranking, contrastive and total loss over steps, with the link loss of random guessing (2 ln 2).
 
     `history` has the columns of history.parquet; null and non-finite values are gaps.
     Returns an <svg> element, or "" if no step has a finite loss.

@@ -21,6 +21,7 @@ from repurpose.messages import Messages
 from repurpose.pyg_layer import EdgeType, Layer
 from repurpose.sampling import Level
 
+INPUTS = ("learned", "spectral", "blocks")
 INPUT_SCALE = 0.5  # standard deviation of the learned inputs at the start
 
 
@@ -36,7 +37,7 @@ class Settings:
     dropout: float
     decoder: str
     inputs: str = "learned"
-    output: str = "last"
+    svd_dim: int = 0
 
     def __post_init__(self) -> None:
         if self.hidden_dim % self.heads:
@@ -45,19 +46,17 @@ class Settings:
             raise ValueError(f"attention {self.attention} is neither fused nor pyg")
         if self.decoder not in ("distmult", "dot"):
             raise ValueError(f"decoder {self.decoder} is neither distmult nor dot")
-        if self.inputs not in ("learned", "spectral"):
-            raise ValueError(f"inputs {self.inputs} is neither learned nor spectral")
-        if self.output not in ("last", "all"):
-            raise ValueError(f"output {self.output} is neither last nor all")
+        if self.inputs not in INPUTS:
+            raise ValueError(f"inputs {self.inputs} is none of {', '.join(INPUTS)}")
         if self.projected < 1:
             raise ValueError(
-                f"embedding_dim {self.embedding_dim} leaves no room beside {self.hidden_dim} inputs"
+                f"embedding_dim {self.embedding_dim} leaves no room beside {self.svd_dim} of the SVD"
             )
 
     @property
     def projected(self) -> int:
-        """Length of what the layers give; with the inputs, where output is all, it makes embedding_dim."""
-        return self.embedding_dim - (self.hidden_dim if self.output == "all" else 0)
+        """Length of what the layers give, which with the SVD's part makes embedding_dim."""
+        return self.embedding_dim - self.svd_dim
 
 
 @dataclass(frozen=True)
@@ -103,6 +102,7 @@ class HGT(nn.Module):
         self.layers = nn.ModuleList([Layer(width, metadata, settings.heads) for _ in range(settings.layers)])
         self.outputs = nn.ModuleList([nn.Linear(width, settings.projected) for _ in self.names])
         self.decoder = Decoder(len(relations), settings.projected, settings.decoder)
+        self.beside: Tensor | None = None  # (nodes, svd_dim), no part of the training
         self._clear_biases()
 
     def prepare(self, edges: Sequence[np.ndarray]) -> EdgeLists | SortedEdges:
@@ -165,10 +165,8 @@ class HGT(nn.Module):
 
     @torch.no_grad()
     def vectors(self, z: Tensor) -> Tensor:
-        """What is kept of embeddings z of all nodes: z, behind the inputs where output is all."""
-        if self.settings.output == "last":
-            return z
-        return torch.cat([nn.functional.layer_norm(self.inputs, (self.inputs.shape[1],)), z], dim=1)
+        """What is kept of embeddings z of all nodes: z, behind the rows `beside` where there are any."""
+        return z if self.beside is None else torch.cat([self.beside.to(z.device), z], dim=1)
 
     def read(
         self, z: Tensor, relation: Tensor, head: Tensor, tail: Tensor, rows: Tensor
@@ -178,6 +176,10 @@ class HGT(nn.Module):
             product, vectors = readout.score(z, self.decoder.weight, relation, head, tail, rows)
             return self.decoder.logits(product, relation), vectors
         return self.decoder(z, relation, head, tail), z.index_select(0, rows)
+
+    def keep_beside(self, rows: np.ndarray) -> None:
+        """Put rows (nodes, svd_dim) in front of what the layers give, in `vectors`."""
+        self.beside = torch.from_numpy(rows)
 
     @torch.no_grad()
     def start_from(self, given: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> None:

@@ -18,6 +18,7 @@ SCHEMA = pa.schema(
         ("epoch", pa.int64()),
         ("edges_seen", pa.int64()),
         ("link", pa.float64()),
+        ("ranking", pa.float64()),
         ("contrastive", pa.float64()),
         ("total", pa.float64()),
         ("valid_auroc", pa.float64()),
@@ -89,7 +90,7 @@ def progress(label: str) -> Callable[[dict[str, Any], int], None]:
 def line(row: dict[str, Any], steps: int, seconds_left: float) -> str:
     """Where a training stands: its losses beside those of knowing nothing, and the time to its end."""
     parts = [f"step {row['step']} of {steps}, epoch {row['epoch']}"]
-    for name in ("link", "contrastive", "total"):
+    for name in ("link", "ranking", "contrastive", "total"):
         if row[name] is not None:
             parts.append(f"{name} {row[name]:.3f} (floor {row[f'{name}_floor']:.3f})")
     if row["valid_auroc"] is not None:

@@ -1,4 +1,4 @@
-"""The two terms of the training loss: links per relation, and diseases that share genes."""
+"""The terms of the training loss: links per relation, their ranking, and diseases that share genes."""
 
 import math
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from repurpose.graph import Graph
 
 # Mean BCE of the positives plus mean BCE of the negatives, when every logit is 0.
 LINK_FLOOR = 2 * math.log(2)
+RANKING_FLOOR = 1.0  # of `ranking_loss`, when all logits are alike
 
 
 def link_loss(
@@ -42,6 +43,31 @@ def link_losses(
     (gain, positives), (loss, negatives) = parts
     counts = (positives > 0) & (negatives > 0)
     return gain / positives.clamp(min=1) + loss / negatives.clamp(min=1), counts
+
+
+def ranking_loss(z: Tensor, weight: Tensor, relation: Tensor, head: Tensor, tail: Tensor) -> Tensor:
+    """Mean over relations of how badly an edge's head and tail are found among those of the others.
+
+    relation, head, tail: (E,) edges, sorted by relation; z (nodes, d), weight (relations, d): DistMult's. The
+    softmax cross entropy of an edge's tail among the tails of its relation's edges, and of its head among
+    their heads, each divided by the log of their number: 1 for a model that knows nothing. What shares
+    the edge's head or tail is no candidate. A relation with fewer than two edges does not count. In-batch
+    negatives as in Karpukhin et al., "Dense passage retrieval", EMNLP 2020.
+    """
+    parts, last = [], 0
+    for index, count in enumerate(torch.bincount(relation, minlength=len(weight)).tolist()):
+        own, last = slice(last, last + count), last + count
+        if count < 2:
+            continue
+        heads, tails, target = head[own], tail[own], torch.arange(count, device=z.device)
+        logits = (
+            (z.index_select(0, heads) * weight[index]) @ z.index_select(0, tails).T / math.sqrt(z.shape[1])
+        )
+        alike = (heads[:, None] == heads) | (tails[:, None] == tails)
+        logits = logits.masked_fill(alike.fill_diagonal_(False), -math.inf)
+        both = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+        parts.append(both / (2 * math.log(count)))
+    return torch.stack(parts).mean() if parts else z.sum() * 0
 
 
 @dataclass(frozen=True)

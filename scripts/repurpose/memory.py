@@ -120,12 +120,13 @@ def of_training(kg: Graph, settings: hgt.Settings, device: str) -> int | None:
         return None
     nodes = sum(kg.count(t) for t in kg.node_types)
     rows, edges = _counts(kg)
-    width, dim = settings.hidden_dim, settings.embedding_dim
+    width, dim = settings.hidden_dim, settings.projected
     head = width // settings.heads
     layers = nodes * width * 5 * (settings.layers + 1)
     tables = 4 * rows * head + 2 * nodes * head
     wider = 3 * nodes * max(0, dim - width)
-    floats = COPIES * _parameters(kg, settings) + layers + tables + wider
+    # An SVD is made before the first step, and gone but for what is kept beside the vectors.
+    floats = COPIES * _parameters(kg, settings) + layers + tables + wider + nodes * settings.svd_dim
     return psutil.Process().memory_info().rss + LIBRARIES + PER_EDGE * edges + FLOAT * floats
 
 

@@ -34,6 +34,7 @@ class Settings:
     valid_share: float
     valid_every: int
     degree_matched_share: float
+    ranking: Mapping[str, Any]
     contrastive: Mapping[str, Any]
 
 
@@ -41,14 +42,16 @@ class Settings:
 class Draw:
     """What one step predicts, by node numbers over all types.
 
-    relation, head, tail: (P,), the first `positives` of them edges. rows: anchors, then partners of the
-    contrastive term; none where there is no `contrast`.
+    relation, head, tail: (P,), the first `positives` of them edges. ranked: positions of the edges whose ends
+    are to be found among those of the others. rows: anchors, then partners of the contrastive term; none
+    where there is no `contrast`.
     """
 
     relation: np.ndarray
     head: np.ndarray
     tail: np.ndarray
     positives: int
+    ranked: np.ndarray
     rows: np.ndarray
     contrast: losses.Contrast | None
 
@@ -63,10 +66,11 @@ class Draw:
 
 
 class Terms(NamedTuple):
-    """The losses of one step; `contrastive` is None where the term is off."""
+    """The losses of one step; `ranking` and `contrastive` are None where the term is off."""
 
     total: Tensor
     link: Tensor
+    ranking: Tensor | None
     contrastive: Tensor | None
 
     def detached(self) -> "Terms":
@@ -109,7 +113,8 @@ class Objective:
             rows = np.concatenate([contrast.anchors, contrast.partners]).astype(np.int64) + self.tails.start
             self.contrastive_floor = contrast.floor
         relation, head, tail = self._numbered([*positives, *drawn], [*range(self.relations)] * 2)
-        return Draw(relation, head, tail, sum(each.shape[1] for each in positives), rows, contrast)
+        ranked = self._ranked([each.shape[1] for each in positives], generator)
+        return Draw(relation, head, tail, sum(each.shape[1] for each in positives), ranked, rows, contrast)
 
     def terms(self, model: HGT, z: Tensor, draw: Draw) -> Terms:
         """The losses of a draw whose nodes are rows of z."""
@@ -119,12 +124,18 @@ class Objective:
         logits, vectors = model.read(z, relation, head, tail, rows)
         at = draw.positives
         link = losses.link_loss(logits[:at], logits[at:], relation[:at], relation[at:], self.relations)
-        if draw.contrast is None:
-            return Terms(link, link, None)
-        options = self.settings.contrastive
-        masked = torch.from_numpy(draw.contrast.masked).to(z.device)
-        contrastive = losses.info_nce(*vectors.chunk(2), masked, options["temperature"])
-        return Terms(link + options["weight"] * contrastive, link, contrastive)
+        total, ranking, contrastive = link, None, None
+        if len(draw.ranked):
+            chosen = torch.from_numpy(draw.ranked).to(z.device)
+            edges = (each.index_select(0, chosen) for each in (relation, head, tail))
+            ranking = losses.ranking_loss(z, model.decoder.weight, *edges)
+            total = total + self.settings.ranking["weight"] * ranking
+        if draw.contrast is not None:
+            options = self.settings.contrastive
+            masked = torch.from_numpy(draw.contrast.masked).to(z.device)
+            contrastive = losses.info_nce(*vectors.chunk(2), masked, options["temperature"])
+            total = total + options["weight"] * contrastive
+        return Terms(total, link, ranking, contrastive)
 
     def auroc(self, model: HGT, z: Tensor) -> float | None:
         """Mean over relations of the AUROC of held-out edges against fixed negatives; None without any."""
@@ -144,6 +155,15 @@ class Objective:
             labels = np.repeat([1, 0], [positive.shape[1], negative.shape[1]])
             scores.append(float(roc_auc_score(labels, logits)) if np.isfinite(logits).all() else 0.5)
         return scores
+
+    def _ranked(self, counts: Sequence[int], generator: np.random.Generator) -> np.ndarray:
+        """Positions of at most `ranking.edges` edges of each relation, counts (relations,), at random."""
+        most = self.settings.ranking["edges"] if self.settings.ranking["weight"] else 0
+        first = np.cumsum([0, *counts])[:-1]
+        drawn = [
+            generator.permutation(count)[:most] + start for count, start in zip(counts, first, strict=True)
+        ]
+        return np.concatenate([np.zeros(0, np.int64), *drawn])
 
     def _numbered(
         self, edges: Sequence[np.ndarray], relations: Sequence[int]

@@ -17,6 +17,7 @@ SETTINGS = training.Settings(
     valid_share=0.0,
     valid_every=1,
     degree_matched_share=0.5,
+    ranking={"weight": 0, "edges": 2},
     contrastive={"weight": 0, "relations": []},
 )
 

@@ -46,10 +46,12 @@ def prepare(
     """An untrained model, what it is to learn, and the steps that it takes."""
     objective = Objective(kg, settings, tail_type, seed)
     model = hgt.build(kg, encoder, seed, device)
-    if encoder.inputs == "spectral":
-        # Of training edges alone: what is held out must not be seen.
-        edges = objective.held.train
-        model.start_from(spectral.inputs(kg, edges, encoder.hidden_dim, hgt.INPUT_SCALE, seed))
+    # Of training edges alone: what is held out must not be seen.
+    found = spectral.find(kg, objective.held.train, encoder, seed)
+    if found.inputs is not None:
+        model.start_from(found.inputs)
+    if found.beside is not None:
+        model.keep_beside(found.beside)
     if given:
         rows = features.inputs(given, kg.node_types, encoder.hidden_dim, hgt.INPUT_SCALE, seed)
         model.start_from({kg.node_types.index(t): (given[t].rows, rows[t]) for t in given})

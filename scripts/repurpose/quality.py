@@ -32,17 +32,18 @@ def untrained(
     knew the graph would hide what a training has learned, and pass what it has not.
     """
     held = holdout.split(kg, valid_share, seed)
-    model = hgt.build(kg, replace(settings, embedding_dim=dim, output="last"), seed + 1).eval()
+    model = hgt.build(kg, replace(settings, embedding_dim=dim, svd_dim=0), seed + 1).eval()
     with torch.no_grad():
         z = model(model.prepare(held.train).whole).numpy()
     return {t: z[graph.span(kg, t)] for t in kg.node_types}
 
 
 def inputs(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, np.ndarray] | None:
-    """The vectors that a training starts from where they know the graph; None where they are random."""
-    if settings.inputs == "learned":
+    """The SVD that a training starts from or keeps beside its vectors; None where it has none."""
+    size = max(settings.svd_dim, settings.hidden_dim if settings.inputs != "learned" else 0)
+    if not size:
         return None
-    rows = spectral.rows(kg, holdout.split(kg, valid_share, seed).train, settings.hidden_dim, seed)
+    rows = spectral.rows(kg, holdout.split(kg, valid_share, seed).train, size, seed)
     return {t: rows[graph.span(kg, t)] for t in kg.node_types}
 
 

@@ -67,14 +67,14 @@ class Run:
     def _floors(self) -> Row:
         """The losses of a model that knows nothing: of guessing, and of vectors that are all alike."""
         objective = self.steps.objective
-        contrastive = objective.contrastive_floor
-        weight = objective.settings.contrastive["weight"]
-        total = losses.LINK_FLOOR + (weight * contrastive if contrastive is not None else 0.0)
-        return {
+        weights = {name: getattr(objective.settings, name)["weight"] for name in ("ranking", "contrastive")}
+        floors = {
             "link_floor": losses.LINK_FLOOR,
-            "contrastive_floor": contrastive,
-            "total_floor": total,
+            "ranking_floor": losses.RANKING_FLOOR if weights["ranking"] else None,
+            "contrastive_floor": objective.contrastive_floor,
         }
+        others = [weights[name] * (floors[f"{name}_floor"] or 0.0) for name in weights]
+        return {**floors, "total_floor": losses.LINK_FLOOR + sum(others)}
 
     def finish(self) -> Outcome | None:
         """Validate after the last step; how the training ended if it was not well."""

@@ -111,11 +111,11 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             f"hgt.hidden_dim is {hgt['hidden_dim']}, which is not divisible by hgt.heads, {hgt['heads']}; "
             f"use a multiple such as {multiple}"
         )
-    if hgt["output"] == "all" and hgt["embedding_dim"] <= hgt["hidden_dim"]:
+    if hgt["svd_dim"] >= hgt["embedding_dim"]:
         yield (
-            f"hgt.output is all, so hgt.embedding_dim, {hgt['embedding_dim']}, must hold the "
-            f"{hgt['hidden_dim']} inputs (hgt.hidden_dim) and the layers' output; raise it, for instance to "
-            f"{2 * hgt['hidden_dim']}"
+            f"hgt.svd_dim, {hgt['svd_dim']}, leaves none of the {hgt['embedding_dim']} numbers of a vector "
+            "(hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to "
+            f"{hgt['svd_dim'] + 128}"
         )
     held_out = split["valid_share"] + split["test_share"]
     if held_out >= 1:
