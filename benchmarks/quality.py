@@ -35,7 +35,6 @@ from repurpose import devices, examples, pairs, settings, threads
 from repurpose.classifier import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
-REFERENCE = "svd"
 
 
 def main() -> None:
@@ -59,6 +58,7 @@ def main() -> None:
     parser.add_argument(
         "--label", help="what the rows call the method hgt, where the config makes another of it"
     )
+    parser.add_argument("--reference", default="svd", help="what the others' differences are taken from")
     parser.add_argument("--development", action="store_true", help="other pairs, to make choices by")
     parser.add_argument("--figure", type=Path, help="draw quality against training seconds")
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
@@ -210,7 +210,12 @@ def file_name(method: str, seed: int, variant: str) -> str:
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
     """All rows so far."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if not path.exists():
+        return []
+    whole, _, broken = path.read_text(encoding="utf-8").rpartition("\n")
+    if broken:  # a run was stopped while it wrote: its row is made again
+        path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
@@ -222,20 +227,22 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 def report(rows: list[dict[str, Any]], job: protocol.Task, options: argparse.Namespace) -> None:
     """Print the summary and draw the figure."""
-    entries = list(summaries(rows, job, options.schemes))
+    entries = list(summaries(rows, job, options.schemes, options.reference))
     if options.figure:
         quality_rows.draw(entries, options.figure)
     if options.json:
         for entry in entries:
             print(json.dumps(entry))
     else:
-        print(quality_rows.table(entries, REFERENCE))
+        print(quality_rows.table(entries, options.reference))
 
 
-def summaries(rows: list[dict[str, Any]], job: protocol.Task, schemes: list[str]) -> Iterator[dict[str, Any]]:
+def summaries(
+    rows: list[dict[str, Any]], job: protocol.Task, schemes: list[str], reference: str
+) -> Iterator[dict[str, Any]]:
     """One entry per split and method, with what its training cost."""
     for scheme in schemes:
-        for entry in quality_rows.summary(rows, job, scheme, REFERENCE):
+        for entry in quality_rows.summary(rows, job, scheme, reference):
             yield entry | quality_rows.costs(rows, entry["method"])
 
 

@@ -19,6 +19,7 @@ FOLDS = 5
 DRAWS = 2  # of negatives; the margins of their models are averaged
 VALID_SHARE = 0.125  # of the pairs, heads or tails that a fold trains on
 TOP = 100
+SIDES = {"drug": 0, "disease": 1}  # of a pair, which a scheme holds out whole
 
 
 @dataclass(frozen=True)
@@ -127,33 +128,45 @@ def ranks(
     `place`: twice the number of pairs of the same tail that do. Negatives are all pairs that no fold has
     as positives, within the held-out tails (heads) where whole ones are held out. `negatives`: their number.
     """
-    asked = job.heads[part.asked], job.tails[part.asked]
     pools = [np.arange(count) for count in job.counts]
-    train_pools, is_candidate = list(pools), np.ones(job.counts, bool)
-    side = {"drug": 0, "disease": 1}.get(scheme)
+    side = SIDES.get(scheme)
     if side is not None:
-        out = (job.heads, job.tails)[side]
-        seen = out[part.train]
         # A negative of a held-out head or tail would tell the classifier something about it.
-        train_pools[side] = np.setdiff1d(pools[side], np.setdiff1d(out, seen))
-        others = np.setdiff1d(pools[side], asked[side])
-        is_candidate[(others, slice(None)) if side == 0 else (slice(None), others)] = False
-    for seen in (part.train, part.hidden):
-        is_candidate[job.heads[seen], job.tails[seen]] = False
-    is_candidate[job.reserved] = False
+        out = (job.heads, job.tails)[side]
+        pools[side] = np.setdiff1d(pools[side], np.setdiff1d(out, out[part.train]))
     frame = pd.DataFrame(
         {"head_index": job.heads[part.train], "tail_index": job.tails[part.train], "label": 1}
     )
+    is_candidate = _candidates(job, scheme, part)
     heads, tails = np.nonzero(is_candidate)
     scores = np.full(job.counts, -np.inf, np.float32)
     total = np.zeros(len(heads), np.float32)
     for draw in range(draws):
         rng = np.random.default_rng([*stream, draw])
-        made = examples.make_examples(frame, job.known, *train_pools, settings, rng)
+        made = examples.make_examples(frame, job.known, *pools, settings, rng)
         booster = classifier.boost(vectors, made, settings.trees, settings, draw, threads)
         total += classifier.scorer(booster, vectors, threads)(heads.astype(np.int32), tails.astype(np.int32))
     scores[heads, tails] = total
-    return _ranked(scores, is_candidate, *asked)
+    return ranked(job, scores, scheme, part)
+
+
+def ranked(job: Task, scores: np.ndarray, scheme: str, part: Part) -> dict[str, Any]:
+    """What `ranks` gives, from given scores (heads, tails)."""
+    asked = job.heads[part.asked], job.tails[part.asked]
+    return _ranked(scores, _candidates(job, scheme, part), *asked)
+
+
+def _candidates(job: Task, scheme: str, part: Part) -> np.ndarray:
+    """The pairs (heads, tails) that the asked ones are ranked among, with these."""
+    is_candidate = np.ones(job.counts, bool)
+    side = SIDES.get(scheme)
+    if side is not None:
+        others = np.setdiff1d(np.arange(job.counts[side]), (job.heads, job.tails)[side][part.asked])
+        is_candidate[(others, slice(None)) if side == 0 else (slice(None), others)] = False
+    for seen in (part.train, part.hidden):
+        is_candidate[job.heads[seen], job.tails[seen]] = False
+    is_candidate[job.reserved] = False
+    return is_candidate
 
 
 def _ranked(

@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
+import demo_oracle
 import quality
 import quality_protocol as protocol
 import quality_rows
@@ -261,7 +262,7 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
         (scheme, method) for scheme in ("random", "disease") for method in ("degree", "hgt")
     ]
     assert all(e["peak_rss_gb"] > 0 and 0 <= e["auprc"]["mean"] <= 1 for e in entries)
-    path.write_text("\n".join(lines[:-1]) + "\n")  # as if it had been stopped before the last test
+    path.write_text("\n".join(lines[:-1]) + f"\n{lines[-1][:30]}")  # stopped while it wrote the last test
     assert run(folder, *options, "disease").stdout == second.stdout
     assert path.read_text().splitlines() == lines
 
@@ -275,3 +276,12 @@ def test_the_peers_train_and_give_vectors_of_their_size(folder):
     options = ("--methods", "deepwalk", "distmult", "complex", "rotate", "--seeds", 1, "--schemes", "random")
     done = run(folder, *options, "--json", "--minutes", 0.02, "--rows", "peers.jsonl")
     assert {json.loads(line)["method"] for line in done.stdout.splitlines()} == set(options[1:5])
+
+
+def test_who_knows_the_planted_mechanisms_finds_more_than_the_svd():
+    config = settings.load([quality.PROJECT / "config" / "config.yaml"])
+    config["classifier"]["trees"] = 20
+    found = {(r["scheme"], r["method"]): r for r in demo_oracle.rows(config, 0.01, 1, 1)}
+    for scheme in ("random", "disease"):
+        oracle, svd = found[scheme, "oracle"], found[scheme, "svd"]
+        assert oracle["auroc"] > 0.9 and oracle["auroc"] > svd["auroc"] and oracle["auprc"] > svd["auprc"]

@@ -1,0 +1,104 @@
+"""What can be found in the demo graph at all? Someone who knows the planted mechanisms, beside the SVD.
+
+    python benchmarks/demo_oracle.py --json
+
+The oracle scores a pair by what was planted: the drug's target mechanism is the disease's cause
+and the drug disturbs none of its symptoms; among such pairs, by how many of a fold's training pairs have that
+mechanism, that drug and that disease. Which of the pairs that fit are indications is drawn by chance, so an
+embedding can hardly do better. Folds and figures are those of benchmarks/quality.py.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import numpy as np
+import pyarrow.parquet as pq
+import quality_protocol as protocol
+import quality_rows
+
+import build_graph
+from repurpose import baselines, demo, examples, settings, threads
+from repurpose.classifier import Vectors
+
+PROJECT = Path(__file__).resolve().parents[1]
+SVD_DIM = 128
+
+
+def main() -> None:
+    """Print a row per split and method."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scale", type=float, help="of the demo graph; the config's if not given")
+    parser.add_argument("--seeds", type=int, default=5, help="draws of the folds")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    options = parser.parse_args()
+    config = settings.load([PROJECT / "config" / "config.yaml"])
+    for row in rows(config, options.scale or config["demo"]["scale"], options.seeds, threads.limit(8)):
+        print(json.dumps(row) if options.json else "  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
+
+
+def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterator[dict[str, Any]]:
+    """Mean figures over the draws of the folds, per split and method."""
+    planted = demo.planted(scale, config["demo"]["seed"])
+    with tempfile.TemporaryDirectory() as folder:
+        pq.write_table(demo.to_table(planted), f"{folder}/kg.parquet")
+        section = {key: value for key, value in config["graph"].items() if key != "features"}
+        kg, _ = build_graph.read(f"{folder}/kg.parquet", "", section, config["target"])
+    job = protocol.task(kg, config["target"])
+    # A node's id is its number in the planted graph, counted from 1.
+    drugs, diseases = (kg.node_ids[t].astype(int) - 1 for t in ("drug", "disease"))
+    mechanism = planted.mechanisms["drug target"][drugs, 0], planted.mechanisms["disease cause"][diseases, 0]
+    side_effects = planted.mechanisms["drug side effect"][drugs]
+    symptoms = planted.mechanisms["disease symptom"][diseases]
+    clash = (side_effects[:, None, :, None] == symptoms[None, :, None, :]).any(axis=(2, 3))
+    fits = (mechanism[0][:, None] == mechanism[1]) & ~clash
+    chosen = dataclasses.replace(examples.Settings(**config["classifier"]), draws=1)
+    found = baselines.svd(kg, SVD_DIM, 0)
+    vectors = Vectors(found["drug"], found["disease"], True)
+
+    def oracle(scheme: str, part: protocol.Part, stream: list[int]) -> dict[str, Any]:
+        heads, tails = job.heads[part.train], job.tails[part.train]
+        counts = [
+            1 + np.bincount(of, minlength=size)
+            for of, size in (
+                (mechanism[0][heads], mechanism[0].max() + 1),
+                *zip((heads, tails), job.counts, strict=True),
+            )
+        ]
+        # Pairs that do not fit come after all that do.
+        scores = (fits + 1e-6) * counts[0][mechanism[1]] * counts[1][:, None] * counts[2]
+        return protocol.ranked(job, scores.astype(np.float32), scheme, part)
+
+    def svd(scheme: str, part: protocol.Part, stream: list[int]) -> dict[str, Any]:
+        return protocol.ranks(job, vectors, scheme, part, chosen, stream, protocol.DRAWS, used)
+
+    for scheme in ("random", "disease"):
+        for name, ranks in (("oracle", oracle), ("svd", svd)):
+            yield {"scheme": scheme, "method": name, "scale": scale, **mean(job, scheme, ranks, seeds)}
+
+
+def mean(
+    job: protocol.Task, scheme: str, ranks: Callable[..., dict[str, Any]], seeds: int
+) -> dict[str, float]:
+    """Figures over folds and draws of them."""
+    values = []
+    for seed in range(seeds):
+        of_fold = protocol.folds(job, scheme, seed)
+        parts = [protocol.test_part(job, of_fold, fold) for fold in range(protocol.FOLDS)]
+        found = [ranks(scheme, part, [seed, fold, 0]) for fold, part in enumerate(parts)]
+        row = {key: [each[key] for each in found] for key in found[0]}
+        values.append(quality_rows.metrics({**row, "positions": [part.asked for part in parts]}, job))
+    return {name: round(float(np.mean([each[name] for each in values])), 4) for name in values[0]}
+
+
+if __name__ == "__main__":
+    main()
