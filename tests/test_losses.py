@@ -101,7 +101,8 @@ def test_other_similar_tails_are_no_negatives():
 
 def ranked(z, weight, edges):
     relation, head, tail = torch.tensor(edges).T
-    return losses.ranking_loss(torch.tensor(z), torch.tensor(weight), relation, head, tail)
+    counts = torch.bincount(relation, minlength=len(weight)).tolist()
+    return losses.ranking_loss(torch.tensor(z), torch.tensor(weight), head, tail, counts)
 
 
 def test_the_ranking_loss_by_hand():

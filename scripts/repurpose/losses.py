@@ -45,17 +45,18 @@ def link_losses(
     return gain / positives.clamp(min=1) + loss / negatives.clamp(min=1), counts
 
 
-def ranking_loss(z: Tensor, weight: Tensor, relation: Tensor, head: Tensor, tail: Tensor) -> Tensor:
+def ranking_loss(z: Tensor, weight: Tensor, head: Tensor, tail: Tensor, counts: Sequence[int]) -> Tensor:
     """Mean over relations of how badly an edge's head and tail are found among those of the others.
 
-    relation, head, tail: (E,) edges, sorted by relation; z (nodes, d), weight (relations, d): DistMult's. The
-    softmax cross entropy of an edge's tail among the tails of its relation's edges, and of its head among
-    their heads, each divided by the log of their number: 1 for a model that knows nothing. What shares
-    the edge's head or tail is no candidate. A relation with fewer than two edges does not count. In-batch
-    negatives as in Karpukhin et al., "Dense passage retrieval", EMNLP 2020.
+    head, tail: (E,) the ends of edges, those of the first relation first; counts: edges of each relation,
+    which the device need not be asked for; z (nodes, d), weight (relations, d): DistMult's. The softmax cross
+    entropy of an edge's tail among the tails of its relation's edges, and of its head among their heads,
+    each divided by the log of their number: 1 for a model that knows nothing. What shares the edge's head
+    or tail is no candidate. A relation with fewer than two edges does not count. In-batch negatives as
+    in Karpukhin et al., "Dense passage retrieval", EMNLP 2020.
     """
     parts, last = [], 0
-    for index, count in enumerate(torch.bincount(relation, minlength=len(weight)).tolist()):
+    for index, count in enumerate(counts):
         own, last = slice(last, last + count), last + count
         if count < 2:
             continue

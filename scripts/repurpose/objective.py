@@ -42,16 +42,16 @@ class Settings:
 class Draw:
     """What one step predicts, by node numbers over all types.
 
-    relation, head, tail: (P,), the first `positives` of them edges. ranked: positions of the edges whose ends
-    are to be found among those of the others. rows: anchors, then partners of the contrastive term; none
-    where there is no `contrast`.
+    relation, head, tail: (P,), the first `positives` of them edges. ranked: per relation, positions of the
+    edges whose ends are to be found among those of the others. rows: anchors, then partners of the
+    contrastive term; none where there is no `contrast`.
     """
 
     relation: np.ndarray
     head: np.ndarray
     tail: np.ndarray
     positives: int
-    ranked: np.ndarray
+    ranked: Sequence[np.ndarray]
     rows: np.ndarray
     contrast: losses.Contrast | None
 
@@ -125,10 +125,11 @@ class Objective:
         at = draw.positives
         link = losses.link_loss(logits[:at], logits[at:], relation[:at], relation[at:], self.relations)
         total, ranking, contrastive = link, None, None
-        if len(draw.ranked):
-            chosen = torch.from_numpy(draw.ranked).to(z.device)
-            edges = (each.index_select(0, chosen) for each in (relation, head, tail))
-            ranking = losses.ranking_loss(z, model.decoder.weight, *edges)
+        if draw.ranked:
+            chosen = torch.from_numpy(np.concatenate(draw.ranked)).to(z.device)
+            ends = (each.index_select(0, chosen) for each in (head, tail))
+            counts = [len(each) for each in draw.ranked]
+            ranking = losses.ranking_loss(z, model.decoder.weight, *ends, counts)
             total = total + self.settings.ranking["weight"] * ranking
         if draw.contrast is not None:
             options = self.settings.contrastive
@@ -156,14 +157,12 @@ class Objective:
             scores.append(float(roc_auc_score(labels, logits)) if np.isfinite(logits).all() else 0.5)
         return scores
 
-    def _ranked(self, counts: Sequence[int], generator: np.random.Generator) -> np.ndarray:
+    def _ranked(self, counts: Sequence[int], generator: np.random.Generator) -> list[np.ndarray]:
         """Positions of at most `ranking.edges` edges of each relation, counts (relations,), at random."""
-        most = self.settings.ranking["edges"] if self.settings.ranking["weight"] else 0
-        first = np.cumsum([0, *counts])[:-1]
-        drawn = [
-            generator.permutation(count)[:most] + start for count, start in zip(counts, first, strict=True)
-        ]
-        return np.concatenate([np.zeros(0, np.int64), *drawn])
+        if not self.settings.ranking["weight"]:
+            return []
+        most, first = self.settings.ranking["edges"], np.cumsum([0, *counts])[:-1]
+        return [generator.permutation(n)[:most] + start for n, start in zip(counts, first, strict=True)]
 
     def _numbered(
         self, edges: Sequence[np.ndarray], relations: Sequence[int]
