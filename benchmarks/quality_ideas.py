@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from repurpose import hgt, losses, spectral
+from repurpose import hgt, losses, starts
 from repurpose.graph import Graph
 from repurpose.hgt import HGT, Block
 from repurpose.objective import Draw, Objective, Settings, Terms
@@ -318,7 +318,7 @@ def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
     encoder = hgt.Settings(**{**job.config["hgt"], **ENCODER, **idea.encoder})
     goal = idea.goal(job.kg, options, job.config["target"]["tail_type"], job.seed)
     model = hgt.build(job.kg, encoder, job.seed)
-    found = spectral.find(job.kg, goal.held.train, encoder, job.seed)
+    found = starts.find(job.kg, goal.held.train, encoder, job.seed)
     if found.inputs is not None:
         model.start_from(found.inputs)
     if found.beside is not None:

@@ -13,7 +13,7 @@ HOSTILE = "<script>alert(1)</script>"
 BREAKOUT = "\"><img src='https://evil.example/x' onerror=alert(1)>"
 DASH = "\N{EN DASH}"
 PAGES = {}
-COLUMNS = ["link", "contrastive", "total", "valid_auroc", "seconds"]
+COLUMNS = ["link", "ranking", "contrastive", "total", "valid_auroc", "seconds"]
 
 
 class Page(HTMLParser):
@@ -54,7 +54,8 @@ def history(steps, contrastive=True):
     link = 0.5 + 0.8 / np.maximum(step, 1)
     other = 2.0 + 3.0 / np.maximum(step, 1)
     auroc = [0.6 + 0.001 * value if value % 5 == 0 else None for value in step.tolist()]
-    values = [link, other if contrastive else [None] * steps, link + 0.5 * other, auroc, step * 0.5]
+    nothing = [None] * steps
+    values = [link, nothing, other if contrastive else nothing, link + 0.5 * other, auroc, step * 0.5]
     table = pa.table([pa.array(list(column), pa.float64()) for column in values], names=COLUMNS)
     for name in ("edges_seen", "epoch", "step"):
         table = table.add_column(0, name, pa.array(step, pa.int64()))

@@ -9,7 +9,7 @@ import pytest
 import test_training
 from sklearn.decomposition import PCA
 
-from repurpose import baselines, graph, hgt, preparation, spectral
+from repurpose import baselines, graph, hgt, preparation, spectral, starts
 
 ENCODER = dataclasses.replace(test_training.ENCODER, embedding_dim=24, inputs="spectral", svd_dim=16)
 KG = communities.build()
@@ -32,7 +32,7 @@ def test_the_baseline_is_the_svd_of_all_message_edges():
 
 def found(kg, **changes):
     encoder = dataclasses.replace(ENCODER, hidden_dim=8, heads=2, **{"svd_dim": 0, **changes})
-    return spectral.find(kg, edges_of(kg), encoder, 0)
+    return starts.find(kg, edges_of(kg), encoder, 0)
 
 
 def bound():
@@ -65,7 +65,7 @@ def test_a_graph_smaller_than_the_width_is_filled_with_zeros():
 def test_a_training_starts_from_the_svd_of_its_training_edges_alone():
     steps = prepared(ENCODER)
     train = steps.objective.held.train
-    given = spectral.find(KG, train, ENCODER, 0)
+    given = starts.find(KG, train, ENCODER, 0)
     begun = steps.model.inputs.detach().numpy()
     for number, (nodes, rows) in given.inputs.items():
         assert np.array_equal(begun[nodes + steps.model.bounds[number]], rows)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from repurpose import features, hgt, selftest, spectral, subgraph, watchdog
+from repurpose import features, hgt, selftest, starts, subgraph, watchdog
 from repurpose.features import Given
 from repurpose.graph import Graph
 from repurpose.objective import Objective, Settings
@@ -47,7 +47,7 @@ def prepare(
     objective = Objective(kg, settings, tail_type, seed)
     model = hgt.build(kg, encoder, seed, device)
     # Of training edges alone: what is held out must not be seen.
-    found = spectral.find(kg, objective.held.train, encoder, seed)
+    found = starts.find(kg, objective.held.train, encoder, seed)
     if found.inputs is not None:
         model.start_from(found.inputs)
     if found.beside is not None:

@@ -1,17 +1,13 @@
 """Truncated SVD of the graph's normalised adjacency: one row per node, of any type."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from repurpose import graph, hgt
+from repurpose import graph
 from repurpose.graph import Graph
-
-BLOCK = 32  # numbers of a relation's SVD
-WHOLE_WEIGHT = 2.0  # of the whole graph's rows beside those of one relation
 
 
 def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> np.ndarray:
@@ -29,51 +25,7 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> np.ndar
     return _unit(left * np.sqrt(values), scale.data.ravel() > 0)
 
 
-class Found(NamedTuple):
-    """Inputs to start from, number of a type -> (nodes (m,), rows (m, width)), and rows (nodes, svd_dim)."""
-
-    inputs: dict[int, tuple[np.ndarray, np.ndarray]] | None
-    beside: np.ndarray | None
-
-
-def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: int) -> Found:
-    """What an encoder takes from SVDs of `edges`: its first inputs, rows beside its vectors, both or none.
-
-    Inputs have a root mean square of `hgt.INPUT_SCALE`; on a graph of fewer nodes than their width the last
-    columns are zero. The rows beside are as long as those that the layers give.
-    """
-    width = encoder.hidden_dim if encoder.inputs != "learned" else 0
-    size = max(width, encoder.svd_dim)
-    if not size:
-        return Found(None, None)
-    whole = rows(kg, edges, size, seed)
-    whole = np.pad(whole, ((0, 0), (0, size - whole.shape[1])))
-    inputs = beside = None
-    if encoder.inputs == "spectral":
-        inputs = _inputs(kg, _first(whole, width), hgt.INPUT_SCALE * np.sqrt(width))
-    elif encoder.inputs == "blocks":
-        of_type = relation_rows(kg, edges, BLOCK, seed)
-        joined = [
-            np.concatenate([WHOLE_WEIGHT * _first(whole, width)[graph.span(kg, t)], *of_type[number]], axis=1)
-            for number, t in enumerate(kg.node_types)
-        ]
-        inputs = _inputs(
-            kg, np.concatenate([components(each, width, hgt.INPUT_SCALE) for each in joined]), 1.0
-        )
-    if encoder.svd_dim:
-        beside = _first(whole, encoder.svd_dim) * np.float32(np.sqrt(encoder.projected))
-    return Found(inputs, beside)
-
-
-def _inputs(kg: Graph, found: np.ndarray, scale: float) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    connected, result = graph.connected(kg), {}
-    for number, node_type in enumerate(kg.node_types):
-        nodes = np.flatnonzero(connected[node_type])
-        result[number] = nodes, found[graph.span(kg, node_type)][nodes] * np.float32(scale)
-    return result
-
-
-def _first(whole: np.ndarray, dim: int) -> np.ndarray:
+def first(whole: np.ndarray, dim: int) -> np.ndarray:
     """The first `dim` columns, each row of unit length again."""
     if dim == whole.shape[1]:
         return whole
