@@ -28,6 +28,12 @@ TRAINING = {"epochs": 40, "learning_rate": 0.003, "ranking": {"weight": 0.0, "ed
 SAMPLED_SECONDS = 60.0  # about what the reference takes on Hetionet
 
 
+def near(kg: Graph) -> list[bool]:
+    """Whether each message relation has drugs or diseases at an end."""
+    relations = [kg.relations[i] for i in kg.of_role("message")]
+    return [bool({"compound", "drug", "disease"} & {r.head_type, r.tail_type}) for r in relations]
+
+
 class Goal(Objective):
     """The objective, its link loss and its logits open to change."""
 
@@ -65,8 +71,7 @@ class Weighted(Goal):
 
     def __init__(self, kg: Graph, settings: Settings, tail_type: str, seed: int) -> None:
         super().__init__(kg, settings, tail_type, seed)
-        relations = [kg.relations[i] for i in kg.of_role("message")]
-        self.near = [bool({"compound", "drug", "disease"} & {r.head_type, r.tail_type}) for r in relations]
+        self.near = near(kg)
         self.sizes = [edges.shape[1] for edges in self.held.train]
 
     def link(self, logits: Tensor, relation: Tensor, at: int) -> Tensor:
@@ -164,8 +169,7 @@ class NearInBatch(InBatch):
 
     def __init__(self, kg: Graph, settings: Settings, tail_type: str, seed: int) -> None:
         super().__init__(kg, settings, tail_type, seed)
-        relations = [kg.relations[i] for i in kg.of_role("message")]
-        self.near = [bool({"compound", "drug", "disease"} & {r.head_type, r.tail_type}) for r in relations]
+        self.near = near(kg)
 
     def counts(self, index: int) -> bool:
         """Whether a relation has a part in the loss."""
@@ -318,11 +322,7 @@ def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
     encoder = hgt.Settings(**{**job.config["hgt"], **ENCODER, **idea.encoder})
     goal = idea.goal(job.kg, options, job.config["target"]["tail_type"], job.seed)
     model = hgt.build(job.kg, encoder, job.seed)
-    found = starts.find(job.kg, goal.held.train, encoder, job.seed)
-    if found.inputs is not None:
-        model.start_from(found.inputs)
-    if found.beside is not None:
-        model.keep_beside(found.beside)
+    starts.give(model, job.kg, goal.held.train, job.seed)
     idea.start(model, goal, job.kg, job.seed)
     if idea.sampled:
         steps = SampledSteps(model, goal, options, job.seed)

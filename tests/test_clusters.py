@@ -80,6 +80,6 @@ def test_relations_among_tails_are_groups_of_their_own():
 
 def test_chunks_and_anchors_do_not_change_the_neighbours(monkeypatch):
     rows = by_community(0.5)
-    whole = np.sort(clusters._nearest(rows, np.arange(60)), axis=1)
-    few = np.sort(clusters._nearest(rows, np.array([3, 50])), axis=1)
+    whole = np.sort(clusters.nearest_rows(rows, np.arange(60)), axis=1)
+    few = np.sort(clusters.nearest_rows(rows, np.array([3, 50])), axis=1)
     assert np.array_equal(whole[[3, 50]], few)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from repurpose import hgt, quality
+from repurpose import clusters, hgt, quality
 
 CONTRASTIVE = {"relations": ["disease_gene"], "similarity_threshold": 0.1}
 ENCODER = hgt.Settings(
@@ -96,8 +96,8 @@ def test_agreement_by_brute_force(kg):
     shares = []
     for anchor in similar.anchors:
         partners = set(np.flatnonzero(similar.similar[[anchor]].toarray()[0]))
-        nearest = np.argsort(-cosine[anchor])[: quality.NEIGHBOURS]
-        shares.append(len(partners & set(nearest)) / min(len(partners), quality.NEIGHBOURS))
+        nearest = np.argsort(-cosine[anchor])[: clusters.NEIGHBOURS]
+        shares.append(len(partners & set(nearest)) / min(len(partners), clusters.NEIGHBOURS))
     assert quality._agreement(rows, similar) == pytest.approx(np.mean(shares))
 
 

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from repurpose import figures
 
+MARKS = (("untrained", "untrained", "o", "total"), ("overlap", "this embedding", "D", "auroc"))
+
 
 def chart(clusters: Sequence[Mapping[str, Any]], device: str = "") -> str:
     """Per group of tails, how much of their sets nearest neighbours share: embedding, untrained, rewired.
@@ -35,23 +37,14 @@ def chart(clusters: Sequence[Mapping[str, Any]], device: str = "") -> str:
                 linewidth=8,
                 label="rewired graph, 95 %" if named else "",
             )
-            if each["untrained"] is not None:
-                axes.plot(
-                    each["untrained"],
-                    at,
-                    "o",
-                    markersize=9,
-                    color=figures.COLOURS["total"],
-                    label="untrained" if named else "",
-                )
-            axes.plot(
-                each["overlap"],
-                at,
-                "D",
-                markersize=9,
-                color=figures.COLOURS["auroc"],
-                label="this embedding" if named else "",
-            )
+            for key, label, marker, colour in MARKS:
+                if each[key] is not None:
+                    style = {
+                        "markersize": 9,
+                        "color": figures.COLOURS[colour],
+                        "label": label if named else "",
+                    }
+                    axes.plot(each[key], at, marker, **style)
             axes.text(0, at + 0.3, f"{each['name']}: {each['ratio']:.1f} times")
         axes.set(ylim=(-0.5, len(clusters) - 0.3), xlabel="mean Jaccard index with nearest neighbours")
         axes.set_xlim(0, 1.08 * max(max(each["overlap"], each["null_high"]) for each in clusters))

@@ -47,7 +47,7 @@ def enrichment(rows: np.ndarray, incidence: sparse.csr_array, seed: int) -> dict
         return None
     generator = np.random.default_rng([seed, 12])
     anchors = np.sort(generator.permutation(len(has_set))[:ANCHORS])
-    nearest = _nearest(rows[has_set], anchors)
+    nearest = nearest_rows(rows[has_set], anchors)
     own = sparse.csr_array(incidence[has_set])
     overlap = _overlap(own, anchors, nearest)
     cells = own.tocoo()
@@ -92,13 +92,7 @@ def rewire(heads: np.ndarray, tails: np.ndarray, generator: np.random.Generator)
     return tails
 
 
-def _incidence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> sparse.csr_array:
-    found = sparse.csr_array((np.ones(len(rows), np.int64), (rows, columns)), shape=shape)
-    found.data[:] = 1
-    return found
-
-
-def _nearest(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
+def nearest_rows(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     """The nearest others of some rows (a,) by centred cosine: (a, k)."""
     centred = rows - rows.mean(axis=0)
     unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
@@ -109,6 +103,12 @@ def _nearest(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
         cosine[np.arange(len(chunk)), chunk] = -np.inf
         parts.append(np.argpartition(-cosine, count - 1, axis=1)[:, :count])
     return np.concatenate(parts)
+
+
+def _incidence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> sparse.csr_array:
+    found = sparse.csr_array((np.ones(len(rows), np.int64), (rows, columns)), shape=shape)
+    found.data[:] = 1
+    return found
 
 
 def _overlap(incidence: sparse.csr_array, anchors: np.ndarray, nearest: np.ndarray) -> float:

@@ -58,6 +58,11 @@ class Settings:
         """Length of what the layers give, which with the SVD's part makes embedding_dim."""
         return self.embedding_dim - self.svd_dim
 
+    @property
+    def svd_size(self) -> int:
+        """Dimensions of the graph's SVD that are needed, for inputs or beside the vectors; 0 for none."""
+        return max(self.svd_dim, 0 if self.inputs == "learned" else self.hidden_dim)
+
 
 @dataclass(frozen=True)
 class Block:

@@ -47,11 +47,7 @@ def prepare(
     objective = Objective(kg, settings, tail_type, seed)
     model = hgt.build(kg, encoder, seed, device)
     # Of training edges alone: what is held out must not be seen.
-    found = starts.find(kg, objective.held.train, encoder, seed)
-    if found.inputs is not None:
-        model.start_from(found.inputs)
-    if found.beside is not None:
-        model.keep_beside(found.beside)
+    starts.give(model, kg, objective.held.train, seed)
     if given:
         rows = features.inputs(given, kg.node_types, encoder.hidden_dim, hgt.INPUT_SCALE, seed)
         model.start_from({kg.node_types.index(t): (given[t].rows, rows[t]) for t in given})

@@ -20,7 +20,6 @@ from repurpose.graph import Graph
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
 PROBE_EDGES = 2000  # edges per relation to fit and to check the link probe
 COSINE_PAIRS = 20000
-NEIGHBOURS = 10
 
 
 def untrained(
@@ -40,10 +39,9 @@ def untrained(
 
 def inputs(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, np.ndarray] | None:
     """The SVD that a training starts from or keeps beside its vectors; None where it has none."""
-    size = max(settings.svd_dim, settings.hidden_dim if settings.inputs != "learned" else 0)
-    if not size:
+    if not settings.svd_size:
         return None
-    rows = spectral.rows(kg, holdout.split(kg, valid_share, seed).train, size, seed)
+    rows = spectral.rows(kg, holdout.split(kg, valid_share, seed).train, settings.svd_size, seed)
     return {t: rows[graph.span(kg, t)] for t in kg.node_types}
 
 
@@ -185,15 +183,9 @@ def _agreement(rows: np.ndarray, similar: losses.SimilarTails) -> float:
 
     Over tails with at least one such partner; the share is of the most that were possible.
     """
-    centred = rows - rows.mean(axis=0)
-    unit = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    shares = []
-    for anchor in np.array_split(similar.anchors, max(1, len(similar.anchors) // 512)):
-        cosine = unit[anchor] @ unit.T
-        cosine[np.arange(len(anchor)), anchor] = -np.inf
-        count = min(NEIGHBOURS, len(unit) - 1)
-        nearest = np.argpartition(-cosine, count - 1, axis=1)[:, :count]
-        partners = similar.similar[anchor].toarray()
-        hits = np.take_along_axis(partners, nearest, axis=1).sum(axis=1)
-        shares.append(hits / np.minimum(partners.sum(axis=1), count))
+    nearest, shares = clusters.nearest_rows(rows, similar.anchors), []
+    for part in np.array_split(np.arange(len(nearest)), max(1, len(nearest) // 512)):
+        partners = similar.similar[similar.anchors[part]].toarray()
+        hits = np.take_along_axis(partners, nearest[part], axis=1).sum(axis=1)
+        shares.append(hits / np.minimum(partners.sum(axis=1), nearest.shape[1]))
     return float(np.concatenate(shares).mean())

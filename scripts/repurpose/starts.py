@@ -25,8 +25,7 @@ def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: in
     Inputs have a root mean square of `hgt.INPUT_SCALE`; on a graph of fewer nodes than their width the last
     columns are zero. The rows beside are as long as those that the layers give.
     """
-    width = encoder.hidden_dim if encoder.inputs != "learned" else 0
-    size = max(width, encoder.svd_dim)
+    width, size = encoder.hidden_dim, encoder.svd_size
     if not size:
         return Found(None, None)
     whole = spectral.rows(kg, edges, size, seed)
@@ -36,18 +35,26 @@ def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: in
         inputs = _inputs(kg, spectral.first(whole, width), hgt.INPUT_SCALE * np.sqrt(width))
     elif encoder.inputs == "blocks":
         of_type = spectral.relation_rows(kg, edges, BLOCK, seed)
-        joined = [
-            np.concatenate(
-                [WHOLE_WEIGHT * spectral.first(whole, width)[graph.span(kg, t)], *of_type[number]], axis=1
-            )
+        begun = WHOLE_WEIGHT * spectral.first(whole, width)
+        parts = [
+            np.concatenate([begun[graph.span(kg, t)], *of_type[number]], axis=1)
             for number, t in enumerate(kg.node_types)
         ]
         inputs = _inputs(
-            kg, np.concatenate([spectral.components(each, width, hgt.INPUT_SCALE) for each in joined]), 1.0
+            kg, np.concatenate([spectral.components(each, width, hgt.INPUT_SCALE) for each in parts]), 1.0
         )
     if encoder.svd_dim:
         beside = spectral.first(whole, encoder.svd_dim) * np.float32(np.sqrt(encoder.projected))
     return Found(inputs, beside)
+
+
+def give(model: hgt.HGT, kg: Graph, edges: Sequence[np.ndarray], seed: int) -> None:
+    """Put what `find` finds for a model's settings into it."""
+    found = find(kg, edges, model.settings, seed)
+    if found.inputs is not None:
+        model.start_from(found.inputs)
+    if found.beside is not None:
+        model.keep_beside(found.beside)
 
 
 def _inputs(kg: Graph, found: np.ndarray, scale: float) -> dict[int, tuple[np.ndarray, np.ndarray]]:
