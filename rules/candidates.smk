@@ -6,6 +6,7 @@ rule rank_candidates:
         **GRAPH,
         embeddings="results/embeddings/{device}/embeddings.parquet",
         model="results/classifier/{device}/model.ubj",
+        kernel="results/classifier/{device}/kernel.safetensors",
         metrics="results/classifier/{device}/metrics.json",
     output:
         parquet=update("results/candidates/{device}/candidates.parquet"),

@@ -39,6 +39,7 @@ rule train_classifier:
         verdict=ancient("results/validation/{device}/verdict.json"),
     output:
         model=update("results/classifier/{device}/model.ubj"),
+        kernel=update("results/classifier/{device}/kernel.safetensors"),
         metrics=update("results/classifier/{device}/metrics.json"),
     log:
         "results/logs/train_classifier/{device}.log",
@@ -57,6 +58,6 @@ rule train_classifier:
         seed=config["seed"],
         code=code("train_classifier"),
     message:
-        "Training XGBoost on the embeddings of {wildcards.device}"
+        "Training the classifier on the embeddings of {wildcards.device}"
     script:
         "../scripts/train_classifier.py"

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import candidates, classifier, embeddings, files, graph, logs, pairs, threads
+from repurpose import candidates, embeddings, files, graph, logs, pair_model, pairs, threads
+from repurpose.vectors import Vectors
 
 
 def main(
     model: str | Path,
+    kernel: str | Path,
     metrics: str | Path,
     vectors_in: str | Path,
     nodes: str | Path,
@@ -26,9 +28,10 @@ def main(
     kg = graph.load(nodes, edges, relations)
     types = target["head_type"], target["tail_type"]
     rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
-    vectors = classifier.Vectors(*(rows[node_type] for node_type in types), product=True)
+    vectors = Vectors(*(rows[node_type] for node_type in types), product=True)
     trained = files.read_json(metrics)
-    score = classifier.scorer(classifier.load(model, trained["model_digest"]), vectors, n_threads)
+    loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
+    score = pair_model.scorer(loaded, vectors, n_threads)
     known = pairs.known(kg, *types)
     tables = candidates.rank(score, kg, *types, known, trained["calibration"], per_tail=per_tail)
     logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
@@ -38,6 +41,7 @@ if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     main(
         snakemake.input.model,
+        snakemake.input.kernel,
         snakemake.input.metrics,
         snakemake.input.embeddings,
         snakemake.input.nodes,

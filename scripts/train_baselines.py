@@ -1,4 +1,4 @@
-"""Train and evaluate the baselines: XGBoost on node degrees and on a truncated SVD of the graph."""
+"""Train and evaluate the baselines: the classifier on node degrees and on a truncated SVD."""
 
 import logging
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from repurpose import baselines, classifier, examples, files, graph, logs, pairs, threads
+from repurpose.vectors import Vectors
 
 
 def main(
@@ -26,9 +27,9 @@ def main(
     head_type, tail_type = target["head_type"], target["tail_type"]
     known = pairs.known(kg, head_type, tail_type)
     degrees = [baselines.degree_features(kg, node_type) for node_type in (head_type, tail_type)]
-    methods = {"degree": classifier.Vectors(*degrees, product=False)}
+    methods = {"degree": Vectors(*degrees, product=False)}
     components = baselines.svd(kg, settings.svd_dim, seed)
-    methods["svd"] = classifier.Vectors(components[head_type], components[tail_type], product=True)
+    methods["svd"] = Vectors(components[head_type], components[tail_type], product=True)
     fits = {}
     for name, vectors in methods.items():
         logging.info("baseline %s", name)

@@ -1,12 +1,13 @@
-"""Train XGBoost on one device's embeddings, evaluate it per scheme, and refit it on all pairs."""
+"""Train the classifier on one device's embeddings, evaluate it per scheme, and refit it on all pairs."""
 
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import classifier, embeddings, examples, files, graph, logs, pairs, threads
+from repurpose import classifier, embeddings, examples, files, graph, logs, pair_model, pairs, threads
 from repurpose.errors import InputError
+from repurpose.vectors import Vectors, count_pairs
 
 
 def main(
@@ -18,6 +19,7 @@ def main(
     baselines: str | Path,
     verdict: str | Path,
     model_out: str | Path,
+    kernel_out: str | Path,
     metrics_out: str | Path,
     *,
     target: Mapping[str, Any],
@@ -33,13 +35,13 @@ def main(
     head_type, tail_type = target["head_type"], target["tail_type"]
     known = pairs.known(kg, head_type, tail_type)
     rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
-    vectors = classifier.Vectors(rows[head_type], rows[tail_type], product=True)
-    counts = classifier.count_pairs(vectors, labelled, known)
+    vectors = Vectors(rows[head_type], rows[tail_type], product=True)
+    counts = count_pairs(vectors, labelled, known)
     logging.info("%s", counts)
 
     fits = classifier.evaluate_all(vectors, labelled, known, settings, seed, n_threads)
     final, calibration = classifier.refit(fits, vectors, labelled, known, settings, seed, n_threads)
-    classifier.save(final, model_out)
+    pair_model.save(final, model_out, kernel_out)
     others = files.read_json(baselines)["schemes"]
     content = {
         "schemes": {scheme: {"hgt": fit.metrics, **others[scheme]} for scheme, fit in fits.items()},
@@ -47,7 +49,8 @@ def main(
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
         "calibration": calibration,
         "counts": counts,
-        "model_digest": files.digest(model_out),
+        "model_digests": [files.digest(path) for path in (model_out, kernel_out)],
+        "kernel_weight": final.weight,
     }
     files.write_json(metrics_out, content)
 
@@ -73,6 +76,7 @@ if __name__ == "__main__":
         snakemake.input.baselines,
         snakemake.input.verdict,
         snakemake.output.model,
+        snakemake.output.kernel,
         snakemake.output.metrics,
         target=snakemake.params.target,
         settings=examples.Settings(**snakemake.params.classifier),

@@ -21,7 +21,8 @@ def matrix(seed, n_heads=23, n_tails=17, n_test=20, n_levels=6):
 
 def run(scores, heads, tails, known, **options):
     options = {"limit": 10**9, "seed": 0, **options}
-    return evaluate(lambda h, t: scores[h, t], heads, tails, known, *scores.shape, **options)
+    pools = options.pop("pools", [np.arange(count) for count in scores.shape])
+    return evaluate(lambda h, t: scores[h, t], heads, tails, known, *pools, **options)
 
 
 def negatives(scores, known):
@@ -76,7 +77,7 @@ def test_each_pair_is_scored_once_and_never_more_than_a_chunk_together():
         calls.append(len(h))
         return scores[h, t]
 
-    evaluate(score, heads, tails, known, *scores.shape, limit=10**9, seed=0, chunk=50)
+    evaluate(score, heads, tails, known, *map(np.arange, scores.shape), limit=10**9, seed=0, chunk=50)
     expected = negatives(scores, known).astype(int)
     expected[heads, tails] = 1
     assert (seen == expected).all()
@@ -150,6 +151,22 @@ def test_a_seed_gives_the_same_intervals_and_another_seed_others():
     assert run(*case, seed=1)["auroc"] != run(*case, seed=2)["auroc"]
 
 
+@pytest.mark.parametrize("limit", [10**9, 60])
+def test_only_the_pairs_of_the_pools_count(limit):
+    scores, heads, tails, known = matrix(9, n_levels=1000)
+    pools = np.unique(heads), np.unique(tails[tails > 4])
+    inside = np.isin(heads, pools[0]) & np.isin(tails, pools[1])
+    before = run(scores, heads[inside], tails[inside], known, pools=pools, limit=limit)
+    outside = np.ones(scores.shape, bool)
+    outside[np.ix_(*pools)] = False
+    assert before["negatives"] == (negatives(scores, known) & ~outside).sum()
+    assert before["sampled"] == (limit == 60)
+    scores[outside] = 1e6
+    assert run(scores, heads[inside], tails[inside], known, pools=pools, limit=limit) == before
+    scores[~outside] = np.random.default_rng(1).permutation(scores[~outside])
+    assert run(scores, heads[inside], tails[inside], known, pools=pools, limit=limit) != before
+
+
 def test_a_large_matrix_is_sampled_and_says_so():
     rng = np.random.default_rng(0)
     scores, heads, tails, known = matrix(12, n_heads=200, n_tails=300, n_test=1500)
@@ -165,7 +182,7 @@ def test_a_large_matrix_is_sampled_and_says_so():
         scored.append(len(h))
         return scores[h, t]
 
-    sampled = evaluate(score, heads, tails, known, *scores.shape, limit=20_000, seed=0)
+    sampled = evaluate(score, heads, tails, known, *map(np.arange, scores.shape), limit=20_000, seed=0)
     assert (exact["sampled"], sampled["sampled"]) == (False, True)
     assert sum(scored) <= 20_000 + len(heads)
     assert (sampled["negatives"], sampled["tails"]) == (exact["negatives"], 50)

@@ -1,4 +1,4 @@
-"""Metrics over the whole head x tail matrix, exact, in memory that does not grow with it.
+"""Metrics over all pairs of some heads and tails, exact, in memory that does not grow with their number.
 
 Positives are the test positives of a scheme, negatives all pairs that no relation joins. Scores
 are streamed: what is kept of the negatives is how many lie below, at and between the positives.
@@ -27,15 +27,17 @@ def evaluate(
     test_heads: np.ndarray,
     test_tails: np.ndarray,
     known: Known,
-    n_heads: int,
-    n_tails: int,
+    heads: np.ndarray,
+    tails: np.ndarray,
     *,
     limit: int,
     seed: int,
     chunk: int = CHUNK,
 ) -> dict[str, Any]:
-    """AUROC, AUPRC, Recall@100 and MRR of the test positives against all unknown pairs.
+    """AUROC, AUPRC, Recall@100 and MRR of the test positives against all unknown pairs of heads x tails.
 
+    `heads` and `tails` are sorted and distinct, and hold those of the positives. Where whole tails (heads)
+    are held out they should be these alone: of all others a model has seen which pairs are unknown.
     Each metric is {"value", "low", "high"} with a 95 % bootstrap interval (over positives for AUROC
     and AUPRC, over tails for the others), or None where it is undefined. AUPRC is the average
     precision. Recall@100 and MRR rank each positive within its tail, known pairs left out, and are
@@ -43,22 +45,21 @@ def evaluate(
     uniform sample of the negatives for AUROC and AUPRC, a sample of the test tails for the others
     ("sampled": true). Raises ValueError if a score is not finite.
     """
-    tails, sampled = np.unique(test_tails), n_heads * n_tails > limit
+    ranked, sampled = np.unique(test_tails), len(heads) * len(tails) > limit
     rng = np.random.default_rng(seed)
     if sampled:
-        tails = np.sort(rng.permutation(tails)[: max(1, limit // 2 // n_heads)])
-    negatives = n_heads * n_tails - len(known.heads)
+        ranked = np.sort(rng.permutation(ranked)[: max(1, limit // 2 // len(heads))])
+    negatives = len(heads) * len(tails) - len(_inside(known, heads, tails)[0])
     metrics: dict[str, Any] = dict.fromkeys(METRICS)
     if len(test_heads) and negatives:
-        pool = np.arange(n_heads), np.arange(n_tails)
-        drawn = draw_unknown(known, *pool, limit // 2, rng) if sampled else None
-        blocks = _blocks(known, n_heads, tails if sampled else pool[1], drawn, chunk)
-        metrics = _measure(score, test_heads, test_tails, tails, blocks, negatives, rng)
+        drawn = draw_unknown(known, heads, tails, limit // 2, rng) if sampled else None
+        blocks = _blocks(known, heads, ranked if sampled else tails, drawn, chunk)
+        metrics = _measure(score, test_heads, test_tails, ranked, blocks, negatives, rng)
     return metrics | {
         "positives": len(test_heads),
         "negatives": negatives,
         "prevalence": len(test_heads) / max(len(test_heads) + negatives, 1),
-        "tails": len(tails),
+        "tails": len(ranked),
         "sampled": sampled,
     }
 
@@ -71,14 +72,20 @@ def draw_unknown(
     `heads` and `tails` are sorted and distinct. Takes memory in proportion to `size` and the number
     of known pairs, never to heads x tails.
     """
-    at_head, at_tail = _positions(heads, known.heads), _positions(tails, known.tails)
-    inside = (at_head >= 0) & (at_tail >= 0)
-    taken = np.unique(at_tail[inside] * len(heads) + at_head[inside])
+    at_head, at_tail = _inside(known, heads, tails)
+    taken = np.unique(at_tail * len(heads) + at_head)
     ranks = _draw_distinct(len(heads) * len(tails) - len(taken), size, rng)
     # taken[i] - i unknown pairs lie before the i-th known one: this turns a rank into a position.
     places = ranks + np.searchsorted(taken - np.arange(len(taken)), ranks, side="right")
     tail, head = np.divmod(places, max(len(heads), 1))
     return heads[head].astype(np.int32), tails[tail].astype(np.int32)
+
+
+def _inside(known: Known, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in sorted heads and tails of the known pairs that have both ends there."""
+    at_head, at_tail = _positions(heads, known.heads), _positions(tails, known.tails)
+    inside = (at_head >= 0) & (at_tail >= 0)
+    return at_head[inside], at_tail[inside]
 
 
 def _draw_distinct(population: int, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -99,36 +106,36 @@ def _positions(pool: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _unknown_blocks(
-    known: Known, tails: np.ndarray, n_heads: int, chunk: int
+    known: Known, heads: np.ndarray, tails: np.ndarray, chunk: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All unknown pairs of the sorted `tails`, some `chunk` (at least one tail's) at a time."""
-    step = max(1, chunk // n_heads)
-    place = _positions(tails, known.tails)
+    """All unknown pairs of sorted heads and tails, some `chunk` (at least one tail's) at a time."""
+    step = max(1, chunk // len(heads))
+    at_head, at_tail = _inside(known, heads, tails)
     for start in range(0, len(tails), step):
         part = tails[start : start + step]
-        free = np.ones((len(part), n_heads), bool)
-        here = (place >= start) & (place < start + step)
-        free[place[here] - start, known.heads[here]] = False
+        free = np.ones((len(part), len(heads)), bool)
+        here = (at_tail >= start) & (at_tail < start + step)
+        free[at_tail[here] - start, at_head[here]] = False
         row, head = np.nonzero(free)
-        yield head.astype(np.int32), part[row].astype(np.int32)
+        yield heads[head].astype(np.int32), part[row].astype(np.int32)
 
 
 def _blocks(
     known: Known,
-    n_heads: int,
+    heads: np.ndarray,
     tails: np.ndarray,
     drawn: tuple[np.ndarray, np.ndarray] | None,
     chunk: int,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, bool, bool]]:
     """Unknown pairs to score, and whether they stand for the whole matrix and for their own tails.
 
-    All pairs of `tails` stand for both, unless a uniform sample `drawn` stands for the matrix.
+    All pairs of the tails stand for both, unless a uniform sample `drawn` stands for the matrix.
     """
     if drawn is not None:
         for start in range(0, len(drawn[0]), chunk):
             yield drawn[0][start : start + chunk], drawn[1][start : start + chunk], True, False
-    for heads, block_tails in _unknown_blocks(known, tails, n_heads, chunk):
-        yield heads, block_tails, drawn is None, True
+    for block_heads, block_tails in _unknown_blocks(known, heads, tails, chunk):
+        yield block_heads, block_tails, drawn is None, True
 
 
 def _measure(

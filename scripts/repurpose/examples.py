@@ -22,6 +22,7 @@ class Settings:
     learning_rate: float
     patience: int
     svd_dim: int
+    kernel_weight: float
     evaluation_pairs: int
 
 
@@ -87,3 +88,14 @@ def split_examples(
     taken = Known(np.append(known.heads, train.heads), np.append(known.tails, train.tails), known.names)
     valid = make_examples(pairs[pairs[scheme] == "valid"], taken, *valid_pools.values(), settings, rng)
     return train, valid
+
+
+def asked_pools(
+    pairs: pd.DataFrame, scheme: str, n_heads: int, n_tails: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Heads and tails that the test pairs are ranked among: of those held out whole, these alone."""
+    pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
+    column = GROUPED_BY.get(scheme)
+    if column:
+        pools[column] = np.unique(pairs.loc[pairs[scheme] == "test", column])
+    return pools["head_index"], pools["tail_index"]

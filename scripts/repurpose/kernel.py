@@ -1,0 +1,123 @@
+"""Kernel ridge regression on pairs: what similar heads have with similar tails, every pair at once.
+
+Trees cut a vector along its axes, one number at a time, and can hardly use a similarity that is spread
+over hundreds of them; a kernel can do nothing else. The kernel of two pairs is the product of their heads'
+and their tails' kernels (Stock et al., "A comparative study of pairwise learning methods based on kernel
+ridge regression", Neural Computation 2018). It learns from the heads and tails that have a known pair;
+all other pairs of these count as 0.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from repurpose.evaluation import Scorer
+
+SHARPNESS = 2.0  # of the similarity
+RIDGE = 0.3  # shrinks what few neighbours say
+LONGEST = 0.95  # quantile of the lengths of a type's vectors that counts as full length
+UNTREATED = 0.3  # what a score is worth at a head, or a tail, that has no known pair
+MOST = 8192  # heads, and tails, to learn from; the time grows with the third power
+FLOOR = 0.01  # of a score, before its logarithm
+BLOCK_VALUES = 1 << 25  # of scores held at once: 128 MB of float32
+
+
+class Ridge(NamedTuple):
+    """A fitted model: the heads (n,) and tails (m,) it learned from, and coefficients (n, m), float32."""
+
+    heads: np.ndarray
+    tails: np.ndarray
+    coefficients: np.ndarray
+
+
+def fit(
+    heads: np.ndarray,
+    tails: np.ndarray,
+    positives: tuple[np.ndarray, np.ndarray],
+    rng: np.random.Generator,
+) -> Ridge:
+    """Fit vectors heads (H, d) and tails (T, e) to known pairs, given as their heads and tails, both (P,).
+
+    With the kernels Kh = U diag(a) U' of the heads that are learned from, Kt = V diag(b) V' of the tails and
+    the labels Y, the coefficients are U [(U' Y V) / (a b' + RIDGE)] V'. Of more than MOST heads (or tails)
+    with a known pair, that many are drawn.
+    """
+    used = [np.sort(rng.permutation(np.unique(ends))[:MOST]) for ends in positives]
+    is_used = np.isin(positives[0], used[0]) & np.isin(positives[1], used[1])
+    at = [np.searchsorted(nodes, ends[is_used]) for nodes, ends in zip(used, positives, strict=True)]
+    labels = np.zeros([len(nodes) for nodes in used], np.float32)
+    labels[at[0], at[1]] = 1
+    similar = [similarity(shortened(rows), n, n) for rows, n in zip((heads, tails), used, strict=True)]
+    (a, u), (b, v) = (linalg.eigh(each, driver="evd", overwrite_a=True) for each in similar)
+    # A kernel has no negative eigenvalue but for rounding.
+    inner = (u.T @ labels @ v) / (np.outer(np.maximum(a, 0), np.maximum(b, 0)) + np.float32(RIDGE))
+    return Ridge(*used, np.ascontiguousarray(u @ inner @ v.T))
+
+
+def similarity(rows: np.ndarray, nodes: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """Kernel float32 (m, n) of `nodes` (m,) with `learned` (n,), positions of rows of length 1 at most.
+
+    exp(SHARPNESS (x . y - 1)), and 1 of a node with itself: a short vector, of a node of which little is
+    known, is like no other.
+    """
+    result = rows[nodes] @ rows[learned].T
+    result -= 1
+    result *= SHARPNESS
+    np.exp(result, out=result)
+    result[nodes[:, None] == learned] = 1
+    return result
+
+
+def shortened(rows: np.ndarray) -> np.ndarray:
+    """Rows divided by the LONGEST length, those that are longer cut to length 1; zeros stay."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
+    full = np.quantile(length[length > 0], LONGEST) if length.any() else 1.0
+    return rows / np.maximum(length, np.float32(full))
+
+
+def scorer(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Scorer:
+    """Scores (float32) of pairs: near 1 what is like known pairs on both sides, near 0 what is not.
+
+    A known pair of the same head was no reason to count others as 0 where it has none: there, and likewise
+    at tails, what is predicted is worth UNTREATED of what it is elsewhere.
+    """
+    heads, tails = shortened(heads), shortened(tails)
+    worth = [_worth(len(rows), used) for rows, used in ((heads, ridge.heads), (tails, ridge.tails))]
+    left = np.concatenate(
+        [
+            similarity(heads, part, ridge.heads) @ ridge.coefficients * worth[0][part, None]
+            for part in _blocks(np.arange(len(heads)), len(ridge.heads))
+        ]
+    )
+
+    def score(head: np.ndarray, tail: np.ndarray) -> np.ndarray:
+        result = np.empty(len(head), np.float32)
+        order = np.argsort(tail, kind="stable")
+        names, begun = np.unique(tail[order], return_index=True)
+        ends, first = np.append(begun, len(tail)), 0
+        for part in _blocks(names, len(left)):
+            pairs = order[ends[first] : ends[first + len(part)]]
+            block = (similarity(tails, part, ridge.tails) * worth[1][part, None]) @ left.T
+            result[pairs] = block[np.searchsorted(part, tail[pairs]), head[pairs]]
+            first += len(part)
+        return result
+
+    return score
+
+
+def logarithm(scores: np.ndarray) -> np.ndarray:
+    """log(score + FLOOR) of scores, negative ones counted as 0: what can be added to log-odds."""
+    return np.log(np.maximum(scores, 0) + np.float32(FLOOR))
+
+
+def _worth(count: int, used: np.ndarray) -> np.ndarray:
+    worth = np.full(count, UNTREATED, np.float32)
+    worth[used] = 1
+    return worth
+
+
+def _blocks(nodes: np.ndarray, width: int) -> list[np.ndarray]:
+    """`nodes` in blocks whose matrix of `width` columns stays bounded."""
+    step = max(1, BLOCK_VALUES // max(width, 1))
+    return [nodes[start : start + step] for start in range(0, len(nodes), step)]

@@ -1,0 +1,87 @@
+"""The model of pairs, XGBoost and kernel ridge regression side by side: its scores and its two files."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import safetensors.numpy
+import xgboost
+
+from repurpose import files, kernel
+from repurpose.errors import InputError
+from repurpose.evaluation import Scorer
+from repurpose.vectors import Vectors
+
+# Values of a feature matrix built at once for scoring: 128 MB of float32.
+BLOCK_VALUES = 1 << 25
+
+
+class Model(NamedTuple):
+    """Trees, kernel ridge regression, and the weight of its logarithm beside the trees' margin."""
+
+    booster: xgboost.Booster
+    ridge: kernel.Ridge
+    weight: float
+
+
+def scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
+    """Margins (float32) of pairs: the trees' log-odds and `weight` times the log of the kernel's score."""
+    trees = tree_scorer(model.booster, vectors, threads)
+    if not model.weight:
+        return trees
+    similar = kernel.scorer(model.ridge, vectors.heads, vectors.tails)
+    weight = np.float32(model.weight)
+    return lambda heads, tails: trees(heads, tails) + weight * kernel.logarithm(similar(heads, tails))
+
+
+def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Scorer:
+    """The trees' margins (log-odds, float32) of pairs, from features built a bounded block at a time."""
+    booster.set_param({"nthread": threads})
+    step = max(1, BLOCK_VALUES // max(booster.num_features(), 1))
+
+    def score(heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+        margins = np.empty(len(heads), np.float32)
+        for start in range(0, len(heads), step):
+            part = slice(start, start + step)
+            rows = vectors.features(heads[part], tails[part])
+            margins[part] = booster.inplace_predict(rows, predict_type="margin")
+        return margins
+
+    return score
+
+
+def save(model: Model, trees: str | Path, similar: str | Path) -> None:
+    """Write the trees as UBJSON and the kernel's coefficients as safetensors."""
+    with files.replacing(trees) as temporary:
+        temporary.write_bytes(model.booster.save_raw("ubj"))
+    with files.replacing(similar) as temporary:
+        temporary.write_bytes(safetensors.numpy.save(model.ridge._asdict()))
+
+
+def load(trees: str | Path, similar: str | Path, digests: tuple[str, str], weight: float) -> Model:
+    """Read a model; raises InputError if a file is missing or its SHA-256 is not the one given.
+
+    XGBoost ends the whole process on some damaged files: it must not be asked to read one.
+    """
+    content, arrays = (_content(path, digest) for path, digest in zip((trees, similar), digests, strict=True))
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(content))
+    return Model(booster, kernel.Ridge(**safetensors.numpy.load(arrays)), weight)
+
+
+def _content(path: str | Path, digest: str) -> bytes:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise _not_the_model(path, error.strerror or "unreadable") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise _not_the_model(path, "its digest is not the one in its metrics file")
+    return content
+
+
+def _not_the_model(path: str | Path, reason: str) -> InputError:
+    return InputError(
+        f"{path} is not the model that was trained ({reason}); rebuild it with: "
+        f"snakemake --cores 8 --forcerun {path}"
+    )

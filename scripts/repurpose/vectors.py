@@ -1,0 +1,51 @@
+"""Node vectors of the target's two types, and what trees read of a pair of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from repurpose.errors import InputError
+from repurpose.pairs import Known
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of the head type (heads, d) and of the tail type (tails, e), float32.
+
+    `product` adds head x tail, element by element, to the features; then d = e. Raises InputError
+    if d + e is 0, which only degree features can be.
+    """
+
+    heads: np.ndarray
+    tails: np.ndarray
+    product: bool
+
+    def __post_init__(self) -> None:
+        if not self.heads.shape[1] + self.tails.shape[1]:
+            raise InputError(
+                "the graph has no message relation at target.head_type or target.tail_type: nothing is known "
+                "of these nodes to learn from; use a graph with more relations"
+            )
+
+    def features(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+        """Rows [head, tail, head x tail] of the pairs: float32 (pairs, d + e or 3 d)."""
+        left, right = self.heads.shape[1], self.tails.shape[1]
+        rows = np.empty((len(heads), left + right + (left if self.product else 0)), np.float32)
+        rows[:, :left] = self.heads[heads]
+        rows[:, left : left + right] = self.tails[tails]
+        if self.product:
+            np.multiply(rows[:, :left], rows[:, left : 2 * left], out=rows[:, 2 * left :])
+        return rows
+
+
+def count_pairs(vectors: Vectors, pairs: pd.DataFrame, known: Known) -> dict[str, int]:
+    """Counts of the pairs; those without embedding have a head or tail whose vector is zero throughout."""
+    absent = ~vectors.heads.any(axis=1)[pairs["head_index"]] | ~vectors.tails.any(axis=1)[pairs["tail_index"]]
+    return {
+        "positives": int((pairs["label"] == 1).sum()),
+        "negatives": int((pairs["label"] == 0).sum()),
+        "known": len(known.heads),
+        "unknown": len(vectors.heads) * len(vectors.tails) - len(known.heads),
+        "pairs_without_embedding": int(absent.sum()),
+    }
