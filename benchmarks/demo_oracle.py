@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import quality_rows
 
 import build_graph
 from repurpose import baselines, demo, examples, settings, threads
-from repurpose.classifier import Vectors
+from repurpose.vectors import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
 SVD_DIM = 128
@@ -78,11 +79,12 @@ def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterato
         scores = (fits + 1e-6) * counts[0][mechanism[1]] * counts[1][:, None] * counts[2]
         return protocol.ranked(job, scores.astype(np.float32), scheme, part)
 
-    def svd(scheme: str, part: protocol.Part, stream: list[int]) -> dict[str, Any]:
-        return protocol.ranks(job, vectors, scheme, part, chosen, stream, protocol.DRAWS, used)
+    def svd(classifier: str, scheme: str, part: protocol.Part, stream: list[int]) -> dict[str, Any]:
+        return protocol.ranks(job, vectors, scheme, part, chosen, stream, protocol.DRAWS, used)[classifier]
 
+    asked = {"oracle": oracle, "svd": partial(svd, "trees"), "svd, both": partial(svd, "both")}
     for scheme in ("random", "disease"):
-        for name, ranks in (("oracle", oracle), ("svd", svd)):
+        for name, ranks in asked.items():
             yield {"scheme": scheme, "method": name, "scale": scale, **mean(job, scheme, ranks, seeds)}
 
 

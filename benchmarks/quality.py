@@ -12,11 +12,12 @@ goes on where the last one stopped. With --development it asks for other pairs, 
 
 import argparse
 import dataclasses
+import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -29,10 +30,11 @@ import quality_methods
 import quality_protocol as protocol
 import quality_rows
 from safetensors.numpy import load_file, save_file
+from threadpoolctl import threadpool_limits
 
 import build_graph
 from repurpose import devices, examples, pairs, settings, threads
-from repurpose.classifier import Vectors
+from repurpose.vectors import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -50,6 +52,7 @@ def main() -> None:
     )
     parser.add_argument("--schemes", nargs="+", choices=pairs.SCHEMES, default=list(pairs.SCHEMES))
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--classifiers", nargs="+", choices=protocol.CLASSIFIERS, default=["trees", "both"])
     parser.add_argument(
         "--minutes", type=float, default=30, help="training time of a method that has no end of its own"
     )
@@ -112,31 +115,31 @@ def complete(
     """Add what is missing of one method and seed to the rows."""
     own = label(options, method)
     have = {
-        (row["kind"], row.get("scheme")): row
+        (row["kind"], row.get("scheme"), quality_rows.classifier(row)): row
         for row in rows_of(options.rows)
         if (row["method"], row["seed"]) == (own, seed)
     }
-    missing = [scheme for scheme in options.schemes if ("test", scheme) not in have]
+    missing = [
+        (scheme, names)
+        for scheme in options.schemes
+        if (names := [name for name in options.classifiers if ("test", scheme, name) not in have])
+    ]
     if not missing:
         return
-    trained = have.get(("training", None))
-    names = [each["variant"] for each in trained["variants"]] if trained else []
-    kept = all((options.vectors / file_name(own, seed, name)).exists() for name in names)
+    trained = have.get(("training", None, None))
+    variants = [each["variant"] for each in trained["variants"]] if trained else []
+    kept = all((options.vectors / file_name(own, seed, name)).exists() for name in variants)
     if trained is None or not kept:
         trained = trained_apart(options, method, seed)
-        if ("training", None) not in have:
+        if ("training", None, None) not in have:
             append(options.rows, trained)
-    for scheme in missing:
+    for scheme, names in missing:
         began = time.perf_counter()
-        row = tested(options.vectors, config, job, trained, scheme, used)
-        append(options.rows, row)
-        said = {name: round(float(v[0]), 4) for name, v in quality_rows.metrics(row, job).items()}
-        seconds = time.perf_counter() - began
-        print(
-            f"{own} {seed} {scheme} {row['variant']}: {said} in {seconds:.0f} s",
-            file=sys.stderr,
-            flush=True,
-        )
+        for row in tested(options.vectors, config, job, trained, scheme, names, used):
+            append(options.rows, row)
+            said = {name: round(float(v[0]), 4) for name, v in quality_rows.metrics(row, job).items()}
+            chosen = f"{own} {seed} {scheme} {row['classifier']} {row['variant']}"
+            print(f"{chosen}: {said} after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
 
 
 def trained_apart(options: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
@@ -158,9 +161,10 @@ def tested(
     job: protocol.Task,
     trained: Mapping[str, Any],
     scheme: str,
+    classifiers: Sequence[str],
     used: int,
-) -> dict[str, Any]:
-    """The test row of a training: the variant with the best validation AUPRC, and its ranks in every fold.
+) -> list[dict[str, Any]]:
+    """A test row per classifier: the variant with the best validation AUPRC, and its ranks in every fold.
 
     The folds, and all that is drawn at random, are the same for every method and differ by seed.
     """
@@ -169,27 +173,34 @@ def tested(
     of_fold = protocol.folds(job, scheme, seed)
     vectors = {each["variant"]: load(folder, method, seed, each) for each in trained["variants"]}
 
-    def validated(name: str, fold: int) -> float:
+    def validated(name: str, fold: int) -> dict[str, float]:
         part = protocol.valid_part(job, scheme, of_fold, fold, seed)
         found = protocol.ranks(job, vectors[name], scheme, part, chosen, [seed, fold, 1], 1, 1)
-        return float(protocol.auprc(np.array(found["above"]))[0])
+        return {each: float(protocol.auprc(np.array(rank["above"]))[0]) for each, rank in found.items()}
 
-    def asked(fold: int) -> dict[str, Any]:
+    def asked(name: str, fold: int) -> dict[str, dict[str, Any]]:
         part, stream = protocol.test_part(job, of_fold, fold), [seed, fold, 0]
-        found = protocol.ranks(job, vectors[best], scheme, part, chosen, stream, protocol.DRAWS, 1)
-        return {"positions": part.asked.tolist(), **found}
+        found = protocol.ranks(job, vectors[name], scheme, part, chosen, stream, protocol.DRAWS, 1)
+        return {each: {"positions": part.asked.tolist(), **rank} for each, rank in found.items()}
 
-    valid = dict.fromkeys(vectors, 0.0)
+    valid = {each: dict.fromkeys(vectors, 0.0) for each in classifiers}
     # A thread per fold: so small a fit is slower with more threads than with one.
-    with ThreadPoolExecutor(used) as pool:
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(used) as pool:
         for name in vectors if len(vectors) > 1 else ():
-            scores = pool.map(partial(validated, name), range(protocol.FOLDS))
-            valid[name] = sum(scores) / protocol.FOLDS
-        best = max(valid, key=valid.__getitem__)
-        folds = list(pool.map(asked, range(protocol.FOLDS)))
-    row = {"kind": "test", "method": method, "seed": seed, "scheme": scheme, "variant": best}
-    row["valid_auprc"] = valid if len(valid) > 1 else None
-    return row | {name: [fold[name] for fold in folds] for name in folds[0]}
+            scores = list(pool.map(partial(validated, name), range(protocol.FOLDS)))
+            for each in classifiers:
+                valid[each][name] = sum(score[each] for score in scores) / protocol.FOLDS
+        best = {each: max(found, key=found.__getitem__) for each, found in valid.items()}
+        folds = {
+            name: list(pool.map(partial(asked, name), range(protocol.FOLDS))) for name in set(best.values())
+        }
+    rows = []
+    for each, name in best.items():
+        row = {"kind": "test", "method": method, "seed": seed, "scheme": scheme, "classifier": each}
+        row |= {"variant": name, "valid_auprc": valid[each] if len(vectors) > 1 else None}
+        parts = [fold[each] for fold in folds[name]]
+        rows.append(row | {key: [part[key] for part in parts] for key in parts[0]})
+    return rows
 
 
 def load(folder: Path, method: str, seed: int, variant: Mapping[str, Any]) -> Vectors:
@@ -227,7 +238,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 def report(rows: list[dict[str, Any]], job: protocol.Task, options: argparse.Namespace) -> None:
     """Print the summary and draw the figure."""
-    entries = list(summaries(rows, job, options.schemes, options.reference))
+    entries = list(summaries(rows, job, options.schemes, options.classifiers, options.reference))
     if options.figure:
         quality_rows.draw(entries, options.figure)
     if options.json:
@@ -238,12 +249,17 @@ def report(rows: list[dict[str, Any]], job: protocol.Task, options: argparse.Nam
 
 
 def summaries(
-    rows: list[dict[str, Any]], job: protocol.Task, schemes: list[str], reference: str
+    rows: list[dict[str, Any]],
+    job: protocol.Task,
+    schemes: Sequence[str],
+    classifiers: Sequence[str],
+    reference: str,
 ) -> Iterator[dict[str, Any]]:
-    """One entry per split and method, with what its training cost."""
-    for scheme in schemes:
-        for entry in quality_rows.summary(rows, job, scheme, reference):
-            yield entry | quality_rows.costs(rows, entry["method"])
+    """One entry per split, classifier and method, with what its training cost."""
+    for scheme, each in itertools.product(schemes, classifiers):
+        own = [row for row in rows if quality_rows.classifier(row) in (each, None)]
+        for entry in quality_rows.summary(own, job, scheme, reference):
+            yield {"classifier": each} | entry | quality_rows.costs(rows, entry["method"])
 
 
 if __name__ == "__main__":

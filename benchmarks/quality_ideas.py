@@ -23,7 +23,7 @@ from repurpose.hgt import HGT, Block
 from repurpose.objective import Draw, Objective, Settings, Terms
 from repurpose.steps import FullSteps, SampledSteps
 
-ENCODER = {"hidden_dim": 128, "embedding_dim": 128, "inputs": "spectral", "svd_dim": 0}
+ENCODER = {"hidden_dim": 128, "embedding_dim": 128, "inputs": "spectral", "svd_dim": 0, "profile_dim": 0}
 TRAINING = {"epochs": 40, "learning_rate": 0.003, "ranking": {"weight": 0.0, "edges": 512}}
 SAMPLED_SECONDS = 60.0  # about what the reference takes on Hetionet
 

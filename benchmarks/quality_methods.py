@@ -143,6 +143,7 @@ def replaced(job: Job) -> Iterator[Variant]:
         "inputs": "learned",
         "decoder": "dot",
         "svd_dim": 0,
+        "profile_dim": 0,
     }
     options = {"epochs": 100, "learning_rate": 0.001, "degree_matched_share": 0.0}
     options |= {"ranking": {"weight": 0, "edges": 2}}

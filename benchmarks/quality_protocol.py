@@ -1,7 +1,8 @@
 """How the quality benchmark asks what embeddings are worth: folds, examples, one classifier, ranks.
 
-Every method gets the same positives, folds, random negatives and XGBoost, on features [head, tail,
-head x tail]. What is kept of a test fold is the rank of each of its positives, from which all metrics follow.
+Every method gets the same positives, folds, random negatives and classifiers: XGBoost on features
+[head, tail, head x tail] (`trees`), kernel ridge regression (`kernel`), and `both` as the workflow joins
+them. What is kept of a test fold is the rank of each of its positives, from which all metrics follow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,14 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repurpose import classifier, examples, pairs
-from repurpose.classifier import Vectors
+from repurpose import classifier, examples, kernel, pair_model, pairs
 from repurpose.graph import Graph
+from repurpose.vectors import Vectors
 
 FOLDS = 5
 DRAWS = 2  # of negatives; the margins of their models are averaged
 VALID_SHARE = 0.125  # of the pairs, heads or tails that a fold trains on
 TOP = 100
+CLASSIFIERS = ("trees", "kernel", "both")
 SIDES = {"drug": 0, "disease": 1}  # of a pair, which a scheme holds out whole
 
 
@@ -121,8 +123,8 @@ def ranks(
     stream: Sequence[int],
     draws: int,
     threads: int,
-) -> dict[str, Any]:
-    """The rank of each positive that is asked for, from the mean margin of the models of some draws.
+) -> dict[str, dict[str, Any]]:
+    """Classifier -> the rank of each positive that is asked for, from the mean margin over some draws.
 
     `above`: twice the number of negatives that score higher, those that score the same counted once;
     `place`: twice the number of pairs of the same tail that do. Negatives are all pairs that no fold has
@@ -139,15 +141,22 @@ def ranks(
     )
     is_candidate = _candidates(job, scheme, part)
     heads, tails = np.nonzero(is_candidate)
-    scores = np.full(job.counts, -np.inf, np.float32)
-    total = np.zeros(len(heads), np.float32)
+    pair = heads.astype(np.int32), tails.astype(np.int32)
+    trees = np.zeros(len(heads), np.float32)
     for draw in range(draws):
         rng = np.random.default_rng([*stream, draw])
         made = examples.make_examples(frame, job.known, *pools, settings, rng)
         booster = classifier.boost(vectors, made, settings.trees, settings, draw, threads)
-        total += classifier.scorer(booster, vectors, threads)(heads.astype(np.int32), tails.astype(np.int32))
-    scores[heads, tails] = total
-    return ranked(job, scores, scheme, part)
+        trees += pair_model.tree_scorer(booster, vectors, threads)(*pair) / draws
+    ridge = classifier.fit_kernel(vectors, made, stream[0])
+    similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(*pair)
+    both = trees + np.float32(settings.kernel_weight) * kernel.logarithm(similar)
+    scores = np.full(job.counts, -np.inf, np.float32)
+    found = {}
+    for name, values in zip(CLASSIFIERS, (trees, similar, both), strict=True):
+        scores[heads, tails] = values
+        found[name] = ranked(job, scores, scheme, part)
+    return found
 
 
 def ranked(job: Task, scores: np.ndarray, scheme: str, part: Part) -> dict[str, Any]:

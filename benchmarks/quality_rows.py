@@ -13,6 +13,11 @@ RESAMPLES = 1000
 Row = Mapping[str, Any]
 
 
+def classifier(row: Row) -> str | None:
+    """Whose ranks a test row holds; None for the row of a training."""
+    return row.get("classifier", "trees") if row["kind"] == "test" else None
+
+
 def metrics(row: Row, job: protocol.Task, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Metric -> mean over the folds of a test row, for each line of weights (W, positives); one line without.
 
@@ -83,11 +88,11 @@ def costs(rows: Iterable[Row], method: str) -> dict[str, float]:
 def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
     """The summary as Markdown; differences whose interval leaves out zero are marked with a star."""
     lines = [
-        "| split | method | seeds | AUROC | AUPRC | Recall@100 | seconds | peak GB |",
-        "|---|---|---|---|---|---|---|---|",
+        "| split | classifier | method | seeds | AUROC | AUPRC | Recall@100 | seconds | peak GB |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for entry in entries:
-        cells = [entry["scheme"], entry["method"], str(entry["seeds"])]
+        cells = [entry["scheme"], entry["classifier"], entry["method"], str(entry["seeds"])]
         for name in METRICS:
             value = entry[name]
             low, high = value.get("difference_low", 0.0), value.get("difference_high", 0.0)
@@ -100,15 +105,15 @@ def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
 
 
 def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """AUPRC of each method against its training seconds, one panel per split, with the seeds' extremes."""
-    schemes = list(dict.fromkeys(entry["scheme"] for entry in entries))
-    figure = Figure(figsize=(4.5 * len(schemes), 4), layout="constrained")
-    for axes, scheme in zip(np.atleast_1d(figure.subplots(1, len(schemes))), schemes, strict=True):
-        for entry in (each for each in entries if each["scheme"] == scheme):
+    """AUPRC against training seconds with the seeds' extremes, a panel per split and classifier."""
+    panels = list(dict.fromkeys((entry["scheme"], entry["classifier"]) for entry in entries))
+    figure = Figure(figsize=(4.5 * len(panels), 4), layout="constrained")
+    for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        for entry in (each for each in entries if (each["scheme"], each["classifier"]) == panel):
             value, seconds = entry["auprc"], max(entry["training_seconds"], 0.1)
             spread = [[value["mean"] - value["low"]], [value["high"] - value["mean"]]]
             axes.errorbar(seconds, value["mean"], yerr=spread, fmt="o", capsize=3)
             axes.annotate(entry["method"], (seconds, value["mean"]), (4, 4), textcoords="offset points")
-        axes.set(xscale="log", xlabel="training, seconds", ylabel="AUPRC", title=f"split: {scheme}")
+        axes.set(xscale="log", xlabel="training, seconds", ylabel="AUPRC", title=f"{panel[0]}, {panel[1]}")
         axes.set_ylim(bottom=0)
     figure.savefig(path)

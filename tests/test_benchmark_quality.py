@@ -22,7 +22,7 @@ import quality_rows
 import quality_walks
 
 from repurpose import demo, examples, pairs, settings
-from repurpose.classifier import Vectors
+from repurpose.vectors import Vectors
 
 SETTINGS = examples.Settings(
     draws=1,
@@ -139,7 +139,7 @@ def test_choices_are_made_without_the_reserved_pairs(job):
     part = protocol.test_part(chosen, protocol.folds(chosen, "random", 0), 0)
     rng = np.random.default_rng(0)
     vectors = Vectors(*(rng.normal(size=(n, 4)).astype(np.float32) for n in job.counts), True)
-    found = protocol.ranks(chosen, vectors, "random", part, SETTINGS, [0], 1, 2)
+    found = protocol.ranks(chosen, vectors, "random", part, SETTINGS, [0], 1, 2)["both"]
     assert found["negatives"] == 40 * 30 - len(asked | kept)
 
 
@@ -155,7 +155,10 @@ def test_the_classifier_learns_from_nothing_that_is_held_out(job, scheme, monkey
         rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(30, 4)).astype(np.float32), True
     )
     part = protocol.test_part(job, protocol.folds(job, scheme, 0), 1)
-    found = protocol.ranks(job, vectors, scheme, part, SETTINGS, [0, 1, 0], 2, 2)
+    fits = []
+    fit = protocol.kernel.fit
+    monkeypatch.setattr(protocol.kernel, "fit", lambda *given: fits.append(fit(*given)) or fits[-1])
+    found = protocol.ranks(job, vectors, scheme, part, SETTINGS, [0, 1, 0], 2, 2)["kernel"]
     assert len(seen) == 2 and not np.array_equal(seen[0].heads, seen[1].heads)
     positives = set(zip(job.heads.tolist(), job.tails.tolist(), strict=True))
     for made in seen:
@@ -165,6 +168,8 @@ def test_the_classifier_learns_from_nothing_that_is_held_out(job, scheme, monkey
             assert not np.isin(made.tails, job.tails[part.asked]).any()
         if scheme == "drug":
             assert not np.isin(made.heads, job.heads[part.asked]).any()
+    assert np.array_equal(fits[0].heads, np.unique(job.heads[part.train]))
+    assert np.array_equal(fits[0].tails, np.unique(job.tails[part.train]))
     tails = len(np.unique(job.tails[part.asked])) if scheme == "disease" else 30
     heads = len(np.unique(job.heads[part.asked])) if scheme == "drug" else 40
     among = len(part.asked) + (len(part.train) if scheme == "random" else 0)
@@ -178,11 +183,27 @@ def test_vectors_that_hold_the_answer_are_found_and_random_ones_are_not(job):
     told = Vectors(np.ascontiguousarray(answer), np.eye(30, dtype=np.float32), True)
     blind = Vectors(rng.normal(size=(40, 30)).astype(np.float32), np.eye(30, dtype=np.float32), True)
     part = protocol.test_part(job, protocol.folds(job, "random", 0), 0)
-    values = []
-    for vectors in (told, blind):
-        found = protocol.ranks(job, vectors, "random", part, DEEPER, [0], 1, 2)
-        values.append(protocol.auroc(np.array(found["above"]), found["negatives"])[0])
-    assert values[0] > 0.7 > values[1]
+    of_told, of_blind = (
+        {
+            name: protocol.auroc(np.array(found["above"]), found["negatives"])[0]
+            for name, found in protocol.ranks(job, vectors, "random", part, DEEPER, [0], 1, 2).items()
+        }
+        for vectors in (told, blind)
+    )
+    assert of_told["trees"] > 0.7 > max(of_blind.values())
+    assert of_told["both"] > 0.7
+
+
+def test_the_kernel_finds_what_similar_heads_have(job):
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=(count, 3)).astype(np.float32) for count in job.counts]
+    heads, tails = np.divmod(np.sort(np.argsort(-(rows[0] @ rows[1].T), axis=None)[:120]), job.counts[1])
+    near = dataclasses.replace(
+        job, heads=heads, tails=tails, known=pairs.Known(heads, tails, job.known.names)
+    )
+    part = protocol.test_part(near, protocol.folds(near, "disease", 0), 0)
+    found = protocol.ranks(near, Vectors(*rows, True), "disease", part, DEEPER, [0], 1, 2)
+    assert protocol.auroc(np.array(found["kernel"]["above"]), found["kernel"]["negatives"])[0] > 0.75
 
 
 def row(method, seed, above):
@@ -212,7 +233,7 @@ def test_the_paired_bootstrap_tells_a_real_difference_from_none(job):
     assert entries["better"]["auprc"]["difference_low"] > 0
     assert "difference_low" not in entries["svd"]["auprc"]
     for entry in entries.values():
-        entry |= {"training_seconds": 1.0, "peak_rss_gb": 1.0}
+        entry |= {"training_seconds": 1.0, "peak_rss_gb": 1.0, "classifier": "trees"}
     lines = quality_rows.table(list(entries.values()), "svd").splitlines()
     assert [line.count("*") > 0 for line in lines[2:6]] == [False, False, False, True]
 
@@ -253,14 +274,17 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
     path = folder / "results/quality/rows.jsonl"
     run(folder, *options)
     before = path.read_text().splitlines()
-    assert [json.loads(line)["kind"] for line in before] == ["training", "test"] * 2
+    assert [json.loads(line)["kind"] for line in before] == ["training", "test", "test"] * 2
     second = run(folder, *options, "disease", "--figure", "quality.png")
     lines = path.read_text().splitlines()
-    assert lines[:4] == before and [json.loads(line)["scheme"] for line in lines[4:]] == ["disease"] * 2
+    assert lines[:6] == before and [json.loads(line)["scheme"] for line in lines[6:]] == ["disease"] * 4
     assert (folder / "quality.png").stat().st_size > 0
     entries = [json.loads(line) for line in second.stdout.splitlines()]
-    assert [(e["scheme"], e["method"]) for e in entries] == [
-        (scheme, method) for scheme in ("random", "disease") for method in ("degree", "hgt")
+    assert [(e["scheme"], e["classifier"], e["method"]) for e in entries] == [
+        (scheme, classifier, method)
+        for scheme in ("random", "disease")
+        for classifier in ("trees", "both")
+        for method in ("degree", "hgt")
     ]
     assert all(e["peak_rss_gb"] > 0 and 0 <= e["auprc"]["mean"] <= 1 for e in entries)
     path.write_text("\n".join(lines[:-1]) + f"\n{lines[-1][:30]}")  # stopped while it wrote the last test

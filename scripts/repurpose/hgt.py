@@ -38,6 +38,7 @@ class Settings:
     decoder: str
     inputs: str = "learned"
     svd_dim: int = 0
+    profile_dim: int = 0
 
     def __post_init__(self) -> None:
         if self.hidden_dim % self.heads:
@@ -50,18 +51,19 @@ class Settings:
             raise ValueError(f"inputs {self.inputs} is none of {', '.join(INPUTS)}")
         if self.projected < 1:
             raise ValueError(
-                f"embedding_dim {self.embedding_dim} leaves no room beside {self.svd_dim} of the SVD"
+                f"embedding_dim {self.embedding_dim} leaves no room beside {self.svd_dim} of the SVD and "
+                f"{self.profile_dim} of profiles"
             )
 
     @property
     def projected(self) -> int:
-        """Length of what the layers give, which with the SVD's part makes embedding_dim."""
-        return self.embedding_dim - self.svd_dim
+        """Length of what the layers give; the SVD's and the profiles' parts make it embedding_dim."""
+        return self.embedding_dim - self.svd_dim - self.profile_dim
 
     @property
     def svd_size(self) -> int:
         """Dimensions of the graph's SVD that are needed, for inputs or beside the vectors; 0 for none."""
-        return max(self.svd_dim, 0 if self.inputs == "learned" else self.hidden_dim)
+        return max(self.svd_dim, self.hidden_dim if self.inputs in ("spectral", "blocks") else 0)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class HGT(nn.Module):
         self.layers = nn.ModuleList([Layer(width, metadata, settings.heads) for _ in range(settings.layers)])
         self.outputs = nn.ModuleList([nn.Linear(width, settings.projected) for _ in self.names])
         self.decoder = Decoder(len(relations), settings.projected, settings.decoder)
-        self.beside: Tensor | None = None  # (nodes, svd_dim), no part of the training
+        self.beside: Tensor | None = None  # (nodes, embedding_dim - projected), no part of the training
+        self.lengths: Tensor | None = None  # (nodes, 1) of the layers' part of the vectors
         self._clear_biases()
 
     def prepare(self, edges: Sequence[np.ndarray]) -> EdgeLists | SortedEdges:
@@ -171,6 +174,8 @@ class HGT(nn.Module):
     @torch.no_grad()
     def vectors(self, z: Tensor) -> Tensor:
         """What is kept of embeddings z of all nodes: z, behind the rows `beside` where there are any."""
+        if self.lengths is not None:
+            z = nn.functional.normalize(z, dim=1) * self.lengths.to(z.device)
         return z if self.beside is None else torch.cat([self.beside.to(z.device), z], dim=1)
 
     def read(
@@ -182,9 +187,10 @@ class HGT(nn.Module):
             return self.decoder.logits(product, relation), vectors
         return self.decoder(z, relation, head, tail), z.index_select(0, rows)
 
-    def keep_beside(self, rows: np.ndarray) -> None:
-        """Put rows (nodes, svd_dim) in front of what the layers give, in `vectors`."""
+    def keep_beside(self, rows: np.ndarray, lengths: np.ndarray | None) -> None:
+        """Put rows (nodes, k) before what the layers give, scaled to `lengths` (nodes,), in `vectors`."""
         self.beside = torch.from_numpy(rows)
+        self.lengths = None if lengths is None else torch.from_numpy(lengths)[:, None]
 
     @torch.no_grad()
     def start_from(self, given: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> None:

@@ -16,7 +16,7 @@ from repurpose.evaluation import Scorer
 
 SHARPNESS = 2.0  # of the similarity
 RIDGE = 0.3  # shrinks what few neighbours say
-LONGEST = 0.95  # quantile of the lengths of a type's vectors that counts as full length
+LONGEST = 1.5  # times what 95 % of the vectors do not exceed: longer ones count as no longer
 UNTREATED = 0.3  # what a score is worth at a head, or a tail, that has no known pair
 MOST = 8192  # heads, and tails, to learn from; the time grows with the third power
 FLOOR = 0.01  # of a score, before its logarithm
@@ -70,10 +70,12 @@ def similarity(rows: np.ndarray, nodes: np.ndarray, learned: np.ndarray) -> np.n
 
 
 def shortened(rows: np.ndarray) -> np.ndarray:
-    """Rows divided by the LONGEST length, those that are longer cut to length 1; zeros stay."""
+    """Rows scaled so that the longest has length 1, but for outliers, which are cut to it; zeros stay."""
     length = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
-    full = np.quantile(length[length > 0], LONGEST) if length.any() else 1.0
-    return rows / np.maximum(length, np.float32(full))
+    if not length.any():
+        return rows
+    full = min(length.max(), np.float32(LONGEST * np.quantile(length[length > 0], 0.95)))
+    return rows / np.maximum(length, full)
 
 
 def scorer(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Scorer:

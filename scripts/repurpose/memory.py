@@ -126,7 +126,9 @@ def of_training(kg: Graph, settings: hgt.Settings, device: str) -> int | None:
     tables = 4 * rows * head + 2 * nodes * head
     wider = 3 * nodes * max(0, dim - width)
     # An SVD is made before the first step, and gone but for what is kept beside the vectors.
-    floats = COPIES * _parameters(kg, settings) + layers + tables + wider + nodes * settings.svd_dim
+    floats = (
+        COPIES * _parameters(kg, settings) + layers + tables + wider + nodes * (settings.embedding_dim - dim)
+    )
     return psutil.Process().memory_info().rss + LIBRARIES + PER_EDGE * edges + FLOAT * floats
 
 

@@ -31,7 +31,7 @@ def untrained(
     knew the graph would hide what a training has learned, and pass what it has not.
     """
     held = holdout.split(kg, valid_share, seed)
-    model = hgt.build(kg, replace(settings, embedding_dim=dim, svd_dim=0), seed + 1).eval()
+    model = hgt.build(kg, replace(settings, embedding_dim=dim, svd_dim=0, profile_dim=0), seed + 1).eval()
     with torch.no_grad():
         z = model(model.prepare(held.train).whole).numpy()
     return {t: z[graph.span(kg, t)] for t in kg.node_types}

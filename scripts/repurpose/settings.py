@@ -111,11 +111,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             f"hgt.hidden_dim is {hgt['hidden_dim']}, which is not divisible by hgt.heads, {hgt['heads']}; "
             f"use a multiple such as {multiple}"
         )
-    if hgt["svd_dim"] >= hgt["embedding_dim"]:
+    beside = hgt["svd_dim"] + hgt["profile_dim"]
+    if beside >= hgt["embedding_dim"]:
         yield (
-            f"hgt.svd_dim, {hgt['svd_dim']}, leaves none of the {hgt['embedding_dim']} numbers of a vector "
-            "(hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to "
-            f"{hgt['svd_dim'] + 128}"
+            f"hgt.svd_dim and hgt.profile_dim, together {beside}, leave none of the {hgt['embedding_dim']} "
+            "numbers of a vector (hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to "
+            f"{beside + 128}"
         )
     held_out = split["valid_share"] + split["test_share"]
     if held_out >= 1:
