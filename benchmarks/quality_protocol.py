@@ -1,8 +1,9 @@
 """How the quality benchmark asks what embeddings are worth: folds, examples, one classifier, ranks.
 
 Every method gets the same positives, folds, random negatives and classifiers: XGBoost on features
-[head, tail, head x tail] (`trees`), kernel ridge regression (`kernel`), and `both` as the workflow joins
-them. What is kept of a test fold is the rank of each of its positives, from which all metrics follow.
+[head, tail, head x tail] (`trees`), kernel ridge regression (`kernel`), and `both` joined with the largest
+weight of `classifier.kernel_weights`. What is kept of a test fold is the rank of each of its positives,
+from which all metrics follow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -150,7 +151,7 @@ def ranks(
         trees += pair_model.tree_scorer(booster, vectors, threads)(*pair) / draws
     ridge = classifier.fit_kernel(vectors, made, stream[0])
     similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(*pair)
-    both = trees + np.float32(settings.kernel_weight) * kernel.logarithm(similar)
+    both = trees + np.float32(max(settings.kernel_weights)) * kernel.logarithm(similar)
     scores = np.full(job.counts, -np.inf, np.float32)
     found = {}
     for name, values in zip(CLASSIFIERS, (trees, similar, both), strict=True):

@@ -32,7 +32,7 @@ SETTINGS = examples.Settings(
     learning_rate=0.3,
     patience=5,
     svd_dim=4,
-    kernel_weight=4.0,
+    kernel_weights=(4.0,),
     evaluation_pairs=1000,
 )
 

@@ -23,7 +23,7 @@ SETTINGS = Settings(
     learning_rate=0.2,
     patience=10,
     svd_dim=16,
-    kernel_weight=4.0,
+    kernel_weights=(0.0, 4.0),
     evaluation_pairs=10**6,
 )
 SPLIT = {"schemes": ["random", "disease", "drug"], "valid_share": 0.1, "test_share": 0.2}
@@ -87,7 +87,7 @@ def test_training_stops_where_validation_is_best(case, fits):
 
 def test_a_seed_gives_the_same_model_whatever_the_threads(case):
     models = [
-        bytes(classifier.fit_final(*case, 8, SETTINGS, seed, threads).booster.save_raw("ubj"))
+        bytes(classifier.fit_final(*case, 8, 2.0, SETTINGS, seed, threads).booster.save_raw("ubj"))
         for seed, threads in ((0, 1), (0, 2), (1, 1))
     ]
     assert models[0] == models[1]
@@ -106,9 +106,11 @@ def test_a_model_comes_back_from_its_file(case, fits, tmp_path):
     vectors, labelled, _ = case
     ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
     paths = tmp_path / "model.ubj", tmp_path / "kernel.safetensors"
-    pair_model.save(fits["drug"].model, *paths)
+    model = fits["disease"].model
+    assert model.weight == 4
+    pair_model.save(model, *paths)
     back = pair_model.load(*paths, [files.digest(path) for path in paths], 4.0)
-    scores = [pair_model.scorer(model, vectors, 1)(*ends) for model in (fits["drug"].model, back)]
+    scores = [pair_model.scorer(each, vectors, 1)(*ends) for each in (model, back)]
     assert np.array_equal(*scores)
 
 
@@ -132,11 +134,14 @@ def test_the_kernel_learns_from_no_head_or_tail_that_is_held_out(case, fits):
         assert not np.isin(used, labelled.loc[labelled[scheme] != "train", name]).any()
 
 
-def test_validation_tells_what_trees_and_kernel_are_worth_alone_and_together(fits):
+def test_validation_tells_which_weight_of_the_kernel_is_best(fits):
     for fit in fits.values():
-        assert set(fit.valid_auprc) == {"trees", "kernel", "both"}
+        assert set(fit.valid_auprc) == {"weight 0", "weight 4", "kernel"}
         share = float(np.average(fit.valid.labels, weights=fit.valid.weights))
         assert all(found > 1.5 * share for found in fit.valid_auprc.values())
+        both = {weight: fit.valid_auprc[f"weight {weight}"] for weight in (0, 4)}
+        assert fit.model.weight == max(both, key=both.get)
+    assert {fit.model.weight for fit in fits.values()} == {0.0, 4.0}
 
 
 def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, tmp_path):

@@ -16,7 +16,7 @@ SETTINGS = Settings(
     learning_rate=0.3,
     patience=5,
     svd_dim=8,
-    kernel_weight=4.0,
+    kernel_weights=(4.0,),
     evaluation_pairs=10**6,
 )
 SIZES = 60, 50

@@ -24,7 +24,7 @@ BINS = 64  # of a feature's values
 class Fit(NamedTuple):
     """A model that early stopping ended: rounds kept, AUPRC on the validation examples, test metrics.
 
-    valid_auprc: of the trees alone, of the kernel alone, and of both.
+    valid_auprc: of the kernel alone, and of each of its weights beside the trees, of which the best is kept.
     """
 
     model: Model
@@ -54,16 +54,17 @@ def fit_final(
     pairs: pd.DataFrame,
     known: Known,
     rounds: int,
+    weight: float,
     settings: Settings,
     seed: int,
     threads: int,
 ) -> Model:
-    """Train on all pairs, none held out, for the `rounds` that early stopping found."""
+    """Train on all pairs, none held out, for the `rounds` and with the `weight` that validation found."""
     rng = np.random.default_rng([seed, len(SCHEMES)])
     pools = np.arange(len(vectors.heads)), np.arange(len(vectors.tails))
     examples = make_examples(pairs, known, *pools, settings, rng)
     booster = boost(vectors, examples, rounds, settings, seed, threads)
-    return Model(booster, fit_kernel(vectors, examples, seed), settings.kernel_weight)
+    return Model(booster, fit_kernel(vectors, examples, seed), weight)
 
 
 def boost(
@@ -96,7 +97,8 @@ def refit(
     counts = count_pairs(vectors, pairs, known)
     prevalence = counts["positives"] / (counts["positives"] + counts["unknown"])
     calibration = calibrate_fit(closest, vectors, prevalence, threads)
-    return fit_final(vectors, pairs, known, closest.rounds, settings, seed, threads), calibration
+    found = closest.rounds, closest.model.weight
+    return fit_final(vectors, pairs, known, *found, settings, seed, threads), calibration
 
 
 def calibrate_fit(fit: Fit, vectors: Vectors, prevalence: float, threads: int) -> dict[str, float]:
@@ -124,29 +126,36 @@ def _evaluate_scheme(
     sizes = len(vectors.heads), len(vectors.tails)
     train, valid = split_examples(pairs, scheme, known, *sizes, settings, seed)
     booster = fit(vectors, train, valid, settings, seed, threads)
-    model = Model(booster, fit_kernel(vectors, train, seed), settings.kernel_weight)
+    model, auprc = weighted(booster, fit_kernel(vectors, train, seed), vectors, valid, settings, threads)
     test = pairs[(pairs[scheme] == "test") & (pairs["label"] == 1)]
     ends = (test[name].to_numpy() for name in ("head_index", "tail_index"))
     pools = asked_pools(pairs, scheme, *sizes)
     limits = {"limit": settings.evaluation_pairs, "seed": seed}
     metrics = evaluate(pair_model.scorer(model, vectors, threads), *ends, known, *pools, **limits)
-    rounds, auprc = booster.num_boosted_rounds(), _valid_auprc(model, vectors, valid, threads)
+    rounds = booster.num_boosted_rounds()
     tested = (metrics["auprc"] or {}).get("value")
     log.info("%s: %d rounds, validation AUPRC %s, test AUPRC %s", scheme, rounds, auprc, tested)
     return Fit(model, rounds, valid, auprc, metrics)
 
 
-def _valid_auprc(model: Model, vectors: Vectors, valid: Examples, threads: int) -> dict[str, float]:
-    scorers = {
-        "trees": pair_model.tree_scorer(model.booster, vectors, threads),
-        "kernel": kernel.scorer(model.ridge, vectors.heads, vectors.tails),
-        "both": pair_model.scorer(model, vectors, threads),
-    }
-    scores = {name: score(valid.heads, valid.tails) for name, score in scorers.items()}
-    return {
+def weighted(
+    booster: xgboost.Booster,
+    ridge: kernel.Ridge,
+    vectors: Vectors,
+    valid: Examples,
+    settings: Settings,
+    threads: int,
+) -> tuple[Model, dict[str, float]]:
+    """Trees and kernel with the weight that has the best AUPRC on validation, and the AUPRC of each."""
+    margins = pair_model.tree_scorer(booster, vectors, threads)(valid.heads, valid.tails)
+    similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(valid.heads, valid.tails)
+    scores = {f"weight {w:g}": margins + w * kernel.logarithm(similar) for w in settings.kernel_weights}
+    auprc = {
         name: float(average_precision_score(valid.labels, found, sample_weight=valid.weights))
-        for name, found in scores.items()
+        for name, found in {**scores, "kernel": similar}.items()
     }
+    best = max(settings.kernel_weights, key=lambda weight: auprc[f"weight {weight:g}"])
+    return Model(booster, ridge, float(best)), auprc
 
 
 def fit(

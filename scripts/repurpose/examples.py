@@ -1,5 +1,6 @@
 """Labelled examples for the classifier: the pairs of a split and random unknown pairs as negatives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ class Settings:
     learning_rate: float
     patience: int
     svd_dim: int
-    kernel_weight: float
+    kernel_weights: Sequence[float]
     evaluation_pairs: int
 
 
