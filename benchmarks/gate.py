@@ -169,7 +169,10 @@ def broken(bench: Bench) -> Iterator[tuple[str, Callable[[], Made]]]:
 def widths(hidden: int, bench: Bench) -> dict[str, int]:
     """An encoder's widths, in the proportion of the config's."""
     own = bench.config["hgt"]
-    return {"hidden_dim": hidden, "embedding_dim": own["embedding_dim"] * hidden // own["hidden_dim"]}
+    scaled = {
+        key: own[key] * hidden // own["hidden_dim"] for key in ("embedding_dim", "svd_dim", "profile_dim")
+    }
+    return {"hidden_dim": hidden} | scaled
 
 
 @torch.no_grad()

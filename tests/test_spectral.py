@@ -9,7 +9,7 @@ import pytest
 import test_training
 from sklearn.decomposition import PCA
 
-from repurpose import baselines, graph, hgt, preparation, spectral, starts
+from repurpose import baselines, graph, hgt, preparation, quality, spectral, starts
 
 ENCODER = dataclasses.replace(test_training.ENCODER, embedding_dim=24, inputs="spectral", svd_dim=16)
 KG = communities.build()
@@ -126,3 +126,19 @@ def test_an_encoder_without_room_for_its_svd_is_refused():
         dataclasses.replace(ENCODER, embedding_dim=16)
     with pytest.raises(ValueError, match="none of learned, spectral, blocks"):
         dataclasses.replace(ENCODER, inputs="constant")
+
+
+def test_what_linear_algebra_gives_is_what_is_beside_the_vectors_or_else_the_inputs():
+    share = test_training.SETTINGS.valid_share
+    both = dataclasses.replace(ENCODER, embedding_dim=32, profile_dim=8)
+    found = quality.inputs(KG, both, share, 0)
+    model = prepared(both).model
+    for node_type, rows in found.items():
+        assert rows.shape == (KG.count(node_type), 24)
+        assert np.array_equal(rows, model.beside.numpy()[graph.span(KG, node_type)])
+    alone = quality.inputs(KG, dataclasses.replace(ENCODER, svd_dim=0), share, 0)
+    begun = prepared(dataclasses.replace(ENCODER, svd_dim=0)).model.inputs.detach().numpy()
+    for node_type, rows in alone.items():
+        has_edges = graph.connected(KG)[node_type]
+        assert np.array_equal(rows[has_edges], begun[graph.span(KG, node_type)][has_edges])
+    assert quality.inputs(KG, dataclasses.replace(ENCODER, inputs="learned", svd_dim=0), share, 0) is None

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from repurpose import clusters, graph, hgt, holdout, losses, negatives, spectral, spectrum
+from repurpose import clusters, graph, hgt, holdout, losses, negatives, spectrum, starts
 from repurpose.graph import Graph
 
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
@@ -38,11 +38,16 @@ def untrained(
 
 
 def inputs(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, np.ndarray] | None:
-    """The SVD that a training starts from or keeps beside its vectors; None where it has none."""
-    if not settings.svd_size:
+    """What linear algebra gives a training, beside its vectors or as inputs; None where it gives nothing."""
+    found = starts.find(kg, holdout.split(kg, valid_share, seed).train, settings, seed)
+    if found.beside is not None:
+        return {t: found.beside[graph.span(kg, t)] for t in kg.node_types}
+    if found.inputs is None:
         return None
-    rows = spectral.rows(kg, holdout.split(kg, valid_share, seed).train, settings.svd_size, seed)
-    return {t: rows[graph.span(kg, t)] for t in kg.node_types}
+    rows = {t: np.zeros((kg.count(t), settings.hidden_dim), np.float32) for t in kg.node_types}
+    for number, (nodes, given) in found.inputs.items():
+        rows[kg.node_types[number]][nodes] = given
+    return rows
 
 
 def measure(
