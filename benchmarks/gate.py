@@ -61,9 +61,7 @@ class Bench:
 
     def options(self, **changes: Any) -> training.Settings:
         """The config's training with changes."""
-        section = self.config["training"]
-        section = {k: v for k, v in section.items() if k not in ("batching", "checkpoint_seconds")}
-        return training.Settings(**{**section, **changes})
+        return training.Settings(**{**settings.learned(self.config["training"]), **changes})
 
     @property
     def where(self) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from repurpose import hgt, losses, starts
 from repurpose.graph import Graph
 from repurpose.hgt import HGT, Block
 from repurpose.objective import Draw, Objective, Settings, Terms
+from repurpose.settings import learned
 from repurpose.steps import FullSteps, SampledSteps
 
 ENCODER = {"hidden_dim": 128, "embedding_dim": 128, "inputs": "spectral", "svd_dim": 0, "profile_dim": 0}
@@ -314,7 +315,7 @@ class Idea:
 
 def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
     """(variant, vectors of all nodes) of one training."""
-    section = {k: v for k, v in job.config["training"].items() if k not in ("batching", "checkpoint_seconds")}
+    section = learned(job.config["training"])
     options = {**section, **TRAINING, **idea.training}
     contrast = options.pop("contrast", {})
     options["contrastive"] = {**options["contrastive"], **contrast}

@@ -179,7 +179,7 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
 
 
 def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[str, Any]) -> Variant:
-    section = {k: v for k, v in job.config["training"].items() if k not in ("batching", "checkpoint_seconds")}
+    section = settings.learned(job.config["training"])
     result = training.fit(
         job.kg,
         hgt.Settings(**{**job.config["hgt"], **encoder}),

@@ -52,7 +52,7 @@ def main() -> None:
 
 def rows(kg: Graph, config: dict[str, Any], lengths: dict[str, int], seeds: int) -> Iterator[dict[str, Any]]:
     """One row per batching and seed; lengths: steps of a training per batching."""
-    section = {k: v for k, v in config["training"].items() if k not in ("batching", "checkpoint_seconds")}
+    section = settings.learned(config["training"])
     options = training.Settings(**section)
     encoder = dataclasses.replace(hgt.Settings(**config["hgt"]), hidden_dim=64, embedding_dim=128)
     for batching, length in lengths.items():

@@ -31,7 +31,6 @@ GRAPH = {
 }
 
 FULL_KEYS = ("epochs", "edge_sample_size", "supervision_share")
-OWN_KEYS = ("batching", "checkpoint_seconds")  # not part of what is learned
 SAMPLED_KEYS = ("sampled_epochs", "batch_size", "fanout")
 
 
@@ -117,7 +116,7 @@ def encoder(wildcards):
 def training(wildcards):
     """The training section for the trainer; keys of the other kind are None: they must not make this device stale."""
     of_others = FULL_KEYS if batching(wildcards) == "sampled" else SAMPLED_KEYS
-    section = {key: value for key, value in config["training"].items() if key not in OWN_KEYS}
+    section = settings.learned(config["training"])
     return {key: None if key in of_others else value for key, value in section.items()}
 
 

@@ -52,7 +52,7 @@ def test_an_idea_changes_what_is_learned(name, job):
 
 def test_the_reference_is_what_the_library_trains(job):
     """The ideas' own steps, with nothing changed, are the library's."""
-    section = {k: v for k, v in job.config["training"].items() if k not in ("batching", "checkpoint_seconds")}
+    section = settings.learned(job.config["training"])
     steps = preparation.prepare(
         KG,
         hgt.Settings(**(job.config["hgt"] | quality_ideas.ENCODER)),

@@ -99,6 +99,11 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def learned(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The section `training` without what is nothing to learn: where it runs, and how often it is kept."""
+    return {key: value for key, value in training.items() if key not in ("batching", "checkpoint_seconds")}
+
+
 def _kind(name: str) -> str:
     return name.partition(":")[0]
 
