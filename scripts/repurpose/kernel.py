@@ -81,8 +81,8 @@ def shortened(rows: np.ndarray) -> np.ndarray:
 def scorer(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Scorer:
     """Scores (float32) of pairs: near 1 what is like known pairs on both sides, near 0 what is not.
 
-    The unknown pairs of heads and tails that were learned from pulled their scores down, nothing pulled at the
-    others': at a head, or a tail, without a known pair a score counts UNTREATED times.
+    The unknown pairs of heads and tails that were learned from pulled their scores down, nothing pulled at
+    the others': at a head, or a tail, without a known pair a score counts UNTREATED times.
     """
     heads, tails = shortened(heads), shortened(tails)
     worth = [_worth(len(rows), used) for rows, used in ((heads, ridge.heads), (tails, ridge.tails))]
