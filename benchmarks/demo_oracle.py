@@ -14,7 +14,6 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +78,11 @@ def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterato
         scores = (fits + 1e-6) * counts[0][mechanism[1]] * counts[1][:, None] * counts[2]
         return protocol.ranked(job, scores.astype(np.float32), scheme, part)
 
-    def svd(classifier: str, scheme: str, part: protocol.Part, stream: list[int]) -> dict[str, Any]:
-        return protocol.ranks(job, vectors, scheme, part, chosen, stream, protocol.DRAWS, used)[classifier]
+    def svd(scheme: str, part: protocol.Part, stream: list[int]) -> dict[str, Any]:
+        return protocol.ranks(job, vectors, scheme, part, chosen, stream, protocol.DRAWS, used)["trees"]
 
-    asked = {"oracle": oracle, "svd": partial(svd, "trees"), "svd, both": partial(svd, "both")}
     for scheme in ("random", "disease"):
-        for name, ranks in asked.items():
+        for name, ranks in (("oracle", oracle), ("svd", svd)):
             yield {"scheme": scheme, "method": name, "scale": scale, **mean(job, scheme, ranks, seeds)}
 
 

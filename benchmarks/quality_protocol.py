@@ -1,4 +1,4 @@
-"""How the quality benchmark asks what embeddings are worth: folds, examples, one classifier, ranks.
+"""How the quality benchmark asks what embeddings are worth: folds, examples, classifiers, ranks.
 
 Every method gets the same positives, folds, random negatives and classifiers: XGBoost on features
 [head, tail, head x tail] (`trees`), kernel ridge regression (`kernel`), and `both` joined with the largest
@@ -151,7 +151,7 @@ def ranks(
         trees += pair_model.tree_scorer(booster, vectors, threads)(*pair) / draws
     ridge = classifier.fit_kernel(vectors, made, stream[0])
     similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(*pair)
-    both = trees + np.float32(max(settings.kernel_weights)) * kernel.logarithm(similar)
+    both = pair_model.joined(trees, similar, max(settings.kernel_weights))
     scores = np.full(job.counts, -np.inf, np.float32)
     found = {}
     for name, values in zip(CLASSIFIERS, (trees, similar, both), strict=True):

@@ -129,7 +129,7 @@ def _evaluate_scheme(
     model, auprc = weighted(booster, fit_kernel(vectors, train, seed), vectors, valid, settings, threads)
     test = pairs[(pairs[scheme] == "test") & (pairs["label"] == 1)]
     ends = (test[name].to_numpy() for name in ("head_index", "tail_index"))
-    pools = asked_pools(pairs, scheme, *sizes)
+    pools = asked_pools(pairs, scheme, "test", *sizes)
     limits = {"limit": settings.evaluation_pairs, "seed": seed}
     metrics = evaluate(pair_model.scorer(model, vectors, threads), *ends, known, *pools, **limits)
     rounds = booster.num_boosted_rounds()
@@ -149,7 +149,7 @@ def weighted(
     """Trees and kernel with the weight that has the best AUPRC on validation, and the AUPRC of each."""
     margins = pair_model.tree_scorer(booster, vectors, threads)(valid.heads, valid.tails)
     similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(valid.heads, valid.tails)
-    scores = {f"weight {w:g}": margins + w * kernel.logarithm(similar) for w in settings.kernel_weights}
+    scores = {f"weight {w:g}": pair_model.joined(margins, similar, w) for w in settings.kernel_weights}
     auprc = {
         name: float(average_precision_score(valid.labels, found, sample_weight=valid.weights))
         for name, found in {**scores, "kernel": similar}.items()

@@ -79,24 +79,23 @@ def split_examples(
     held-out pairs. Those of validation come from its own tails (heads) and are no training pairs.
     """
     rng = np.random.default_rng([seed, SCHEMES.index(scheme)])
-    pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
-    train_pools, valid_pools = pools.copy(), pools.copy()
+    train_pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
     column = GROUPED_BY.get(scheme)
     if column:
-        train_pools[column] = np.setdiff1d(pools[column], pairs.loc[pairs[scheme] != "train", column])
-        valid_pools[column] = np.unique(pairs.loc[pairs[scheme] == "valid", column])
+        train_pools[column] = np.setdiff1d(train_pools[column], pairs.loc[pairs[scheme] != "train", column])
+    valid_pools = asked_pools(pairs, scheme, "valid", n_heads, n_tails)
     train = make_examples(pairs[pairs[scheme] == "train"], known, *train_pools.values(), settings, rng)
     taken = Known(np.append(known.heads, train.heads), np.append(known.tails, train.tails), known.names)
-    valid = make_examples(pairs[pairs[scheme] == "valid"], taken, *valid_pools.values(), settings, rng)
+    valid = make_examples(pairs[pairs[scheme] == "valid"], taken, *valid_pools, settings, rng)
     return train, valid
 
 
 def asked_pools(
-    pairs: pd.DataFrame, scheme: str, n_heads: int, n_tails: int
+    pairs: pd.DataFrame, scheme: str, part: str, n_heads: int, n_tails: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails that the test pairs are ranked among: of those held out whole, these alone."""
+    """Heads and tails that a part (valid, test) is asked about: of those held out whole, its own alone."""
     pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
     column = GROUPED_BY.get(scheme)
     if column:
-        pools[column] = np.unique(pairs.loc[pairs[scheme] == "test", column])
+        pools[column] = np.unique(pairs.loc[pairs[scheme] == part, column])
     return pools["head_index"], pools["tail_index"]

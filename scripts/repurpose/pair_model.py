@@ -31,8 +31,12 @@ def scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
     if not model.weight:
         return trees
     similar = kernel.scorer(model.ridge, vectors.heads, vectors.tails)
-    weight = np.float32(model.weight)
-    return lambda heads, tails: trees(heads, tails) + weight * kernel.logarithm(similar(heads, tails))
+    return lambda heads, tails: joined(trees(heads, tails), similar(heads, tails), model.weight)
+
+
+def joined(margins: np.ndarray, similar: np.ndarray, weight: float) -> np.ndarray:
+    """The trees' margins and the kernel's scores of the same pairs in one, float32."""
+    return margins + np.float32(weight) * kernel.logarithm(similar)
 
 
 def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Scorer:
