@@ -1,11 +1,13 @@
 """The training script, killed at any moment and started again, leaves what an undisturbed one leaves."""
 
+import functools
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,15 +17,30 @@ import pytest
 from repurpose import embeddings, files, graph
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
-# One call of the rule's script; `die` says where the process kills itself: at which write of a checkpoint,
-# half of which is on disk then, or in which output.
+# A process that has imported everything, which takes longer than a training, and forks for each call of the
+# rule's script. `die` says where a call kills itself: at which write of a checkpoint, half of which is left
+# then, or in which output.
 DRIVER = """
 import json, os, signal, sys
 from pathlib import Path
-folder, epochs, die, scripts = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]), sys.argv[4]
-sys.path.insert(0, scripts)
+sys.path.insert(0, sys.argv[1])
 import train_embeddings
 from repurpose import checkpoint, files, hgt, logs, threads, training
+
+for line in iter(sys.stdin.readline, ""):
+    asked = json.loads(line)
+    if "wait" in asked:
+        print(os.waitstatus_to_exitcode(os.waitpid(asked["wait"], 0)[1]), flush=True)
+        continue
+    child = os.fork()
+    if child == 0:
+        break
+    print(child, flush=True)
+else:
+    sys.exit()
+
+folder, die = Path(asked["folder"]), asked["die"]
+os.dup2(os.open(asked["errors"], os.O_CREAT | os.O_WRONLY), 2)
 save, writes, replacing = checkpoint.save_file, [], files.replacing
 
 def save_or_die(tensors, path, metadata):
@@ -42,7 +59,6 @@ def replace_or_die(path):
 checkpoint.save_file, files.replacing = save_or_die, replace_or_die
 logs.configure(folder / "log.txt")
 threads.limit(2)
-print("training", flush=True)
 out = folder / "out"
 train_embeddings.main(
     *(folder / name for name in ("nodes.parquet", "edges.parquet", "relations.json")),
@@ -51,7 +67,8 @@ train_embeddings.main(
     device="cpu", batching="full",
     encoder=hgt.Settings(hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.1,
                          decoder="distmult"),
-    options=training.Settings(epochs=epochs, sampled_epochs=None, learning_rate=0.02, edge_sample_size=500,
+    options=training.Settings(epochs=asked["epochs"], sampled_epochs=None, learning_rate=0.02,
+        edge_sample_size=500,
         supervision_share=0.3, batch_size=None, fanout=None, valid_share=0.1, valid_every=10,
         degree_matched_share=0.5, ranking={"weight": 0.5, "edges": 64},
         contrastive={"weight": 0.5, "similarity_threshold": 0.1,
@@ -59,15 +76,52 @@ train_embeddings.main(
     tail_type="disease", seed=1,
 )
 """
-EPOCHS = 250
+EPOCHS = 60
+
+
+@functools.cache
+def driver():
+    command = [sys.executable, "-c", DRIVER, str(SCRIPTS)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_driver():
+    yield
+    driver().communicate(timeout=60)
+    driver.cache_clear()
+
+
+def ask(**words):
+    """The driver's answer, a number."""
+    process = driver()
+    process.stdin.write(json.dumps(words) + "\n")
+    process.stdin.flush()
+    return int(process.stdout.readline())
+
+
+class Training:
+    """A call of the script, from the moment on at which everything is imported; its errors lie in a file."""
+
+    def __init__(self, folder, die, epochs):
+        number, path = tempfile.mkstemp()
+        os.close(number)
+        self.errors, self.returncode = Path(path), None
+        self.pid = ask(folder=str(folder), die=die, epochs=epochs, errors=path)
+
+    def kill(self):
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self):
+        """What it wrote as errors until its end."""
+        self.returncode = ask(wait=self.pid)
+        text = self.errors.read_text()
+        self.errors.unlink()
+        return text
 
 
 def start(folder, die=None, epochs=EPOCHS):
-    """The script's process, from the moment on at which everything is imported."""
-    command = [sys.executable, "-c", DRIVER, str(folder), str(epochs), json.dumps(die or {}), str(SCRIPTS)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "training\n", process.stderr.read()
-    return process
+    return Training(folder, die or {}, epochs)
 
 
 def prepare(folder):
@@ -80,7 +134,7 @@ def prepare(folder):
 
 def finish(folder, **options):
     process = start(folder, **options)
-    errors = process.communicate()[1]
+    errors = process.wait()
     assert process.returncode == 0, errors
     return errors
 
@@ -97,11 +151,18 @@ def one_run(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(name="seconds", scope="module")
+def time_of_one_run(tmp_path_factory):
+    folder, began = prepare(tmp_path_factory.mktemp("resume") / "timed"), time.monotonic()
+    finish(folder)
+    return time.monotonic() - began
+
+
 def rows_of(folder):
     return files.read_table(folder / "out" / "history.parquet").drop_columns(["seconds"]).to_pylist()
 
 
-def test_twenty_kills_change_nothing(undisturbed, tmp_path):
+def test_twenty_kills_change_nothing(undisturbed, seconds, tmp_path):
     """Twelve at random times, five while a checkpoint is written, three while an output is."""
     folder, chance = prepare(tmp_path / "killed"), random.Random(5)
     deaths = [{"checkpoint": n} for n in (1, 2, 1, 3, 2)] + [None] * 12
@@ -110,9 +171,9 @@ def test_twenty_kills_change_nothing(undisturbed, tmp_path):
     for die in deaths:
         process = start(folder, die)
         if die is None:
-            time.sleep(chance.uniform(0.0, 1.0))
+            time.sleep(chance.uniform(0.0, seconds / 10))  # all together about 0.6 of a run
             process.kill()
-        process.communicate(timeout=300)
+        process.wait()
         assert process.returncode == -signal.SIGKILL
         found = sorted((folder / "checkpoints").glob("step-*.safetensors"))
         steps.append(int(found[-1].stem.partition("-")[2]) if found else 0)
@@ -120,7 +181,7 @@ def test_twenty_kills_change_nothing(undisturbed, tmp_path):
     assert steps[-1] > 0
     for name in ("embeddings.parquet", "training.json", "history.parquet"):
         process = start(folder, {"output": name})
-        process.communicate(timeout=300)
+        process.wait()
         assert process.returncode == -signal.SIGKILL
     assert f"resumed at step {EPOCHS} of {EPOCHS}" in finish(folder)
     assert [each.name for each in (folder / "checkpoints").iterdir() if each.name.startswith(".")] == []
@@ -133,9 +194,9 @@ def test_asked_to_stop_it_writes_a_checkpoint_within_seconds_and_goes_on(undistu
     folder = prepare(tmp_path / "stopped")
     process = start(folder)
     time.sleep(0.7)
-    process.send_signal(number)
+    os.kill(process.pid, number)
     asked = time.monotonic()
-    errors = process.communicate(timeout=300)[1]
+    errors = process.wait()
     assert time.monotonic() - asked < 20  # 0.3 s where nothing else runs
     assert process.returncode == 1
     assert f"asked to stop ({signal.Signals(number).name})" in errors
@@ -154,14 +215,14 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         second = start(folder)
-        errors = second.communicate(timeout=300)[1]
+        errors = second.wait()
         assert second.returncode == 1
         assert len((folder / "history.jsonl").read_text().splitlines()) > 2
         assert f"process {first.pid}, left behind by a run that was killed, still trains" in errors
         assert "Traceback" not in errors
     finally:
-        os.kill(first.pid, signal.SIGKILL)
-        first.communicate()
+        first.kill()
+        first.wait()
 
 
 @pytest.fixture(name="disk")
@@ -209,7 +270,7 @@ def test_a_disk_that_fills_up_is_a_sentence_and_the_last_checkpoint_is_gone_on_f
     process = start(folder)
     wait_for_a_checkpoint(folder)
     fill(path)
-    errors = process.communicate(timeout=300)[1]
+    errors = process.wait()
     assert process.returncode == 1
     assert "cannot be written" in errors and "No space left on device" in errors
     assert "make room there or make it writable, then run the same command again; the checkpoint" in errors
@@ -225,10 +286,10 @@ def test_a_folder_that_may_not_be_written_is_a_sentence_before_the_first_step(un
     process = start(folder)
     wait_for_a_checkpoint(folder)
     process.kill()
-    process.communicate()
+    process.wait()
     subprocess.run(["mount", "-o", "remount,ro", path], check=True)
     process = start(folder)
-    errors = process.communicate(timeout=300)[1]
+    errors = process.wait()
     assert process.returncode == 1
     assert f"{path} cannot be written (Read-only file system); make room there or make it writable" in errors
     assert "Traceback" not in errors and "step" not in errors.rpartition("cannot be written")[0]
@@ -243,7 +304,7 @@ def test_results_that_find_no_room_are_a_sentence_too(undisturbed, tmp_path, dis
     process = start(folder)
     wait_for_a_checkpoint(folder)
     fill(path)
-    errors = process.communicate(timeout=300)[1]
+    errors = process.wait()
     assert process.returncode == 1
     assert f"{path}/" in errors and "cannot be written (No space left on device)" in errors
     assert "Traceback" not in errors
