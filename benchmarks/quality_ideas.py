@@ -26,6 +26,7 @@ from repurpose.steps import FullSteps, SampledSteps
 
 ENCODER = {"hidden_dim": 128, "embedding_dim": 128, "inputs": "spectral", "svd_dim": 0, "profile_dim": 0}
 TRAINING = {"epochs": 40, "learning_rate": 0.003, "ranking": {"weight": 0.0, "edges": 512}}
+CONTRAST = 0.5  # weight of the contrastive term
 SAMPLED_SECONDS = 60.0  # about what the reference takes on Hetionet
 
 
@@ -318,7 +319,7 @@ def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
     section = learned(job.config["training"])
     options = {**section, **TRAINING, **idea.training}
     contrast = options.pop("contrast", {})
-    options["contrastive"] = {**options["contrastive"], **contrast}
+    options["contrastive"] = {**options["contrastive"], "weight": CONTRAST, **contrast}
     options = Settings(**options)
     encoder = hgt.Settings(**{**job.config["hgt"], **ENCODER, **idea.encoder})
     goal = idea.goal(job.kg, options, job.config["target"]["tail_type"], job.seed)

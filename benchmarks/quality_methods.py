@@ -147,6 +147,7 @@ def replaced(job: Job) -> Iterator[Variant]:
     }
     options = {"epochs": 100, "learning_rate": 0.001, "degree_matched_share": 0.0}
     options |= {"ranking": {"weight": 0, "edges": 2}}
+    options |= {"contrastive": {**job.config["training"]["contrastive"], "weight": 0.5}}
     yield _trained(job, "100 steps", encoder, options)
 
 

@@ -8,7 +8,6 @@ with its noise, and the status. `--shuffled` does the same on shuffled edges, wh
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
@@ -54,7 +53,7 @@ def rows(kg: Graph, config: dict[str, Any], lengths: dict[str, int], seeds: int)
     """One row per batching and seed; lengths: steps of a training per batching."""
     section = settings.learned(config["training"])
     options = training.Settings(**section)
-    encoder = dataclasses.replace(hgt.Settings(**config["hgt"]), hidden_dim=64, embedding_dim=128)
+    encoder = hgt.Settings(**config["hgt"])
     for batching, length in lengths.items():
         # An epoch of samples has as many steps as the graph asks for: cut to the length asked here.
         with mock.patch.object(preparation, "plan", return_value=(length, max(5, length // 10))):

@@ -1,4 +1,4 @@
-"""Measure one embedding file, its null (an untrained model) and what its training started from."""
+"""Measure one embedding file, its null (an untrained model) and what its layers have learned."""
 
 from repurpose import embeddings, files, graph, hgt, logs, quality, threads
 
@@ -22,20 +22,25 @@ def main(
 
 
 def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, seed):
-    """Measures of the file, its null and its inputs, on the edges that a training with this seed leaves out.
+    """Measures of the file, its null and its layers, on the edges that a training with this seed leaves out.
 
-    `inputs` is None where they were random, or where the file does not say that it is a training of ours.
+    `layers` is None where there is nothing to compare them with, or where the file does not say that it is a
+    training of ours, or is of another length than the config's.
     """
     found = embeddings.read(vectors_path)
     if not found.vectors:  # a refused training
-        return {"measured": quality.unmeasured({}), "null": quality.unmeasured({}), "inputs": None}
+        return {"measured": quality.unmeasured({}), "null": quality.unmeasured({}), "layers": None}
     encoder = hgt.Settings(**encoder)
     options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
-    start = quality.inputs(kg, encoder, valid_share, seed) if "seed" in found.metadata else None
+    vectors = embeddings.aligned(found, kg, vectors_path)
+    measured = quality.measure(kg, vectors, **options)
+    is_ours = "seed" in found.metadata and found.dim == encoder.embedding_dim
     return {
-        "measured": quality.measure(kg, embeddings.aligned(found, kg, vectors_path), **options),
+        "measured": measured,
         "null": quality.measure(kg, quality.untrained(kg, encoder, found.dim, valid_share, seed), **options),
-        "inputs": quality.measure(kg, start, **options) if start else None,
+        "layers": quality.layers(kg, vectors, encoder, valid_share, seed)
+        if is_ours and measured["types"]
+        else None,
     }
 
 

@@ -19,7 +19,7 @@ RECORD_OF_A_FILE = {"status": "completed", "reason": "", "remedy": "", "notes": 
 def main(measures, record, verdict_out, *, device, thresholds):
     found = files.read_json(measures)
     verdict = gate.judge(
-        device, found["measured"], found["null"], files.read_json(record), thresholds, found["inputs"]
+        device, found["measured"], found["null"], files.read_json(record), thresholds, found["layers"]
     )
     files.write_json(verdict_out, verdict)
     logging.info("%s %s the gate", device, "passes" if verdict["passed"] else "does not pass")
@@ -57,7 +57,7 @@ def command(arguments):
         found["null"],
         RECORD_OF_A_FILE,
         gate.Thresholds(**config["gate"]),
-        found["inputs"],
+        found["layers"],
     )
     print(gate.table(verdict))
     return 0 if verdict["passed"] else 1

@@ -143,17 +143,19 @@ def test_the_table_says_what_failed_and_what_to_do():
     assert text.splitlines()[-1] == "mps: FAILED"
 
 
-def gain(auroc, inputs):
-    verdict = gate.judge("cpu", measures(auroc), NULL, RECORD, THRESHOLDS, inputs)
+def gain(layers):
+    verdict = gate.judge("cpu", measures(), NULL, RECORD, THRESHOLDS, layers)
     return next((check for check in verdict["checks"] if check["name"] == "gain_over_inputs"), None)
 
 
-def test_the_gain_over_inputs_is_asked_for_where_these_knew_the_graph():
-    assert gain(0.8, None) is None
-    assert gain(0.8, measures(0.78))["passed"]
-    refused = gain(0.8, measures(0.795))
+def test_the_gain_over_inputs_is_asked_for_where_there_are_layers_to_compare():
+    links = {auroc: measures(auroc)["links"] for auroc in (0.78, 0.795, 0.8)}
+    assert gain(None) is None
+    assert gain({"trained": links[0.8], "untrained": links[0.78]})["passed"]
+    refused = gain({"trained": links[0.8], "untrained": links[0.795]})
     assert not refused["passed"] and "0.795" in refused["reason"] and refused["remedy"]
-    assert not gain(0.8, {**measures(), "links": {}})["passed"]
+    for undefined in ({"trained": {}, "untrained": links[0.78]}, {"trained": links[0.8], "untrained": {}}):
+        assert not gain(undefined)["passed"]
 
 
 def test_without_groups_of_tails_there_is_no_enrichment_to_ask_for():

@@ -25,7 +25,7 @@ def overlay() -> dict:
             "positive": ["compound_treats_disease"],
             "negative": [],
         },
-        "hgt": {"hidden_dim": 16, "embedding_dim": 32, "heads": 2},
+        "hgt": {"hidden_dim": 16, "embedding_dim": 32, "heads": 2, "svd_dim": 8, "profile_dim": 8},
         "training": {
             "epochs": 15,
             "learning_rate": 0.03,

@@ -128,17 +128,30 @@ def test_an_encoder_without_room_for_its_svd_is_refused():
         dataclasses.replace(ENCODER, inputs="constant")
 
 
-def test_what_linear_algebra_gives_is_what_is_beside_the_vectors_or_else_the_inputs():
-    share = test_training.SETTINGS.valid_share
-    both = dataclasses.replace(ENCODER, embedding_dim=32, profile_dim=8)
-    found = quality.inputs(KG, both, share, 0)
-    model = prepared(both).model
-    for node_type, rows in found.items():
-        assert rows.shape == (KG.count(node_type), 24)
-        assert np.array_equal(rows, model.beside.numpy()[graph.span(KG, node_type)])
-    alone = quality.inputs(KG, dataclasses.replace(ENCODER, svd_dim=0), share, 0)
-    begun = prepared(dataclasses.replace(ENCODER, svd_dim=0)).model.inputs.detach().numpy()
-    for node_type, rows in alone.items():
-        has_edges = graph.connected(KG)[node_type]
-        assert np.array_equal(rows[has_edges], begun[graph.span(KG, node_type)][has_edges])
-    assert quality.inputs(KG, dataclasses.replace(ENCODER, inputs="learned", svd_dim=0), share, 0) is None
+@pytest.fixture(name="trained", scope="module")
+def one_training():
+    return test_training.fit(encoder=ENCODER)[0]
+
+
+def test_the_layers_own_numbers_are_compared_with_those_of_the_same_layers_untrained(trained):
+    found = quality.layers(KG, trained.vectors, ENCODER, test_training.SETTINGS.valid_share, 0)
+    means = {
+        name: np.mean([link["auroc_degree_matched"] for link in links.values()])
+        for name, links in found.items()
+    }
+    assert means["trained"] > means["untrained"] + 0.05
+    # Neither what stands beside them nor their lengths count.
+    changed = {t: np.concatenate([0 * v[:, :16], 3 * v[:, 16:]], axis=1) for t, v in trained.vectors.items()}
+    again = quality.layers(KG, changed, ENCODER, test_training.SETTINGS.valid_share, 0)
+    for name, link in again["trained"].items():
+        assert link["auroc_degree_matched"] == pytest.approx(
+            found["trained"][name]["auroc_degree_matched"], abs=0.01
+        )
+    lost = {t: np.concatenate([v[:, :16], np.zeros((len(v), 8))], axis=1) for t, v in trained.vectors.items()}
+    gone = quality.layers(KG, lost, ENCODER, test_training.SETTINGS.valid_share, 0)["trained"]
+    assert {link["auroc_degree_matched"] for link in gone.values()} == {0.5}
+
+
+def test_without_linear_algebra_there_are_no_layers_to_compare():
+    plain = dataclasses.replace(ENCODER, inputs="learned", svd_dim=0)
+    assert quality.layers(KG, {}, plain, test_training.SETTINGS.valid_share, 0) is None

@@ -17,8 +17,13 @@ ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 # Small and quick, and still passing its gate: what is tested is the workflow, not the model.
 SMALL = {
     "demo": {"scale": 0.01},
-    "hgt": {"hidden_dim": 32, "embedding_dim": 32, "heads": 2},
-    "training": {"epochs": 30, "learning_rate": 0.02, "valid_every": 10},
+    "hgt": {"hidden_dim": 32, "embedding_dim": 32, "heads": 2, "svd_dim": 8, "profile_dim": 8},
+    "training": {
+        "epochs": 30,
+        "learning_rate": 0.02,
+        "valid_every": 10,
+        "contrastive": {"weight": 0.5},
+    },
     "gate": {"min_auroc_margin": -1.0, "min_agreement_margin": -1.0},
     "classifier": {"draws": 1, "trees": 20, "svd_dim": 16},
 }

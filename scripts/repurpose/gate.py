@@ -31,13 +31,12 @@ def judge(
     null: Mapping[str, Any],
     record: Mapping[str, Any],
     thresholds: Thresholds,
-    inputs: Mapping[str, Any] | None = None,
+    layers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The verdict on one embedding.
 
-    `measured`, `null` and `inputs` come from `quality.measure` (null: an untrained model; inputs: what the
-    training started from, None where that was random), `record` is the content of training.json. An
-    undefined value fails its check: nothing passes unmeasured.
+    `measured` and `null` (an untrained model) come from `quality.measure`, `layers` from `quality.layers`,
+    `record` is the content of training.json. An undefined value fails its check: nothing passes unmeasured.
     """
     checks = [_completed(record), _finite(measured)]
     if checks[1]["passed"]:
@@ -58,8 +57,8 @@ def judge(
                 for name in ("uniform", "degree_matched")
             ),
         ]
-        if inputs:
-            checks.append(_gain(measured, inputs, thresholds.min_gain_over_inputs))
+        if layers:
+            checks.append(_gain(layers, thresholds.min_gain_over_inputs))
         if measured["clusters"]:
             checks.append(_enrichment(measured["clusters"], null["clusters"], thresholds.min_enrichment))
         if measured["agreement_applies"]:
@@ -167,14 +166,14 @@ def _agreement(measured: Mapping[str, Any], null: Mapping[str, Any], margin: flo
     return _check("neighbour_agreement", value, beside, least, passed, reason, remedy)
 
 
-def _gain(measured: Mapping[str, Any], inputs: Mapping[str, Any], margin: float) -> dict[str, Any]:
-    """The held-out AUROC against degree-matched negatives must exceed that of the inputs by `margin`."""
-    value, beside = (_mean(m["links"], "auroc_degree_matched") for m in (measured, inputs))
+def _gain(layers: Mapping[str, Any], margin: float) -> dict[str, Any]:
+    """What the layers alone tell of held-out edges must exceed by `margin` what they told untrained."""
+    value, beside = (_mean(layers[name], "auroc_degree_matched") for name in ("trained", "untrained"))
     least = None if beside is None else beside + margin
     passed = value is not None and least is not None and np.isfinite(value) and value >= least
     reason = (
-        f"AUROC of held-out edges is {_three(value)}, that of the inputs which the training started from "
-        f"{_three(beside)}; at least {_three(least)} is needed"
+        f"by the layers' own numbers the AUROC of held-out edges is {_three(value)}, before training it was "
+        f"{_three(beside)} from the same inputs; at least {_three(least)} is needed"
     )
     return _check("gain_over_inputs", value, beside, least, passed, reason, LEARN)
 

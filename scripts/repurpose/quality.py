@@ -37,17 +37,32 @@ def untrained(
     return {t: z[graph.span(kg, t)] for t in kg.node_types}
 
 
-def inputs(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, np.ndarray] | None:
-    """What linear algebra gives a training, beside its vectors or as inputs; None where it gives nothing."""
-    found = starts.find(kg, holdout.split(kg, valid_share, seed).train, settings, seed)
-    if found.beside is not None:
-        return {t: found.beside[graph.span(kg, t)] for t in kg.node_types}
-    if found.inputs is None:
+def layers(
+    kg: Graph, vectors: Mapping[str, np.ndarray], settings: hgt.Settings, valid_share: float, seed: int
+) -> dict[str, Any] | None:
+    """Held-out links as the layers' own numbers tell them, `trained` and of the same layers `untrained`.
+
+    vectors: of a training with these settings and this seed, type -> (nodes, embedding_dim). None where
+    linear algebra gave that training nothing: neither its inputs nor a part of its vectors, which would
+    hide what the layers have learned. Directions are compared: lengths say how much is known of a node.
+    """
+    if settings.inputs == "learned" and settings.projected == settings.embedding_dim:
         return None
-    rows = {t: np.zeros((kg.count(t), settings.hidden_dim), np.float32) for t in kg.node_types}
-    for number, (nodes, given) in found.inputs.items():
-        rows[kg.node_types[number]][nodes] = given
-    return rows
+    held = holdout.split(kg, valid_share, seed)
+    alone = replace(settings, embedding_dim=settings.projected, svd_dim=0, profile_dim=0)
+    model = hgt.build(kg, alone, seed + 1).eval()
+    starts.give(model, kg, held.train, seed)
+    with torch.no_grad():
+        z = model(model.prepare(held.train).whole).numpy()
+    first = settings.embedding_dim - settings.projected
+    rows = {
+        "trained": {t: vectors[t][:, first:] for t in kg.node_types},
+        "untrained": {t: z[graph.span(kg, t)] for t in kg.node_types},
+    }
+    return {
+        name: _links(kg, {t: _direction(part) for t, part in of.items()}, held, seed)
+        for name, of in rows.items()
+    }
 
 
 def measure(
@@ -163,6 +178,10 @@ def _links(
         name = f"{relation.head_type} - {relation.relation} - {relation.tail_type}"
         result[name] = {"edges": check.shape[1], "auroc_uniform": uniform, "auroc_degree_matched": matched}
     return {name: link for name, link in result.items() if link["edges"] >= holdout.FEW_EDGES} or result
+
+
+def _direction(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def _pairs(

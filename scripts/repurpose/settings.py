@@ -121,7 +121,7 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"hgt.svd_dim and hgt.profile_dim, together {beside}, leave none of the {hgt['embedding_dim']} "
             "numbers of a vector (hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to "
-            f"{beside + 128}"
+            f"{beside + 128}, or lower those"
         )
     held_out = split["valid_share"] + split["test_share"]
     if held_out >= 1:
