@@ -16,7 +16,7 @@ from quality_ideas import IDEAS, STEPS, Idea
 from quality_ideas import train as train_idea
 from quality_walks import walks
 
-from repurpose import baselines, graph, hgt, settings, training
+from repurpose import baselines, graph, hgt, profiles, settings, starts, training
 from repurpose.graph import Graph
 
 SVD_DIMS = (32, 64, 128, 256)
@@ -156,6 +156,28 @@ def ours(job: Job) -> Iterator[Variant]:
     yield _trained(job, "config", {}, {})
 
 
+def no_layers(job: Job) -> Iterator[Variant]:
+    """What stands beside the layers' numbers in the config's vectors: what is there without a training."""
+    found = starts.find(job.kg, _message_edges(job.kg), hgt.Settings(**job.config["hgt"]), job.seed)
+    if found.beside is None:
+        raise ValueError("nothing stands beside the layers' numbers: hgt.svd_dim and hgt.profile_dim are 0")
+    yield job.of_all("config", found.beside)
+
+
+def profile(job: Job) -> Iterator[Variant]:
+    """All that nodes are joined to, relation by relation, without the loss of cutting it to some axes.
+
+    The rows of a matrix whose products are the similarities themselves; their length is the number of nodes.
+    """
+
+    def of_type(node_type: str) -> np.ndarray:
+        whole = profiles.of_type(job.kg, _message_edges(job.kg), node_type)
+        values, axes = np.linalg.eigh((whole @ whole.T).toarray().astype(np.float64))
+        return (axes * np.sqrt(np.maximum(values, 0))).astype(np.float32)
+
+    yield job.chosen("whole", of_type)
+
+
 def idea(of: Idea) -> Callable[[Job], Iterator[Variant]]:
     """One change of a reference recipe."""
 
@@ -175,6 +197,8 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
     "rotate": pykeen("RotatE"),
     "replaced": replaced,
     "hgt": ours,
+    "no-layers": no_layers,
+    "profile": profile,
     **{f"idea:{name}": idea(of) for name, of in (IDEAS | {"steps": STEPS}).items()},
 }
 
@@ -194,6 +218,10 @@ def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[s
     if result.record["status"] == "refused":
         raise RuntimeError(f"the training was refused: {result.record['reason']}")
     return job.chosen(name, result.vectors.__getitem__)
+
+
+def _message_edges(kg: Graph) -> list[np.ndarray]:
+    return [np.stack([kg.heads[index], kg.tails[index]]).astype(np.int64) for index in kg.of_role("message")]
 
 
 def _triples(kg: Graph) -> tuple[torch.Tensor, int, int]:
