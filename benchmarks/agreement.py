@@ -4,7 +4,7 @@
 
 Runs the workflow with `devices: [cpu, cpu-sampled]` once per seed (about two minutes each) and prints one
 line per pair of trainings; `mixed` is the first of the two with its vectors in the wrong order, which agrees
-with nothing.
+with nothing, `mixed_layers` with the layers' numbers alone in the wrong order.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,22 +59,39 @@ def run(folder: Path, seed: int) -> Path:
 
 
 def rows(runs: dict[int, Path]) -> Iterator[dict[str, Any]]:
-    """Every pair of trainings, their measures, and those of the first one's vectors in the wrong order."""
-    chosen = agreement.Settings(**settings.load([PROJECT / "config" / "config.yaml"])["agreement"])
+    """Every pair of trainings, their measures, and those of the first one's vectors in the wrong order.
+
+    The wrong order is that of the whole vectors (`mixed`) or of the layers' numbers in them (`mixed_layers`).
+    """
+    config = settings.load([PROJECT / "config" / "config.yaml"])
+    chosen = agreement.Settings(**config["agreement"])
+    firsts = {"mixed": 0, "mixed_layers": config["hgt"]["svd_dim"] + config["hgt"]["profile_dim"]}
     kg = graph.load(*(next(iter(runs.values())) / "graph" / name for name in FILES))
     devices = [
         device(kg, results, seed, name, chosen.top) for seed, results in runs.items() for name in BATCHINGS
     ]
     connected, generator = graph.connected(kg), np.random.default_rng(0)
     for first, second in itertools.combinations(devices, 2):
-        order = {t: generator.permutation(len(each)) for t, each in first.vectors.items()}
-        mixed = dataclasses.replace(first, vectors={t: first.vectors[t][order[t]] for t in order})
-        found, wrong = (
-            agreement.compare([each, second], connected, chosen, 0)["pairs"][0] for each in (first, mixed)
-        )
-        control = {check["name"]: check["value"] for check in wrong["checks"][:2]}
-        values = {check["name"]: check["value"] for check in found["checks"]}
-        yield {"devices": found["devices"], **values, "mixed": control}
+        row = {"devices": [first.name, second.name], **measures(first, second, connected, chosen)}
+        for control, at in firsts.items():
+            wrong = {
+                t: np.concatenate([rows[:, :at], generator.permutation(rows[:, at:])], axis=1)
+                for t, rows in first.vectors.items()
+            }
+            of_wrong = measures(dataclasses.replace(first, vectors=wrong), second, connected, chosen)
+            row[control] = {name: of_wrong[name] for name in ("neighbour_overlap", "cka")}
+        yield row
+
+
+def measures(
+    first: agreement.Device,
+    second: agreement.Device,
+    connected: Mapping[str, np.ndarray],
+    chosen: agreement.Settings,
+) -> dict[str, float | None]:
+    """The value of each check of two trainings."""
+    (pair,) = agreement.compare([first, second], connected, chosen, 0)["pairs"]
+    return {check["name"]: check["value"] for check in pair["checks"]}
 
 
 def device(kg: graph.Graph, results: Path, seed: int, name: str, top: int) -> agreement.Device:

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The table and the figure of docs/recipe.md, from an edges and a nodes table of Hetionet:
+#     benchmarks/table.sh edges.csv.gz nodes.csv.gz
+# Hours on two cores; a rerun goes on where the last one stopped. DeepWalk and the models of PyKEEN need
+# pip install -c envs/requirements.txt -r envs/benchmarks.txt
+set -euo pipefail
+
+benchmarks=$(dirname "${BASH_SOURCE[0]}")
+rows=${ROWS:-$benchmarks/table.jsonl}
+
+quality() {
+	python "$benchmarks/quality.py" --edges "$edges" --nodes "$nodes" --schemes random disease --rows "$rows" \
+		--minutes 5 "$@"
+}
+
+edges=$1 nodes=$2
+for seeds in 1 2 3 4 5; do
+	for method in svd hgt no-layers degree replaced deepwalk distmult complex rotate; do
+		config=("$benchmarks/hetionet.yaml")
+		case $method in hgt | no-layers) config+=("$benchmarks/recipe.yaml") ;; esac
+		quality --methods "$method" --seeds "$seeds" --config "${config[@]}" >/dev/null
+	done
+done
+quality --methods svd --seeds 5 --config "$benchmarks/hetionet.yaml" --figure "$benchmarks/table.png"
