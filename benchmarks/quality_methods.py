@@ -170,8 +170,10 @@ def profile(job: Job) -> Iterator[Variant]:
     The rows of a matrix whose products are the similarities themselves; their length is the number of nodes.
     """
 
+    edges = _message_edges(job.kg)
+
     def of_type(node_type: str) -> np.ndarray:
-        whole = profiles.of_type(job.kg, _message_edges(job.kg), node_type)
+        whole = profiles.of_type(job.kg, edges, node_type)
         values, axes = np.linalg.eigh((whole @ whole.T).toarray().astype(np.float64))
         return (axes * np.sqrt(np.maximum(values, 0))).astype(np.float32)
 

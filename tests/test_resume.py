@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -97,6 +98,7 @@ def ask(**words):
     process = driver()
     process.stdin.write(json.dumps(words) + "\n")
     process.stdin.flush()
+    assert select.select([process.stdout], [], [], 300)[0], "no answer in 300 s"
     return int(process.stdout.readline())
 
 

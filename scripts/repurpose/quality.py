@@ -31,10 +31,7 @@ def untrained(
     knew the graph would hide what a training has learned, and pass what it has not.
     """
     held = holdout.split(kg, valid_share, seed)
-    model = hgt.build(kg, replace(settings, embedding_dim=dim, svd_dim=0, profile_dim=0), seed + 1).eval()
-    with torch.no_grad():
-        z = model(model.prepare(held.train).whole).numpy()
-    return {t: z[graph.span(kg, t)] for t in kg.node_types}
+    return _encoded(kg, _model(kg, settings, dim, seed), held)
 
 
 def layers(
@@ -49,20 +46,28 @@ def layers(
     if settings.inputs == "learned" and settings.projected == settings.embedding_dim:
         return None
     held = holdout.split(kg, valid_share, seed)
-    alone = replace(settings, embedding_dim=settings.projected, svd_dim=0, profile_dim=0)
-    model = hgt.build(kg, alone, seed + 1).eval()
+    model = _model(kg, settings, settings.projected, seed)
     starts.give(model, kg, held.train, seed)
-    with torch.no_grad():
-        z = model(model.prepare(held.train).whole).numpy()
     first = settings.embedding_dim - settings.projected
     rows = {
         "trained": {t: vectors[t][:, first:] for t in kg.node_types},
-        "untrained": {t: z[graph.span(kg, t)] for t in kg.node_types},
+        "untrained": _encoded(kg, model, held),
     }
     return {
         name: _links(kg, {t: _direction(part) for t, part in of.items()}, held, seed)
         for name, of in rows.items()
     }
+
+
+def _model(kg: Graph, settings: hgt.Settings, dim: int, seed: int) -> hgt.HGT:
+    """An untrained model whose vectors are the layers' alone, with other random numbers than the training."""
+    return hgt.build(kg, replace(settings, embedding_dim=dim, svd_dim=0, profile_dim=0), seed + 1).eval()
+
+
+@torch.no_grad()
+def _encoded(kg: Graph, model: hgt.HGT, held: holdout.Holdout) -> dict[str, np.ndarray]:
+    z = model(model.prepare(held.train).whole).numpy()
+    return {t: z[graph.span(kg, t)] for t in kg.node_types}
 
 
 def measure(
