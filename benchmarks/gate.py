@@ -54,7 +54,7 @@ class Bench:
     name: str
     kg: Graph
     config: Mapping[str, Any]
-    kept: dict[str, Made] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def encoder(self, **changes: Any) -> hgt.Settings:
         """The config's encoder with changes."""
@@ -195,8 +195,7 @@ def passing(steps: Any) -> None:
 
 def smoothed(kg: Graph, vectors: Vectors, times: int) -> Vectors:
     """The mean of a node's neighbours, some times over."""
-    edges = [np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64) for i in kg.of_role("message")]
-    adjacency = spectral.adjacency(kg, edges)
+    adjacency = spectral.adjacency(kg, graph.message_edges(kg))
     degree = np.asarray(adjacency.sum(axis=1)).ravel()
     mean = sparse.diags_array(1 / np.maximum(degree, 1)) @ adjacency
     rows = np.concatenate([vectors[t] for t in kg.node_types])
@@ -304,13 +303,16 @@ def measured(bench: Bench, made: Made) -> dict[str, Any]:
     if key not in bench.kept:
         null = quality.untrained(bench.kg, made.encoder, dim, share, made.seed)
         bench.kept[key] = quality.measure(bench.kg, null, **options)
-    found = quality.measure(bench.kg, made.vectors, **options)
+    found, layers = quality.measure(bench.kg, made.vectors, **options), None
+    if found["types"]:
+        own = f"layers {made.seed} {made.encoder}"
+        if own not in bench.kept:
+            bench.kept[own] = quality.untrained_layers(bench.kg, made.encoder, share, made.seed)
+        layers = quality.layers(bench.kg, made.vectors, made.encoder, share, made.seed, null=bench.kept[own])
     return {
         "measured": found,
         "null": bench.kept[key],
-        "layers": quality.layers(bench.kg, made.vectors, made.encoder, share, made.seed)
-        if found["types"]
-        else None,
+        "layers": layers,
         "record": {k: made.record.get(k) for k in ("status", "reason", "remedy", "final_link")},
     }
 

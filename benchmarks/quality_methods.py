@@ -158,7 +158,7 @@ def ours(job: Job) -> Iterator[Variant]:
 
 def no_layers(job: Job) -> Iterator[Variant]:
     """What stands beside the layers' numbers in the config's vectors: what is there without a training."""
-    found = starts.find(job.kg, _message_edges(job.kg), hgt.Settings(**job.config["hgt"]), job.seed)
+    found = starts.find(job.kg, graph.message_edges(job.kg), hgt.Settings(**job.config["hgt"]), job.seed)
     if found.beside is None:
         raise ValueError("nothing stands beside the layers' numbers: hgt.svd_dim and hgt.profile_dim are 0")
     yield job.of_all("config", found.beside)
@@ -170,7 +170,7 @@ def profile(job: Job) -> Iterator[Variant]:
     The rows of a matrix whose products are the similarities themselves; their length is the number of nodes.
     """
 
-    edges = _message_edges(job.kg)
+    edges = graph.message_edges(job.kg)
 
     def of_type(node_type: str) -> np.ndarray:
         whole = profiles.of_type(job.kg, edges, node_type)
@@ -220,10 +220,6 @@ def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[s
     if result.record["status"] == "refused":
         raise RuntimeError(f"the training was refused: {result.record['reason']}")
     return job.chosen(name, result.vectors.__getitem__)
-
-
-def _message_edges(kg: Graph) -> list[np.ndarray]:
-    return [np.stack([kg.heads[index], kg.tails[index]]).astype(np.int64) for index in kg.of_role("message")]
 
 
 def _triples(kg: Graph) -> tuple[torch.Tensor, int, int]:

@@ -14,7 +14,7 @@ import attention
 import attention_graph
 import attention_measure
 
-from repurpose import hgt, messages
+from repurpose import graph, hgt, messages
 from repurpose.graph import Graph, Relation
 
 SMALL = hgt.Settings(
@@ -88,7 +88,7 @@ def test_rows_are_pairs_of_an_edge_type_and_a_node_that_sends():
 
 def test_the_list_by_destination_is_that_of_the_layer_but_for_the_names_of_rows(kg):
     rows, order = attention_measure.destination_list(kg)
-    edges = [np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64) for i in kg.of_role("message")]
+    edges = graph.message_edges(kg)
     found = hgt.build(kg, SMALL, seed=0).prepare(edges).whole
     assert isinstance(found, messages.Messages)
     assert (rows, len(order)) == (len(found.rows), found.edges)

@@ -9,7 +9,7 @@ from pathlib import Path
 import communities
 import pytest
 
-from repurpose import hgt, memory
+from repurpose import graph, hgt, memory
 
 PROJECT = Path(__file__).resolve().parents[1]
 ENCODER = hgt.Settings(
@@ -68,6 +68,6 @@ def test_pygs_layer_is_not_predicted():
 def test_rows_and_edges_are_those_that_attention_has():
     kg = communities.build()
     model = hgt.build(kg, ENCODER, seed=0)
-    edges = model.prepare([memory.np.stack([kg.heads[i], kg.tails[i]]) for i in kg.of_role("message")]).whole
+    edges = model.prepare(graph.message_edges(kg)).whole
     assert memory._counts(kg) == (len(edges.rows), edges.edges)
     assert memory._parameters(kg, ENCODER) == sum(each.numel() for each in model.parameters())

@@ -20,10 +20,6 @@ SMALL = planted.graph(
 )
 
 
-def edges_of(kg):
-    return [np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64) for i in kg.of_role("message")]
-
-
 def cosine(a, b):
     """Of two nodes' neighbours, given as neighbour -> weight."""
     product = sum(a[name] * b[name] for name in a.keys() & b.keys())
@@ -31,7 +27,7 @@ def cosine(a, b):
 
 
 def test_a_product_is_the_mean_over_relations_of_the_cosine_of_rare_neighbours():
-    whole = profiles.of_type(SMALL, edges_of(SMALL), "drug").toarray()
+    whole = profiles.of_type(SMALL, graph.message_edges(SMALL), "drug").toarray()
     found = whole @ whole.T
     # Of five drugs two bind gene 0 and three gene 1.
     genes = {0: math.log(5 / 2), 1: math.log(5 / 3)}
@@ -43,18 +39,18 @@ def test_a_product_is_the_mean_over_relations_of_the_cosine_of_rare_neighbours()
 
 
 def test_a_row_is_as_long_as_much_is_known_of_its_node():
-    whole = profiles.of_type(SMALL, edges_of(SMALL), "drug").toarray()
+    whole = profiles.of_type(SMALL, graph.message_edges(SMALL), "drug").toarray()
     assert np.linalg.norm(whole, axis=1) ** 2 == pytest.approx([1, 1, 0.5, 0.5, 0], abs=1e-6)
 
 
 def test_what_all_have_in_common_counts_for_nothing():
-    rows = profiles.rows(SMALL, edges_of(SMALL), 4, 0)
+    rows = profiles.rows(SMALL, graph.message_edges(SMALL), 4, 0)
     assert rows["disease"].shape == (3, 4) and not rows["disease"].any()
 
 
 def test_rows_hold_the_products_of_the_profiles():
     kg = communities.build()
-    edges = edges_of(kg)
+    edges = graph.message_edges(kg)
     for node_type, rows in profiles.rows(kg, edges, 64, 0).items():
         whole = profiles.of_type(kg, edges, node_type).toarray()
         assert rows.shape == (kg.count(node_type), 64) and rows.dtype == np.float32
@@ -69,7 +65,7 @@ def test_directions_of_a_directed_relation_within_a_type_are_told_apart():
     for directed in (False, True):
         relation = dataclasses.replace(kg.relations[0], directed=directed)
         whole = profiles.of_type(
-            dataclasses.replace(kg, relations=(relation,)), edges_of(kg), "gene"
+            dataclasses.replace(kg, relations=(relation,)), graph.message_edges(kg), "gene"
         ).toarray()
         found.append(whole @ whole.T)
     # Genes 0 and 2 regulate the same gene, which regulates gene 3.
@@ -81,8 +77,8 @@ def test_a_vector_is_long_where_much_is_known_and_short_elsewhere():
     options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
     encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
     model = hgt.build(SMALL, encoder, 0)
-    starts.give(model, SMALL, edges_of(SMALL), 0)
-    z = model(model.prepare(edges_of(SMALL)).whole)
+    starts.give(model, SMALL, graph.message_edges(SMALL), 0)
+    z = model(model.prepare(graph.message_edges(SMALL)).whole)
     drugs = model.vectors(z).numpy()[graph.span(SMALL, "drug")]
     assert drugs.shape == (5, 12)
     known = np.linalg.norm(drugs[:, :5], axis=1)

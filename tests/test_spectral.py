@@ -15,24 +15,20 @@ ENCODER = dataclasses.replace(test_training.ENCODER, embedding_dim=24, inputs="s
 KG = communities.build()
 
 
-def edges_of(kg):
-    return [np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64) for i in kg.of_role("message")]
-
-
 def prepared(encoder, seed=0):
     where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": seed}
     return preparation.prepare(KG, encoder, test_training.SETTINGS, **where)
 
 
 def test_the_baseline_is_the_svd_of_all_message_edges():
-    rows = spectral.rows(KG, edges_of(KG), 8, 0)
+    rows = spectral.rows(KG, graph.message_edges(KG), 8, 0)
     for node_type, found in baselines.svd(KG, 8, 0).items():
         assert np.array_equal(found, rows[graph.span(KG, node_type)])
 
 
 def found(kg, **changes):
     encoder = dataclasses.replace(ENCODER, hidden_dim=8, heads=2, **{"svd_dim": 0, **changes})
-    return starts.find(kg, edges_of(kg), encoder, 0)
+    return starts.find(kg, graph.message_edges(kg), encoder, 0)
 
 
 def bound():
@@ -70,8 +66,8 @@ def test_a_training_starts_from_the_svd_of_its_training_edges_alone():
     for number, (nodes, rows) in given.inputs.items():
         assert np.array_equal(begun[nodes + steps.model.bounds[number]], rows)
     assert np.array_equal(steps.model.beside.numpy(), given.beside)
-    assert sum(each.shape[1] for each in train) < sum(each.shape[1] for each in edges_of(KG))
-    everything = spectral.rows(KG, edges_of(KG), 16, 0)
+    assert sum(each.shape[1] for each in train) < sum(each.shape[1] for each in graph.message_edges(KG))
+    everything = spectral.rows(KG, graph.message_edges(KG), 16, 0)
     assert not np.allclose(spectral.rows(KG, train, 16, 0), everything, atol=1e-3)
 
 
@@ -84,7 +80,7 @@ def test_an_svd_per_relation_has_rows_for_the_nodes_of_the_relation_alone():
             ("drug", "resembles", "drug", "message", [(0, 1), (1, 2)]),
         ],
     )
-    disease, drug, gene = spectral.relation_rows(kg, edges_of(kg), 3, 0)
+    disease, drug, gene = spectral.relation_rows(kg, graph.message_edges(kg), 3, 0)
     assert len(disease) == 1 and len(drug) == 2 and len(gene) == 2
     length = [np.linalg.norm(each, axis=1) for each in (disease[0], *drug)]
     assert length[0] == pytest.approx([1, 0, 0, 1, 1, 0])

@@ -27,6 +27,5 @@ def degree_features(kg: Graph, node_type: str) -> np.ndarray:
 
 def svd(kg: Graph, dim: int, seed: int) -> dict[str, np.ndarray]:
     """Truncated SVD of all message edges (see `spectral.rows`): type -> float32 (nodes, dim)."""
-    edges = [np.stack([kg.heads[index], kg.tails[index]]) for index in kg.of_role("message")]
-    found = spectral.rows(kg, edges, dim, seed)
+    found = spectral.rows(kg, graph.message_edges(kg), dim, seed)
     return {kind: found[graph.span(kg, kind)] for kind in kg.node_types}

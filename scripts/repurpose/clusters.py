@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from repurpose import losses
+from repurpose import graph, losses
 from repurpose.graph import Graph
 
 REWIRINGS = 100
@@ -25,7 +25,7 @@ def sets(kg: Graph, names: Sequence[str], tail_type: str) -> dict[str, sparse.cs
 
     The relations of `names` make one group together, each relation among tails is another.
     """
-    edges = [np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64) for i in kg.of_role("message")]
+    edges = graph.message_edges(kg)
     found = {" + ".join(names): losses.incidence(kg, edges, names, tail_type)} if names else {}
     relations = [kg.relations[i] for i in kg.of_role("message")]
     for relation, (heads, tails) in zip(relations, edges, strict=True):

@@ -101,6 +101,11 @@ def offsets(kg: Graph) -> list[np.ndarray]:
     return [np.array([[span(kg, r.head_type).start], [span(kg, r.tail_type).start]]) for r in relations]
 
 
+def message_edges(kg: Graph) -> list[np.ndarray]:
+    """Per message relation, int64 (2, E): head and tail indices within their types."""
+    return [np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64) for i in kg.of_role("message")]
+
+
 def save(kg: Graph, nodes: str | Path, edges: str | Path, relations: str | Path) -> None:
     """Write the graph's three files: nodes and edges as parquet, relations as JSON."""
     counts = [kg.count(node_type) for node_type in kg.node_types]

@@ -35,28 +35,36 @@ def untrained(
 
 
 def layers(
-    kg: Graph, vectors: Mapping[str, np.ndarray], settings: hgt.Settings, valid_share: float, seed: int
+    kg: Graph,
+    vectors: Mapping[str, np.ndarray],
+    settings: hgt.Settings,
+    valid_share: float,
+    seed: int,
+    null: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
     """Held-out links as the layers' own numbers tell them, `trained` and of the same layers `untrained`.
 
-    vectors: of a training with these settings and this seed, type -> (nodes, embedding_dim). None where
-    linear algebra gave that training nothing: neither its inputs nor a part of its vectors, which would
-    hide what the layers have learned. Directions are compared: lengths say how much is known of a node.
+    vectors: of a training with these settings and this seed, type -> (nodes, embedding_dim). null: what
+    `untrained_layers` gave for them, where several embeddings share it. None where linear algebra gave
+    that training nothing: neither its inputs nor a part of its vectors, which would hide what the layers
+    have learned. Directions are compared: lengths say how much is known of a node.
     """
     if settings.inputs == "learned" and settings.projected == settings.embedding_dim:
         return None
+    first = settings.embedding_dim - settings.projected
+    rows = {t: _direction(vectors[t][:, first:]) for t in kg.node_types}
+    return {
+        "trained": _links(kg, rows, holdout.split(kg, valid_share, seed), seed),
+        "untrained": null or untrained_layers(kg, settings, valid_share, seed),
+    }
+
+
+def untrained_layers(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, Any]:
+    """Held-out links as the layers' numbers tell them before any step, on the inputs of these settings."""
     held = holdout.split(kg, valid_share, seed)
     model = _model(kg, settings, settings.projected, seed)
     starts.give(model, kg, held.train, seed)
-    first = settings.embedding_dim - settings.projected
-    rows = {
-        "trained": {t: vectors[t][:, first:] for t in kg.node_types},
-        "untrained": _encoded(kg, model, held),
-    }
-    return {
-        name: _links(kg, {t: _direction(part) for t, part in of.items()}, held, seed)
-        for name, of in rows.items()
-    }
+    return _links(kg, {t: _direction(rows) for t, rows in _encoded(kg, model, held).items()}, held, seed)
 
 
 def _model(kg: Graph, settings: hgt.Settings, dim: int, seed: int) -> hgt.HGT:
