@@ -1,4 +1,4 @@
-"""Compile the attention kernels for the common head widths, so that no training waits for it ("make env")."""
+"""Compile the loops (of attention: for the common head widths), so that no rule waits for it ("make env")."""
 
 import time
 
@@ -9,4 +9,5 @@ if __name__ == "__main__":
     started = time.perf_counter()
     for width in precompile.WIDTHS:
         precompile.step(width)
+    precompile.scoring()
     print(f"Compiled in {time.perf_counter() - started:.0f} s; the code lies in {compiled.CACHE}.")

@@ -22,7 +22,6 @@ def main(
     *,
     target: Mapping[str, Any],
     per_tail: int,
-    n_threads: int,
 ) -> None:
     """Write the candidates as parquet and csv; `per_tail` 0 keeps every pair."""
     kg = graph.load(nodes, edges, relations)
@@ -31,7 +30,7 @@ def main(
     vectors = Vectors(*(rows[node_type] for node_type in types), product=True)
     trained = files.read_json(metrics)
     loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
-    score = pair_model.scorer(loaded, vectors, n_threads)
+    score = pair_model.matrix(loaded, vectors)
     known = pairs.known(kg, *types)
     tables = candidates.rank(score, kg, *types, known, trained["calibration"], per_tail=per_tail)
     logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
@@ -39,6 +38,7 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
+    threads.limit(snakemake.threads)
     main(
         snakemake.input.model,
         snakemake.input.kernel,
@@ -51,5 +51,4 @@ if __name__ == "__main__":
         snakemake.output.csv,
         target=snakemake.params.target,
         **snakemake.params.candidates,
-        n_threads=threads.limit(snakemake.threads),
     )

@@ -167,7 +167,7 @@ def test_the_script_reads_each_device_in_the_graph_s_order(tmp_path, caplog):
     rows = {t: generator.normal(size=(kg.count(t), 4)).astype(np.float32) for t in kg.node_types}
     scores = generator.normal(size=(kg.count("drug"), kg.count("disease"))).astype(np.float32)
     best = candidates.rank(
-        lambda h, t: scores[h, t],
+        lambda tails: scores.T[tails],
         kg,
         "drug",
         "disease",

@@ -126,6 +126,19 @@ def test_the_kernel_adds_its_logarithm_to_the_margins_as_often_as_its_weight_say
     assert both - trees == pytest.approx(3 * np.log(np.maximum(similar, 0) + 0.01), abs=1e-4)
 
 
+@pytest.mark.parametrize("weight", [0.0, 3.0])
+def test_all_pairs_of_some_tails_are_scored_as_single_pairs_are(case, fits, weight):
+    vectors, model = case[0], fits["drug"].model._replace(weight=weight)
+    tails, heads = np.array([5, 2, 9], np.int32), np.arange(len(vectors.heads), dtype=np.int32)
+    found = pair_model.matrix(model, vectors)(tails)
+    single = pair_model.scorer(model, vectors, 1)(np.tile(heads, 3), np.repeat(tails, len(heads)))
+    if weight:
+        # The kernel's matrix product sums in another order.
+        assert found.ravel() == pytest.approx(single, rel=1e-5, abs=1e-5)
+    else:
+        assert np.array_equal(found.ravel(), single)
+
+
 def test_the_kernel_learns_from_no_head_or_tail_that_is_held_out(case, fits):
     labelled = case[1]
     for scheme, name in (("disease", "tail_index"), ("drug", "head_index")):
@@ -213,7 +226,7 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     assert outputs[0].read_bytes() == first[0]
 
     tables = tmp_path / "candidates.parquet", tmp_path / "candidates.csv"
-    rank_candidates.main(*outputs, inputs[0], *paths, *tables, target=TARGET, per_tail=5, n_threads=2)
+    rank_candidates.main(*outputs, inputs[0], *paths, *tables, target=TARGET, per_tail=5)
     assert files.read_table(tables[0]).num_rows == 5 * kg.count("disease")
     assert len(tables[1].read_text().splitlines()) == 5 * kg.count("disease") + 1
 

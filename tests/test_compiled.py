@@ -33,12 +33,14 @@ print(json.dumps([result, sum(scaled.stats.cache_hits.values()), sum(scaled.stat
 """
 TRAINING = """
 import json
-import communities, test_training
-from repurpose import attention_kernels, fused, messages, readout, sampling
+import communities, test_training, test_trees
+from repurpose import attention_kernels, fused, messages, readout, sampling, trees
 encoder = test_training.dataclasses.replace(test_training.ENCODER, heads=2)
 test_training.fit(encoder=encoder, epochs=5)
 test_training.fit(encoder=encoder, batching="sampled")
-places = [*map(vars, (fused, messages, readout, sampling)), vars(attention_kernels.of_width(8))]
+vectors, booster, _ = test_trees.case(40, 3, 2, 0)
+test_trees.scored(vectors, trees.read(booster, 2))
+places = [*map(vars, (fused, messages, readout, sampling, trees)), vars(attention_kernels.of_width(8))]
 found = [(name, each) for place in places for name, each in place.items() if hasattr(each, "stats")]
 loops = {name: each.stats for name, each in found if each.targetoptions.get("nogil")}  # not their parts
 print(json.dumps({name: [sum(s.cache_hits.values()), len(s.cache_misses)] for name, s in loops.items()}))
@@ -108,7 +110,7 @@ def test_where_nothing_can_be_kept_loops_work_all_the_same(tmp_path):
     assert call(package, tmp_path / "file" / "kernels")[0] == 6.0
 
 
-def test_after_make_env_a_training_compiles_nothing():
+def test_after_make_env_neither_training_nor_scoring_compiles():
     """In a new process, with validation, at a common width of a head; all of its loops are called."""
     found = python(TRAINING, f"{SCRIPTS}:{Path(__file__).parent}")
     assert len(found) > 15

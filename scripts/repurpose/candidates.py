@@ -1,6 +1,6 @@
 """Every head x tail pair scored, ranked within its tail and written, a block of tails at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 
 from repurpose import files
 from repurpose.calibration import probabilities
-from repurpose.evaluation import CHUNK, Scorer
 from repurpose.graph import Graph
 from repurpose.pairs import Known
 
+# Numbers of tails (m,) to the finite scores of each with every head, (m, heads), higher is better.
+TailScorer = Callable[[np.ndarray], np.ndarray]
+
+CHUNK = 1 << 21  # pairs scored at once: 8 MB of float32
 SCHEMA = pa.schema(
     [
         ("head_id", pa.string()),
@@ -29,7 +32,7 @@ SCHEMA = pa.schema(
 
 
 def rank(
-    score: Scorer,
+    score: TailScorer,
     kg: Graph,
     head_type: str,
     tail_type: str,
@@ -46,25 +49,38 @@ def rank(
     """
     n_heads, order = kg.count(head_type), np.argsort(kg.node_ids[tail_type], kind="stable")
     head_texts, tail_texts = (_texts(kg, node_type) for node_type in (head_type, tail_type))
-    labels, label = np.unique(np.append(known.names, ""), return_inverse=True)
     step = max(1, chunk // n_heads)
     for start in range(0, len(order), step):
         tails = order[start : start + step].astype(np.int32)
-        heads = np.tile(np.arange(n_heads, dtype=np.int32), len(tails))
-        scores = score(heads, np.repeat(tails, n_heads)).reshape(len(tails), n_heads)
-        best = np.argsort(-scores, axis=1, kind="stable")[:, : per_tail or None]
-        flags = _flags(known, label, tails, n_heads)
-        rows = np.repeat(np.arange(len(tails)), best.shape[1])
-        chosen = scores[rows, best.ravel()]
+        scores = score(tails)
+        heads = best(scores, per_tail)
+        chosen = np.take_along_axis(scores, heads, axis=1).ravel()
+        rows, places = np.divmod(np.arange(heads.size), heads.shape[1])
         columns = [
-            *(texts.take(best.ravel()) for texts in head_texts),
+            *(texts.take(heads.ravel()) for texts in head_texts),
             *(texts.take(tails[rows]) for texts in tail_texts),
             chosen,
             probabilities(chosen, calibration).astype(np.float32),
-            np.tile(np.arange(1, best.shape[1] + 1, dtype=np.int32), len(tails)),
-            pa.array(labels, pa.string()).take(flags[rows, best.ravel()]),
+            (places + 1).astype(np.int32),
+            _names(known, heads.ravel(), tails[rows], n_heads),
         ]
         yield pa.table([pa.array(column) for column in columns], schema=SCHEMA)
+
+
+def best(scores: np.ndarray, count: int) -> np.ndarray:
+    """Columns of the `count` highest scores of each row, 0 for all, highest first: (m, count) of (m, n).
+
+    Equal scores come in the order of their columns.
+    """
+    rows, columns = scores.shape
+    if not 0 < count < columns:
+        return np.argsort(-scores, axis=1, kind="stable")
+    last = np.partition(scores, columns - count, axis=1)[:, columns - count]
+    row, column = np.nonzero(scores >= last[:, None])
+    order = np.lexsort((column, -scores[row, column], row))
+    # Of those that are as high as the last one, no more than there is room for.
+    begun = np.searchsorted(row, np.arange(rows))
+    return column[order][begun[:, None] + np.arange(count)]
 
 
 def save(tables: Iterator[pa.Table], parquet: str | Path, csv: str | Path) -> int:
@@ -87,11 +103,10 @@ def _texts(kg: Graph, node_type: str) -> list[pa.Array]:
     return [pa.array(column[node_type], pa.string()) for column in (kg.node_ids, kg.node_names)]
 
 
-def _flags(known: Known, label: np.ndarray, tails: np.ndarray, n_heads: int) -> np.ndarray:
-    """(tails, heads) indices of labels: `label` has one per known pair, then that of unknown pairs."""
-    flags = np.full((len(tails), n_heads), label[-1])
-    place = np.full(int(max(tails.max(), known.tails.max(initial=0))) + 1, -1)
-    place[tails] = np.arange(len(tails))
-    row = place[known.tails]
-    flags[row[row >= 0], known.heads[row >= 0]] = label[:-1][row >= 0]
-    return flags
+def _names(known: Known, heads: np.ndarray, tails: np.ndarray, n_heads: int) -> np.ndarray:
+    """Names of the relations that join each pair, "" for an unknown one."""
+    codes = known.tails * np.int64(n_heads) + known.heads
+    wanted = tails * np.int64(n_heads) + heads
+    place = np.searchsorted(codes, wanted)
+    found = np.append(codes, -1)[place] == wanted
+    return np.where(found, np.append(known.names, "")[place], "")

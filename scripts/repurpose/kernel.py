@@ -7,6 +7,7 @@ ridge regression", Neural Computation 2018). It learns from the heads and tails 
 all other pairs of these count as 0.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -78,11 +79,12 @@ def shortened(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(length, full)
 
 
-def scorer(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Scorer:
-    """Scores (float32) of pairs: near 1 what is like known pairs on both sides, near 0 what is not.
+def matrix(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """What scores some tails with all heads: numbers of tails (m,) to float32 (m, heads).
 
-    The unknown pairs of heads and tails that were learned from pulled their scores down, nothing pulled at
-    the others': at a head, or a tail, without a known pair a score counts UNTREATED times.
+    Near 1 is what is like known pairs on both sides, near 0 what is not. The unknown pairs of heads and
+    tails that were learned from pulled their scores down, nothing pulled at the others': at a head, or a
+    tail, without a known pair a score counts UNTREATED times.
     """
     heads, tails = shortened(heads), shortened(tails)
     worth = [_worth(len(rows), used) for rows, used in ((heads, ridge.heads), (tails, ridge.tails))]
@@ -93,15 +95,24 @@ def scorer(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Scorer:
         ]
     )
 
+    def score(part: np.ndarray) -> np.ndarray:
+        return (similarity(tails, part, ridge.tails) * worth[1][part, None]) @ left.T
+
+    return score
+
+
+def scorer(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Scorer:
+    """The same scores of single pairs."""
+    of_tails = matrix(ridge, heads, tails)
+
     def score(head: np.ndarray, tail: np.ndarray) -> np.ndarray:
         result = np.empty(len(head), np.float32)
         order = np.argsort(tail, kind="stable")
         names, begun = np.unique(tail[order], return_index=True)
         ends, first = np.append(begun, len(tail)), 0
-        for part in _blocks(names, len(left)):
+        for part in _blocks(names, len(heads)):
             pairs = order[ends[first] : ends[first + len(part)]]
-            block = (similarity(tails, part, ridge.tails) * worth[1][part, None]) @ left.T
-            result[pairs] = block[np.searchsorted(part, tail[pairs]), head[pairs]]
+            result[pairs] = of_tails(part)[np.searchsorted(part, tail[pairs]), head[pairs]]
             first += len(part)
         return result
 

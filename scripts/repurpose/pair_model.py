@@ -1,6 +1,7 @@
 """The model of pairs, XGBoost and kernel ridge regression side by side: its scores and its two files."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ import numpy as np
 import safetensors.numpy
 import xgboost
 
-from repurpose import files, kernel
+from repurpose import files, kernel, trees
 from repurpose.errors import InputError
 from repurpose.evaluation import Scorer
 from repurpose.vectors import Vectors
@@ -27,11 +28,26 @@ class Model(NamedTuple):
 
 def scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
     """Margins (float32) of pairs: the trees' log-odds and `weight` times the log of the kernel's score."""
-    trees = tree_scorer(model.booster, vectors, threads)
+    grown = tree_scorer(model.booster, vectors, threads)
     if not model.weight:
-        return trees
+        return grown
     similar = kernel.scorer(model.ridge, vectors.heads, vectors.tails)
-    return lambda heads, tails: joined(trees(heads, tails), similar(heads, tails), model.weight)
+    return lambda heads, tails: joined(grown(heads, tails), similar(heads, tails), model.weight)
+
+
+def matrix(model: Model, vectors: Vectors) -> Callable[[np.ndarray], np.ndarray]:
+    """The same margins of some tails with all heads: numbers of tails (m,) to float32 (m, heads)."""
+    if not vectors.product:
+        raise ValueError("the trees are walked on the features [head, tail, head x tail]")
+    count, width = vectors.heads.shape
+    forest, heads = trees.read(model.booster, width), trees.columns(vectors.heads)
+    similar = kernel.matrix(model.ridge, vectors.heads, vectors.tails) if model.weight else None
+
+    def score(tails: np.ndarray) -> np.ndarray:
+        margins = trees.scores(forest, heads, vectors.tails[tails])[:, :count]
+        return joined(margins, similar(tails), model.weight) if similar else margins
+
+    return score
 
 
 def joined(margins: np.ndarray, similar: np.ndarray, weight: float) -> np.ndarray:
@@ -55,23 +71,25 @@ def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Sco
     return score
 
 
-def save(model: Model, trees: str | Path, similar: str | Path) -> None:
+def save(model: Model, booster: str | Path, similar: str | Path) -> None:
     """Write the trees as UBJSON and the kernel's coefficients as safetensors."""
-    with files.replacing(trees) as temporary:
+    with files.replacing(booster) as temporary:
         temporary.write_bytes(model.booster.save_raw("ubj"))
     with files.replacing(similar) as temporary:
         temporary.write_bytes(safetensors.numpy.save(model.ridge._asdict()))
 
 
-def load(trees: str | Path, similar: str | Path, digests: tuple[str, str], weight: float) -> Model:
+def load(booster: str | Path, similar: str | Path, digests: tuple[str, str], weight: float) -> Model:
     """Read a model; raises InputError if a file is missing or its SHA-256 is not the one given.
 
     XGBoost ends the whole process on some damaged files: it must not be asked to read one.
     """
-    content, arrays = (_content(path, digest) for path, digest in zip((trees, similar), digests, strict=True))
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(content))
-    return Model(booster, kernel.Ridge(**safetensors.numpy.load(arrays)), weight)
+    content, arrays = (
+        _content(path, digest) for path, digest in zip((booster, similar), digests, strict=True)
+    )
+    trained = xgboost.Booster()
+    trained.load_model(bytearray(content))
+    return Model(trained, kernel.Ridge(**safetensors.numpy.load(arrays)), weight)
 
 
 def _content(path: str | Path, digest: str) -> bytes:

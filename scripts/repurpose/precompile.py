@@ -1,8 +1,8 @@
-"""All compiled loops of a training step, compiled before any training waits for them."""
+"""All compiled loops, of a training step and of scoring, compiled before anybody waits for them."""
 
 import numpy as np
 
-from repurpose import hgt, preparation, training
+from repurpose import hgt, preparation, training, trees
 from repurpose.graph import Graph, Relation
 
 WIDTHS = (8, 16, 32, 64)  # of heads: those of the presets and the usual ones
@@ -38,6 +38,14 @@ def step(width: int) -> None:
         steps = preparation.prepare(_graph(), encoder, SETTINGS, **where)
         steps.take(1)
         steps.embed()
+
+
+def scoring() -> None:
+    """Run the loop over trees once, on a leaf."""
+    node = np.full(1, trees.LEAF, np.int64)
+    root, value = np.array([0, 1], np.int64), np.zeros(1, np.float32)
+    forest = trees.Forest(root, node, node, node, node, value, np.float32(0), 1)
+    trees.scores(forest, trees.columns(np.zeros((1, 1), np.float32)), np.zeros((1, 1), np.float32))
 
 
 def _graph() -> Graph:

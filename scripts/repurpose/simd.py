@@ -5,7 +5,8 @@ loop checks it and sums go through memory; measured on the attention loops, that
 long. A vector may have any width; LLVM cuts it into the registers of the processor at hand.
 
 `load(width, array, row, column)` and `splat(width, x)` make vectors, `width` a constant where the loop is
-compiled; `+ - *` work on vectors and on a number and a vector; `store`, `total`, `largest`, `exp` use them.
+compiled; `+ - *` work on vectors and on a number and a vector; `store`, `total`, `largest`, `exp`, `choose`
+use them.
 `fetch(width, array, row, column)` brings what will be loaded soon nearer.
 """
 
@@ -156,6 +157,18 @@ def exp(typing, vector):
         return builder.fmul(p, power)
 
     return vector(vector), emit
+
+
+@intrinsic
+def choose(typing, vector, factor, threshold, low, high):
+    """The elements of `low` where vector * factor, rounded to float32, is below threshold, else of `high`."""
+
+    def emit(context, builder, sig, args):
+        x, low, high = args[0], args[3], args[4]
+        factor, threshold = (_splat(builder, each, vector) for each in args[1:3])
+        return builder.select(builder.fcmp_ordered("<", builder.fmul(x, factor), threshold), low, high)
+
+    return vector(vector, types.float32, types.float32, vector, vector), emit
 
 
 def _binary(function: Any, inplace: Any, instruction: str) -> None:

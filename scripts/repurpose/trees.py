@@ -1,0 +1,172 @@
+"""Boosted trees on every pair of some heads and tails, without a feature matrix.
+
+A feature of a pair is a number of its head, a number of its tail or the product of two, so a tail fixed
+decides its own splits once and for all: what is left of a tree is walked for a block of heads at a time, from
+the leaves upwards, each split as one comparison and one choice between two rows. XGBoost walks every tree
+from its root for every pair, over a row of features that must be written first.
+
+The scores are XGBoost's own to the last bit: the product is rounded before it meets the threshold, and leaves
+are added in the order of the trees.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+import xgboost
+
+from repurpose import parallel
+from repurpose.compiled import loop
+from repurpose.simd import choose, load, splat, store
+
+TILE = 512  # heads walked at once: their vectors of 512 numbers are 1 MB, what a core's second cache holds
+VECTOR = 32  # heads in one instruction, or two
+LEAF = -1
+OF_HEAD, OF_TAIL, OF_BOTH = 0, 1, 2
+
+
+class Forest(NamedTuple):
+    """Trees as arrays over all their nodes, those of tree i being first[i] to first[i + 1].
+
+    left, right: number of the child of a split, LEAF for a leaf. column: of the head's vectors or the tail's;
+    kind: OF_HEAD, OF_TAIL or OF_BOTH, whose column it is. value: float32, what a split's feature must be
+    below to go left, or what a leaf adds. base: what the sum starts from. levels: nodes on the longest way
+    from a root to a leaf.
+    """
+
+    first: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    kind: np.ndarray
+    column: np.ndarray
+    value: np.ndarray
+    base: np.float32
+    levels: int
+
+
+def read(booster: xgboost.Booster, width: int) -> Forest:
+    """The trees of a booster on features [head, tail, head x tail] of vectors of this width, one output.
+
+    Raises ValueError for trees that split categories or other features, and where there is no tree.
+    """
+    model = json.loads(booster.save_raw("json"))
+    trees = model["learner"]["gradient_booster"]["model"]["trees"]
+    counts = [len(tree["left_children"]) for tree in trees]
+    first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def joined(name: str, dtype: Any) -> np.ndarray:
+        return np.concatenate([np.zeros(0, dtype), *(np.asarray(tree[name], dtype) for tree in trees)])
+
+    if not trees:
+        raise ValueError("the model has no trees")
+    if booster.num_features() != 3 * width or any(tree["categories_nodes"] for tree in trees):
+        raise ValueError(f"the trees do not split numbers of [head, tail, head x tail] of {width} each")
+    moved = np.repeat(first[:-1], counts)
+    left, right = (joined(f"{side}_children", np.int64) for side in ("left", "right"))
+    is_leaf, feature = left == LEAF, joined("split_indices", np.int64)
+    left, right = (np.where(is_leaf, LEAF, side + moved) for side in (left, right))
+    return Forest(
+        first,
+        left,
+        right,
+        np.where(is_leaf, LEAF, feature // width),
+        feature % width,
+        joined("split_conditions", np.float32),
+        _base(model, booster.num_features()),
+        _levels(first[:-1], left, right),
+    )
+
+
+def columns(heads: np.ndarray) -> np.ndarray:
+    """Vectors (n, d) by column, (d, n and up to VECTOR - 1 heads of zeros), as `scores` reads them."""
+    return np.ascontiguousarray(np.pad(heads, ((0, -len(heads) % VECTOR), (0, 0))).T, np.float32)
+
+
+def scores(forest: Forest, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+    """Margins (tails, heads) of all pairs, float32: XGBoost's, to the last bit.
+
+    heads: of `columns`, with its heads of zeros; tails: float32 (m, d).
+    """
+    tails = np.ascontiguousarray(tails, np.float32)
+    result = np.empty((len(tails), heads.shape[1]), np.float32)
+    work = heads.shape[1] * max(len(forest.first) - 1, 1)
+    parallel.run(_score, parallel.even(len(tails), work), heads, tails, *forest, result)
+    return result
+
+
+def _base(model: dict[str, Any], features: int) -> np.float32:
+    """The sum that the first leaf is added to, asked of XGBoost: its own logarithm, with its own rounding."""
+    trees = model["learner"]["gradient_booster"]["model"]
+    first = trees["trees"][0]
+    # Of the first tree alone, every leaf (and threshold) 0.
+    first = first | {"split_conditions": [0.0] * len(first["split_conditions"])}
+    kept = trees | {"trees": [first], "tree_info": [0], "iteration_indptr": [0, 1]}
+    kept["gbtree_model_param"] = trees["gbtree_model_param"] | {"num_trees": "1"}
+    learner = model["learner"]
+    learner = learner | {"gradient_booster": learner["gradient_booster"] | {"model": kept}}
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(json.dumps(model | {"learner": learner}).encode()))
+    return booster.inplace_predict(np.zeros((1, features), np.float32), predict_type="margin")[0]
+
+
+def _levels(nodes: np.ndarray, left: np.ndarray, right: np.ndarray) -> int:
+    levels = 0
+    while len(nodes):
+        levels += 1
+        inner = nodes[left[nodes] != LEAF]
+        nodes = np.concatenate([left[inner], right[inner]])
+    return levels
+
+
+@loop(fastmath=False)
+def _score(begin, end, columns, tails, first, left, right, kind, column, value, base, levels, result):
+    order = np.empty(len(left), np.int64)
+    waiting = np.empty(levels + 1, np.int64)
+    rows = np.empty((levels + 1, TILE), np.float32)
+    constant = np.empty(levels + 1, np.float32)
+    is_constant = np.empty(levels + 1, np.bool_)
+    for start in range(0, columns.shape[1], TILE):
+        width = min(TILE, columns.shape[1] - start)
+        for tail in range(begin, end):
+            result[tail, start : start + width] = base
+            for tree in range(len(first) - 1):
+                # What is left of the tree, a split before all that lies below it, right before left.
+                count, open_nodes = 0, 1
+                waiting[0] = first[tree]
+                while open_nodes:
+                    open_nodes -= 1
+                    node = waiting[open_nodes]
+                    while kind[node] == OF_TAIL:
+                        node = left[node] if tails[tail, column[node]] < value[node] else right[node]
+                    order[count] = node
+                    count += 1
+                    if left[node] >= 0:
+                        waiting[open_nodes] = left[node]
+                        waiting[open_nodes + 1] = right[node]
+                        open_nodes += 2
+                # Walked backwards both sides of a split are there before it: the two last ones.
+                top = 0
+                for at in range(count - 1, -1, -1):
+                    node = order[at]
+                    if left[node] < 0:
+                        constant[top], is_constant[top] = value[node], True
+                        top += 1
+                        continue
+                    top -= 1
+                    threshold = value[node]
+                    factor = tails[tail, column[node]] if kind[node] == OF_BOTH else np.float32(1)
+                    is_low, is_high = is_constant[top - 1], is_constant[top]
+                    low, high = splat(VECTOR, constant[top - 1]), splat(VECTOR, constant[top])
+                    for j in range(0, width, VECTOR):
+                        if not is_low:
+                            low = load(VECTOR, rows, top - 1, j)
+                        if not is_high:
+                            high = load(VECTOR, rows, top, j)
+                        own = load(VECTOR, columns, column[node], start + j)
+                        store(rows, top - 1, j, choose(own, factor, threshold, low, high))
+                    is_constant[top - 1] = False
+                last = splat(VECTOR, constant[0])
+                for j in range(0, width, VECTOR):
+                    if not is_constant[0]:
+                        last = load(VECTOR, rows, 0, j)
+                    store(result, tail, start + j, load(VECTOR, result, tail, start + j) + last)
