@@ -1,4 +1,4 @@
-"""In: one device's classifier. Out: every head x tail pair scored, the best of each tail kept."""
+"""In: one device's classifier. Out: every head x tail pair scored, the best of each tail and of each head kept."""
 
 
 rule rank_candidates:
@@ -11,6 +11,7 @@ rule rank_candidates:
     output:
         parquet=update("results/candidates/{device}/candidates.parquet"),
         csv=update("results/candidates/{device}/candidates.csv"),
+        by_head=update("results/candidates/{device}/by_head.parquet"),
     log:
         "results/logs/rank_candidates/{device}.log",
     benchmark:

@@ -1,4 +1,4 @@
-"""Score every head x tail pair with one device's classifier and write the best of each tail."""
+"""Score every head x tail pair with one device's classifier; write the best of each tail and of each head."""
 
 import logging
 from collections.abc import Mapping
@@ -19,11 +19,13 @@ def main(
     relations: str | Path,
     parquet_out: str | Path,
     csv_out: str | Path,
+    by_head_out: str | Path,
     *,
     target: Mapping[str, Any],
     per_tail: int,
+    per_head: int,
 ) -> None:
-    """Write the candidates as parquet and csv; `per_tail` 0 keeps every pair."""
+    """Write the candidates as parquet and csv, and those by head; `per_tail` 0 keeps every pair."""
     kg = graph.load(nodes, edges, relations)
     types = target["head_type"], target["tail_type"]
     rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
@@ -32,8 +34,11 @@ def main(
     loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
     score = pair_model.matrix(loaded, vectors)
     known = pairs.known(kg, *types)
-    tables = candidates.rank(score, kg, *types, known, trained["calibration"], per_tail=per_tail)
+    of_heads = candidates.OfHeads(kg.count(types[0]), per_head)
+    about = known, trained["calibration"]
+    tables = candidates.rank(score, kg, *types, *about, per_tail=per_tail, of_heads=of_heads)
     logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
+    files.write_table(by_head_out, of_heads.table(kg, *types, *about))
 
 
 if __name__ == "__main__":
@@ -49,6 +54,7 @@ if __name__ == "__main__":
         snakemake.input.relations,
         snakemake.output.parquet,
         snakemake.output.csv,
+        snakemake.output.by_head,
         target=snakemake.params.target,
         **snakemake.params.candidates,
     )

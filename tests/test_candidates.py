@@ -84,6 +84,19 @@ def test_the_best_of_a_row_are_those_of_a_stable_sort(scores, count):
     assert np.array_equal(candidates.best(rows, count), expected[:, : count or None])
 
 
+@pytest.mark.parametrize("chunk", [1, 70, 10_000])
+@pytest.mark.parametrize("count", [1, 5, 11, 12, 40])
+def test_the_best_tails_of_each_head_are_kept(kg, scores, count, chunk):
+    of_heads = candidates.OfHeads(len(scores), count)
+    every = ranked(kg, scores, per_tail=0, of_heads=of_heads, chunk=chunk).to_pandas()
+    known = pairs.known(kg, "drug", "disease")
+    found = of_heads.table(kg, "drug", "disease", known, CALIBRATION).to_pandas()
+    # Equal scores in the order of tail ids.
+    expected = every.sort_values(["head_id", "score", "tail_id"], ascending=[True, False, True])
+    expected["rank"] = (expected.groupby("head_id").cumcount() + 1).astype("int32")
+    assert found.equals(expected[expected["rank"] <= count].reset_index(drop=True))
+
+
 def test_names_belong_to_their_ids(kg, scores):
     frame = ranked(kg, scores, per_tail=3).to_pandas()
     for kind in ("head", "tail"):
@@ -120,7 +133,7 @@ def test_probabilities_are_the_calibrated_scores(kg, scores):
 
 def test_csv_and_parquet_hold_the_same_rows_whatever_the_names(kg, scores, tmp_path):
     names = kg.node_names["drug"].copy()
-    names[:5] = ['a "quoted" name', "commas, many", "two\nlines", "=1+1", "ünïcode \u03b1-tocopherol"]
+    names[:5] = ['a "quoted" name', "commas, many", "two\nlines", "1 = 1", "ünïcode \u03b1-tocopherol"]
     awkward = dataclasses.replace(kg, node_names={**kg.node_names, "drug": names})
     known = pairs.known(kg, "drug", "disease")
     tables = candidates.rank(
@@ -136,6 +149,25 @@ def test_csv_and_parquet_hold_the_same_rows_whatever_the_names(kg, scores, tmp_p
             text[key] for key in ("head_id", "head_name", "tail_id", "tail_name", "known")
         ]
         assert (row["rank"], row["score"]) == (int(text["rank"]), float(text["score"]))
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-beta-estradiol", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_of_the_csv_is_a_formula(kg, scores, tmp_path, name):
+    ids, names = (columns["drug"].copy() for columns in (kg.node_ids, kg.node_names))
+    ids[3] = names[3] = name
+    awkward = dataclasses.replace(
+        kg, node_names={**kg.node_names, "drug": names}, node_ids={**kg.node_ids, "drug": ids}
+    )
+    tables = [ranked(awkward, scores, per_tail=0)]
+    candidates.save(iter(tables), tmp_path / "c.parquet", tmp_path / "c.csv")
+    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for column in ("head_id", "head_name"):
+        texts = {row[column] for row in rows}
+        assert f"'{name}" in texts and name not in texts
+        # Only the csv has the apostrophe, and negative scores none.
+        assert name in files.read_table(tmp_path / "c.parquet")[column].to_pylist()
+    assert min(float(row["score"]) for row in rows) < 0
 
 
 def test_a_ranking_that_breaks_off_leaves_the_old_files(kg, scores, tmp_path):

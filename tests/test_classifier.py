@@ -225,10 +225,11 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options | {"n_threads": 2})
     assert outputs[0].read_bytes() == first[0]
 
-    tables = tmp_path / "candidates.parquet", tmp_path / "candidates.csv"
-    rank_candidates.main(*outputs, inputs[0], *paths, *tables, target=TARGET, per_tail=5)
+    tables = [tmp_path / name for name in ("candidates.parquet", "candidates.csv", "by_head.parquet")]
+    rank_candidates.main(*outputs, inputs[0], *paths, *tables, target=TARGET, per_tail=5, per_head=3)
     assert files.read_table(tables[0]).num_rows == 5 * kg.count("disease")
     assert len(tables[1].read_text().splitlines()) == 5 * kg.count("disease") + 1
+    assert files.read_table(tables[2]).num_rows == 3 * kg.count("drug")
 
 
 def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):

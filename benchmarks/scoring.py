@@ -1,0 +1,166 @@
+"""Every pair of a graph scored: trees, kernel, the best of each drug and disease; beside XGBoost's predict.
+
+    python benchmarks/scoring.py --json
+    python benchmarks/scoring.py --json --quick
+
+The vectors are random, in PrimeKG's numbers (7,957 drugs, 17,080 diseases, 512 numbers each), with treatments
+where a planted product of the two is high; 300 trees of depth 6 are fitted to them as the workflow does.
+XGBoost reads features that are written for a bounded number of pairs at a time, for some whole diseases, and
+its time is scaled to all; its margins are those of the trees here. The last line is the full matrix, in a
+process of its own: `seconds` of all that the rule does but reading and writing, their `ratio` to XGBoost's,
+the largest difference of a probability from XGBoost's by the trees alone, peak memory.
+"""
+
+import argparse
+import json
+import multiprocessing
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import numpy as np
+import xgboost
+from scipy.special import expit
+
+from repurpose import candidates, devices, files, graph, kernel, pair_model, pairs, threads, trees
+from repurpose.vectors import Vectors
+
+FULL = {"heads": 7957, "tails": 17080, "width": 512, "rounds": 300, "positives": 9388, "timed": 1_000_000}
+QUICK = {"heads": 1000, "tails": 800, "width": 64, "rounds": 50, "positives": 900, "timed": 100_000}
+NEGATIVES = 20  # for each treatment
+FACETS = 24  # of a drug and a disease, whose products say how well they fit
+TREES = {
+    "objective": "binary:logistic",
+    "max_depth": 6,
+    "learning_rate": 0.1,
+    "max_bin": 64,
+    "colsample_bytree": 0.2,
+}
+FILES = ("trees.ubj", "kernel.safetensors")
+
+
+def make(sizes: Mapping[str, int]) -> tuple[Vectors, tuple[np.ndarray, np.ndarray]]:
+    """Vectors of unit length, and the pairs that count as treatments: the best-fitting of some drawn ones."""
+    rng = np.random.default_rng(0)
+    facets = [rng.normal(size=(sizes[side], FACETS)) for side in ("heads", "tails")]
+    mixed = rng.normal(size=(FACETS, sizes["width"]))
+    rows = [each @ mixed + rng.normal(size=(len(each), sizes["width"])) for each in facets]
+    rows = [(each / np.linalg.norm(each, axis=1, keepdims=True)).astype(np.float32) for each in rows]
+    drawn = [rng.integers(0, sizes[side], 50 * sizes["positives"]) for side in ("heads", "tails")]
+    fit = (facets[0][drawn[0]] * facets[1][drawn[1]]).sum(axis=1) + rng.normal(size=len(drawn[0]))
+    best = np.argsort(-fit)[: sizes["positives"]]
+    return Vectors(*rows, product=True), (drawn[0][best], drawn[1][best])
+
+
+def model(vectors: Vectors, positives: tuple[np.ndarray, np.ndarray], rounds: int) -> pair_model.Model:
+    """Trees and kernel, fitted to the treatments and random other pairs."""
+    rng = np.random.default_rng(1)
+    others = [
+        rng.integers(0, len(rows), NEGATIVES * len(positives[0])) for rows in (vectors.heads, vectors.tails)
+    ]
+    ends = [np.concatenate(pair) for pair in zip(positives, others, strict=True)]
+    labels = np.repeat([1, 0], [len(positives[0]), len(others[0])])
+    data = xgboost.QuantileDMatrix(vectors.features(*ends), labels, max_bin=TREES["max_bin"])
+    booster = xgboost.train({**TREES, "learning_rate": 0.1, "nthread": threads.current()}, data, rounds)
+    return pair_model.Model(booster, kernel.fit(vectors.heads, vectors.tails, positives, rng), 2.0)
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    """Seconds of a call, and what it gives."""
+    began = time.perf_counter()
+    result = call()
+    return time.perf_counter() - began, result
+
+
+def sides(folder: Path, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
+    """XGBoost and the trees here on the same pairs, turn by turn: the better of two times each."""
+    vectors, fitted = _load(folder)
+    tails = np.arange(-(-sizes["timed"] // sizes["heads"]), dtype=np.int32)
+    ends = np.tile(np.arange(sizes["heads"], dtype=np.int32), len(tails)), np.repeat(tails, sizes["heads"])
+    theirs = pair_model.tree_scorer(fitted.booster, vectors, threads.current())
+    forest, heads = trees.read(fitted.booster, sizes["width"]), trees.columns(vectors.heads)
+    calls = {
+        "xgboost": lambda: theirs(*ends),
+        "trees": lambda: trees.scores(forest, heads, vectors.tails[tails])[:, : sizes["heads"]].ravel(),
+    }
+    runs = [{name: timed(call) for name, call in calls.items()} for _ in range(2)]
+    margins = {name: expit(runs[0][name][1].astype(np.float64)) for name in calls}
+    scale = sizes["heads"] * sizes["tails"] / len(ends[0])
+    seconds = {name: min(run[name][0] for run in runs) * scale for name in calls}
+    splits = int((forest.kind != trees.LEAF).sum()) / sizes["rounds"]
+    difference = float(np.abs(margins["xgboost"] - margins["trees"]).max())
+    return [
+        {"what": "xgboost", "pairs_timed": len(ends[0]), "seconds": seconds["xgboost"]},
+        {
+            "what": "trees",
+            "pairs_timed": len(ends[0]),
+            "splits_per_tree": splits,
+            "seconds": seconds["trees"],
+            "ratio": seconds["xgboost"] / seconds["trees"],
+            "max_difference": difference,
+        },
+    ]
+
+
+def whole(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
+    """The full matrix as the workflow scores it: best 100 of each tail, best 50 of each head."""
+    vectors, fitted = _load(folder)
+    ids = {t: np.array([f"{t}:{i}" for i in range(sizes[t])], object) for t in ("heads", "tails")}
+    kg = graph.Graph(tuple(ids), ids, ids, (), (), ())
+    none = np.zeros(0, np.int32)
+    known = pairs.Known(none, none, np.zeros(0, object))
+    of_heads = candidates.OfHeads(sizes["heads"], 50)
+    calibration = {"slope": 1.0, "intercept": 0.0}
+
+    def rank() -> int:
+        score = pair_model.matrix(fitted, vectors)
+        tables = candidates.rank(
+            score, kg, "heads", "tails", known, calibration, per_tail=100, of_heads=of_heads
+        )
+        rows = sum(table.num_rows for table in tables)
+        return rows + of_heads.table(kg, "heads", "tails", known, calibration).num_rows
+
+    seconds, rows = timed(rank)
+    return {"seconds": seconds, "rows": rows, "peak_rss_gb": devices.peak_rss_bytes() / 1e9}
+
+
+def _load(folder: Path) -> tuple[Vectors, pair_model.Model]:
+    rows = [np.load(folder / f"{side}.npy") for side in ("heads", "tails")]
+    paths = [folder / name for name in FILES]
+    return Vectors(*rows, product=True), pair_model.load(*paths, [files.digest(path) for path in paths], 2.0)
+
+
+def main() -> None:
+    """Make vectors and model, then measure each side in a process of its own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    parser.add_argument("--quick", action="store_true", help="a small matrix, for a test")
+    options = parser.parse_args()
+    sizes = QUICK if options.quick else FULL
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        vectors, positives = make(sizes)
+        fitted = model(vectors, positives, sizes["rounds"])
+        pair_model.save(fitted, *(folder / each for each in FILES))
+        for side in ("heads", "tails"):
+            np.save(folder / f"{side}.npy", getattr(vectors, side))
+        process = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, process, max_tasks_per_child=1) as pool:
+            rows = pool.submit(sides, folder, sizes).result()
+            found = pool.submit(whole, folder, sizes).result()
+    last = {"what": "full matrix", "pairs": sizes["heads"] * sizes["tails"], **found}
+    last |= {"ratio": rows[0]["seconds"] / found["seconds"], "max_difference": rows[1]["max_difference"]}
+    for row in [*rows, last]:
+        print(json.dumps(row) if options.json else "  ".join(f"{k} {v}" for k, v in row.items()))
+
+
+if __name__ == "__main__":
+    main()
