@@ -7,6 +7,7 @@ rule train_baselines:
         pairs="results/pairs/pairs.parquet",
     output:
         metrics=update("results/baselines/metrics.json"),
+        ranks=update("results/baselines/ranks.parquet"),
     log:
         "results/logs/train_baselines/baselines.log",
     benchmark:
@@ -35,12 +36,14 @@ rule train_classifier:
         pairs="results/pairs/pairs.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
         baselines="results/baselines/metrics.json",
+        baseline_ranks="results/baselines/ranks.parquet",
         # Only whether the device passed counts, not when it was judged: a new threshold trains nothing.
         verdict=ancient("results/validation/{device}/verdict.json"),
     output:
         model=update("results/classifier/{device}/model.ubj"),
         kernel=update("results/classifier/{device}/kernel.safetensors"),
         metrics=update("results/classifier/{device}/metrics.json"),
+        ranks=update("results/classifier/{device}/ranks.parquet"),
     log:
         "results/logs/train_classifier/{device}.log",
     benchmark:

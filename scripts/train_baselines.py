@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import baselines, classifier, examples, files, graph, logs, pairs, threads
+from repurpose import baselines, classifier, examples, files, graph, logs, pairs, ranks, threads
 from repurpose.vectors import Vectors
 
 
@@ -15,13 +15,14 @@ def main(
     edges: str | Path,
     relations: str | Path,
     metrics_out: str | Path,
+    ranks_out: str | Path,
     *,
     target: Mapping[str, Any],
     settings: examples.Settings,
     seed: int,
     n_threads: int,
 ) -> None:
-    """Write the baselines' metrics: schemes -> scheme -> method, and the rounds of each in the same order."""
+    """Write the baselines' metrics (schemes -> scheme -> method), and where the test pairs stand."""
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.load(pairs_in)
     head_type, tail_type = target["head_type"], target["tail_type"]
@@ -39,6 +40,8 @@ def main(
         "schemes": {scheme: {name: fits[name][scheme].metrics for name in fits} for scheme in schemes},
         "rounds": {scheme: {name: fits[name][scheme].rounds for name in fits} for scheme in schemes},
     }
+    found = {scheme: {name: fits[name][scheme].ranked for name in fits} for scheme in schemes}
+    ranks.save(ranks_out, found)
     files.write_json(metrics_out, content)
 
 
@@ -50,6 +53,7 @@ if __name__ == "__main__":
         snakemake.input.edges,
         snakemake.input.relations,
         snakemake.output.metrics,
+        snakemake.output.ranks,
         target=snakemake.params.target,
         settings=examples.Settings(**snakemake.params.classifier),
         seed=snakemake.params.seed,

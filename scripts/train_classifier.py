@@ -5,7 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import classifier, embeddings, examples, files, graph, logs, pair_model, pairs, threads
+from repurpose import (
+    classifier,
+    embeddings,
+    evaluation,
+    examples,
+    files,
+    graph,
+    logs,
+    pair_model,
+    pairs,
+    ranks,
+    threads,
+)
 from repurpose.errors import InputError
 from repurpose.vectors import Vectors, count_pairs
 
@@ -17,10 +29,12 @@ def main(
     relations: str | Path,
     vectors_in: str | Path,
     baselines: str | Path,
+    baseline_ranks: str | Path,
     verdict: str | Path,
     model_out: str | Path,
     kernel_out: str | Path,
     metrics_out: str | Path,
+    ranks_out: str | Path,
     *,
     target: Mapping[str, Any],
     settings: examples.Settings,
@@ -43,8 +57,16 @@ def main(
     final, calibration = classifier.refit(fits, vectors, labelled, known, settings, seed, n_threads)
     pair_model.save(final, model_out, kernel_out)
     others = files.read_json(baselines)["schemes"]
+    rivals = ranks.load(baseline_ranks)
     content = {
         "schemes": {scheme: {"hgt": fit.metrics, **others[scheme]} for scheme, fit in fits.items()},
+        "differences": {
+            scheme: {
+                name: evaluation.differences(fit.ranked, other, pairs.GROUPED_BY.get(scheme), seed)
+                for name, other in rivals[scheme].items()
+            }
+            for scheme, fit in fits.items()
+        },
         "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
         "calibration": calibration,
@@ -52,6 +74,7 @@ def main(
         "model_digests": [files.digest(path) for path in (model_out, kernel_out)],
         "kernel_weight": final.weight,
     }
+    ranks.save(ranks_out, {scheme: {"hgt": fit.ranked} for scheme, fit in fits.items()})
     files.write_json(metrics_out, content)
 
 
@@ -74,10 +97,12 @@ if __name__ == "__main__":
         snakemake.input.relations,
         snakemake.input.embeddings,
         snakemake.input.baselines,
+        snakemake.input.baseline_ranks,
         snakemake.input.verdict,
         snakemake.output.model,
         snakemake.output.kernel,
         snakemake.output.metrics,
+        snakemake.output.ranks,
         target=snakemake.params.target,
         settings=examples.Settings(**snakemake.params.classifier),
         device=snakemake.wildcards.device,

@@ -9,7 +9,7 @@ import rank_candidates
 import split_pairs
 import train_baselines
 import train_classifier
-from repurpose import classifier, embeddings, files, graph, kernel, pair_model, pairs
+from repurpose import classifier, embeddings, evaluation, files, graph, kernel, pair_model, pairs, ranks
 from repurpose.calibration import probabilities
 from repurpose.errors import InputError
 from repurpose.examples import Settings, split_examples
@@ -208,17 +208,21 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
     split_pairs.main(*paths, labelled, tmp_path / "certificate.json", target=TARGET, split=SPLIT, seed=0)
     options = {"target": TARGET, "settings": SETTINGS, "seed": 0, "n_threads": 1}
-    train_baselines.main(labelled, *paths, tmp_path / "baselines.json", **options)
-    outputs = [tmp_path / name for name in ("model.ubj", "kernel.safetensors", "metrics.json")]
-    inputs = tmp_path / "embeddings.parquet", tmp_path / "baselines.json", verdict
+    others = tmp_path / "baselines.json", tmp_path / "baselines.parquet"
+    train_baselines.main(labelled, *paths, *others, **options)
+    names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
+    outputs = [tmp_path / name for name in names]
+    inputs = tmp_path / "embeddings.parquet", *others, verdict
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
     metrics = json.loads(outputs[2].read_text())
     assert set(metrics["schemes"]) == {"random", "disease", "drug"}
     assert set(metrics["schemes"]["drug"]) == {"hgt", "degree", "svd"}
-    assert (
-        metrics["schemes"]["random"]["hgt"]["auprc"]["value"]
-        > metrics["schemes"]["random"]["degree"]["auprc"]["value"]
-    )
+    values = {name: each["auprc"]["value"] for name, each in metrics["schemes"]["random"].items()}
+    assert values["hgt"] > values["degree"]
+    lead = metrics["differences"]["random"]["degree"]["auprc"]
+    assert lead["value"] == pytest.approx(values["hgt"] - values["degree"]) and lead["low"] > 0
+    back = ranks.load(outputs[3])["random"]["hgt"]
+    assert evaluation.evaluate(back, None, 0) == metrics["schemes"]["random"]["hgt"]
     first = [path.read_bytes() for path in outputs]
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
     assert [path.read_bytes() for path in outputs] == first
@@ -226,7 +230,7 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     assert outputs[0].read_bytes() == first[0]
 
     tables = [tmp_path / name for name in ("candidates.parquet", "candidates.csv", "by_head.parquet")]
-    rank_candidates.main(*outputs, inputs[0], *paths, *tables, target=TARGET, per_tail=5, per_head=3)
+    rank_candidates.main(*outputs[:3], inputs[0], *paths, *tables, target=TARGET, per_tail=5, per_head=3)
     assert files.read_table(tables[0]).num_rows == 5 * kg.count("disease")
     assert len(tables[1].read_text().splitlines()) == 5 * kg.count("disease") + 1
     assert files.read_table(tables[2]).num_rows == 3 * kg.count("drug")
@@ -236,7 +240,7 @@ def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):
     check = {"name": "distinct", "passed": False, "reason": "all vectors are alike"}
     verdict = {"device": "cpu", "passed": False, "status": "completed", "checks": [check]}
     files.write_json(tmp_path / "verdict.json", verdict)
-    paths = [tmp_path / name for name in "abcdef"]
+    paths = [tmp_path / name for name in "abcdefg"]
     with pytest.raises(InputError, match="device cpu did not pass the gate: distinct: all vectors are alike"):
         train_classifier.main(
             *paths,
@@ -244,6 +248,7 @@ def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):
             tmp_path / "model.ubj",
             tmp_path / "kernel.safetensors",
             tmp_path / "metrics.json",
+            tmp_path / "ranks.parquet",
             target=TARGET,
             settings=SETTINGS,
             device="cpu",

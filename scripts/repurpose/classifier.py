@@ -8,12 +8,11 @@ import pandas as pd
 import xgboost
 from sklearn.metrics import average_precision_score
 
-from repurpose import kernel, pair_model
+from repurpose import evaluation, kernel, pair_model, ranks
 from repurpose.calibration import calibrate
-from repurpose.evaluation import evaluate
 from repurpose.examples import Examples, Settings, asked_pools, make_examples, split_examples
 from repurpose.pair_model import Model
-from repurpose.pairs import SCHEMES, Known
+from repurpose.pairs import GROUPED_BY, SCHEMES, Known
 from repurpose.vectors import Vectors, count_pairs
 
 log = logging.getLogger(__name__)
@@ -24,13 +23,15 @@ BINS = 64  # of a feature's values
 class Fit(NamedTuple):
     """A model that early stopping ended: rounds kept, AUPRC on the validation examples, test metrics.
 
-    valid_auprc: of the kernel alone, and of each of its weights beside the trees, of which the best is kept.
+    valid_auprc: of the kernel alone, and of each of its weights beside the trees, of which the best is
+    kept. ranked: the pairs of the test and where they stand.
     """
 
     model: Model
     rounds: int
     valid: Examples
     valid_auprc: dict[str, float]
+    ranked: ranks.Ranked
     metrics: dict[str, Any]
 
 
@@ -127,15 +128,14 @@ def _evaluate_scheme(
     train, valid = split_examples(pairs, scheme, known, *sizes, settings, seed)
     booster = fit(vectors, train, valid, settings, seed, threads)
     model, auprc = weighted(booster, fit_kernel(vectors, train, seed), vectors, valid, settings, threads)
-    test = pairs[(pairs[scheme] == "test") & (pairs["label"] == 1)]
-    ends = (test[name].to_numpy() for name in ("head_index", "tail_index"))
-    pools = asked_pools(pairs, scheme, "test", *sizes)
+    test, pools = pairs[pairs[scheme] == "test"], asked_pools(pairs, scheme, "test", *sizes)
     limits = {"limit": settings.evaluation_pairs, "seed": seed}
-    metrics = evaluate(pair_model.scorer(model, vectors, threads), *ends, known, *pools, **limits)
+    ranked = ranks.rank(pair_model.scorer(model, vectors, threads), test, known, *pools, **limits)
+    metrics = evaluation.evaluate(ranked, GROUPED_BY.get(scheme), seed)
     rounds = booster.num_boosted_rounds()
     tested = (metrics["auprc"] or {}).get("value")
     log.info("%s: %d rounds, validation AUPRC %s, test AUPRC %s", scheme, rounds, auprc, tested)
-    return Fit(model, rounds, valid, auprc, metrics)
+    return Fit(model, rounds, valid, auprc, ranked, metrics)
 
 
 def weighted(

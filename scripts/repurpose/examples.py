@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from repurpose import unknown
 from repurpose.errors import InputError
-from repurpose.evaluation import draw_unknown
 from repurpose.pairs import GROUPED_BY, SCHEMES, Known
 
 
@@ -53,7 +53,7 @@ def make_examples(
     """
     labels = pairs["label"].to_numpy()
     size = settings.negatives_per_positive * int(labels.sum())
-    draws = [draw_unknown(known, heads, tails, size, rng) for _ in range(settings.draws)]
+    draws = [unknown.draw(known, heads, tails, size, rng) for _ in range(settings.draws)]
     drawn_heads, drawn_tails = (np.concatenate([draw[side] for draw in draws]) for side in (0, 1))
     if labels.all() and not len(drawn_heads):
         raise InputError(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-from repurpose.evaluation import Scorer
+from repurpose.ranks import Scorer
 
 SHARPNESS = 2.0  # of the similarity
 RIDGE = 0.3  # shrinks what few neighbours say

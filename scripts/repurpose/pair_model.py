@@ -11,7 +11,7 @@ import xgboost
 
 from repurpose import files, kernel, trees
 from repurpose.errors import InputError
-from repurpose.evaluation import Scorer
+from repurpose.ranks import Scorer
 from repurpose.vectors import Vectors
 
 # Values of a feature matrix built at once for scoring: 128 MB of float32.
