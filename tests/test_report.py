@@ -4,9 +4,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pyarrow as pa
 import pytest
+import test_evaluation
 
 import write_summary
-from repurpose import cluster_chart, figures, files, report, summary
+from repurpose import cluster_chart, evaluation, figures, files, metric_tables, report, summary
 
 VOID = {"meta", "link", "img", "br", "hr", "wbr", "input"}
 HOSTILE = "<script>alert(1)</script>"
@@ -240,6 +241,62 @@ def test_the_best_value_is_bold_and_a_beaten_encoder_is_said_to_be_beaten():
     assert standing in page.text
     assert page.text.index("hgt 0.800") < page.text.index("svd 0.800") < page.text.index("degree 0.800")
     assert len(page.all("span", "value best")) == 8
+
+
+def evaluated():
+    """The metrics of two methods as `evaluation` makes them."""
+    rng = np.random.default_rng(0)
+    scores, heads, tails, known = test_evaluation.matrix(0, n_heads=40, n_tails=30, n_test=60, n_levels=1000)
+    ends, negative = (heads[10:], tails[10:]), (heads[:10], tails[:10])
+    better = scores + rng.normal(size=scores.shape)
+    better[ends] += 2000
+    found = [test_evaluation.ranked(each, *ends, known, negative=negative) for each in (better, scores)]
+    methods = {
+        name: evaluation.evaluate(each, None, 0) for name, each in zip(("hgt", "svd"), found, strict=True)
+    }
+    return {
+        "schemes": {"random": methods},
+        "differences": {"random": {"svd": evaluation.differences(*found, None, 0)}},
+    }
+
+
+def test_all_negatives_all_lists_and_the_paired_differences_have_tables():
+    found = evaluated()
+    page = Page(render({"cpu": True}, found=found))
+    titles = ["Against other negatives", "Within the list of one disease", "Within the list of one compound"]
+    titles += ["Within the list of all pairs", "Known negatives in the same lists"]
+    places = [page.text.index(title) for title in titles]
+    assert places == sorted(places) and len(page.all("details")) == 5
+    methods = found["schemes"]["random"]
+    for value in (
+        methods["hgt"]["against"]["matched"]["auprc"],
+        methods["svd"]["per_head"]["hits_at_10"],
+        methods["svd"]["known_negatives"]["recall_at_50"],
+        found["differences"]["random"]["svd"]["recall_at_100"],
+    ):
+        low, high = report.number(value["low"]), report.number(value["high"])
+        assert f"{report.number(value['value'])} {low} to {high}" in page.text
+    assert "Best 100" in page.text and "Best 10,000" in page.text
+
+
+def test_a_difference_that_leaves_out_zero_is_said_without_reserve():
+    found = evaluated()
+    assert "may be chance" not in Page(render({"cpu": True}, found=found)).text
+    found["differences"]["random"]["svd"]["auprc"]["low"] = -0.1
+    assert "and the difference may be chance" in Page(render({"cpu": True}, found=found)).text
+
+
+def test_of_known_negatives_the_lowest_is_the_best():
+    found = evaluated()["schemes"]["random"]
+    (table,) = [
+        each
+        for each in metric_tables.further({"schemes": {"random": found}}, "a", "b")
+        if each["title"].startswith("Known negatives")
+    ]
+    at = table["columns"].index("MRR")
+    marked = {row["name"]: row["cells"][at][1] for row in table["schemes"][0]["rows"]}
+    lower = min(found, key=lambda name: found[name]["known_negatives"]["mrr"]["value"])
+    assert marked == {name: name == lower for name in found}
 
 
 @pytest.mark.parametrize("name", [HOSTILE, BREAKOUT, "{{ 7 * 7 }}", "a & b 'c' \"d\"", "</svg></style><b>"])

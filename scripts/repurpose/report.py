@@ -1,7 +1,7 @@
 """The results of a run as one HTML page that needs nothing but itself."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +9,17 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from repurpose import cluster_chart, figures
+from repurpose import cluster_chart, figures, metric_tables
 from repurpose.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 MISSING = "\N{EN DASH}"
-METHODS = ["hgt", "svd", "degree"]
-METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "recall_at_100": "Recall@100", "mrr": "MRR"}
-
 CHECKS = {
     "neighbour_overlap": "nearest neighbours in common",
     "cka": "linear CKA",
     "candidate_overlap": "top candidates in common",
     "first_losses": "relative difference of the first losses",
 }
-
-BLANK = dict.fromkeys([*METRICS, "positives", "negatives", "prevalence"])
 
 
 def render(
@@ -55,14 +50,15 @@ def render(
         sentence=sentence[:1].upper() + sentence[1:],
         summary=summary,
         devices=[
-            _device(row, histories[row["device"]], verdicts[row["device"]]) for row in summary["devices"]
+            _device(row, histories[row["device"]], verdicts[row["device"]], (head_type, tail_type))
+            for row in summary["devices"]
         ],
         ledger=ledger,
         relations=[{**row, "dropped": _total(row["dropped"])} for row in ledger["relations"]],
         certificate=certificate,
         head_type=head_type,
         tail_type=tail_type,
-        metrics=METRICS,
+        metrics=metric_tables.METRICS,
         comparisons=CHECKS,
         disagreements=disagreements(summary["agreement"]) if summary["agreement"] else [],
         missing=MISSING,
@@ -117,7 +113,9 @@ def ended(text: str) -> str:
     return text if not text or text[-1] in ".!?" else f"{text}."
 
 
-def _device(row: Mapping[str, Any], history: pa.Table, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _device(
+    row: Mapping[str, Any], history: pa.Table, verdict: Mapping[str, Any], types: tuple[str, str]
+) -> dict[str, Any]:
     """What the page shows of one device."""
     curves = [draw(history, row["device"]) for draw in (figures.loss_curve, figures.auroc_curve)]
     # The one place where markup is trusted: ElementTree wrote and escaped it.
@@ -126,46 +124,9 @@ def _device(row: Mapping[str, Any], history: pa.Table, verdict: Mapping[str, Any
         "verdict": verdict,
         "curves": [Markup(curve) for curve in curves if curve],
         "clusters": Markup(cluster_chart.chart(verdict["clusters"], row["device"])),
-        "schemes": _schemes(row["metrics"]),
+        "schemes": metric_tables.schemes(row["metrics"]),
+        "further": metric_tables.further(row["metrics"], *types),
     }
-
-
-def _schemes(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Per scheme its methods in METHODS' order, each with its measures, and where hgt stands among them."""
-    schemes = []
-    for name, found in ((metrics or {}).get("schemes") or {}).items():
-        order = sorted(found, key=lambda method: ([*METHODS, method].index(method), method))
-        methods = [{"name": method, **BLANK, **(found[method] or {})} for method in order]
-        best = {metric: _best(methods, metric) for metric in METRICS}
-        sampled = any(method.get("sampled") for method in methods)
-        scheme = {"name": name, "methods": methods, "best": best, "sampled": sampled}
-        schemes.append({**scheme, "standing": _standing(methods)})
-    return schemes
-
-
-def _value(method: Mapping[str, Any], metric: str) -> float | None:
-    return (method.get(metric) or {}).get("value")
-
-
-def _best(methods: Sequence[Mapping[str, Any]], metric: str) -> str | None:
-    values = {method["name"]: _value(method, metric) for method in methods}
-    known = {name: value for name, value in values.items() if value is not None}
-    return max(known, key=lambda name: known[name]) if len(known) > 1 else None
-
-
-def _standing(methods: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence: hgt's AUPRC against the best baseline's, and whether their intervals overlap."""
-    known = {method["name"]: method["auprc"] for method in methods if _value(method, "auprc") is not None}
-    own = known.pop("hgt", None)
-    if own is None or not known:
-        return ""
-    rival = max(known, key=lambda name: known[name]["value"])
-    other = known[rival]
-    apart = own["low"] > other["high"] or own["high"] < other["low"]
-    relation = "above" if own["value"] > other["value"] else "not above"
-    sure = "" if apart else ", and their intervals overlap"
-    values = f"AUPRC {number(own['value'])} against {number(other['value'])}"
-    return f"hgt is {relation} the best baseline, {rival}: {values}{sure}"
 
 
 def _total(dropped: int | Mapping[str, int]) -> int:
