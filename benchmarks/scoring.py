@@ -116,7 +116,7 @@ def whole(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
     none = np.zeros(0, np.int32)
     known = pairs.Known(none, none, np.zeros(0, object))
     of_heads = candidates.OfHeads(sizes["heads"], 50)
-    calibration = {"slope": 1.0, "intercept": 0.0}
+    calibration = {"method": "platt", "slope": 1.0, "intercept": 0.0}
 
     def rank() -> int:
         score = pair_model.matrix(fitted, vectors)

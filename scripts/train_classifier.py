@@ -54,7 +54,7 @@ def main(
     logging.info("%s", counts)
 
     fits = classifier.evaluate_all(vectors, labelled, known, settings, seed, n_threads)
-    final, calibration = classifier.refit(fits, vectors, labelled, known, settings, seed, n_threads)
+    final = classifier.refit(fits, vectors, labelled, known, settings, seed, n_threads)
     pair_model.save(final, model_out, kernel_out)
     others = files.read_json(baselines)["schemes"]
     rivals = ranks.load(baseline_ranks)
@@ -69,7 +69,7 @@ def main(
         },
         "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
-        "calibration": calibration,
+        "calibration": classifier.calibrated(fits, vectors, labelled, known, settings, seed, n_threads),
         "counts": counts,
         "model_digests": [files.digest(path) for path in (model_out, kernel_out)],
         "kernel_weight": final.weight,

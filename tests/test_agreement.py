@@ -172,7 +172,7 @@ def test_the_script_reads_each_device_in_the_graph_s_order(tmp_path, caplog):
         "drug",
         "disease",
         pairs.known(kg, "drug", "disease"),
-        {"slope": 1.0, "intercept": 0.0},
+        {"method": "platt", "slope": 1.0, "intercept": 0.0},
         per_tail=5,
     )
     files.write_table(tmp_path / "candidates.parquet", pa.concat_tables(best))

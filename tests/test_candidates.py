@@ -8,7 +8,7 @@ import pytest
 
 from repurpose import candidates, files, pairs
 
-CALIBRATION = {"slope": 0.5, "intercept": -2.0}
+CALIBRATION = {"method": "platt", "slope": 0.5, "intercept": -2.0}
 
 
 @pytest.fixture(scope="module")

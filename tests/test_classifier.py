@@ -78,8 +78,10 @@ def test_shuffled_labels_are_not_found():
 
 
 def test_training_stops_where_validation_is_best(case, fits):
-    rounds = [fit.rounds for fit in fits.values()]
-    assert all(0 < count <= SETTINGS.trees for count in rounds)
+    for each in fits.values():
+        assert len(each.rounds) == SETTINGS.draws
+        assert all(0 < count <= SETTINGS.trees for count in each.rounds)
+        assert each.model.booster.num_boosted_rounds() == sum(each.rounds)
     vectors, labelled, known = make(shuffled=True)
     train, valid = split_examples(labelled, "random", known, 90, 70, SETTINGS, 0)
     assert classifier.fit(vectors, train, valid, SETTINGS, 0, 1).num_boosted_rounds() < SETTINGS.trees
@@ -87,7 +89,7 @@ def test_training_stops_where_validation_is_best(case, fits):
 
 def test_a_seed_gives_the_same_model_whatever_the_threads(case):
     models = [
-        bytes(classifier.fit_final(*case, 8, 2.0, SETTINGS, seed, threads).booster.save_raw("ubj"))
+        bytes(classifier.fit_final(*case, (8, 5), 2.0, SETTINGS, seed, threads).booster.save_raw("ubj"))
         for seed, threads in ((0, 1), (0, 2), (1, 1))
     ]
     assert models[0] == models[1]
@@ -172,16 +174,28 @@ def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, t
         path.write_bytes(whole)
 
 
-def test_calibrated_probabilities_follow_the_prevalence(case, fits):
-    fit, valid = fits["random"], fits["random"].valid
-    margins = pair_model.scorer(fit.model, case[0], 1)(valid.heads, valid.tails)
-    for prevalence in (0.02, 0.002):
-        found = classifier.calibrate_fit(fit, case[0], prevalence, 1)
-        assert found["slope"] > 0
-        positive, negative = (
-            probabilities(margins[rows], found).mean() for rows in (valid.labels == 1, valid.is_drawn)
-        )
-        assert prevalence * positive + (1 - prevalence) * negative == pytest.approx(prevalence, rel=0.01)
+def test_probabilities_are_calibrated_on_diseases_that_were_held_out(case, fits):
+    vectors, labelled, known = case
+    found = classifier.calibrated(fits, *case, SETTINGS, 0, 1)
+    assert found["scheme"] == "disease"
+    valid, counts = fits["disease"].valid, count_pairs(vectors, labelled, known)
+    margins = pair_model.scorer(fits["disease"].model, vectors, 1)(valid.heads, valid.tails)
+    positive, negative = (
+        probabilities(margins[rows], found).mean() for rows in (valid.labels == 1, valid.is_drawn)
+    )
+    prevalence = counts["positives"] / (counts["positives"] + counts["unknown"])
+    assert prevalence * positive + (1 - prevalence) * negative == pytest.approx(prevalence, rel=0.01)
+    # The test's share of positives is its own.
+    bins = found["reliability"]["bins"]
+    test = fits["disease"].metrics
+    assert sum(each["positives"] for each in bins) == test["positives"]
+    assert sum(each["pairs"] for each in bins) == pytest.approx(test["positives"] + test["negatives"])
+    assert 0 <= found["reliability"]["ece"] < 0.1
+
+
+def test_without_a_disease_scheme_the_first_one_calibrates(case, fits):
+    found = classifier.calibrated({"drug": fits["drug"]}, *case, SETTINGS, 0, 1)
+    assert found["scheme"] == "drug" and found["reliability"]["bins"]
 
 
 def test_pairs_whose_vectors_are_zero_are_counted(case):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +56,7 @@ class OfHeads:
         head_type: str,
         tail_type: str,
         known: Known,
-        calibration: Mapping[str, float],
+        calibration: Mapping[str, Any],
     ) -> pa.Table:
         """SCHEMA, sorted by head id and rank; a rank is that of the tail for the head."""
         self._merge()
@@ -83,7 +84,7 @@ def rank(
     head_type: str,
     tail_type: str,
     known: Known,
-    calibration: Mapping[str, float],
+    calibration: Mapping[str, Any],
     *,
     per_tail: int,
     of_heads: OfHeads | None = None,
@@ -165,7 +166,7 @@ def _table(
     scores: np.ndarray,
     places: np.ndarray,
     known: Known,
-    calibration: Mapping[str, float],
+    calibration: Mapping[str, Any],
 ) -> pa.Table:
     """Pairs, one row each, as SCHEMA; `places` count from 0."""
     columns = [

@@ -1,6 +1,7 @@
 """XGBoost and kernel ridge regression on pairs of node vectors: early stopping, metrics, the final fit."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +9,7 @@ import pandas as pd
 import xgboost
 from sklearn.metrics import average_precision_score
 
-from repurpose import evaluation, kernel, pair_model, ranks
-from repurpose.calibration import calibrate
+from repurpose import calibration, ensemble, evaluation, kernel, pair_model, ranks, unknown
 from repurpose.examples import Examples, Settings, asked_pools, make_examples, split_examples
 from repurpose.pair_model import Model
 from repurpose.pairs import GROUPED_BY, SCHEMES, Known
@@ -21,14 +21,14 @@ BINS = 64  # of a feature's values
 
 
 class Fit(NamedTuple):
-    """A model that early stopping ended: rounds kept, AUPRC on the validation examples, test metrics.
+    """A model that early stopping ended: rounds kept of each member, AUPRC on validation, test metrics.
 
     valid_auprc: of the kernel alone, and of each of its weights beside the trees, of which the best is
     kept. ranked: the pairs of the test and where they stand.
     """
 
     model: Model
-    rounds: int
+    rounds: tuple[int, ...]
     valid: Examples
     valid_auprc: dict[str, float]
     ranked: ranks.Ranked
@@ -54,18 +54,24 @@ def fit_final(
     vectors: Vectors,
     pairs: pd.DataFrame,
     known: Known,
-    rounds: int,
+    rounds: Sequence[int],
     weight: float,
     settings: Settings,
     seed: int,
     threads: int,
 ) -> Model:
-    """Train on all pairs, none held out, for the `rounds` and with the `weight` that validation found."""
+    """Train on all pairs, none held out, for the `rounds` and with the `weight` that validation found.
+
+    Each member has negatives of its own.
+    """
     rng = np.random.default_rng([seed, len(SCHEMES)])
     pools = np.arange(len(vectors.heads)), np.arange(len(vectors.tails))
     examples = make_examples(pairs, known, *pools, settings, rng)
-    booster = boost(vectors, examples, rounds, settings, seed, threads)
-    return Model(booster, fit_kernel(vectors, examples, seed), weight)
+    members = [
+        boost(vectors, examples.of_draw(number), count, settings, seed + number, threads)
+        for number, count in enumerate(rounds)
+    ]
+    return Model(ensemble.merged(members), fit_kernel(vectors, examples, seed), weight)
 
 
 def boost(
@@ -91,28 +97,58 @@ def refit(
     settings: Settings,
     seed: int,
     threads: int,
-) -> tuple[Model, dict[str, float]]:
-    """The final model, and the calibration of its margins to the share of positives in the whole matrix."""
+) -> Model:
+    """The final model: on all pairs, with the rounds and the weight of the fit that is most like it."""
     # The final model learns from pairs of all heads and tails, as the random scheme's does.
     closest = fits.get("random") or next(iter(fits.values()))
-    counts = count_pairs(vectors, pairs, known)
-    prevalence = counts["positives"] / (counts["positives"] + counts["unknown"])
-    calibration = calibrate_fit(closest, vectors, prevalence, threads)
     found = closest.rounds, closest.model.weight
-    return fit_final(vectors, pairs, known, *found, settings, seed, threads), calibration
+    return fit_final(vectors, pairs, known, *found, settings, seed, threads)
 
 
-def calibrate_fit(fit: Fit, vectors: Vectors, prevalence: float, threads: int) -> dict[str, float]:
-    """Calibration of a fit's margins: its validation positives against random unknown pairs.
+def calibrated(
+    fits: dict[str, Fit],
+    vectors: Vectors,
+    pairs: pd.DataFrame,
+    known: Known,
+    settings: Settings,
+    seed: int,
+    threads: int,
+) -> dict[str, Any]:
+    """How margins become probabilities, from tails that no model has seen where there are such.
 
-    `prevalence` is the share of positives to expect among all pairs that are scored.
+    Fitted to validation pairs of the disease scheme, or of the first there is, with the share of positives
+    of the whole matrix. `reliability`: how far it can be believed, on the scheme's test pairs and
+    random unknown pairs of its tails, with their own share of positives.
     """
+    scheme = "disease" if "disease" in fits else next(iter(fits))
+    fit, counts = fits[scheme], count_pairs(vectors, pairs, known)
+    score = pair_model.scorer(fit.model, vectors, threads)
+    prevalence = counts["positives"] / (counts["positives"] + counts["unknown"])
     valid = fit.valid
-    margins = pair_model.scorer(fit.model, vectors, threads)(valid.heads, valid.tails)
     # Known negatives are no sample of the unknown pairs; they stand in where none is left to draw.
-    is_negative = valid.is_drawn if valid.is_drawn.any() else valid.labels == 0
+    kept = (valid.labels == 1) | (valid.is_drawn if valid.is_drawn.any() else valid.labels == 0)
+    margins, labels, tails = (
+        each[kept] for each in (score(valid.heads, valid.tails), valid.labels, valid.tails)
+    )
     trained = float(np.average(valid.labels, weights=valid.weights))
-    return calibrate(margins[valid.labels == 1], margins[is_negative], prevalence, trained)
+    found = calibration.calibrate(margins, labels, tails, prevalence, trained, seed)
+    pools = asked_pools(pairs, scheme, "test", len(vectors.heads), len(vectors.tails))
+    rng = np.random.default_rng([seed, len(SCHEMES) + 2])
+    drawn = unknown.draw(known, *pools, settings.evaluation_pairs // 4, rng)
+    asked = fit.ranked.frame["score"][fit.ranked.frame["label"] == 1].to_numpy()
+    if not len(asked) or not len(drawn[0]):
+        return {**found, "scheme": scheme, "reliability": None}
+    weight = unknown.count(known, *pools) / len(drawn[0])
+    return {
+        **found,
+        "scheme": scheme,
+        "reliability": calibration.reliability(
+            np.concatenate([asked, score(*drawn)]),
+            np.repeat([1, 0], [len(asked), len(drawn[0])]),
+            np.repeat([1.0, weight], [len(asked), len(drawn[0])]),
+            found,
+        ),
+    }
 
 
 def _evaluate_scheme(
@@ -126,15 +162,19 @@ def _evaluate_scheme(
 ) -> Fit:
     sizes = len(vectors.heads), len(vectors.tails)
     train, valid = split_examples(pairs, scheme, known, *sizes, settings, seed)
-    booster = fit(vectors, train, valid, settings, seed, threads)
+    members = [
+        fit(vectors, train.of_draw(number), valid, settings, seed + number, threads)
+        for number in range(settings.draws)
+    ]
+    booster = ensemble.merged(members)
     model, auprc = weighted(booster, fit_kernel(vectors, train, seed), vectors, valid, settings, threads)
     test, pools = pairs[pairs[scheme] == "test"], asked_pools(pairs, scheme, "test", *sizes)
     limits = {"limit": settings.evaluation_pairs, "seed": seed}
     ranked = ranks.rank(pair_model.scorer(model, vectors, threads), test, known, *pools, **limits)
     metrics = evaluation.evaluate(ranked, GROUPED_BY.get(scheme), seed)
-    rounds = booster.num_boosted_rounds()
+    rounds = tuple(member.num_boosted_rounds() for member in members)
     tested = (metrics["auprc"] or {}).get("value")
-    log.info("%s: %d rounds, validation AUPRC %s, test AUPRC %s", scheme, rounds, auprc, tested)
+    log.info("%s: rounds %s, validation AUPRC %s, test AUPRC %s", scheme, rounds, auprc, tested)
     return Fit(model, rounds, valid, auprc, ranked, metrics)
 
 

@@ -28,13 +28,24 @@ class Settings:
 
 
 class Examples(NamedTuple):
-    """Pairs to learn from; `is_drawn` marks the random unknown pairs among the negatives."""
+    """Pairs to learn from; `draw` is the number of the draw of a random negative, -1 of a labelled pair."""
 
     heads: np.ndarray
     tails: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
-    is_drawn: np.ndarray
+    draw: np.ndarray
+
+    @property
+    def is_drawn(self) -> np.ndarray:
+        """Which pairs are random unknown ones."""
+        return self.draw >= 0
+
+    def of_draw(self, number: int) -> "Examples":
+        """The labelled pairs and the negatives of one draw, each counted once."""
+        kept = np.isin(self.draw, (-1, number))
+        found = Examples(*(column[kept] for column in self))
+        return found._replace(weights=np.ones(int(kept.sum()), np.float32))
 
 
 def make_examples(
@@ -66,7 +77,7 @@ def make_examples(
         np.concatenate([pairs["tail_index"].to_numpy(), drawn_tails]),
         np.concatenate([labels, np.zeros(n_drawn, labels.dtype)]),
         np.repeat(np.array([1, 1 / settings.draws], np.float32), [len(labels), n_drawn]),
-        np.repeat([False, True], [len(labels), n_drawn]),
+        np.concatenate([np.full(len(labels), -1), *(np.full(len(d[0]), k) for k, d in enumerate(draws))]),
     )
 
 
