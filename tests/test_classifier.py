@@ -104,6 +104,20 @@ def test_scores_do_not_depend_on_the_blocks_that_they_are_computed_in(case, fits
     assert np.array_equal(pair_model.tree_scorer(fits["random"].model.booster, vectors, 1)(*ends), whole)
 
 
+def test_scores_do_not_depend_on_who_walks_the_trees(case, fits, monkeypatch):
+    vectors, booster = case[0], fits["random"].model.booster
+    every = [each.ravel().astype(np.int32) for each in np.meshgrid(np.arange(90), np.arange(70))]
+    rng = np.random.default_rng(0)
+    order, few = rng.permutation(90 * 70), rng.permutation(90 * 70)[:300]
+    asked = {}
+    for share in (0.0, 1 / 8, 2.0):
+        monkeypatch.setattr(pair_model, "DENSE", share)
+        score = pair_model.tree_scorer(booster, vectors, 1)
+        asked[share] = [score(*(each[at] for each in every)) for at in (order, few)]
+    for own, other in ((0.0, 2.0), (1 / 8, 2.0)):
+        assert all(map(np.array_equal, asked[own], asked[other]))
+
+
 def test_a_model_comes_back_from_its_file(case, fits, tmp_path):
     vectors, labelled, _ = case
     ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()

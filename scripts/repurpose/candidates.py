@@ -1,6 +1,6 @@
 """Every head x tail pair scored, ranked within its tail and written, a block of tails at a time."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,7 @@ from repurpose import files
 from repurpose.calibration import probabilities
 from repurpose.graph import Graph
 from repurpose.pairs import Known
-
-# Numbers of tails (m,) to the finite scores of each with every head, (m, heads), higher is better.
-TailScorer = Callable[[np.ndarray], np.ndarray]
+from repurpose.ranks import TailScorer
 
 CHUNK = 1 << 21  # pairs scored at once: 8 MB of float32
 SCHEMA = pa.schema(

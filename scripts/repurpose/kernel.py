@@ -7,13 +7,12 @@ ridge regression", Neural Computation 2018). It learns from the heads and tails 
 all other pairs of these count as 0.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
-from repurpose.ranks import Scorer
+from repurpose.ranks import Scorer, TailScorer
 
 SHARPNESS = 2.0  # of the similarity
 RIDGE = 0.3  # shrinks what few neighbours say
@@ -79,8 +78,8 @@ def shortened(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(length, full)
 
 
-def matrix(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """What scores some tails with all heads: numbers of tails (m,) to float32 (m, heads).
+def matrix(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> TailScorer:
+    """What scores some tails with all heads, float32.
 
     Near 1 is what is like known pairs on both sides, near 0 what is not. The unknown pairs of heads and
     tails that were learned from pulled their scores down, nothing pulled at the others': at a head, or a

@@ -1,7 +1,6 @@
 """The model of pairs, XGBoost and kernel ridge regression side by side: its scores and its two files."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,11 +10,12 @@ import xgboost
 
 from repurpose import files, kernel, trees
 from repurpose.errors import InputError
-from repurpose.ranks import Scorer
+from repurpose.ranks import Scorer, TailScorer
 from repurpose.vectors import Vectors
 
 # Values of a feature matrix built at once for scoring: 128 MB of float32.
 BLOCK_VALUES = 1 << 25
+DENSE = 1 / 8  # of the heads of each tail
 
 
 class Model(NamedTuple):
@@ -35,19 +35,22 @@ def scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
     return lambda heads, tails: joined(grown(heads, tails), similar(heads, tails), model.weight)
 
 
-def matrix(model: Model, vectors: Vectors) -> Callable[[np.ndarray], np.ndarray]:
-    """The same margins of some tails with all heads: numbers of tails (m,) to float32 (m, heads)."""
+def matrix(model: Model, vectors: Vectors) -> TailScorer:
+    """The same margins of some tails with all heads."""
+    grown = tree_matrix(model.booster, vectors)
+    if not model.weight:
+        return grown
+    similar = kernel.matrix(model.ridge, vectors.heads, vectors.tails)
+    return lambda tails: joined(grown(tails), similar(tails), model.weight)
+
+
+def tree_matrix(booster: xgboost.Booster, vectors: Vectors) -> TailScorer:
+    """The trees' margins of some tails with all heads, on the features [head, tail, head x tail]."""
     if not vectors.product:
-        raise ValueError("the trees are walked on the features [head, tail, head x tail]")
+        raise ValueError("trees are walked on the features [head, tail, head x tail] alone")
     count, width = vectors.heads.shape
-    forest, heads = trees.read(model.booster, width), trees.columns(vectors.heads)
-    similar = kernel.matrix(model.ridge, vectors.heads, vectors.tails) if model.weight else None
-
-    def score(tails: np.ndarray) -> np.ndarray:
-        margins = trees.scores(forest, heads, vectors.tails[tails])[:, :count]
-        return joined(margins, similar(tails), model.weight) if similar else margins
-
-    return score
+    forest, heads = trees.read(booster, width), trees.columns(vectors.heads)
+    return lambda tails: trees.scores(forest, heads, vectors.tails[tails])[:, :count]
 
 
 def joined(margins: np.ndarray, similar: np.ndarray, weight: float) -> np.ndarray:
@@ -56,11 +59,20 @@ def joined(margins: np.ndarray, similar: np.ndarray, weight: float) -> np.ndarra
 
 
 def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Scorer:
-    """The trees' margins (log-odds, float32) of pairs, from features built a bounded block at a time."""
+    """The trees' margins (log-odds, float32) of pairs, the same whoever walks the trees.
+
+    XGBoost, on features built a bounded block at a time; or `trees`, for all heads of the tails, where at
+    least DENSE of these pairs are asked for.
+    """
     booster.set_param({"nthread": threads})
     step = max(1, BLOCK_VALUES // max(booster.num_features(), 1))
+    count, of_tails = len(vectors.heads), tree_matrix(booster, vectors) if vectors.product else None
 
     def score(heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+        if of_tails:
+            names, row = np.unique(tails, return_inverse=True)
+            if len(heads) >= DENSE * count * len(names) and len(names) * count <= BLOCK_VALUES:
+                return of_tails(names)[row, heads]
         margins = np.empty(len(heads), np.float32)
         for start in range(0, len(heads), step):
             part = slice(start, start + step)

@@ -18,7 +18,8 @@ from repurpose.pairs import Known
 
 # heads and tails (int32, one per pair) to one finite score per pair, higher is better.
 Scorer = Callable[[np.ndarray, np.ndarray], np.ndarray]
-Blocks = Iterator[tuple[np.ndarray, np.ndarray]]
+# Numbers of tails (m,) to the scores of each with every head, (m, heads).
+TailScorer = Callable[[np.ndarray], np.ndarray]
 
 CHUNK = 200_000
 # What an asked pair is ranked among: all unknown pairs; those of the positives' heads and tails, each as

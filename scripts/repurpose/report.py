@@ -9,7 +9,7 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from repurpose import cluster_chart, figures, metric_tables
+from repurpose import cluster_chart, figures, metric_tables, reliability_chart
 from repurpose.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -118,12 +118,15 @@ def _device(
 ) -> dict[str, Any]:
     """What the page shows of one device."""
     curves = [draw(history, row["device"]) for draw in (figures.loss_curve, figures.auroc_curve)]
+    calibration = (row["metrics"] or {}).get("calibration") or {}
     # The one place where markup is trusted: ElementTree wrote and escaped it.
     return {
         "row": row,
         "verdict": verdict,
         "curves": [Markup(curve) for curve in curves if curve],
         "clusters": Markup(cluster_chart.chart(verdict["clusters"], row["device"])),
+        "calibration": calibration,
+        "reliability": Markup(reliability_chart.chart(calibration.get("reliability"), row["device"])),
         "schemes": metric_tables.schemes(row["metrics"]),
         "further": metric_tables.further(row["metrics"], *types),
     }
