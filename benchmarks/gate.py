@@ -11,6 +11,7 @@ which can so be changed without a training. `--document` writes the tables betwe
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -257,6 +258,7 @@ def main() -> None:
     parser.add_argument("--graph", type=Path, help="folder of a built graph; none: only judge the rows")
     parser.add_argument("--name", help="what the rows call the graph")
     parser.add_argument("--config", nargs="*", default=[], help="overlays")
+    parser.add_argument("--cases", default="", help="regular expression of the cases to run")
     parser.add_argument("--rows", type=Path, default=Path("benchmarks/gate.jsonl"))
     parser.add_argument("--document", type=Path, help="write the tables into it")
     parser.add_argument("--json", action="store_true", help="one JSON object per case")
@@ -265,7 +267,7 @@ def main() -> None:
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
     if options.graph:
         kg = graph.load(*(options.graph / name for name in FILES))
-        add(Bench(options.name or str(options.graph), kg, config), options.rows)
+        add(Bench(options.name or str(options.graph), kg, config), options.rows, options.cases)
     judged = [judge(row, config) for row in read(options.rows)]
     if options.document:
         write(options.document, judged, config)
@@ -273,13 +275,13 @@ def main() -> None:
         print(json.dumps(each) if options.json else line(each))
 
 
-def add(bench: Bench, path: Path) -> None:
+def add(bench: Bench, path: Path, wanted: str = "") -> None:
     """Measure what is not there yet."""
     have = {(row["graph"], row["case"]) for row in read(path)}
     path.parent.mkdir(parents=True, exist_ok=True)
     for is_healthy, cases in ((True, healthy(bench)), (False, broken(bench))):
         for name, make in cases:
-            if (bench.name, name) not in have:
+            if (bench.name, name) not in have and re.search(wanted, name):
                 began = time.perf_counter()
                 row = {"graph": bench.name, "case": name, "healthy": is_healthy, **measured(bench, make())}
                 with path.open("a", encoding="utf-8") as file:
