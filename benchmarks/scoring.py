@@ -78,15 +78,25 @@ def timed(call: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - began, result
 
 
+def predicted(booster: xgboost.Booster, vectors: Vectors, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+    """XGBoost's margins of pairs, over features of a bounded number of them at a time."""
+    booster.set_param({"nthread": threads.current()})
+    step = pair_model.BLOCK_VALUES // booster.num_features()
+    parts = []
+    for at in range(0, len(heads), step):
+        rows = vectors.features(heads[at : at + step], tails[at : at + step])
+        parts.append(booster.inplace_predict(rows, predict_type="margin"))
+    return np.concatenate(parts)
+
+
 def sides(folder: Path, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
     """XGBoost and the trees here on the same pairs, turn by turn: the better of two times each."""
     vectors, fitted = _load(folder)
     tails = np.arange(-(-sizes["timed"] // sizes["heads"]), dtype=np.int32)
     ends = np.tile(np.arange(sizes["heads"], dtype=np.int32), len(tails)), np.repeat(tails, sizes["heads"])
-    theirs = pair_model.tree_scorer(fitted.booster, vectors, threads.current())
     forest, heads = trees.read(fitted.booster, sizes["width"]), trees.columns(vectors.heads)
     calls = {
-        "xgboost": lambda: theirs(*ends),
+        "xgboost": lambda: predicted(fitted.booster, vectors, *ends),
         "trees": lambda: trees.scores(forest, heads, vectors.tails[tails])[:, : sizes["heads"]].ravel(),
     }
     runs = [{name: timed(call) for name, call in calls.items()} for _ in range(2)]
@@ -114,17 +124,20 @@ def whole(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
     ids = {t: np.array([f"{t}:{i}" for i in range(sizes[t])], object) for t in ("heads", "tails")}
     kg = graph.Graph(tuple(ids), ids, ids, (), (), ())
     none = np.zeros(0, np.int32)
-    known = pairs.Known(none, none, np.zeros(0, object))
+    about = candidates.About(
+        kg,
+        "heads",
+        "tails",
+        pairs.Known(none, none, np.zeros(0, object)),
+        {"method": "platt", "slope": 1.0, "intercept": 0.0},
+        tuple(np.full(sizes[side], "", object) for side in ("heads", "tails")),
+    )
     of_heads = candidates.OfHeads(sizes["heads"], 50)
-    calibration = {"method": "platt", "slope": 1.0, "intercept": 0.0}
 
     def rank() -> int:
-        score = pair_model.matrix(fitted, vectors)
-        tables = candidates.rank(
-            score, kg, "heads", "tails", known, calibration, per_tail=100, of_heads=of_heads
-        )
-        rows = sum(table.num_rows for table in tables)
-        return rows + of_heads.table(kg, "heads", "tails", known, calibration).num_rows
+        score = pair_model.members(fitted, vectors, [sizes["rounds"]])
+        tables = candidates.rank(score, about, per_tail=100, of_heads=of_heads)
+        return sum(table.num_rows for table in tables) + of_heads.table(about).num_rows
 
     seconds, rows = timed(rank)
     return {"seconds": seconds, "rows": rows, "peak_rss_gb": devices.peak_rss_bytes() / 1e9}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import candidates, embeddings, files, graph, logs, pair_model, pairs, threads
+from repurpose import candidates, embeddings, experience, files, graph, logs, pair_model, pairs, threads
 from repurpose.vectors import Vectors
 
 
@@ -32,13 +32,17 @@ def main(
     vectors = Vectors(*(rows[node_type] for node_type in types), product=True)
     trained = files.read_json(metrics)
     loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
-    score = pair_model.matrix(loaded, vectors)
-    known = pairs.known(kg, *types)
+    score = pair_model.members(loaded, vectors, trained["members"])
+    learned = pairs.label(kg, target).query("label == 1")
+    cautions = [
+        experience.cautions(kg, node_type, rows[node_type], learned[column].unique())
+        for node_type, column in zip(types, ("head_index", "tail_index"), strict=True)
+    ]
+    about = candidates.About(kg, *types, pairs.known(kg, *types), trained["calibration"], tuple(cautions))
     of_heads = candidates.OfHeads(kg.count(types[0]), per_head)
-    about = known, trained["calibration"]
-    tables = candidates.rank(score, kg, *types, *about, per_tail=per_tail, of_heads=of_heads)
+    tables = candidates.rank(score, about, per_tail=per_tail, of_heads=of_heads)
     logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
-    files.write_table(by_head_out, of_heads.table(kg, *types, *about))
+    files.write_table(by_head_out, of_heads.table(about))
 
 
 if __name__ == "__main__":

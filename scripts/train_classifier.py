@@ -54,7 +54,7 @@ def main(
     logging.info("%s", counts)
 
     fits = classifier.evaluate_all(vectors, labelled, known, settings, seed, n_threads)
-    final = classifier.refit(fits, vectors, labelled, known, settings, seed, n_threads)
+    final, members = classifier.refit(fits, vectors, labelled, known, settings, seed, n_threads)
     pair_model.save(final, model_out, kernel_out)
     others = files.read_json(baselines)["schemes"]
     rivals = ranks.load(baseline_ranks)
@@ -73,6 +73,7 @@ def main(
         "counts": counts,
         "model_digests": [files.digest(path) for path in (model_out, kernel_out)],
         "kernel_weight": final.weight,
+        "members": members,
     }
     ranks.save(ranks_out, {scheme: {"hgt": fit.ranked} for scheme, fit in fits.items()})
     files.write_json(metrics_out, content)

@@ -5,9 +5,10 @@ import pandas as pd
 import planted
 import pyarrow as pa
 import pytest
+import test_candidates
 
 import write_agreement
-from repurpose import agreement, candidates, embeddings, files, graph, pairs, summary
+from repurpose import agreement, embeddings, files, graph, summary
 
 SETTINGS = agreement.Settings(
     neighbours=5,
@@ -166,15 +167,7 @@ def test_the_script_reads_each_device_in_the_graph_s_order(tmp_path, caplog):
     generator = np.random.default_rng(0)
     rows = {t: generator.normal(size=(kg.count(t), 4)).astype(np.float32) for t in kg.node_types}
     scores = generator.normal(size=(kg.count("drug"), kg.count("disease"))).astype(np.float32)
-    best = candidates.rank(
-        lambda tails: scores.T[tails],
-        kg,
-        "drug",
-        "disease",
-        pairs.known(kg, "drug", "disease"),
-        {"method": "platt", "slope": 1.0, "intercept": 0.0},
-        per_tail=5,
-    )
+    best = [test_candidates.ranked(kg, scores, per_tail=5)]
     files.write_table(tmp_path / "candidates.parquet", pa.concat_tables(best))
     files.write_table(tmp_path / "history.parquet", pa.table({"link": [1.3, 1.2, 1.1]}))
     embeddings.write(tmp_path / "cpu.parquet", kg, rows, {})

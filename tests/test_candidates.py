@@ -23,12 +23,17 @@ def scores(kg):
     return rng.integers(-3, 4, (kg.count("drug"), kg.count("disease"))).astype(np.float32)
 
 
-def ranked(kg, scores, **options):
+def about(kg, cautions=None):
+    none = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
     known = pairs.known(kg, "drug", "disease")
-    tables = candidates.rank(
-        lambda tails: scores.T[tails], kg, "drug", "disease", known, CALIBRATION, **options
-    )
-    return pa.concat_tables(tables)
+    return candidates.About(kg, "drug", "disease", known, CALIBRATION, cautions or tuple(none))
+
+
+def ranked(kg, scores, cautions=None, **options):
+    """scores: (drugs, diseases), or a stack of the model's and its members', or a function of tails."""
+    stack = None if callable(scores) else scores.reshape(-1, *scores.shape[-2:]).swapaxes(1, 2)
+    score = scores if stack is None else lambda tails: stack[:, tails]
+    return pa.concat_tables(candidates.rank(score, about(kg, cautions), **options))
 
 
 @pytest.mark.parametrize("per_tail", [0, 5])
@@ -43,10 +48,9 @@ def test_no_more_than_a_chunk_is_scored_together(kg, scores):
 
     def score(tails):
         calls.append(len(tails))
-        return scores.T[tails]
+        return scores.T[tails][None]
 
-    known = pairs.known(kg, "drug", "disease")
-    list(candidates.rank(score, kg, "drug", "disease", known, CALIBRATION, per_tail=1, chunk=100))
+    ranked(kg, score, per_tail=1, chunk=100)
     assert calls == [3, 3, 3, 3]
 
 
@@ -89,12 +93,34 @@ def test_the_best_of_a_row_are_those_of_a_stable_sort(scores, count):
 def test_the_best_tails_of_each_head_are_kept(kg, scores, count, chunk):
     of_heads = candidates.OfHeads(len(scores), count)
     every = ranked(kg, scores, per_tail=0, of_heads=of_heads, chunk=chunk).to_pandas()
-    known = pairs.known(kg, "drug", "disease")
-    found = of_heads.table(kg, "drug", "disease", known, CALIBRATION).to_pandas()
+    found = of_heads.table(about(kg)).to_pandas()
     # Equal scores in the order of tail ids.
     expected = every.sort_values(["head_id", "score", "tail_id"], ascending=[True, False, True])
     expected["rank"] = (expected.groupby("head_id").cumcount() + 1).astype("int32")
-    assert found.equals(expected[expected["rank"] <= count].reset_index(drop=True))
+    expected = expected[expected["rank"] <= count].reset_index(drop=True)
+    assert found.equals(expected[found.columns])
+
+
+def test_the_range_of_ranks_is_that_of_the_members(kg, scores):
+    rng = np.random.default_rng(0)
+    members = [rng.normal(size=scores.shape).astype(np.float32) for _ in range(3)]
+    frame = ranked(kg, np.stack([scores, *members]), per_tail=4, chunk=100).to_pandas()
+    heads, tails = (frame[f"{side}_id"].str.split(":").str[1].astype(int) for side in ("head", "tail"))
+    for head, tail, low, high in zip(heads, tails, frame["rank_low"], frame["rank_high"], strict=True):
+        ranks = [1 + (member[:, tail] > member[head, tail]).sum() for member in members]
+        assert (low, high) == (min(ranks), max(ranks))
+    alone = ranked(kg, scores, per_tail=4).to_pandas()
+    assert (alone["rank_low"] == alone["rank"]).all() and (alone["rank_high"] == alone["rank"]).all()
+
+
+def test_a_caution_on_either_side_is_said(kg, scores):
+    cautions = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
+    cautions[0][3], cautions[1][2] = "no binds", "like no disease with a known pair"
+    frame = ranked(kg, scores, tuple(cautions), per_tail=0).to_pandas()
+    said = dict(zip(zip(frame["head_id"], frame["tail_id"], strict=True), frame["caution"], strict=True))
+    assert said["drug:3", "disease:2"] == "no binds; like no disease with a known pair"
+    assert said["drug:3", "disease:1"] == "no binds" and said["drug:1", "disease:1"] == ""
+    assert said["drug:1", "disease:2"] == "like no disease with a known pair"
 
 
 def test_names_belong_to_their_ids(kg, scores):
@@ -135,10 +161,7 @@ def test_csv_and_parquet_hold_the_same_rows_whatever_the_names(kg, scores, tmp_p
     names = kg.node_names["drug"].copy()
     names[:5] = ['a "quoted" name', "commas, many", "two\nlines", "1 = 1", "ünïcode \u03b1-tocopherol"]
     awkward = dataclasses.replace(kg, node_names={**kg.node_names, "drug": names})
-    known = pairs.known(kg, "drug", "disease")
-    tables = candidates.rank(
-        lambda tails: scores.T[tails], awkward, "drug", "disease", known, CALIBRATION, per_tail=0, chunk=100
-    )
+    tables = iter([ranked(awkward, scores, per_tail=0, chunk=100)])
     assert candidates.save(tables, tmp_path / "c.parquet", tmp_path / "c.csv") == scores.size
     rows = files.read_table(tmp_path / "c.parquet").to_pylist()
     with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:

@@ -9,7 +9,18 @@ import rank_candidates
 import split_pairs
 import train_baselines
 import train_classifier
-from repurpose import classifier, embeddings, evaluation, files, graph, kernel, pair_model, pairs, ranks
+from repurpose import (
+    classifier,
+    embeddings,
+    evaluation,
+    files,
+    graph,
+    kernel,
+    pair_model,
+    pairs,
+    ranks,
+    trees,
+)
 from repurpose.calibration import probabilities
 from repurpose.errors import InputError
 from repurpose.examples import Settings, split_examples
@@ -146,13 +157,29 @@ def test_the_kernel_adds_its_logarithm_to_the_margins_as_often_as_its_weight_say
 def test_all_pairs_of_some_tails_are_scored_as_single_pairs_are(case, fits, weight):
     vectors, model = case[0], fits["drug"].model._replace(weight=weight)
     tails, heads = np.array([5, 2, 9], np.int32), np.arange(len(vectors.heads), dtype=np.int32)
-    found = pair_model.matrix(model, vectors)(tails)
+    found, *members = pair_model.members(model, vectors, fits["drug"].rounds)(tails)
+    assert np.mean(members, axis=0) == pytest.approx(found, abs=1e-4)
+    assert np.abs(members[0] - found).max() > 0.1
     single = pair_model.scorer(model, vectors, 1)(np.tile(heads, 3), np.repeat(tails, len(heads)))
     if weight:
         # The kernel's matrix product sums in another order.
         assert found.ravel() == pytest.approx(single, rel=1e-5, abs=1e-5)
     else:
         assert np.array_equal(found.ravel(), single)
+
+
+def test_a_member_s_margins_are_those_of_its_own_trees(case, fits):
+    vectors, fit = case[0], fits["random"]
+    tails = np.arange(4, dtype=np.int32)
+    _, *members = pair_model.members(fit.model._replace(weight=0.0), vectors, fit.rounds)(tails)
+    pairs_of = np.tile(np.arange(90), 4), np.repeat(tails, 90)
+    base, begun = trees.read(fit.model.booster, vectors.heads.shape[1]).base, 0
+    for member, count in zip(members, fit.rounds, strict=True):
+        own = fit.model.booster.inplace_predict(
+            vectors.features(*pairs_of), iteration_range=(begun, begun + count), predict_type="margin"
+        )
+        assert member.ravel() == pytest.approx(2 * (own - base) + base, abs=1e-4)
+        begun += count
 
 
 def test_the_kernel_learns_from_no_head_or_tail_that_is_held_out(case, fits):

@@ -1,6 +1,7 @@
-"""Every head x tail pair scored, ranked within its tail and written, a block of tails at a time."""
+"""Every head x tail pair scored, ranked within its tail and within its head, and written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,59 @@ from repurpose import files
 from repurpose.calibration import probabilities
 from repurpose.graph import Graph
 from repurpose.pairs import Known
-from repurpose.ranks import TailScorer
 
 CHUNK = 1 << 21  # pairs scored at once: 8 MB of float32
-SCHEMA = pa.schema(
-    [
-        ("head_id", pa.string()),
-        ("head_name", pa.string()),
-        ("tail_id", pa.string()),
-        ("tail_name", pa.string()),
-        ("score", pa.float32()),
-        ("probability", pa.float32()),
-        ("rank", pa.int32()),
-        ("known", pa.string()),
-    ]
-)
+PAIR = [
+    ("head_id", pa.string()),
+    ("head_name", pa.string()),
+    ("tail_id", pa.string()),
+    ("tail_name", pa.string()),
+    ("score", pa.float32()),
+    ("probability", pa.float32()),
+    ("rank", pa.int32()),
+    ("known", pa.string()),
+    ("caution", pa.string()),
+]
+SCHEMA = pa.schema([*PAIR, ("rank_low", pa.int32()), ("rank_high", pa.int32())])
+BY_HEAD = pa.schema(PAIR)
+
+# Numbers of tails (m,) to finite scores with every head, (1 + members, m, heads), higher is better: of the
+# model, then of each of its members.
+MemberScorer = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class About:
+    """What is said of a pair beside its score.
+
+    cautions: of each head and each tail, "" for none (see `experience`).
+    """
+
+    kg: Graph
+    head_type: str
+    tail_type: str
+    known: Known
+    calibration: Mapping[str, Any]
+    cautions: tuple[np.ndarray, np.ndarray]
+
+    def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:
+        """The columns of PAIR but the rank, one row for each pair."""
+        ends = (self.head_type, heads, "head"), (self.tail_type, tails, "tail")
+        found = {
+            f"{side}_{name}": pa.array(column[node_type], pa.string()).take(pa.array(nodes))
+            for node_type, nodes, side in ends
+            for name, column in (("id", self.kg.node_ids), ("name", self.kg.node_names))
+        }
+        own, other = (each[nodes] for each, nodes in zip(self.cautions, (heads, tails), strict=True))
+        return {
+            **found,
+            "score": scores,
+            "probability": probabilities(scores, self.calibration).astype(np.float32),
+            "known": _names(self.known, heads, tails, self.kg.count(self.head_type)),
+            "caution": np.array(
+                ["; ".join(filter(None, both)) for both in zip(own, other, strict=True)], object
+            ),
+        }
 
 
 class OfHeads:
@@ -48,21 +87,16 @@ class OfHeads:
         if self.waiting > self.heads * self.count:
             self._merge()
 
-    def table(
-        self,
-        kg: Graph,
-        head_type: str,
-        tail_type: str,
-        known: Known,
-        calibration: Mapping[str, Any],
-    ) -> pa.Table:
-        """SCHEMA, sorted by head id and rank; a rank is that of the tail for the head."""
+    def table(self, about: About) -> pa.Table:
+        """BY_HEAD, sorted by head id and rank; a rank is that of the tail for the head."""
         self._merge()
         head, tail, score = self.found[0]
         places = np.arange(len(head)) - np.searchsorted(head, head)
-        order = np.lexsort((places, np.argsort(np.argsort(kg.node_ids[head_type], kind="stable"))[head]))
-        columns = (each[order] for each in (head, tail, score, places))
-        return _table(_texts(kg, head_type, tail_type), *columns, known, calibration)
+        ids = about.kg.node_ids[about.head_type]
+        order = np.lexsort((places, np.argsort(np.argsort(ids, kind="stable"))[head]))
+        head, tail, score, places = (each[order] for each in (head, tail, score, places))
+        columns = about.columns(head, tail, score) | {"rank": (places + 1).astype(np.int32)}
+        return _table(columns, BY_HEAD)
 
     def _merge(self) -> None:
         head, tail, score = (np.concatenate(column) for column in zip(*self.found, strict=True))
@@ -77,12 +111,8 @@ class OfHeads:
 
 
 def rank(
-    score: TailScorer,
-    kg: Graph,
-    head_type: str,
-    tail_type: str,
-    known: Known,
-    calibration: Mapping[str, Any],
+    score: MemberScorer,
+    about: About,
     *,
     per_tail: int,
     of_heads: OfHeads | None = None,
@@ -91,21 +121,22 @@ def rank(
     """Tables (SCHEMA) of the best `per_tail` heads of each tail, 0 for all, sorted by tail id and rank.
 
     A table covers as many tails as make about `chunk` pairs. Equal scores rank by head index. Known
-    pairs are ranked with the others and flagged with the names of their relations. `of_heads` is told
-    all scores.
+    pairs are ranked with the others and flagged with the names of their relations. `rank_low` and
+    `rank_high` are the best and the worst rank that a member alone gives. `of_heads` is told all scores.
     """
-    n_heads, order = kg.count(head_type), np.argsort(kg.node_ids[tail_type], kind="stable")
-    texts = _texts(kg, head_type, tail_type)
-    step = max(1, chunk // n_heads)
+    order = np.argsort(about.kg.node_ids[about.tail_type], kind="stable")
+    step = max(1, chunk // about.kg.count(about.head_type))
     for start in range(0, len(order), step):
         tails = order[start : start + step].astype(np.int32)
-        scores = score(tails)
+        scores, *members = score(tails)
         if of_heads:
             of_heads.add(tails, scores)
         heads = best(scores, per_tail)
-        chosen = np.take_along_axis(scores, heads, axis=1).ravel()
-        rows, places = np.divmod(np.arange(heads.size), heads.shape[1])
-        yield _table(texts, heads.ravel(), tails[rows], chosen, places, known, calibration)
+        rows, place = np.divmod(np.arange(heads.size), heads.shape[1])
+        ranks = [places(each, heads).ravel() for each in members] or [place + 1]
+        columns = about.columns(heads.ravel(), tails[rows], scores[rows, heads.ravel()])
+        columns |= {"rank": place + 1, "rank_low": np.min(ranks, axis=0), "rank_high": np.max(ranks, axis=0)}
+        yield _table(columns, SCHEMA)
 
 
 def best(scores: np.ndarray, count: int) -> np.ndarray:
@@ -122,6 +153,14 @@ def best(scores: np.ndarray, count: int) -> np.ndarray:
     # Of those that are as high as the last one, no more than there is room for.
     begun = np.searchsorted(row, np.arange(rows))
     return column[order][begun[:, None] + np.arange(count)]
+
+
+def places(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The rank of some columns (m, k) of each row of scores (m, n): 1 and how many are higher."""
+    ascending = np.sort(scores, axis=1)
+    own = np.take_along_axis(scores, columns, axis=1)
+    pairs = zip(ascending, own, strict=True)
+    return 1 + scores.shape[1] - np.stack([np.searchsorted(row, each, side="right") for row, each in pairs])
 
 
 def save(tables: Iterator[pa.Table], parquet: str | Path, csv: str | Path) -> int:
@@ -151,31 +190,8 @@ def _inert(table: pa.Table) -> pa.Table:
     return table
 
 
-def _texts(kg: Graph, *node_types: str) -> list[pa.Array]:
-    """Ids and names of the nodes of each type."""
-    tables = kg.node_ids, kg.node_names
-    return [pa.array(column[node_type], pa.string()) for node_type in node_types for column in tables]
-
-
-def _table(
-    texts: Sequence[pa.Array],
-    heads: np.ndarray,
-    tails: np.ndarray,
-    scores: np.ndarray,
-    places: np.ndarray,
-    known: Known,
-    calibration: Mapping[str, Any],
-) -> pa.Table:
-    """Pairs, one row each, as SCHEMA; `places` count from 0."""
-    columns = [
-        *(text.take(heads) for text in texts[:2]),
-        *(text.take(tails) for text in texts[2:]),
-        scores,
-        probabilities(scores, calibration).astype(np.float32),
-        (places + 1).astype(np.int32),
-        _names(known, heads, tails, len(texts[0])),
-    ]
-    return pa.table([pa.array(column) for column in columns], schema=SCHEMA)
+def _table(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 def _names(known: Known, heads: np.ndarray, tails: np.ndarray, n_heads: int) -> np.ndarray:

@@ -97,12 +97,15 @@ def refit(
     settings: Settings,
     seed: int,
     threads: int,
-) -> Model:
-    """The final model: on all pairs, with the rounds and the weight of the fit that is most like it."""
+) -> tuple[Model, tuple[int, ...]]:
+    """The final model: on all pairs, with the rounds and the weight of the fit that is most like it.
+
+    And how many trees each of its members has.
+    """
     # The final model learns from pairs of all heads and tails, as the random scheme's does.
     closest = fits.get("random") or next(iter(fits.values()))
     found = closest.rounds, closest.model.weight
-    return fit_final(vectors, pairs, known, *found, settings, seed, threads)
+    return fit_final(vectors, pairs, known, *found, settings, seed, threads), closest.rounds
 
 
 def calibrated(

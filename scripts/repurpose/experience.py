@@ -1,4 +1,4 @@
-"""Which nodes a classifier has no experience with: little known of them, or like none that it learned from."""
+"""Which nodes a classifier has no experience with: little known, or like none that it learned from."""
 
 from collections.abc import Sequence
 

@@ -1,6 +1,8 @@
 """The model of pairs, XGBoost and kernel ridge regression side by side: its scores and its two files."""
 
 import hashlib
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ import safetensors.numpy
 import xgboost
 
 from repurpose import files, kernel, trees
+from repurpose.candidates import MemberScorer
 from repurpose.errors import InputError
 from repurpose.ranks import Scorer, TailScorer
 from repurpose.vectors import Vectors
@@ -35,13 +38,27 @@ def scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
     return lambda heads, tails: joined(grown(heads, tails), similar(heads, tails), model.weight)
 
 
-def matrix(model: Model, vectors: Vectors) -> TailScorer:
-    """The same margins of some tails with all heads."""
-    grown = tree_matrix(model.booster, vectors)
-    if not model.weight:
-        return grown
-    similar = kernel.matrix(model.ridge, vectors.heads, vectors.tails)
-    return lambda tails: joined(grown(tails), similar(tails), model.weight)
+def members(model: Model, vectors: Vectors, rounds: Sequence[int]) -> MemberScorer:
+    """The same margins of all heads, and those of each member alone: the trees `ensemble.merged` has of it.
+
+    rounds: how many trees each member has. One member is the model itself and is not told apart.
+    """
+    count, width = vectors.heads.shape
+    forest, heads = trees.read(model.booster, width), trees.columns(vectors.heads)
+    similar = kernel.matrix(model.ridge, vectors.heads, vectors.tails) if model.weight else None
+    ends = np.cumsum([0, *rounds]).tolist()
+    parts = [trees.part(forest, *span) for span in pairwise(ends)]
+
+    def score(tails: np.ndarray) -> np.ndarray:
+        rows = vectors.tails[tails]
+        grown = [np.full((len(tails), heads.shape[1]), forest.base)]
+        for part in parts:
+            grown.append(trees.scores(part, heads, rows, grown[-1].copy()))
+        alone = [len(parts) * (after - before) + forest.base for before, after in pairwise(grown)]
+        found = np.stack([grown[-1], *(alone if len(alone) > 1 else [])])[:, :, :count]
+        return joined(found, similar(tails), model.weight) if similar else found
+
+    return score
 
 
 def tree_matrix(booster: xgboost.Booster, vectors: Vectors) -> TailScorer:

@@ -77,20 +77,28 @@ def read(booster: xgboost.Booster, width: int) -> Forest:
     )
 
 
+def part(forest: Forest, begin: int, end: int) -> Forest:
+    """Some of the trees, from the one numbered `begin` to the one before `end`."""
+    return forest._replace(first=forest.first[begin : end + 1])
+
+
 def columns(heads: np.ndarray) -> np.ndarray:
     """Vectors (n, d) by column, (d, n and up to VECTOR - 1 heads of zeros), as `scores` reads them."""
     return np.ascontiguousarray(np.pad(heads, ((0, -len(heads) % VECTOR), (0, 0))).T, np.float32)
 
 
-def scores(forest: Forest, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+def scores(
+    forest: Forest, heads: np.ndarray, tails: np.ndarray, onto: np.ndarray | None = None
+) -> np.ndarray:
     """Margins (tails, heads) of all pairs, float32: XGBoost's, to the last bit.
 
-    heads: of `columns`, with its heads of zeros; tails: float32 (m, d).
+    heads: of `columns`, with its heads of zeros; tails: float32 (m, d). onto: margins of earlier trees, which
+    these are added to in place.
     """
     tails = np.ascontiguousarray(tails, np.float32)
-    result = np.empty((len(tails), heads.shape[1]), np.float32)
+    result = np.full((len(tails), heads.shape[1]), forest.base) if onto is None else onto
     work = heads.shape[1] * max(len(forest.first) - 1, 1)
-    parallel.run(_score, parallel.even(len(tails), work), heads, tails, *forest, result)
+    parallel.run(_score, parallel.even(len(tails), work), heads, tails, *forest[:6], forest.levels, result)
     return result
 
 
@@ -119,7 +127,7 @@ def _levels(nodes: np.ndarray, left: np.ndarray, right: np.ndarray) -> int:
 
 
 @loop(fastmath=False)
-def _score(begin, end, columns, tails, first, left, right, kind, column, value, base, levels, result):
+def _score(begin, end, columns, tails, first, left, right, kind, column, value, levels, result):
     order = np.empty(len(left), np.int64)
     waiting = np.empty(levels + 1, np.int64)
     rows = np.empty((levels + 1, TILE), np.float32)
@@ -128,7 +136,6 @@ def _score(begin, end, columns, tails, first, left, right, kind, column, value, 
     for start in range(0, columns.shape[1], TILE):
         width = min(TILE, columns.shape[1] - start)
         for tail in range(begin, end):
-            result[tail, start : start + width] = base
             for tree in range(len(first) - 1):
                 # What is left of the tree, a split before all that lies below it, right before left.
                 count, open_nodes = 0, 1
