@@ -1,4 +1,4 @@
-"""In: one device's classifier. Out: every head x tail pair scored, the best of each tail and of each head kept."""
+"""In: one device's classifier. Out: every head x tail pair scored, the best kept, and the very best explained."""
 
 
 rule rank_candidates:
@@ -31,3 +31,32 @@ rule rank_candidates:
         "Scoring every pair with the classifier of {wildcards.device}"
     script:
         "../scripts/rank_candidates.py"
+
+
+rule explain_candidates:
+    input:
+        **GRAPH,
+        candidates="results/candidates/{device}/candidates.parquet",
+        embeddings="results/embeddings/{device}/embeddings.parquet",
+        pairs="results/pairs/pairs.parquet",
+    output:
+        evidence=update("results/candidates/{device}/evidence.parquet"),
+    log:
+        "results/logs/explain_candidates/{device}.log",
+    benchmark:
+        "results/benchmarks/explain_candidates/{device}.tsv"
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        target=config["target"],
+        evidence=config["evidence"],
+        code=code("explain_candidates"),
+    message:
+        "Explaining the best candidates of {wildcards.device}"
+    script:
+        "../scripts/explain_candidates.py"

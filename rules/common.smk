@@ -69,13 +69,14 @@ def needs_gpu(wildcards):
 
 
 def results_if_passed(wildcards):
-    """Named inputs of a device's outcome: its metrics and candidates, once its own verdict lets it pass."""
+    """Named inputs of a device's outcome: its metrics, candidates and their evidence, once its own verdict lets it pass."""
     device = wildcards.device
     if not has_passed(device):
         return {}
     return {
         "metrics": f"results/classifier/{device}/metrics.json",
         "candidates": f"results/candidates/{device}/candidates.parquet",
+        "evidence": f"results/candidates/{device}/evidence.parquet",
     }
 
 

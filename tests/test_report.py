@@ -99,7 +99,8 @@ def cluster(name, overlap=0.04):
 
 def candidates(name):
     row = {"head_id": "D1", "head_name": name, "tail_id": "3091", "tail_name": BREAKOUT, "score": 2.5}
-    return pa.Table.from_pylist([{**row, "probability": 0.1234567, "rank": 7, "known": ""}])
+    more = {"caution": f"no <{name}>", "rank_low": 5, "rank_high": 11}
+    return pa.Table.from_pylist([{**row, "probability": 0.1234567, "rank": 7, "known": "", **more}])
 
 
 def example(passed, status="completed", name="Metformin", found=None, steps=20):
@@ -113,9 +114,11 @@ def example(passed, status="completed", name="Metformin", found=None, steps=20):
         "seconds": 97.0,
         "peak_rss_bytes": 3 * 2**30,
     }
-    ranked = (found or metrics(), candidates(name))
+    ways = [[{"text": f"{name} -[binds]-> {BREAKOUT}"}]]
+    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": ways})
+    ranked = (found or metrics(), candidates(name), evidence)
     rows = [
-        summary.outcome(verdicts[device], record, *(ranked if good else (None, None)), 128)
+        summary.outcome(verdicts[device], record, *(ranked if good else (None, None, None)), 128)
         for device, good in passed.items()
     ]
     counts = {"rows": 50, "kept": 20, "mirrored": 20, "excluded": 7}
@@ -325,7 +328,7 @@ def test_the_page_fetches_nothing():
     html = render({"cpu": True, "mps": False})
     assert external(html) == []
     # The one address is the hostile name, as text.
-    assert re.findall(r"https?:[^ ]*", html) == ["https://evil.example/x&#39;"]
+    assert set(re.findall(r"https?:[^ ]*", html)) == {"https://evil.example/x&#39;"}
     assert "default-src 'none'" in html
     # The check can fail.
     assert external('<p><a href="https://example.org">x</a></p>')

@@ -43,6 +43,9 @@ def candidates(scores, known=None):
             "probability": pa.array(np.full(count, 0.25)),
             "rank": pa.array(range(1, count + 1), pa.int32()),
             "known": known or [""] * count,
+            "caution": [""] * count,
+            "rank_low": pa.array(range(1, count + 1), pa.int32()),
+            "rank_high": pa.array(range(1, count + 1), pa.int32()),
         }
     )
 
@@ -58,19 +61,19 @@ def whole(*rows, certificate=None):
 def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
     metrics = {"schemes": {}}
     table = candidates([0.1, 0.9, 0.5], ["", "indication", ""])
-    found = summary.outcome(verdict(check("effective_rank", True)), training(), metrics, table, 128)
+    found = summary.outcome(verdict(check("effective_rank", True)), training(), metrics, table, None, 128)
     assert found["passed"] and not found["reason"] and not found["remedy"] and not found["checks_failed"]
     assert found["metrics"] == metrics and found["candidates"] == 3 and found["embedding_dim"] == 128
     assert found["final_link"] == 0.5 and found["floor"] == 1.386 and found["steps"] == 60
     # The best of all is known, so it is not news.
     assert [pair["head_id"] for pair in found["top"]] == ["D2", "D0"]
-    assert set(found["top"][0]) == set(summary.PAIR_COLUMNS)
+    assert set(found["top"][0]) == {*summary.PAIR_COLUMNS, "path"}
 
 
 def test_a_device_that_failed_names_each_failed_check_with_its_reason():
     rows = [check("finite_vectors", True), check("effective_rank", False, "it is 1.2", "lower the rate")]
     rows.append(check("link_auroc_uniform", False, "it is 0.5", "lower the rate"))
-    found = summary.outcome(verdict(*rows), training(), None, None, 128)
+    found = summary.outcome(verdict(*rows), training(), None, None, None, 128)
     assert found["reason"] == "effective_rank: it is 1.2; link_auroc_uniform: it is 0.5"
     assert found["checks_failed"] == ["effective_rank", "link_auroc_uniform"]
     assert found["remedy"] == "lower the rate"
@@ -80,7 +83,7 @@ def test_a_device_that_failed_names_each_failed_check_with_its_reason():
 def test_a_training_that_did_not_complete_explains_its_device_by_itself():
     record = training("diverged", "the loss was nan at step 3", "lower training.learning_rate")
     judged = verdict(check("training_completed", False, "the training ended as diverged"))
-    found = summary.outcome(judged, record, None, None, 128)
+    found = summary.outcome(judged, record, None, None, None, 128)
     assert found["reason"] == "diverged: the loss was nan at step 3"
     assert found["remedy"] == "lower training.learning_rate"
 
@@ -90,7 +93,7 @@ def test_an_outcome_is_strict_json_whatever_was_not_a_number():
     record = training() | {"seconds": float("nan"), "floor": float("inf")}
     judged = verdict(check("effective_rank", True))
     judged["classic"]["final_loss"] = float("nan")
-    found = summary.outcome(judged, record, None, table, 2)
+    found = summary.outcome(judged, record, None, table, None, 2)
     json.dumps(found, allow_nan=False)
     assert found["seconds"] is None and found["floor"] is None and found["final_link"] is None
     assert [pair["score"] for pair in found["top"]] == [0.5, None, None, None]
@@ -104,7 +107,14 @@ def test_the_top_pairs_are_the_head_of_a_full_sort(drawn):
     table = candidates(scores, known)
     novel = [pair for pair in table.to_pylist() if pair["known"] == ""]
     expected = sorted(novel, key=lambda pair: (-pair["score"], pair["tail_id"], pair["head_id"]))
-    assert summary.top_pairs(table) == expected[: summary.TOP_PAIRS]
+    assert summary.top_pairs(table) == [{**pair, "path": ""} for pair in expected[: summary.TOP_PAIRS]]
+
+
+def test_a_top_pair_has_the_text_of_its_best_path():
+    table = candidates([0.1, 0.9, 0.5])
+    ways = [[{"text": "best"}, {"text": "second"}], []]
+    evidence = pa.table({"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": ways})
+    assert [pair["path"] for pair in summary.top_pairs(table, evidence)] == ["best", "", ""]
 
 
 def test_the_summary_counts_the_graph_and_the_pairs():
@@ -158,10 +168,13 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
     files.write_json(tmp_path / "verdict.json", verdict(check("effective_rank", True)))
     files.write_table(tmp_path / "candidates.parquet", candidates([0.5]))
     inputs = tmp_path / "verdict.json", tmp_path / "training.json", embeddings
-    extra = tmp_path / "metrics.json", tmp_path / "candidates.parquet"
+    evidence = {"head_id": ["D0"], "tail_id": ["3091"], "paths": [[{"text": "by a gene"}]]}
+    files.write_table(tmp_path / "evidence.parquet", pa.table(evidence))
+    extra = [tmp_path / name for name in ("metrics.json", "candidates.parquet", "evidence.parquet")]
     write_outcome.main(*inputs, *extra, tmp_path / "full.json")
-    write_outcome.main(*inputs, None, None, tmp_path / "bare.json")
+    write_outcome.main(*inputs, None, None, None, tmp_path / "bare.json")
     full, bare = files.read_json(tmp_path / "full.json"), files.read_json(tmp_path / "bare.json")
+    assert full["top"][0]["path"] == "by a gene"
     assert full["embedding_dim"] == 3 and len(full["top"]) == 1 and full["metrics"] == {"schemes": {}}
     assert bare["top"] is None and bare["metrics"] is None and bare.keys() == full.keys()
 

@@ -13,6 +13,7 @@ from repurpose.errors import InputError
 
 TOP_PAIRS = 50
 PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probability", "rank", "known"]
+PAIR_COLUMNS += ["caution", "rank_low", "rank_high"]
 
 
 def outcome(
@@ -20,12 +21,13 @@ def outcome(
     training: Mapping[str, Any],
     metrics: Mapping[str, Any] | None,
     candidates: pa.Table | None,
+    evidence: pa.Table | None,
     embedding_dim: int,
 ) -> dict[str, Any]:
     """What became of one device: its row of the summary, ready for JSON.
 
-    `verdict`, `training` and `metrics` are the contents of the device's JSON files; `metrics` and
-    `candidates` are None for a device that its gate stopped. `seconds` are seconds of training;
+    `verdict`, `training` and `metrics` are the contents of the device's JSON files; `metrics`, `candidates`
+    and `evidence` are None for a device that its gate stopped. `seconds` are seconds of training;
     `final_link` is the last link loss, to be read beside `floor`, the loss of guessing.
     """
     failed = [check for check in verdict["checks"] if not check["passed"]]
@@ -46,7 +48,7 @@ def outcome(
         "checks_failed": [check["name"] for check in failed],
         "metrics": metrics,
         "candidates": None if candidates is None else candidates.num_rows,
-        "top": None if candidates is None else top_pairs(candidates),
+        "top": None if candidates is None else top_pairs(candidates, evidence),
     }
 
 
@@ -66,19 +68,30 @@ def embedding_dim(path: str | Path) -> int:
     return kind.list_size
 
 
-def top_pairs(candidates: pa.Table, count: int = TOP_PAIRS) -> list[dict[str, Any]]:
+def best_new(candidates: pa.Table, count: int) -> pa.Table:
     """The `count` best pairs by score that no known relation joins; ties by tail_id, then head_id.
 
-    A score or probability that is not finite becomes None, which sorts last.
+    A score or probability that is not finite becomes null, which sorts last.
     """
-    novel = candidates.select(PAIR_COLUMNS).filter(pc.equal(candidates["known"], ""))
+    novel = candidates.filter(pc.equal(candidates["known"], ""))
     for name in ("score", "probability"):
         values = novel[name]
         finite = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
         novel = novel.set_column(novel.schema.get_field_index(name), name, finite)
     order = [("score", "descending"), ("tail_id", "ascending"), ("head_id", "ascending")]
     # A partial sort: with `per_tail: 0` the table holds every pair of the graph.
-    return novel.take(pc.select_k_unstable(novel, k=count, sort_keys=order)).to_pylist()
+    return novel.take(pc.select_k_unstable(novel, k=count, sort_keys=order))
+
+
+def top_pairs(
+    candidates: pa.Table, evidence: pa.Table | None = None, count: int = TOP_PAIRS
+) -> list[dict[str, Any]]:
+    """The best new pairs, each with the text of its best path where `evidence` has one, else ""."""
+    paths = {}
+    for row in evidence.select(["head_id", "tail_id", "paths"]).to_pylist() if evidence else []:
+        paths[row["head_id"], row["tail_id"]] = row["paths"][0]["text"] if row["paths"] else ""
+    best = best_new(candidates.select(PAIR_COLUMNS), count).to_pylist()
+    return [{**pair, "path": paths.get((pair["head_id"], pair["tail_id"]), "")} for pair in best]
 
 
 def summary(

@@ -1,0 +1,60 @@
+"""Write the dossiers of one device's best candidates that are not known."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from repurpose import embeddings, evidence, files, graph, logs, pairs, paths, summary
+
+
+def main(
+    candidates: str | Path,
+    vectors_in: str | Path,
+    pairs_in: str | Path,
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    evidence_out: str | Path,
+    *,
+    target: Mapping[str, Any],
+    explained: int,
+    paths_each: int,
+    similar: int,
+) -> None:
+    """Explain the `explained` best pairs of all tails together that no relation joins."""
+    kg = graph.load(nodes, edges, relations)
+    types = target["head_type"], target["tail_type"]
+    rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
+    best = summary.best_new(files.read_table(candidates), explained)
+    witness = evidence.Witness(
+        kg,
+        *types,
+        tuple(rows[node_type] for node_type in types),
+        evidence.treated(pairs.load(pairs_in)),
+        paths.network(kg),
+    )
+    places = [{node: at for at, node in enumerate(kg.node_ids[node_type])} for node_type in types]
+    ends = [
+        np.array([place[node] for node in best[f"{side}_id"].to_pylist()], np.int64)
+        for place, side in zip(places, ("head", "tail"), strict=True)
+    ]
+    files.write_table(evidence_out, evidence.table(best, witness.dossiers(*ends, paths_each, similar)))
+    logging.info("%d pairs explained", best.num_rows)
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.candidates,
+        snakemake.input.embeddings,
+        snakemake.input.pairs,
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.output.evidence,
+        target=snakemake.params.target,
+        **snakemake.params.evidence,
+    )

@@ -1,0 +1,116 @@
+"""Why a pair may be worth a look: paths, what is like the drug and like the disease, what is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from repurpose import candidates, graph, paths
+from repurpose.graph import Graph
+
+LIKE = pa.list_(pa.struct([("id", pa.string()), ("name", pa.string()), ("similarity", pa.float32())]))
+PATH = pa.struct(
+    [
+        ("score", pa.float32()),
+        ("text", pa.string()),
+        ("nodes", pa.list_(pa.string())),
+        ("relations", pa.list_(pa.string())),
+    ]
+)
+SCHEMA = pa.schema(
+    [*candidates.SCHEMA, ("paths", pa.list_(PATH)), ("heads_of_tail", LIKE), ("tails_of_head", LIKE)]
+)
+
+
+@dataclass(frozen=True)
+class Witness:
+    """What dossiers are made from.
+
+    rows: vectors of the head type and of the tail type. treated: known treatments, their heads and tails.
+    """
+
+    kg: Graph
+    head_type: str
+    tail_type: str
+    rows: tuple[np.ndarray, np.ndarray]
+    treated: tuple[np.ndarray, np.ndarray]
+    network: paths.Network
+
+    def dossiers(
+        self, heads: np.ndarray, tails: np.ndarray, n_paths: int, n_like: int
+    ) -> list[dict[str, Any]]:
+        """For each pair its best `paths`, and the `n_like` nearest (cosine) of two kinds of nodes.
+
+        heads_of_tail: heads that the tail is known to be treated by; tails_of_head: tails that the head is
+        known to treat. The pair's own ends are not among them.
+        """
+        result: list[dict[str, Any]] = [{} for _ in heads]
+        offset = [graph.span(self.kg, node_type).start for node_type in (self.head_type, self.tail_type)]
+        for tail in np.unique(tails):
+            at = np.flatnonzero(tails == tail)
+            found = paths.best(self.network, heads[at] + offset[0], int(tail) + offset[1], n_paths)
+            for row, ways in zip(at, found, strict=True):
+                result[row] = {
+                    "paths": [self.described(way) for way in ways],
+                    "heads_of_tail": self._like(
+                        0, heads[row], self.treated[0][self.treated[1] == tail], n_like
+                    ),
+                    "tails_of_head": self._like(
+                        1, tail, self.treated[1][self.treated[0] == heads[row]], n_like
+                    ),
+                }
+        return result
+
+    def described(self, path: paths.Path) -> dict[str, Any]:
+        """A path for readers: names and relations in order, and the same as one line of text."""
+        names = [self._name(node) for node in path.nodes]
+        relations = [self.kg.relations[index] for index in path.relations]
+        words = [names[0]]
+        for relation, forward, name in zip(relations, path.forward, names[1:], strict=True):
+            plain = relation.head_type == relation.tail_type and not relation.directed
+            low, high = ("-", "-") if plain else ("-", "->") if forward else ("<-", "-")
+            words.append(f"{low}[{relation.relation}]{high} {name}")
+        return {
+            "score": path.score,
+            "text": " ".join(words),
+            "nodes": names,
+            "relations": [relation.relation for relation in relations],
+        }
+
+    def _name(self, node: int) -> str:
+        for node_type in self.kg.node_types:
+            span = graph.span(self.kg, node_type)
+            if node < span.stop:
+                return self.kg.node_names[node_type][node - span.start]
+        raise IndexError(f"the graph has no node {node}")
+
+    def _like(self, side: int, node: int, others: np.ndarray, count: int) -> list[dict[str, Any]]:
+        others = others[others != node]
+        rows, node_type = self.rows[side], (self.head_type, self.tail_type)[side]
+        length = np.maximum(np.linalg.norm(rows[others], axis=1) * np.linalg.norm(rows[node]), 1e-12)
+        similar = rows[others] @ rows[node] / length
+        return [
+            {
+                "id": self.kg.node_ids[node_type][others[at]],
+                "name": self.kg.node_names[node_type][others[at]],
+                "similarity": float(similar[at]),
+            }
+            for at in np.argsort(-similar, kind="stable")[:count]
+        ]
+
+
+def table(rows: pa.Table, dossiers: Sequence[dict[str, Any]]) -> pa.Table:
+    """Candidates with their dossiers behind: SCHEMA."""
+    frame = rows.select(candidates.SCHEMA.names).to_pylist()
+    return pa.Table.from_pylist(
+        [{**row, **found} for row, found in zip(frame, dossiers, strict=True)], SCHEMA
+    )
+
+
+def treated(labelled: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Heads and tails of the known treatments among labelled pairs."""
+    positive = labelled[labelled["label"] == 1]
+    return positive["head_index"].to_numpy(), positive["tail_index"].to_numpy()

@@ -1,0 +1,77 @@
+"""A dossier says what joins a pair and what is like it, and nothing that the pair itself says."""
+
+import numpy as np
+import planted
+import pytest
+import test_candidates
+
+import explain_candidates
+from repurpose import embeddings, evidence, files, graph, pairs, paths
+
+SIZES = {"drug": 4, "gene": 3, "disease": 3}
+KG = planted.graph(
+    SIZES,
+    [
+        ("drug", "binds", "gene", "message", [(0, 0), (1, 1)]),
+        ("gene", "interacts", "gene", "message", [(0, 2)]),
+        ("disease", "has", "gene", "message", [(0, 0), (0, 2)]),
+        ("drug", "indication", "disease", "target", [(0, 0), (1, 0), (2, 0), (0, 1)]),
+    ],
+)
+HEADS = np.array([[1, 0], [1, 0.1], [0, 1], [1, 1]], np.float32)
+TAILS = np.array([[1, 0], [1, 1], [0, 1]], np.float32)
+TREATED = np.array([0, 1, 2, 0]), np.array([0, 0, 0, 1])
+
+
+def witness():
+    return evidence.Witness(KG, "drug", "disease", (HEADS, TAILS), TREATED, paths.network(KG))
+
+
+def test_paths_are_told_with_names_relations_and_directions():
+    (found,) = witness().dossiers(np.array([0]), np.array([0]), 5, 3)
+    assert [path["text"] for path in found["paths"]] == [
+        "drug number 0 -[binds]-> gene number 0 <-[has]- disease number 0",
+        "drug number 0 -[binds]-> gene number 0 -[interacts]- gene number 2 <-[has]- disease number 0",
+    ]
+    assert found["paths"][1]["relations"] == ["binds", "interacts", "has"]
+    assert found["paths"][0]["nodes"] == ["drug number 0", "gene number 0", "disease number 0"]
+
+
+def test_nearest_are_other_drugs_of_the_disease_and_other_diseases_of_the_drug():
+    first, second = witness().dossiers(np.array([0, 3]), np.array([0, 0]), 1, 2)
+    # Drug 0 treats the disease, and is not like itself.
+    assert [each["id"] for each in first["heads_of_tail"]] == ["drug:1", "drug:2"]
+    assert [each["id"] for each in first["tails_of_head"]] == ["disease:1"]
+    assert first["tails_of_head"][0]["similarity"] == pytest.approx(1 / np.sqrt(2))
+    assert [each["id"] for each in second["heads_of_tail"]] == ["drug:1", "drug:0"]
+    assert second["tails_of_head"] == [] and second["paths"] == []
+
+
+def test_dossiers_do_not_depend_on_what_else_is_asked():
+    many = witness().dossiers(np.array([0, 1, 2, 3, 0]), np.array([0, 0, 0, 0, 1]), 3, 3)
+    for at, head, tail in ((0, 0, 0), (3, 3, 0), (4, 0, 1)):
+        assert witness().dossiers(np.array([head]), np.array([tail]), 3, 3) == [many[at]]
+
+
+def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
+    kg, rows = planted.repurposing(30, 12)
+    inputs = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
+    graph.save(kg, *inputs)
+    embeddings.write(tmp_path / "embeddings.parquet", kg, rows, {})
+    labelled = pairs.label(kg, planted.TARGET)
+    pairs.save(pairs.split(labelled, ["random"], 0.3, 0.3, seed=0), tmp_path / "pairs.parquet")
+    scores = np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)
+    ranked = test_candidates.ranked(kg, scores, per_tail=0)
+    files.write_table(tmp_path / "candidates.parquet", ranked)
+    others = [tmp_path / f"{name}.parquet" for name in ("candidates", "embeddings", "pairs")]
+    options = {"explained": 20, "paths_each": 2, "similar": 2}
+    out = tmp_path / "evidence.parquet"
+    explain_candidates.main(*others, *inputs, out, target=planted.TARGET, **options)
+    found = files.read_table(out).to_pylist()
+    new = sorted((row["score"] for row in ranked.to_pylist() if not row["known"]), reverse=True)
+    assert [row["score"] for row in found] == new[:20]
+    assert max(len(row["paths"]) for row in found) == 2
+    heads, tails = evidence.treated(labelled)
+    treating = set(zip(kg.node_ids["drug"][heads], kg.node_ids["disease"][tails], strict=True))
+    near = [(each["id"], row["tail_id"]) for row in found for each in row["heads_of_tail"]]
+    assert near and set(near) <= treating
