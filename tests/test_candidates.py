@@ -101,6 +101,23 @@ def test_the_best_tails_of_each_head_are_kept(kg, scores, count, chunk):
     assert found.equals(expected[found.columns])
 
 
+@pytest.mark.parametrize("chunk", [31, 10_000])
+def test_chosen_heads_and_tails_are_ranked_among_themselves(kg, scores, chunk):
+    heads, tails = np.array([2, 7, 8, 20]), np.array([0, 3, 10, 11])
+    of_heads = candidates.OfHeads(len(scores), 3)
+    options = {"heads": heads, "tails": tails, "of_heads": of_heads, "chunk": chunk}
+    found = ranked(kg, scores, per_tail=3, **options).to_pandas()
+    for tail_id, part in found.groupby("tail_id"):
+        tail = int(tail_id.split(":")[1])
+        expected = sorted(heads, key=lambda head, tail=tail: (-scores[head, tail], head))[:3]
+        assert part["head_id"].tolist() == [f"drug:{head}" for head in expected]
+        assert part["rank"].tolist() == [1, 2, 3]
+    assert set(found["tail_id"]) == {f"disease:{tail}" for tail in tails}
+    by_head = of_heads.table(about(kg)).to_pandas()
+    assert set(by_head["head_id"]) == {f"drug:{head}" for head in heads}
+    assert (by_head.groupby("head_id").size() == 3).all()
+
+
 def test_the_range_of_ranks_is_that_of_the_members(kg, scores):
     rng = np.random.default_rng(0)
     members = [rng.normal(size=scores.shape).astype(np.float32) for _ in range(3)]

@@ -79,10 +79,14 @@ class OfHeads:
         self.found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.waiting = 0
 
-    def add(self, tails: np.ndarray, scores: np.ndarray) -> None:
-        """Take in scores (m, heads) of some tails (m,); of equal scores those that came first are kept."""
-        tail, head = np.nonzero(scores > self.limits)
-        self.found.append((head, tails[tail], scores[tail, head]))
+    def add(self, tails: np.ndarray, scores: np.ndarray, heads: np.ndarray | None = None) -> None:
+        """Take in scores (m, h) of some tails (m,) with some heads (h,), None for all.
+
+        Of equal scores those that came first are kept.
+        """
+        tail, column = np.nonzero(scores > (self.limits if heads is None else self.limits[heads]))
+        head = column if heads is None else heads[column]
+        self.found.append((head, tails[tail], scores[tail, column]))
         self.waiting += len(head)
         if self.waiting > self.heads * self.count:
             self._merge()
@@ -115,26 +119,33 @@ def rank(
     about: About,
     *,
     per_tail: int,
+    heads: np.ndarray | None = None,
+    tails: np.ndarray | None = None,
     of_heads: OfHeads | None = None,
     chunk: int = CHUNK,
 ) -> Iterator[pa.Table]:
     """Tables (SCHEMA) of the best `per_tail` heads of each tail, 0 for all, sorted by tail id and rank.
 
-    A table covers as many tails as make about `chunk` pairs. Equal scores rank by head index. Known
-    pairs are ranked with the others and flagged with the names of their relations. `rank_low` and
-    `rank_high` are the best and the worst rank that a member alone gives. `of_heads` is told all scores.
+    heads, tails: ascending numbers of those that are ranked, None for all. A table covers as many tails as
+    make about `chunk` pairs. Equal scores rank by head index. Known pairs are ranked with the others and
+    flagged with the names of their relations. `rank_low` and `rank_high` are the best and the worst rank
+    that a member alone gives. `of_heads` is told all scores.
     """
     order = np.argsort(about.kg.node_ids[about.tail_type], kind="stable")
+    if tails is not None:
+        order = order[np.isin(order, tails)]
     step = max(1, chunk // about.kg.count(about.head_type))
     for start in range(0, len(order), step):
-        tails = order[start : start + step].astype(np.int32)
-        scores, *members = score(tails)
+        part = order[start : start + step].astype(np.int32)
+        found = score(part)
+        scores, *members = found if heads is None else found[:, :, heads]
         if of_heads:
-            of_heads.add(tails, scores)
-        heads = best(scores, per_tail)
-        rows, place = np.divmod(np.arange(heads.size), heads.shape[1])
-        ranks = [places(each, heads).ravel() for each in members] or [place + 1]
-        columns = about.columns(heads.ravel(), tails[rows], scores[rows, heads.ravel()])
+            of_heads.add(part, scores, heads)
+        chosen = best(scores, per_tail)
+        rows, place = np.divmod(np.arange(chosen.size), chosen.shape[1])
+        ranks = [places(each, chosen).ravel() for each in members] or [place + 1]
+        own = chosen.ravel() if heads is None else heads[chosen.ravel()]
+        columns = about.columns(own, part[rows], scores[rows, chosen.ravel()])
         columns |= {"rank": place + 1, "rank_low": np.min(ranks, axis=0), "rank_high": np.max(ranks, axis=0)}
         yield _table(columns, SCHEMA)
 

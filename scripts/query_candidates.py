@@ -1,0 +1,67 @@
+"""Ask a finished run: which drugs for a disease, which diseases for a drug, why this pair.
+
+python scripts/query_candidates.py --disease "type 2 diabetes" --top 20
+python scripts/query_candidates.py --drug Metformin
+python scripts/query_candidates.py --pair Metformin "type 2 diabetes" --json
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from repurpose import questions, threads
+from repurpose.errors import InputError
+
+PATHS, SIMILAR = 3, 3  # of each candidate of a list
+
+
+def main(options: argparse.Namespace) -> str:
+    """The answer, as text or as JSON."""
+    device = questions.device_of(options.results, options.device)
+    run = questions.Run(options.results, device)
+    if options.pair:
+        head, tail = (
+            questions.find(run.kg, t, text) for t, text in zip(run.types, options.pair, strict=True)
+        )
+        others = (
+            [] if options.device else [name for name in questions.passed(options.results) if name != device]
+        )
+        rows = {device: run.pair(head, tail)}
+        rows |= {name: questions.Run(options.results, name).pair(head, tail) for name in others}
+        return json.dumps(rows) if options.json else questions.dossier(rows)
+    side, text = (1, options.disease) if options.disease else (0, options.drug)
+    node = questions.find(run.kg, run.types[side], text)
+    ask = run.heads_of if side else run.tails_of
+    found = run.explained(ask(node, options.top, options.known), PATHS, SIMILAR)
+    if options.json:
+        return json.dumps(found)
+    if not found:
+        return (
+            f"{run.kg.node_names[run.types[side]][node]}: no candidate that is not known; --known shows those"
+        )
+    return questions.listed(found, "head" if side else "tail")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--disease", help="id or name: its best drugs")
+    asked.add_argument("--drug", help="id or name: its best diseases")
+    asked.add_argument(
+        "--pair", nargs=2, metavar=("DRUG", "DISEASE"), help="ids or names: all there is on it"
+    )
+    parser.add_argument("--top", type=int, default=20, help="how many (default 20)")
+    parser.add_argument("--known", action="store_true", help="pairs that are known already as well")
+    parser.add_argument(
+        "--device", help="whose candidates; by default those of the first that passed its gate"
+    )
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a finished run")
+    parser.add_argument("--json", action="store_true", help="JSON in place of text")
+    threads.limit(8)
+    try:
+        print(main(parser.parse_args()))
+    except InputError as error:
+        sys.exit(f"Error: {error}")

@@ -1,0 +1,186 @@
+"""A person's questions about the candidates of a run: which drugs, which diseases, why this pair."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from repurpose import candidates, embeddings, evidence, experience, files, graph, pair_model, pairs, paths
+from repurpose.errors import InputError
+from repurpose.graph import Graph
+from repurpose.vectors import Vectors
+
+NEAR = 5  # names suggested for one that the graph lacks
+FILES = ("nodes.parquet", "edges.parquet", "relations.json")
+
+
+def find(kg: Graph, node_type: str, text: str) -> int:
+    """The number of the node of this id or this name, upper and lower case alike.
+
+    Raises InputError with the nearest names where there is none, with the ids where there are several.
+    """
+    ids, names = kg.node_ids[node_type], kg.node_names[node_type]
+    wanted = text.strip().casefold()
+    of_id = np.flatnonzero(ids == text.strip())
+    if len(of_id):
+        return int(of_id[0])
+    folded = [str(name).casefold() for name in names]
+    same = [at for at, name in enumerate(folded) if name == wanted]
+    if len(same) > 1:
+        raise InputError(
+            f"several nodes of type {node_type} are called {text}: ask for one of {_listed(ids[same])}"
+        )
+    if same:
+        return same[0]
+    holding = [at for at, name in enumerate(folded) if wanted and wanted in name]
+    near = [folded.index(name) for name in difflib.get_close_matches(wanted, folded, NEAR)]
+    suggested = list(dict.fromkeys(near + sorted(holding, key=lambda at: len(folded[at]))))[:NEAR]
+    hint = f"; did you mean {_listed(names[suggested])}?" if suggested else ""
+    raise InputError(f"the graph has no {node_type} called {text}{hint}")
+
+
+class Run:
+    """What a finished run knows of one device: graph, vectors, model, candidates."""
+
+    def __init__(self, results: Path, device: str) -> None:
+        self.results, self.device = results, device
+        certificate = files.read_json(results / "pairs" / "certificate.json")
+        self.target = certificate["target"]
+        self.types = self.target["head_type"], self.target["tail_type"]
+        self.kg = graph.load(*(results / "graph" / name for name in FILES))
+        vectors_in = results / "embeddings" / device / "embeddings.parquet"
+        rows = embeddings.aligned(embeddings.read(vectors_in), self.kg, vectors_in)
+        self.rows = tuple(rows[node_type] for node_type in self.types)
+        folder = results / "classifier" / device
+        trained = files.read_json(folder / "metrics.json")
+        model = pair_model.load(
+            folder / "model.ubj",
+            folder / "kernel.safetensors",
+            trained["model_digests"],
+            trained["kernel_weight"],
+        )
+        self.score = pair_model.members(model, Vectors(*self.rows, product=True), trained["members"])
+        labelled = pairs.label(self.kg, self.target)
+        self.treated = evidence.treated(labelled)
+        cautions = tuple(
+            experience.cautions(self.kg, node_type, own, np.unique(nodes))
+            for node_type, own, nodes in zip(self.types, self.rows, self.treated, strict=True)
+        )
+        known = pairs.known(self.kg, *self.types)
+        self.about = candidates.About(self.kg, *self.types, known, trained["calibration"], cautions)
+
+    def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:
+        """The best heads of a tail, those that a relation joins to it left out unless asked for."""
+        known = 0 if with_known else int((self.about.known.tails == tail).sum())
+        (found,) = candidates.rank(self.score, self.about, per_tail=top + known, tails=np.array([tail]))
+        return _kept(found, top, with_known)
+
+    def tails_of(self, head: int, top: int, with_known: bool) -> pa.Table:
+        """The best tails of a head, among those that the run kept of it."""
+        found = files.read_table(self.results / "candidates" / self.device / "by_head.parquet")
+        own = found.filter(pc.equal(found["head_id"], self.kg.node_ids[self.types[0]][head]))
+        return _kept(own, top, with_known)
+
+    def pair(self, head: int, tail: int) -> dict[str, Any]:
+        """One pair's row, whatever its rank, and its dossier."""
+        (found,) = candidates.rank(self.score, self.about, per_tail=0, tails=np.array([tail]))
+        row = found.filter(pc.equal(found["head_id"], self.kg.node_ids[self.types[0]][head]))
+        return {**self.explained(row, 5, 5)[0], "of": self.kg.count(self.types[0])}
+
+    def explained(self, rows: pa.Table, n_paths: int, n_like: int) -> list[dict[str, Any]]:
+        """Rows of candidates with their dossiers."""
+        ends = [
+            np.array([self._number(side, node) for node in rows[f"{name}_id"].to_pylist()], np.int64)
+            for side, name in enumerate(("head", "tail"))
+        ]
+        witness = evidence.Witness(self.kg, *self.types, self.rows, self.treated, paths.network(self.kg))
+        dossiers = witness.dossiers(*ends, n_paths, n_like)
+        return [{**row, **found} for row, found in zip(rows.to_pylist(), dossiers, strict=True)]
+
+    def _number(self, side: int, node_id: str) -> int:
+        return int(np.flatnonzero(self.kg.node_ids[self.types[side]] == node_id)[0])
+
+
+def device_of(results: Path, wanted: str | None) -> str:
+    """The device to ask: the one given, or the first that passed its gate.
+
+    Raises InputError where it has no candidates.
+    """
+    found = passed(results)
+    if wanted and wanted not in found:
+        raise InputError(
+            f"{wanted} has no candidates; devices that passed their gate: {_listed(found) or 'none'}"
+        )
+    if not found:
+        raise InputError("no device passed its gate, so there are no candidates: see report.html")
+    return wanted or found[0]
+
+
+def passed(results: Path) -> list[str]:
+    """The devices that passed their gate; raises InputError where no run has finished."""
+    if not (results / "summary.json").exists():
+        raise InputError(f"{results} has no summary.json: run the workflow first, or give --results")
+    return files.read_json(results / "summary.json")["passed"]
+
+
+def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
+    """Candidates as lines of text, the other end of each by name."""
+    table = [("rank", "models", "probability", side, "id", "known", "best path")]
+    for row in rows:
+        spread = f"{row['rank_low']}-{row['rank_high']}" if row.get("rank_low") else ""
+        way = row["paths"][0]["text"] if row.get("paths") else ""
+        name, known = row[f"{side}_name"], row["known"] or ""
+        caution = f" ({row['caution']})" if row["caution"] else ""
+        table.append(
+            (
+                str(row["rank"]),
+                spread,
+                f"{row['probability']:.2g}",
+                name,
+                row[f"{side}_id"],
+                known,
+                way + caution,
+            )
+        )
+    widths = [min(40, max(len(line[at]) for line in table)) for at in range(6)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[6]]).rstrip()
+        for line in table
+    )
+
+
+def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """A pair's reasons as lines of text, with what each device says of it: device -> `Run.pair`."""
+    row = next(iter(rows.values()))
+    lines = [
+        f"{row['head_name']} ({row['head_id']}) for {row['tail_name']} ({row['tail_id']})",
+        f"known: {row['known'] or 'no relation joins them'}",
+    ]
+    for device, own in rows.items():
+        spread = f", {own['rank_low']} to {own['rank_high']} by its models" if own["rank_low"] else ""
+        lines.append(
+            f"{device}: rank {own['rank']} of {own['of']}{spread}; probability {own['probability']:.2g}, "
+            f"score {own['score']:.3f}"
+        )
+    lines += [f"caution: {row['caution']}"] if row["caution"] else []
+    lines.append("paths:" if row["paths"] else "paths: none of up to three edges")
+    lines += [f"  {way['score']:.2g}  {way['text']}" for way in row["paths"]]
+    lines.append(f"nearest known treatments of it: {_similar(row['heads_of_tail'])}")
+    lines.append(f"nearest that it is known to treat: {_similar(row['tails_of_head'])}")
+    return "\n".join(lines)
+
+
+def _similar(rows: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{each['name']} ({each['similarity']:.2f})" for each in rows) or "none"
+
+
+def _kept(rows: pa.Table, top: int, with_known: bool) -> pa.Table:
+    return (rows if with_known else rows.filter(pc.equal(rows["known"], "")))[:top]
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(map(str, texts))
