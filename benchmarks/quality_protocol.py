@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repurpose import classifier, examples, kernel, pair_model, pairs
+from repurpose import boosting, examples, kernel, pair_model, pairs
 from repurpose.graph import Graph
 from repurpose.vectors import Vectors
 
@@ -147,9 +147,9 @@ def ranks(
     for draw in range(draws):
         rng = np.random.default_rng([*stream, draw])
         made = examples.make_examples(frame, job.known, *pools, settings, rng)
-        booster = classifier.boost(vectors, made, settings.trees, settings, draw, threads)
+        booster = boosting.boost(vectors, made, settings.trees, settings, draw, threads)
         trees += pair_model.tree_scorer(booster, vectors, threads)(*pair) / draws
-    ridge = classifier.fit_kernel(vectors, made, stream[0])
+    ridge = boosting.fit_kernel(vectors, made, stream[0])
     similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(*pair)
     both = pair_model.joined(trees, similar, max(settings.kernel_weights))
     scores = np.full(job.counts, -np.inf, np.float32)

@@ -3,6 +3,7 @@
 
 rule train_baselines:
     input:
+        unpack(external_pairs),
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
     output:
@@ -32,6 +33,7 @@ rule train_baselines:
 
 rule train_classifier:
     input:
+        unpack(external_pairs),
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",

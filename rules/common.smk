@@ -52,6 +52,11 @@ def nodes_table(wildcards):
     return {"nodes": config["nodes"]} if config["nodes"] else {}
 
 
+def external_pairs(wildcards):
+    """The pairs from elsewhere, a named input or none."""
+    return {"external": "results/pairs/external.parquet"} if config["external"]["pairs"] else {}
+
+
 def features_table(wildcards):
     """The optional table of node vectors, a named input or none."""
     path = config["graph"]["features"]

@@ -1,4 +1,4 @@
-"""In: the graph. Out: labelled pairs of the target relations with their splits, and the leakage certificate."""
+"""In: the graph. Out: labelled pairs with their splits, the leakage certificate, and pairs from elsewhere."""
 
 
 rule split_pairs:
@@ -27,3 +27,32 @@ rule split_pairs:
         "Splitting the labelled pairs"
     script:
         "../scripts/split_pairs.py"
+
+
+rule read_external:
+    input:
+        **GRAPH,
+        table=config["external"]["pairs"] or [],
+    output:
+        external=update("results/pairs/external.parquet"),
+    log:
+        "results/logs/read_external/external.log",
+    benchmark:
+        "results/benchmarks/read_external/external.tsv"
+    # Before any training: a table that cannot be used is said at once.
+    priority: 10
+    retries: 0
+    conda:
+        "../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        target=config["target"],
+        external=config["external"],
+        code=code("read_external"),
+    message:
+        "Reading pairs from elsewhere: {input.table}"
+    script:
+        "../scripts/read_external.py"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import baselines, classifier, examples, files, graph, logs, pairs, ranks, threads
+from repurpose import baselines, classifier, examples, external, files, graph, logs, pairs, ranks, threads
 from repurpose.vectors import Vectors
 
 
@@ -14,6 +14,7 @@ def main(
     nodes: str | Path,
     edges: str | Path,
     relations: str | Path,
+    external_in: str | Path | None,
     metrics_out: str | Path,
     ranks_out: str | Path,
     *,
@@ -26,7 +27,7 @@ def main(
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.load(pairs_in)
     head_type, tail_type = target["head_type"], target["tail_type"]
-    known = pairs.known(kg, head_type, tail_type)
+    known, elsewhere = pairs.known(kg, head_type, tail_type), external.load(external_in)
     degrees = [baselines.degree_features(kg, node_type) for node_type in (head_type, tail_type)]
     methods = {"degree": Vectors(*degrees, product=False)}
     components = baselines.svd(kg, settings.svd_dim, seed)
@@ -34,7 +35,8 @@ def main(
     fits = {}
     for name, vectors in methods.items():
         logging.info("baseline %s", name)
-        fits[name] = classifier.evaluate_all(vectors, labelled, known, settings, seed, n_threads)
+        task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, elsewhere)
+        fits[name] = classifier.evaluate_all(task)
     schemes = list(fits["degree"])
     content = {
         "schemes": {scheme: {name: fits[name][scheme].metrics for name in fits} for scheme in schemes},
@@ -52,6 +54,7 @@ if __name__ == "__main__":
         snakemake.input.nodes,
         snakemake.input.edges,
         snakemake.input.relations,
+        snakemake.input.get("external"),
         snakemake.output.metrics,
         snakemake.output.ranks,
         target=snakemake.params.target,

@@ -10,6 +10,7 @@ from repurpose import (
     embeddings,
     evaluation,
     examples,
+    external,
     files,
     graph,
     logs,
@@ -30,6 +31,7 @@ def main(
     vectors_in: str | Path,
     baselines: str | Path,
     baseline_ranks: str | Path,
+    external_in: str | Path | None,
     verdict: str | Path,
     model_out: str | Path,
     kernel_out: str | Path,
@@ -53,8 +55,9 @@ def main(
     counts = count_pairs(vectors, labelled, known)
     logging.info("%s", counts)
 
-    fits = classifier.evaluate_all(vectors, labelled, known, settings, seed, n_threads)
-    final, members = classifier.refit(fits, vectors, labelled, known, settings, seed, n_threads)
+    task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external.load(external_in))
+    fits = classifier.evaluate_all(task)
+    final, members = classifier.refit(task, fits)
     pair_model.save(final, model_out, kernel_out)
     others = files.read_json(baselines)["schemes"]
     rivals = ranks.load(baseline_ranks)
@@ -69,7 +72,7 @@ def main(
         },
         "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
-        "calibration": classifier.calibrated(fits, vectors, labelled, known, settings, seed, n_threads),
+        "calibration": classifier.calibrated(task, fits),
         "counts": counts,
         "model_digests": [files.digest(path) for path in (model_out, kernel_out)],
         "kernel_weight": final.weight,
@@ -99,6 +102,7 @@ if __name__ == "__main__":
         snakemake.input.embeddings,
         snakemake.input.baselines,
         snakemake.input.baseline_ranks,
+        snakemake.input.get("external"),
         snakemake.input.verdict,
         snakemake.output.model,
         snakemake.output.kernel,

@@ -146,10 +146,8 @@ def test_choices_are_made_without_the_reserved_pairs(job):
 @pytest.mark.parametrize("scheme", pairs.SCHEMES)
 def test_the_classifier_learns_from_nothing_that_is_held_out(job, scheme, monkeypatch):
     seen = []
-    boost = protocol.classifier.boost
-    monkeypatch.setattr(
-        protocol.classifier, "boost", lambda *given: (seen.append(given[1]), boost(*given))[1]
-    )
+    boost = protocol.boosting.boost
+    monkeypatch.setattr(protocol.boosting, "boost", lambda *given: (seen.append(given[1]), boost(*given))[1])
     rng = np.random.default_rng(0)
     vectors = Vectors(
         rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(30, 4)).astype(np.float32), True

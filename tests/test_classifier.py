@@ -10,6 +10,7 @@ import split_pairs
 import train_baselines
 import train_classifier
 from repurpose import (
+    boosting,
     classifier,
     embeddings,
     evaluation,
@@ -54,7 +55,7 @@ def case():
 
 @pytest.fixture(scope="module")
 def fits(case):
-    return classifier.evaluate_all(*case, SETTINGS, 0, 1)
+    return classifier.evaluate_all(classifier.Task(*case, SETTINGS, 0, 1))
 
 
 def test_features_are_head_tail_and_their_product():
@@ -80,7 +81,10 @@ def test_a_planted_bilinear_signal_is_found(fits, scheme):
 
 def test_shuffled_labels_are_not_found():
     # Over many draws the ratio to chance is one; a few of so few pairs scatter widely about it.
-    shuffles = [classifier.evaluate_all(*make(shuffled=True, seed=seed), SETTINGS, 0, 1) for seed in range(6)]
+    shuffles = [
+        classifier.evaluate_all(classifier.Task(*make(shuffled=True, seed=seed), SETTINGS, 0, 1))
+        for seed in range(6)
+    ]
     for scheme in pairs.SCHEMES:
         ratios = [
             fits[scheme].metrics["auprc"]["value"] / fits[scheme].metrics["prevalence"] for fits in shuffles
@@ -95,12 +99,16 @@ def test_training_stops_where_validation_is_best(case, fits):
         assert each.model.booster.num_boosted_rounds() == sum(each.rounds)
     vectors, labelled, known = make(shuffled=True)
     train, valid = split_examples(labelled, "random", known, 90, 70, SETTINGS, 0)
-    assert classifier.fit(vectors, train, valid, SETTINGS, 0, 1).num_boosted_rounds() < SETTINGS.trees
+    assert boosting.fit(vectors, train, valid, SETTINGS, 0, 1).num_boosted_rounds() < SETTINGS.trees
 
 
 def test_a_seed_gives_the_same_model_whatever_the_threads(case):
     models = [
-        bytes(classifier.fit_final(*case, (8, 5), 2.0, SETTINGS, seed, threads).booster.save_raw("ubj"))
+        bytes(
+            classifier.fit_final(
+                classifier.Task(*case, SETTINGS, seed, threads), (8, 5), 2.0
+            ).booster.save_raw("ubj")
+        )
         for seed, threads in ((0, 1), (0, 2), (1, 1))
     ]
     assert models[0] == models[1]
@@ -217,7 +225,7 @@ def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, t
 
 def test_probabilities_are_calibrated_on_diseases_that_were_held_out(case, fits):
     vectors, labelled, known = case
-    found = classifier.calibrated(fits, *case, SETTINGS, 0, 1)
+    found = classifier.calibrated(classifier.Task(*case, SETTINGS, 0, 1), fits)
     assert found["scheme"] == "disease"
     valid, counts = fits["disease"].valid, count_pairs(vectors, labelled, known)
     margins = pair_model.scorer(fits["disease"].model, vectors, 1)(valid.heads, valid.tails)
@@ -235,7 +243,7 @@ def test_probabilities_are_calibrated_on_diseases_that_were_held_out(case, fits)
 
 
 def test_without_a_disease_scheme_the_first_one_calibrates(case, fits):
-    found = classifier.calibrated({"drug": fits["drug"]}, *case, SETTINGS, 0, 1)
+    found = classifier.calibrated(classifier.Task(*case, SETTINGS, 0, 1), {"drug": fits["drug"]})
     assert found["scheme"] == "drug" and found["reliability"]["bins"]
 
 
@@ -264,10 +272,10 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     split_pairs.main(*paths, labelled, tmp_path / "certificate.json", target=TARGET, split=SPLIT, seed=0)
     options = {"target": TARGET, "settings": SETTINGS, "seed": 0, "n_threads": 1}
     others = tmp_path / "baselines.json", tmp_path / "baselines.parquet"
-    train_baselines.main(labelled, *paths, *others, **options)
+    train_baselines.main(labelled, *paths, None, *others, **options)
     names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
     outputs = [tmp_path / name for name in names]
-    inputs = tmp_path / "embeddings.parquet", *others, verdict
+    inputs = tmp_path / "embeddings.parquet", *others, None, verdict
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
     metrics = json.loads(outputs[2].read_text())
     assert set(metrics["schemes"]) == {"random", "disease", "drug"}
@@ -295,7 +303,7 @@ def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):
     check = {"name": "distinct", "passed": False, "reason": "all vectors are alike"}
     verdict = {"device": "cpu", "passed": False, "status": "completed", "checks": [check]}
     files.write_json(tmp_path / "verdict.json", verdict)
-    paths = [tmp_path / name for name in "abcdefg"]
+    paths = [tmp_path / name for name in "abcdefgh"]
     with pytest.raises(InputError, match="device cpu did not pass the gate: distinct: all vectors are alike"):
         train_classifier.main(
             *paths,

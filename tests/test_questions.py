@@ -36,12 +36,14 @@ def finished_run(tmp_path_factory):
     split_pairs.main(*paths, labelled, certificate, target=TARGET, split=test_classifier.SPLIT, seed=0)
     options = {"target": TARGET, "settings": test_classifier.SETTINGS, "seed": 0, "n_threads": 1}
     others = results / "baselines" / "metrics.json", results / "baselines" / "ranks.parquet"
-    train_baselines.main(labelled, *paths, *others, **options)
+    train_baselines.main(labelled, *paths, None, *others, **options)
     verdict = results / "verdict.json"
     files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
     names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
     trained = [results / "classifier" / "cpu" / name for name in names]
-    train_classifier.main(labelled, *paths, vectors, *others, verdict, *trained, device="cpu", **options)
+    train_classifier.main(
+        labelled, *paths, vectors, *others, None, verdict, *trained, device="cpu", **options
+    )
     tables = [results / "candidates" / "cpu" / n for n in ("candidates.parquet", "c.csv", "by_head.parquet")]
     rank_candidates.main(*trained[:3], vectors, *paths, *tables, target=TARGET, per_tail=30, per_head=20)
     files.write_json(results / "summary.json", {"passed": ["cpu"]})

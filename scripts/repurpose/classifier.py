@@ -1,7 +1,8 @@
-"""XGBoost and kernel ridge regression on pairs of node vectors: early stopping, metrics, the final fit."""
+"""The model of pairs over splits: fitted, evaluated, calibrated, and fitted again to all pairs."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,17 @@ import pandas as pd
 import xgboost
 from sklearn.metrics import average_precision_score
 
-from repurpose import calibration, ensemble, evaluation, kernel, pair_model, ranks, unknown
+from repurpose import (
+    boosting,
+    calibration,
+    ensemble,
+    evaluation,
+    external,
+    kernel,
+    pair_model,
+    ranks,
+    unknown,
+)
 from repurpose.examples import Examples, Settings, asked_pools, make_examples, split_examples
 from repurpose.pair_model import Model
 from repurpose.pairs import GROUPED_BY, SCHEMES, Known
@@ -17,7 +28,34 @@ from repurpose.vectors import Vectors, count_pairs
 
 log = logging.getLogger(__name__)
 
-BINS = 64  # of a feature's values
+EXTERNAL = "external"  # the test that the pairs from elsewhere are
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a model of pairs is to learn, and what it is asked.
+
+    The examples depend on all but the vectors: methods are compared on the same ones. pairs: labelled, a
+    column per scheme. elsewhere: pairs that nothing learns from (see `external`).
+    """
+
+    vectors: Vectors
+    pairs: pd.DataFrame
+    known: Known
+    settings: Settings
+    seed: int
+    threads: int
+    elsewhere: pd.DataFrame = field(default_factory=lambda: external.load(None))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Heads and tails."""
+        return len(self.vectors.heads), len(self.vectors.tails)
+
+    @property
+    def taken(self) -> Known:
+        """The pairs that are no negatives: the known ones and those from elsewhere."""
+        return external.beside(self.known, self.elsewhere)
 
 
 class Fit(NamedTuple):
@@ -35,88 +73,51 @@ class Fit(NamedTuple):
     metrics: dict[str, Any]
 
 
-def evaluate_all(
-    vectors: Vectors, pairs: pd.DataFrame, known: Known, settings: Settings, seed: int, threads: int
-) -> dict[str, Fit]:
+def evaluate_all(task: Task) -> dict[str, Fit]:
     """Scheme -> the model fitted to it and its metrics on the test pairs (see `evaluation.evaluate`).
 
-    The examples depend on the pairs, the settings and the seed, not on the vectors: methods are
-    compared on the same ones.
+    Where there are treatments from elsewhere, EXTERNAL is the final model's test.
     """
-    return {
-        scheme: _evaluate_scheme(vectors, pairs, scheme, known, settings, seed, threads)
-        for scheme in SCHEMES
-        if scheme in pairs
-    }
+    fits = {scheme: _evaluate_scheme(task, scheme) for scheme in SCHEMES if scheme in task.pairs}
+    if (task.elsewhere["label"] == 1).any():
+        closest = _closest(fits)
+        model = fit_final(task, closest.rounds, closest.model.weight)
+        pools = np.arange(task.sizes[0]), np.arange(task.sizes[1])
+        ranked = _ranked(task, model, task.elsewhere, pools)
+        metrics = evaluation.evaluate(ranked, None, task.seed)
+        fits[EXTERNAL] = closest._replace(model=model, ranked=ranked, metrics=metrics)
+    return fits
 
 
-def fit_final(
-    vectors: Vectors,
-    pairs: pd.DataFrame,
-    known: Known,
-    rounds: Sequence[int],
-    weight: float,
-    settings: Settings,
-    seed: int,
-    threads: int,
-) -> Model:
+def fit_final(task: Task, rounds: Sequence[int], weight: float) -> Model:
     """Train on all pairs, none held out, for the `rounds` and with the `weight` that validation found.
 
     Each member has negatives of its own.
     """
-    rng = np.random.default_rng([seed, len(SCHEMES)])
-    pools = np.arange(len(vectors.heads)), np.arange(len(vectors.tails))
-    examples = make_examples(pairs, known, *pools, settings, rng)
+    rng = np.random.default_rng([task.seed, len(SCHEMES)])
+    pools = np.arange(task.sizes[0]), np.arange(task.sizes[1])
+    examples = make_examples(task.pairs, task.taken, *pools, task.settings, rng)
     members = [
-        boost(vectors, examples.of_draw(number), count, settings, seed + number, threads)
+        boosting.boost(
+            task.vectors, examples.of_draw(number), count, task.settings, task.seed + number, task.threads
+        )
         for number, count in enumerate(rounds)
     ]
-    return Model(ensemble.merged(members), fit_kernel(vectors, examples, seed), weight)
+    return Model(ensemble.merged(members), boosting.fit_kernel(task.vectors, examples, task.seed), weight)
 
 
-def boost(
-    vectors: Vectors, examples: Examples, rounds: int, settings: Settings, seed: int, threads: int
-) -> xgboost.Booster:
-    """Train for a fixed number of rounds."""
-    return xgboost.train(_parameters(settings, seed, threads), _matrix(vectors, examples, threads), rounds)
-
-
-def fit_kernel(vectors: Vectors, examples: Examples, seed: int) -> kernel.Ridge:
-    """Kernel ridge regression on the positives among the examples."""
-    is_positive = examples.labels == 1
-    positives = examples.heads[is_positive], examples.tails[is_positive]
-    rng = np.random.default_rng([seed, len(SCHEMES) + 1])
-    return kernel.fit(vectors.heads, vectors.tails, positives, rng)
-
-
-def refit(
-    fits: dict[str, Fit],
-    vectors: Vectors,
-    pairs: pd.DataFrame,
-    known: Known,
-    settings: Settings,
-    seed: int,
-    threads: int,
-) -> tuple[Model, tuple[int, ...]]:
-    """The final model: on all pairs, with the rounds and the weight of the fit that is most like it.
+def refit(task: Task, fits: Mapping[str, Fit]) -> tuple[Model, tuple[int, ...]]:
+    """The final model, with the rounds and the weight of the fit that is most like it.
 
     And how many trees each of its members has.
     """
-    # The final model learns from pairs of all heads and tails, as the random scheme's does.
-    closest = fits.get("random") or next(iter(fits.values()))
-    found = closest.rounds, closest.model.weight
-    return fit_final(vectors, pairs, known, *found, settings, seed, threads), closest.rounds
+    closest = _closest(fits)
+    if EXTERNAL in fits:
+        return fits[EXTERNAL].model, closest.rounds
+    return fit_final(task, closest.rounds, closest.model.weight), closest.rounds
 
 
-def calibrated(
-    fits: dict[str, Fit],
-    vectors: Vectors,
-    pairs: pd.DataFrame,
-    known: Known,
-    settings: Settings,
-    seed: int,
-    threads: int,
-) -> dict[str, Any]:
+def calibrated(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
     """How margins become probabilities, from tails that no model has seen where there are such.
 
     Fitted to validation pairs of the disease scheme, or of the first there is, with the share of positives
@@ -124,8 +125,8 @@ def calibrated(
     random unknown pairs of its tails, with their own share of positives.
     """
     scheme = "disease" if "disease" in fits else next(iter(fits))
-    fit, counts = fits[scheme], count_pairs(vectors, pairs, known)
-    score = pair_model.scorer(fit.model, vectors, threads)
+    fit, counts = fits[scheme], count_pairs(task.vectors, task.pairs, task.known)
+    score = pair_model.scorer(fit.model, task.vectors, task.threads)
     prevalence = counts["positives"] / (counts["positives"] + counts["unknown"])
     valid = fit.valid
     # Known negatives are no sample of the unknown pairs; they stand in where none is left to draw.
@@ -134,14 +135,14 @@ def calibrated(
         each[kept] for each in (score(valid.heads, valid.tails), valid.labels, valid.tails)
     )
     trained = float(np.average(valid.labels, weights=valid.weights))
-    found = calibration.calibrate(margins, labels, tails, prevalence, trained, seed)
-    pools = asked_pools(pairs, scheme, "test", len(vectors.heads), len(vectors.tails))
-    rng = np.random.default_rng([seed, len(SCHEMES) + 2])
-    drawn = unknown.draw(known, *pools, settings.evaluation_pairs // 4, rng)
+    found = calibration.calibrate(margins, labels, tails, prevalence, trained, task.seed)
+    pools, taken = asked_pools(task.pairs, scheme, "test", *task.sizes), task.taken
+    rng = np.random.default_rng([task.seed, len(SCHEMES) + 2])
+    drawn = unknown.draw(taken, *pools, task.settings.evaluation_pairs // 4, rng)
     asked = fit.ranked.frame["score"][fit.ranked.frame["label"] == 1].to_numpy()
     if not len(asked) or not len(drawn[0]):
         return {**found, "scheme": scheme, "reliability": None}
-    weight = unknown.count(known, *pools) / len(drawn[0])
+    weight = unknown.count(taken, *pools) / len(drawn[0])
     return {
         **found,
         "scheme": scheme,
@@ -154,84 +155,53 @@ def calibrated(
     }
 
 
-def _evaluate_scheme(
-    vectors: Vectors,
-    pairs: pd.DataFrame,
-    scheme: str,
-    known: Known,
-    settings: Settings,
-    seed: int,
-    threads: int,
-) -> Fit:
-    sizes = len(vectors.heads), len(vectors.tails)
-    train, valid = split_examples(pairs, scheme, known, *sizes, settings, seed)
+def weighted(
+    task: Task, booster: xgboost.Booster, ridge: kernel.Ridge, valid: Examples
+) -> tuple[Model, dict[str, float]]:
+    """Trees and kernel with the weight that has the best AUPRC on validation, and the AUPRC of each."""
+    vectors, weights = task.vectors, task.settings.kernel_weights
+    margins = pair_model.tree_scorer(booster, vectors, task.threads)(valid.heads, valid.tails)
+    similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(valid.heads, valid.tails)
+    scores = {f"weight {weight:g}": pair_model.joined(margins, similar, weight) for weight in weights}
+    auprc = {
+        name: float(average_precision_score(valid.labels, found, sample_weight=valid.weights))
+        for name, found in {**scores, "kernel": similar}.items()
+    }
+    best = max(weights, key=lambda weight: auprc[f"weight {weight:g}"])
+    return Model(booster, ridge, float(best)), auprc
+
+
+def _evaluate_scheme(task: Task, scheme: str) -> Fit:
+    settings, vectors = task.settings, task.vectors
+    train, valid = split_examples(task.pairs, scheme, task.taken, *task.sizes, settings, task.seed)
     members = [
-        fit(vectors, train.of_draw(number), valid, settings, seed + number, threads)
+        boosting.fit(vectors, train.of_draw(number), valid, settings, task.seed + number, task.threads)
         for number in range(settings.draws)
     ]
-    booster = ensemble.merged(members)
-    model, auprc = weighted(booster, fit_kernel(vectors, train, seed), vectors, valid, settings, threads)
-    test, pools = pairs[pairs[scheme] == "test"], asked_pools(pairs, scheme, "test", *sizes)
-    limits = {"limit": settings.evaluation_pairs, "seed": seed}
-    ranked = ranks.rank(pair_model.scorer(model, vectors, threads), test, known, *pools, **limits)
-    metrics = evaluation.evaluate(ranked, GROUPED_BY.get(scheme), seed)
+    ridge = boosting.fit_kernel(vectors, train, task.seed)
+    model, auprc = weighted(task, ensemble.merged(members), ridge, valid)
+    pools = asked_pools(task.pairs, scheme, "test", *task.sizes)
+    asked = task.pairs[task.pairs[scheme] == "test"]
+    # Non-treatments from elsewhere stand beside every test, where its heads and tails are asked for.
+    beside = task.elsewhere[task.elsewhere["label"] == 0]
+    inside = beside["head_index"].isin(pools[0]) & beside["tail_index"].isin(pools[1])
+    ranked = _ranked(task, model, pd.concat([asked[beside.columns], beside[inside]]), pools)
+    metrics = evaluation.evaluate(ranked, GROUPED_BY.get(scheme), task.seed)
     rounds = tuple(member.num_boosted_rounds() for member in members)
     tested = (metrics["auprc"] or {}).get("value")
     log.info("%s: rounds %s, validation AUPRC %s, test AUPRC %s", scheme, rounds, auprc, tested)
     return Fit(model, rounds, valid, auprc, ranked, metrics)
 
 
-def weighted(
-    booster: xgboost.Booster,
-    ridge: kernel.Ridge,
-    vectors: Vectors,
-    valid: Examples,
-    settings: Settings,
-    threads: int,
-) -> tuple[Model, dict[str, float]]:
-    """Trees and kernel with the weight that has the best AUPRC on validation, and the AUPRC of each."""
-    margins = pair_model.tree_scorer(booster, vectors, threads)(valid.heads, valid.tails)
-    similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(valid.heads, valid.tails)
-    scores = {f"weight {w:g}": pair_model.joined(margins, similar, w) for w in settings.kernel_weights}
-    auprc = {
-        name: float(average_precision_score(valid.labels, found, sample_weight=valid.weights))
-        for name, found in {**scores, "kernel": similar}.items()
-    }
-    best = max(settings.kernel_weights, key=lambda weight: auprc[f"weight {weight:g}"])
-    return Model(booster, ridge, float(best)), auprc
-
-
-def fit(
-    vectors: Vectors, train: Examples, valid: Examples, settings: Settings, seed: int, threads: int
-) -> xgboost.Booster:
-    """Train until the validation AUPRC has not risen for `patience` rounds; the best rounds are kept."""
-    data = _matrix(vectors, train, threads)
-    return xgboost.train(
-        _parameters(settings, seed, threads),
-        data,
-        settings.trees,
-        evals=[(_matrix(vectors, valid, threads, ref=data), "valid")],
-        callbacks=[xgboost.callback.EarlyStopping(rounds=settings.patience, save_best=True, maximize=True)],
-        verbose_eval=False,
+def _ranked(
+    task: Task, model: Model, asked: pd.DataFrame, pools: tuple[np.ndarray, np.ndarray]
+) -> ranks.Ranked:
+    limits = {"limit": task.settings.evaluation_pairs, "seed": task.seed}
+    return ranks.rank(
+        pair_model.scorer(model, task.vectors, task.threads), asked, task.taken, *pools, **limits
     )
 
 
-def _matrix(vectors: Vectors, examples: Examples, threads: int, **options: Any) -> xgboost.QuantileDMatrix:
-    rows = vectors.features(examples.heads, examples.tails)
-    options |= {"weight": examples.weights, "max_bin": BINS, "nthread": threads}
-    return xgboost.QuantileDMatrix(rows, examples.labels, **options)
-
-
-def _parameters(settings: Settings, seed: int, threads: int) -> dict[str, Any]:
-    return {
-        "objective": "binary:logistic",
-        "eval_metric": "aucpr",
-        "tree_method": "hist",
-        # Coarser bins and fewer columns to a tree: 2.7 times as fast on Hetionet's pairs, no worse.
-        "max_bin": BINS,
-        "colsample_bytree": 0.2,
-        "max_depth": settings.depth,
-        "learning_rate": settings.learning_rate,
-        "seed": seed,
-        "nthread": threads,
-    }
+def _closest(fits: Mapping[str, Fit]) -> Fit:
+    # The final model learns from pairs of all heads and tails, as the random scheme's does.
+    return fits.get("random") or next(iter(fits.values()))

@@ -73,6 +73,7 @@ def require_tables(config: Mapping[str, Any]) -> None:
     """
     paths = {key: config[key] for key in ("edges", "nodes")}
     paths["graph.features"] = config["graph"]["features"]
+    paths["external.pairs"] = config["external"]["pairs"]
     for key, path in paths.items():
         if key == "edges" and download.is_url(path):
             download.local_path(path)
@@ -139,6 +140,15 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for key in ("head_type", "tail_type"):
         if listed and target[key] not in listed:
             yield f"graph.node_types lacks {shown(target[key])}, which is target.{key}; add it there"
+    external = config["external"]
+    if external["pairs"] and not external["positive"] + external["negative"]:
+        yield (
+            "external.positive and external.negative are both empty, so no pair of external.pairs has a "
+            "meaning; name the labels that stand in its label column"
+        )
+    for label in external["positive"]:
+        if label in external["negative"]:
+            yield f"{shown(label)} is in external.positive and in external.negative; keep it in one of them"
     fanout, by_kind = config["training"]["fanout"], config["training"]["batching"]
     sampled = [device for device in config["devices"] if batching(device, by_kind) == "sampled"]
     if sampled and len(fanout) != hgt["layers"]:

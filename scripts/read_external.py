@@ -1,0 +1,37 @@
+"""Read a table of pairs from elsewhere, which the evaluation asks about and nothing learns from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from repurpose import external, graph, logs, pairs
+
+
+def main(
+    table: str | Path,
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    external_out: str | Path,
+    *,
+    target: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> None:
+    """Write the pairs that the graph does not know; `options` is the config section `external`."""
+    kg = graph.load(nodes, edges, relations)
+    types = target["head_type"], target["tail_type"]
+    chosen = {key: options[key] for key in ("columns", "positive", "negative")}
+    external.save(external.read(table, kg, types, pairs.known(kg, *types), **chosen), external_out)
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.table,
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.output.external,
+        target=snakemake.params.target,
+        options=snakemake.params.external,
+    )
