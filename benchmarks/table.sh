@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The table and the figure of docs/recipe.md, from an edges and a nodes table of Hetionet:
 #     benchmarks/table.sh edges.csv.gz nodes.csv.gz
-# Hours on two cores; a rerun goes on where the last one stopped. DeepWalk and the models of PyKEEN need
-# pip install -c envs/requirements.txt -r envs/benchmarks.txt
+# Hours; a rerun goes on where the last one stopped. Seconds of methods can be compared where all ran on as many
+# cores: the rows here are of one (taskset -c 0), with MINUTES=10 for what has no end of its own. DeepWalk and the
+# models of PyKEEN need pip install -c envs/requirements.txt -r envs/benchmarks.txt
 set -euo pipefail
 
 benchmarks=$(dirname "${BASH_SOURCE[0]}")
@@ -10,7 +11,7 @@ rows=${ROWS:-$benchmarks/table.jsonl}
 
 quality() {
 	python "$benchmarks/quality.py" --edges "$edges" --nodes "$nodes" --schemes random disease --rows "$rows" \
-		--minutes 5 "$@"
+		--minutes "${MINUTES:-10}" "$@"
 }
 
 edges=$1 nodes=$2
