@@ -1,11 +1,39 @@
 """In: pairs and passing embeddings. Out, per device: a classifier and its metrics beside the baselines'."""
 
 
+rule encode_untrained:
+    input:
+        **GRAPH,
+    output:
+        embeddings=update("results/baselines/untrained.parquet"),
+    log:
+        "results/logs/encode_untrained/untrained.log",
+    benchmark:
+        "results/benchmarks/encode_untrained/untrained.tsv"
+    retries: 0
+    conda:
+        "../envs/hgt.yaml"
+    threads: 4
+    resources:
+        mem_mb=16000,
+        runtime=60,
+    params:
+        hgt=config["hgt"],
+        valid_share=config["training"]["valid_share"],
+        seed=config["seed"],
+        code=code("encode_untrained"),
+    message:
+        "Encoding the graph with a model that has learned nothing"
+    script:
+        "../scripts/encode_untrained.py"
+
+
 rule train_baselines:
     input:
         unpack(external_pairs),
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
+        untrained="results/baselines/untrained.parquet",
     output:
         metrics=update("results/baselines/metrics.json"),
         ranks=update("results/baselines/ranks.parquet"),
@@ -26,7 +54,7 @@ rule train_baselines:
         seed=config["seed"],
         code=code("train_baselines"),
     message:
-        "Training the baselines: node degrees and truncated SVD"
+        "Training the baselines: node degrees, truncated SVD, an untrained encoder"
     script:
         "../scripts/train_baselines.py"
 

@@ -1,11 +1,23 @@
-"""Train and evaluate the baselines: the classifier on node degrees and on a truncated SVD."""
+"""Train and evaluate the baselines: node degrees, a truncated SVD and an untrained encoder."""
 
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import baselines, classifier, examples, external, files, graph, logs, pairs, ranks, threads
+from repurpose import (
+    baselines,
+    classifier,
+    embeddings,
+    examples,
+    external,
+    files,
+    graph,
+    logs,
+    pairs,
+    ranks,
+    threads,
+)
 from repurpose.vectors import Vectors
 
 
@@ -15,6 +27,7 @@ def main(
     edges: str | Path,
     relations: str | Path,
     external_in: str | Path | None,
+    untrained: str | Path,
     metrics_out: str | Path,
     ranks_out: str | Path,
     *,
@@ -32,6 +45,8 @@ def main(
     methods = {"degree": Vectors(*degrees, product=False)}
     components = baselines.svd(kg, settings.svd_dim, seed)
     methods["svd"] = Vectors(components[head_type], components[tail_type], product=True)
+    rows = embeddings.aligned(embeddings.read(untrained), kg, untrained)
+    methods["untrained"] = Vectors(rows[head_type], rows[tail_type], product=True)
     fits = {}
     for name, vectors in methods.items():
         logging.info("baseline %s", name)
@@ -55,6 +70,7 @@ if __name__ == "__main__":
         snakemake.input.edges,
         snakemake.input.relations,
         snakemake.input.get("external"),
+        snakemake.input.untrained,
         snakemake.output.metrics,
         snakemake.output.ranks,
         target=snakemake.params.target,

@@ -272,14 +272,14 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     split_pairs.main(*paths, labelled, tmp_path / "certificate.json", target=TARGET, split=SPLIT, seed=0)
     options = {"target": TARGET, "settings": SETTINGS, "seed": 0, "n_threads": 1}
     others = tmp_path / "baselines.json", tmp_path / "baselines.parquet"
-    train_baselines.main(labelled, *paths, None, *others, **options)
+    train_baselines.main(labelled, *paths, None, tmp_path / "embeddings.parquet", *others, **options)
     names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
     outputs = [tmp_path / name for name in names]
     inputs = tmp_path / "embeddings.parquet", *others, None, verdict
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
     metrics = json.loads(outputs[2].read_text())
     assert set(metrics["schemes"]) == {"random", "disease", "drug"}
-    assert set(metrics["schemes"]["drug"]) == {"hgt", "degree", "svd"}
+    assert set(metrics["schemes"]["drug"]) == {"hgt", "degree", "svd", "untrained"}
     values = {name: each["auprc"]["value"] for name, each in metrics["schemes"]["random"].items()}
     assert values["hgt"] > values["degree"]
     lead = metrics["differences"]["random"]["degree"]["auprc"]

@@ -36,7 +36,7 @@ def finished_run(tmp_path_factory):
     split_pairs.main(*paths, labelled, certificate, target=TARGET, split=test_classifier.SPLIT, seed=0)
     options = {"target": TARGET, "settings": test_classifier.SETTINGS, "seed": 0, "n_threads": 1}
     others = results / "baselines" / "metrics.json", results / "baselines" / "ranks.parquet"
-    train_baselines.main(labelled, *paths, None, *others, **options)
+    train_baselines.main(labelled, *paths, None, vectors, *others, **options)
     verdict = results / "verdict.json"
     files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
     names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-METHODS = ["hgt", "svd", "degree"]
+METHODS = ["hgt", "svd", "untrained", "degree"]
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "recall_at_100": "Recall@100", "mrr": "MRR"}
 BLANK = dict.fromkeys([*METRICS, "positives", "negatives", "prevalence"])
 LISTS = {"mrr": "MRR", "hits_at_1": "Hits@1", "hits_at_10": "Hits@10", "hits_at_50": "Hits@50"}
