@@ -9,7 +9,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 wildcard_constraints:
-    device=r"(cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?",
+    device=r"(cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?|given",
 
 
 include: "rules/common.smk"

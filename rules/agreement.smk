@@ -5,9 +5,9 @@ rule write_agreement:
     input:
         unpack(candidates_of_passing),
         **GRAPH,
-        verdicts=per_device("results/validation/{device}/verdict.json"),
-        embeddings=per_device("results/embeddings/{device}/embeddings.parquet"),
-        histories=per_device("results/embeddings/{device}/history.parquet"),
+        verdicts=expand("results/validation/{device}/verdict.json", device=TRAINED),
+        embeddings=expand("results/embeddings/{device}/embeddings.parquet", device=TRAINED),
+        histories=expand("results/embeddings/{device}/history.parquet", device=TRAINED),
     output:
         agreement=update("results/agreement.json"),
     log:
@@ -22,8 +22,8 @@ rule write_agreement:
         mem_mb=16000,
         runtime=60,
     params:
-        devices=config["devices"],
-        batchings=[settings.batching(device, config["training"]["batching"]) for device in config["devices"]],
+        devices=TRAINED,
+        batchings=[settings.batching(device, config["training"]["batching"]) for device in TRAINED],
         agreement=config["agreement"],
         seed=config["seed"],
         code=code("write_agreement"),

@@ -1,8 +1,37 @@
 """In: one device's classifier. Out: every head x tail pair scored, the best kept, and the very best explained."""
 
 
+rule find_chosen:
+    input:
+        **GRAPH,
+    output:
+        chosen=update("results/candidates/chosen.json"),
+    log:
+        "results/logs/find_chosen/chosen.log",
+    benchmark:
+        "results/benchmarks/find_chosen/chosen.tsv"
+    # Before any training: a name that the graph lacks is said at once.
+    priority: 10
+    retries: 0
+    conda:
+        "../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        target=config["target"],
+        lists={key: config["candidates"][key] for key in ("heads", "tails")},
+        code=code("find_chosen"),
+    message:
+        "Finding the heads and tails to be ranked"
+    script:
+        "../scripts/find_chosen.py"
+
+
 rule rank_candidates:
     input:
+        unpack(chosen_nodes),
         **GRAPH,
         embeddings="results/embeddings/{device}/embeddings.parquet",
         model="results/classifier/{device}/model.ubj",
@@ -25,7 +54,7 @@ rule rank_candidates:
         runtime=720,
     params:
         target=config["target"],
-        candidates=config["candidates"],
+        candidates={key: config["candidates"][key] for key in ("per_tail", "per_head")},
         code=code("rank_candidates"),
     message:
         "Scoring every pair with the classifier of {wildcards.device}"
@@ -60,3 +89,36 @@ rule explain_candidates:
         "Explaining the best candidates of {wildcards.device}"
     script:
         "../scripts/explain_candidates.py"
+
+
+# Asked for by name: snakemake results/answers/cpu/DOID:9352.json
+rule answer_question:
+    input:
+        **GRAPH,
+        certificate="results/pairs/certificate.json",
+        embeddings="results/embeddings/{device}/embeddings.parquet",
+        model="results/classifier/{device}/model.ubj",
+        kernel="results/classifier/{device}/kernel.safetensors",
+        metrics="results/classifier/{device}/metrics.json",
+    output:
+        answer=update("results/answers/{device}/{disease}.json"),
+    log:
+        "results/logs/answer_question/{device}/{disease}.log",
+    benchmark:
+        "results/benchmarks/answer_question/{device}/{disease}.tsv"
+    wildcard_constraints:
+        disease=r"[A-Za-z0-9][A-Za-z0-9:._-]*",
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    params:
+        top=config["candidates"]["per_tail"] or 100,
+        code=code("answer_question"),
+    message:
+        "The best new drugs of {wildcards.disease}, by {wildcards.device}"
+    script:
+        "../scripts/answer_question.py"

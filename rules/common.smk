@@ -30,6 +30,9 @@ GRAPH = {
     "relations": "results/graph/relations.json",
 }
 
+# What trains here: devices are compared with one another, vectors from elsewhere are not.
+TRAINED = [device for device in config["devices"] if device != "given"]
+
 FULL_KEYS = ("epochs", "edge_sample_size", "supervision_share")
 SAMPLED_KEYS = ("sampled_epochs", "batch_size", "fanout")
 
@@ -55,6 +58,12 @@ def nodes_table(wildcards):
 def external_pairs(wildcards):
     """The pairs from elsewhere, a named input or none."""
     return {"external": "results/pairs/external.parquet"} if config["external"]["pairs"] else {}
+
+
+def chosen_nodes(wildcards):
+    """The heads and tails that the ranking is restricted to, a named input or none."""
+    is_restricted = config["candidates"]["heads"] or config["candidates"]["tails"]
+    return {"chosen": "results/candidates/chosen.json"} if is_restricted else {}
 
 
 def features_table(wildcards):
@@ -91,15 +100,15 @@ def has_passed(device):
 
 
 def candidates_of_passing(wildcards):
-    """The candidates of all devices that passed their gate, in the config's order, a named input or none."""
-    passed = [device for device in config["devices"] if has_passed(device)]
+    """The candidates of all trained devices that passed, in the config's order, a named input or none."""
+    passed = [device for device in TRAINED if has_passed(device)]
     pattern = "results/candidates/{device}/candidates.parquet"
     return {"candidates": expand(pattern, device=passed)} if passed else {}
 
 
 def agreement_of_several(wildcards):
-    """How far the devices agree, a named input where there is more than one."""
-    return {"agreement": "results/agreement.json"} if len(config["devices"]) > 1 else {}
+    """How far the devices agree, a named input where more than one trains."""
+    return {"agreement": "results/agreement.json"} if len(TRAINED) > 1 else {}
 
 
 def per_device(pattern):

@@ -1,4 +1,7 @@
-"""In: the graph. Out, per device: one embedding file, the history and the record of its training."""
+"""In: the graph. Out, per device: one embedding file, the history and the record of its training.
+
+The device `given` trains nothing: its vectors are those of another tool.
+"""
 
 
 rule train_embeddings:
@@ -16,6 +19,8 @@ rule train_embeddings:
         history="results/logs/train_embeddings/{device}.jsonl",
     benchmark:
         "results/benchmarks/train_embeddings/{device}.tsv"
+    wildcard_constraints:
+        device=r"(?!given).*",
     conda:
         "../envs/hgt.yaml"
     threads: 8
@@ -36,3 +41,31 @@ rule train_embeddings:
         "Training the HGT encoder on {wildcards.device}"
     script:
         "../scripts/train_embeddings.py"
+
+
+rule import_embeddings:
+    input:
+        **GRAPH,
+        given=config["given"] or [],
+        certificate="results/pairs/certificate.json",
+    output:
+        embeddings=update("results/embeddings/given/embeddings.parquet"),
+        history=update("results/embeddings/given/history.parquet"),
+        record=update("results/embeddings/given/training.json"),
+    log:
+        "results/logs/import_embeddings/given.log",
+    benchmark:
+        "results/benchmarks/import_embeddings/given.tsv"
+    retries: 0
+    conda:
+        "../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        code=code("import_embeddings"),
+    message:
+        "Reading embeddings from elsewhere: {input.given}"
+    script:
+        "../scripts/import_embeddings.py"

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from repurpose import questions, threads
+from repurpose import names, questions, threads
 from repurpose.errors import InputError
 
 PATHS, SIMILAR = 3, 3  # of each candidate of a list
@@ -21,9 +21,7 @@ def main(options: argparse.Namespace) -> str:
     device = questions.device_of(options.results, options.device)
     run = questions.Run(options.results, device)
     if options.pair:
-        head, tail = (
-            questions.find(run.kg, t, text) for t, text in zip(run.types, options.pair, strict=True)
-        )
+        head, tail = (names.find(run.kg, t, text) for t, text in zip(run.types, options.pair, strict=True))
         others = (
             [] if options.device else [name for name in questions.passed(options.results) if name != device]
         )
@@ -31,7 +29,7 @@ def main(options: argparse.Namespace) -> str:
         rows |= {name: questions.Run(options.results, name).pair(head, tail) for name in others}
         return json.dumps(rows) if options.json else questions.dossier(rows)
     side, text = (1, options.disease) if options.disease else (0, options.drug)
-    node = questions.find(run.kg, run.types[side], text)
+    node = names.find(run.kg, run.types[side], text)
     ask = run.heads_of if side else run.tails_of
     found = run.explained(ask(node, options.top, options.known), PATHS, SIMILAR)
     if options.json:

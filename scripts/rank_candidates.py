@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from repurpose import candidates, embeddings, experience, files, graph, logs, pair_model, pairs, threads
 from repurpose.vectors import Vectors
 
@@ -20,12 +22,16 @@ def main(
     parquet_out: str | Path,
     csv_out: str | Path,
     by_head_out: str | Path,
+    chosen: str | Path | None = None,
     *,
     target: Mapping[str, Any],
     per_tail: int,
     per_head: int,
 ) -> None:
-    """Write the candidates as parquet and csv, and those by head; `per_tail` 0 keeps every pair."""
+    """Write the candidates as parquet and csv, and those by head; `per_tail` 0 keeps every pair.
+
+    chosen: of the heads and tails that are ranked, all without it.
+    """
     kg = graph.load(nodes, edges, relations)
     types = target["head_type"], target["tail_type"]
     rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
@@ -39,8 +45,10 @@ def main(
         for node_type, column in zip(types, ("head_index", "tail_index"), strict=True)
     ]
     about = candidates.About(kg, *types, pairs.known(kg, *types), trained["calibration"], tuple(cautions))
+    lists = files.read_json(chosen) if chosen else {}
+    only = {side: np.array(numbers) for side, numbers in lists.items() if numbers}
     of_heads = candidates.OfHeads(kg.count(types[0]), per_head)
-    tables = candidates.rank(score, about, per_tail=per_tail, of_heads=of_heads)
+    tables = candidates.rank(score, about, per_tail=per_tail, of_heads=of_heads, **only)
     logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
     files.write_table(by_head_out, of_heads.table(about))
 
@@ -59,6 +67,7 @@ if __name__ == "__main__":
         snakemake.output.parquet,
         snakemake.output.csv,
         snakemake.output.by_head,
+        snakemake.input.get("chosen"),
         target=snakemake.params.target,
         **snakemake.params.candidates,
     )

@@ -15,7 +15,7 @@ import rank_candidates
 import split_pairs
 import train_baselines
 import train_classifier
-from repurpose import embeddings, files, graph, questions
+from repurpose import embeddings, files, graph, names, questions
 from repurpose.errors import InputError
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "query_candidates.py"
@@ -70,9 +70,9 @@ def named(**names):
 
 def test_a_node_is_found_by_its_id_and_by_its_name_in_any_case():
     kg = named(a="Type 2 diabetes", b="Asthma", asthma="Gout")
-    assert [questions.find(kg, "disease", text) for text in ("a", " type 2 DIABETES ", "Asthma")] == [0, 0, 1]
+    assert [names.find(kg, "disease", text) for text in ("a", " type 2 DIABETES ", "Asthma")] == [0, 0, 1]
     # An id comes before a name.
-    assert questions.find(kg, "disease", "asthma") == 2
+    assert names.find(kg, "disease", "asthma") == 2
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_a_node_is_found_by_its_id_and_by_its_name_in_any_case():
 )
 def test_a_name_that_is_not_there_brings_the_nearest(text, near):
     with pytest.raises(InputError, match=near):
-        questions.find(named(a="Type 2 diabetes", b="Asthma"), "disease", text)
+        names.find(named(a="Type 2 diabetes", b="Asthma"), "disease", text)
 
 
 def test_a_name_of_several_nodes_asks_for_an_id():
     with pytest.raises(
         InputError, match=r"several nodes of type disease are called gout: ask for one of a, c$"
     ):
-        questions.find(named(a="Gout", b="Asthma", c="gout"), "disease", "gout")
+        names.find(named(a="Gout", b="Asthma", c="gout"), "disease", "gout")
 
 
 def test_the_heads_of_a_disease_are_those_of_the_file(results, run):

@@ -197,6 +197,56 @@ def test_a_sampled_device_trains_and_one_whose_sampler_is_wrong_is_refused(done,
     assert "the sampler failed its self-test, check 'edges'" in found["checks"][0]["reason"]
 
 
+def test_embeddings_from_elsewhere_are_judged_and_ranked_like_a_training_s_own(done):
+    given = done.directory / "elsewhere.parquet"
+    vectors = embeddings.read(done.path("embeddings/cpu/embeddings.parquet"))
+    kg = graph.load(
+        *(done.path(f"graph/{name}") for name in ("nodes.parquet", "edges.parquet", "relations.json"))
+    )
+    embeddings.write(
+        given, kg, {t: 2 * rows for t, rows in embeddings.aligned(vectors, kg, given).items()}, {}
+    )
+    run = done.run(config={"devices": ["cpu", "given"], "given": str(given)})
+    assert run.code == 0, run.output
+    assert "import_embeddings" in run.rules and "rank_candidates[given]" in run.rules
+    assert not [job for job in run.rules if job.startswith("train_embeddings") or "[cpu]" in job]
+    assert "write_agreement" not in run.rules
+    verdict = json.loads(done.path("validation/given/verdict.json").read_text())
+    assert verdict["passed"] and "made elsewhere" in verdict["notes"][0]
+    # Twice as long vectors say the same to the measures, which compare directions or scale.
+    own = json.loads(done.path("validation/cpu/verdict.json").read_text())
+    values = [{c["name"]: c["value"] for c in each["checks"]} for each in (own, verdict)]
+    assert values[0]["neighbour_enrichment"] == pytest.approx(values[1]["neighbour_enrichment"])
+    assert pq.read_table(done.path("candidates/given/candidates.parquet")).num_rows > 0
+
+
+def test_the_answer_of_one_disease_can_be_asked_for(done):
+    disease = pq.read_table(done.path("candidates/cpu/candidates.parquet"))["tail_id"][0].as_py()
+    run = done.run(f"results/answers/cpu/{disease}.json")
+    assert run.code == 0, run.output
+    rows = json.loads(done.path(f"answers/cpu/{disease}.json").read_text())
+    assert {row["tail_id"] for row in rows} == {disease} and {row["known"] for row in rows} == {""}
+    assert run.rules == ["answer_question[cpu]"]
+    missing = done.run("results/answers/cpu/nowhere.json")
+    assert missing.code != 0 and "the graph has no disease called nowhere" in missing.output
+
+
+def test_the_ranking_can_be_restricted_to_chosen_drugs_and_diseases(done):
+    table = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
+    tails = table["tail_name"].unique()[:2].tolist()
+    heads = table["head_id"].unique()[:5].tolist()
+    unknown = done.run(config={"candidates": {"tails": ["disease of which nobody knows"]}})
+    assert unknown.code != 0
+    assert "the graph has no disease called disease of which nobody knows" in unknown.output
+    run = done.run(config={"candidates": {"tails": tails, "heads": heads}})
+    assert run.code == 0, run.output
+    assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.rules)
+    found = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
+    assert set(found["tail_name"]) == set(tails) and set(found["head_id"]) == set(heads)
+    assert (found.groupby("tail_id")["rank"].max() == 5).all()
+    assert done.run().code == 0  # all again, for the other tests
+
+
 def test_if_no_device_passes_the_report_is_written_and_the_run_fails_with_a_sentence(done):
     impossible = {"gate": {"min_auroc_margin": 0.9}}
     run = done.run(config=impossible)

@@ -54,7 +54,8 @@ def _job(message: str) -> str:
             r"^\w+ (\w+):$.*?^    message:\s+\"(.*?)\"$", path.read_text(), re.M | re.S
         ):
             pattern = re.escape(text).replace(r"\{wildcards\.device\}", r"(?P<device>\S+)")
-            found = re.fullmatch(pattern.replace(r"\{input\.edges\}", ".+"), message)
+            pattern = re.sub(r"\\\{(input|wildcards)\\\.\w+\\\}", ".+", pattern)
+            found = re.fullmatch(pattern, message)
             if found:
                 return f"{rule}[{found['device']}]" if "device" in found.groupdict() else rule
     raise AssertionError(f"no rule has the message {message!r}")

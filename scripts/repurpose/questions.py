@@ -1,6 +1,5 @@
 """A person's questions about the candidates of a run: which drugs, which diseases, why this pair."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,36 +10,9 @@ import pyarrow.compute as pc
 
 from repurpose import candidates, embeddings, evidence, experience, files, graph, pair_model, pairs, paths
 from repurpose.errors import InputError
-from repurpose.graph import Graph
 from repurpose.vectors import Vectors
 
-NEAR = 5  # names suggested for one that the graph lacks
 FILES = ("nodes.parquet", "edges.parquet", "relations.json")
-
-
-def find(kg: Graph, node_type: str, text: str) -> int:
-    """The number of the node of this id or this name, upper and lower case alike.
-
-    Raises InputError with the nearest names where there is none, with the ids where there are several.
-    """
-    ids, names = kg.node_ids[node_type], kg.node_names[node_type]
-    wanted = text.strip().casefold()
-    of_id = np.flatnonzero(ids == text.strip())
-    if len(of_id):
-        return int(of_id[0])
-    folded = [str(name).casefold() for name in names]
-    same = [at for at, name in enumerate(folded) if name == wanted]
-    if len(same) > 1:
-        raise InputError(
-            f"several nodes of type {node_type} are called {text}: ask for one of {_listed(ids[same])}"
-        )
-    if same:
-        return same[0]
-    holding = [at for at, name in enumerate(folded) if wanted and wanted in name]
-    near = [folded.index(name) for name in difflib.get_close_matches(wanted, folded, NEAR)]
-    suggested = list(dict.fromkeys(near + sorted(holding, key=lambda at: len(folded[at]))))[:NEAR]
-    hint = f"; did you mean {_listed(names[suggested])}?" if suggested else ""
-    raise InputError(f"the graph has no {node_type} called {text}{hint}")
 
 
 class Run:
@@ -113,7 +85,7 @@ def device_of(results: Path, wanted: str | None) -> str:
     found = passed(results)
     if wanted and wanted not in found:
         raise InputError(
-            f"{wanted} has no candidates; devices that passed their gate: {_listed(found) or 'none'}"
+            f"{wanted} has no candidates; devices that passed their gate: {', '.join(found) or 'none'}"
         )
     if not found:
         raise InputError("no device passed its gate, so there are no candidates: see report.html")
@@ -180,7 +152,3 @@ def _similar(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _kept(rows: pa.Table, top: int, with_known: bool) -> pa.Table:
     return (rows if with_known else rows.filter(pc.equal(rows["known"], "")))[:top]
-
-
-def _listed(texts: Sequence[str]) -> str:
-    return ", ".join(map(str, texts))

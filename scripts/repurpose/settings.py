@@ -74,6 +74,7 @@ def require_tables(config: Mapping[str, Any]) -> None:
     paths = {key: config[key] for key in ("edges", "nodes")}
     paths["graph.features"] = config["graph"]["features"]
     paths["external.pairs"] = config["external"]["pairs"]
+    paths["given"] = config["given"]
     for key, path in paths.items():
         if key == "edges" and download.is_url(path):
             download.local_path(path)
@@ -140,6 +141,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for key in ("head_type", "tail_type"):
         if listed and target[key] not in listed:
             yield f"graph.node_types lacks {shown(target[key])}, which is target.{key}; add it there"
+    if bool(config["given"]) != ("given" in config["devices"]):
+        yield (
+            "devices lists given and the key given is empty; name the file of vectors there"
+            if not config["given"]
+            else f"the key given is {shown(config['given'])}, but devices does not list given; add it there"
+        )
     external = config["external"]
     if external["pairs"] and not external["positive"] + external["negative"]:
         yield (
@@ -150,7 +157,8 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         if label in external["negative"]:
             yield f"{shown(label)} is in external.positive and in external.negative; keep it in one of them"
     fanout, by_kind = config["training"]["fanout"], config["training"]["batching"]
-    sampled = [device for device in config["devices"] if batching(device, by_kind) == "sampled"]
+    trained = [device for device in config["devices"] if device != "given"]
+    sampled = [device for device in trained if batching(device, by_kind) == "sampled"]
     if sampled and len(fanout) != hgt["layers"]:
         yield (
             f"training.fanout has {len(fanout)} numbers, hgt.layers is {hgt['layers']} and {sampled[0]} "

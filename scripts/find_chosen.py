@@ -1,0 +1,41 @@
+"""Find the heads and tails that the ranking is restricted to, before anything long runs."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from repurpose import files, graph, logs, names
+
+
+def main(
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    chosen_out: str | Path,
+    *,
+    target: Mapping[str, Any],
+    heads: Sequence[str],
+    tails: Sequence[str],
+) -> None:
+    """Write the numbers of the nodes of these ids or names; null where a list is empty, which means all."""
+    kg = graph.load(nodes, edges, relations)
+    lists = (target["head_type"], heads, "heads"), (target["tail_type"], tails, "tails")
+    found = {
+        key: sorted({names.find(kg, node_type, text) for text in texts}) or None
+        for node_type, texts, key in lists
+    }
+    files.write_json(chosen_out, found)
+    logging.info("ranking %s", {key: len(value) if value else "all" for key, value in found.items()})
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.output.chosen,
+        target=snakemake.params.target,
+        **snakemake.params.lists,
+    )

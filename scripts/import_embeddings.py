@@ -1,0 +1,43 @@
+"""Take another tool's embeddings as those of the device `given`: judged and used as a training's own."""
+
+import logging
+from pathlib import Path
+
+from repurpose import embeddings, files, graph, history, logs
+
+NOTE = (
+    "these vectors were made elsewhere: if the treatments were among what they were trained on, the metrics "
+    "of their candidates are too high"
+)
+
+
+def main(
+    given: str | Path,
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    embeddings_out: str | Path,
+    history_out: str | Path,
+    record_out: str | Path,
+) -> None:
+    """Write the vectors in the graph's order, an empty history, and a record that says what is not known."""
+    kg = graph.load(nodes, edges, relations)
+    vectors = embeddings.aligned(embeddings.read(given), kg, given)
+    logging.warning("%s", NOTE)
+    embeddings.write(embeddings_out, kg, vectors, {"device": "given", "source": str(given)})
+    files.write_table(history_out, history.SCHEMA.empty_table())
+    files.write_json(record_out, {"status": "completed", "reason": "", "remedy": "", "notes": [NOTE]})
+    logging.info("%d nodes of %d types", sum(map(len, vectors.values())), len(vectors))
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.given,
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.output.embeddings,
+        snakemake.output.history,
+        snakemake.output.record,
+    )
