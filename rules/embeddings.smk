@@ -58,7 +58,7 @@ rule import_embeddings:
         "results/benchmarks/import_embeddings/given.tsv"
     retries: 0
     conda:
-        "../envs/tables.yaml"
+        "../envs/hgt.yaml"
     threads: 1
     resources:
         mem_mb=8000,
