@@ -41,6 +41,7 @@ rule rank_candidates:
         parquet=update("results/candidates/{device}/candidates.parquet"),
         csv=update("results/candidates/{device}/candidates.csv"),
         by_head=update("results/candidates/{device}/by_head.parquet"),
+        popularity=update("results/candidates/{device}/popularity.parquet"),
     log:
         "results/logs/rank_candidates/{device}.log",
     benchmark:
@@ -54,7 +55,8 @@ rule rank_candidates:
         runtime=720,
     params:
         target=config["target"],
-        candidates={key: config["candidates"][key] for key in ("per_tail", "per_head")},
+        candidates={key: config["candidates"][key] for key in ("per_tail", "per_head", "correct_popularity")},
+        seed=config["seed"],
         code=code("rank_candidates"),
     message:
         "Scoring every pair with the classifier of {wildcards.device}"

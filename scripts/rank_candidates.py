@@ -7,7 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from repurpose import candidates, embeddings, experience, files, graph, logs, pair_model, pairs, threads
+from repurpose import (
+    candidates,
+    embeddings,
+    experience,
+    files,
+    graph,
+    logs,
+    pair_model,
+    pairs,
+    popularity,
+    threads,
+)
 from repurpose.vectors import Vectors
 
 
@@ -22,11 +33,14 @@ def main(
     parquet_out: str | Path,
     csv_out: str | Path,
     by_head_out: str | Path,
+    popularity_out: str | Path,
     chosen: str | Path | None = None,
     *,
     target: Mapping[str, Any],
     per_tail: int,
     per_head: int,
+    correct_popularity: float,
+    seed: int,
 ) -> None:
     """Write the candidates as parquet and csv, and those by head; `per_tail` 0 keeps every pair.
 
@@ -47,10 +61,14 @@ def main(
     about = candidates.About(kg, *types, pairs.known(kg, *types), trained["calibration"], tuple(cautions))
     lists = files.read_json(chosen) if chosen else {}
     only = {side: np.array(numbers) for side, numbers in lists.items() if numbers}
+    if correct_popularity:
+        mean = popularity.means(lambda part: score(part)[0], len(vectors.tails), seed)
+        only["demoted"] = np.float32(correct_popularity) * mean
     of_heads = candidates.OfHeads(kg.count(types[0]), per_head)
     tables = candidates.rank(score, about, per_tail=per_tail, of_heads=of_heads, **only)
     logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
     files.write_table(by_head_out, of_heads.table(about))
+    files.write_table(popularity_out, of_heads.popularity(about))
 
 
 if __name__ == "__main__":
@@ -67,7 +85,9 @@ if __name__ == "__main__":
         snakemake.output.parquet,
         snakemake.output.csv,
         snakemake.output.by_head,
+        snakemake.output.popularity,
         snakemake.input.get("chosen"),
         target=snakemake.params.target,
         **snakemake.params.candidates,
+        seed=snakemake.params.seed,
     )

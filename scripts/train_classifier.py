@@ -70,6 +70,7 @@ def main(
             }
             for scheme, fit in fits.items()
         },
+        "popularity_correction": classifier.effect_of_correction(task, fits),
         "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
         "calibration": classifier.calibrated(task, fits),

@@ -292,8 +292,21 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options | {"n_threads": 2})
     assert outputs[0].read_bytes() == first[0]
 
-    tables = [tmp_path / name for name in ("candidates.parquet", "candidates.csv", "by_head.parquet")]
-    rank_candidates.main(*outputs[:3], inputs[0], *paths, *tables, target=TARGET, per_tail=5, per_head=3)
+    tables = [
+        tmp_path / name
+        for name in ("candidates.parquet", "candidates.csv", "by_head.parquet", "popularity.parquet")
+    ]
+    rank_candidates.main(
+        *outputs[:3],
+        inputs[0],
+        *paths,
+        *tables,
+        target=TARGET,
+        per_tail=5,
+        per_head=3,
+        correct_popularity=0.0,
+        seed=0,
+    )
     assert files.read_table(tables[0]).num_rows == 5 * kg.count("disease")
     assert len(tables[1].read_text().splitlines()) == 5 * kg.count("disease") + 1
     assert files.read_table(tables[2]).num_rows == 3 * kg.count("drug")

@@ -44,8 +44,21 @@ def finished_run(tmp_path_factory):
     train_classifier.main(
         labelled, *paths, vectors, *others, None, verdict, *trained, device="cpu", **options
     )
-    tables = [results / "candidates" / "cpu" / n for n in ("candidates.parquet", "c.csv", "by_head.parquet")]
-    rank_candidates.main(*trained[:3], vectors, *paths, *tables, target=TARGET, per_tail=30, per_head=20)
+    tables = [
+        results / "candidates" / "cpu" / n
+        for n in ("candidates.parquet", "c.csv", "by_head.parquet", "p.parquet")
+    ]
+    rank_candidates.main(
+        *trained[:3],
+        vectors,
+        *paths,
+        *tables,
+        target=TARGET,
+        per_tail=30,
+        per_head=20,
+        correct_popularity=0.0,
+        seed=0,
+    )
     files.write_json(results / "summary.json", {"passed": ["cpu"]})
     return results
 

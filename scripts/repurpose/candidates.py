@@ -30,6 +30,18 @@ PAIR = [
 ]
 SCHEMA = pa.schema([*PAIR, ("rank_low", pa.int32()), ("rank_high", pa.int32())])
 BY_HEAD = pa.schema(PAIR)
+# Per head: for how many tails it is among the best that are not known, which share of all that is, how many
+# tails it is known with, its mean score.
+POPULARITY = pa.schema(
+    [
+        ("head_id", pa.string()),
+        ("head_name", pa.string()),
+        ("listed", pa.int64()),
+        ("share", pa.float64()),
+        ("known_tails", pa.int64()),
+        ("mean_score", pa.float64()),
+    ]
+)
 
 # Numbers of tails (m,) to finite scores with every head, (1 + members, m, heads), higher is better: of the
 # model, then of each of its members.
@@ -78,12 +90,16 @@ class OfHeads:
         self.limits = np.full(heads, -np.inf, np.float32)  # what a further tail has to exceed
         self.found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.waiting = 0
+        # How many tails there were, what they scored together, and for how many of them each head is listed.
+        self.tails, self.total, self.listed = 0, np.zeros(heads), np.zeros(heads, np.int64)
 
     def add(self, tails: np.ndarray, scores: np.ndarray, heads: np.ndarray | None = None) -> None:
         """Take in scores (m, h) of some tails (m,) with some heads (h,), None for all.
 
         Of equal scores those that came first are kept.
         """
+        self.tails += len(tails)
+        self.total[slice(None) if heads is None else heads] += scores.sum(axis=0, dtype=np.float64)
         tail, column = np.nonzero(scores > (self.limits if heads is None else self.limits[heads]))
         head = column if heads is None else heads[column]
         self.found.append((head, tails[tail], scores[tail, column]))
@@ -101,6 +117,21 @@ class OfHeads:
         head, tail, score, places = (each[order] for each in (head, tail, score, places))
         columns = about.columns(head, tail, score) | {"rank": (places + 1).astype(np.int32)}
         return _table(columns, BY_HEAD)
+
+    def popularity(self, about: About) -> pa.Table:
+        """POPULARITY, the head that is listed for the most tails first; among equals by id."""
+        ids, names = (column[about.head_type] for column in (about.kg.node_ids, about.kg.node_names))
+        order = np.lexsort((np.argsort(np.argsort(ids, kind="stable")), -self.listed))
+        known = np.bincount(about.known.heads, minlength=self.heads)
+        columns = {
+            "head_id": ids[order],
+            "head_name": names[order],
+            "listed": self.listed[order],
+            "share": self.listed[order] / max(self.tails, 1),
+            "known_tails": known[order],
+            "mean_score": self.total[order] / max(self.tails, 1),
+        }
+        return _table(columns, POPULARITY)
 
     def _merge(self) -> None:
         head, tail, score = (np.concatenate(column) for column in zip(*self.found, strict=True))
@@ -121,6 +152,7 @@ def rank(
     per_tail: int,
     heads: np.ndarray | None = None,
     tails: np.ndarray | None = None,
+    demoted: np.ndarray | None = None,
     of_heads: OfHeads | None = None,
     chunk: int = CHUNK,
 ) -> Iterator[pa.Table]:
@@ -129,7 +161,8 @@ def rank(
     heads, tails: ascending numbers of those that are ranked, None for all. A table covers as many tails as
     make about `chunk` pairs. Equal scores rank by head index. Known pairs are ranked with the others and
     flagged with the names of their relations. `rank_low` and `rank_high` are the best and the worst rank
-    that a member alone gives. `of_heads` is told all scores.
+    that a member alone gives. demoted: per head, what is taken off its scores before they are ranked;
+    `score` and `probability` stay the model's. `of_heads` is told all scores.
     """
     order = np.argsort(about.kg.node_ids[about.tail_type], kind="stable")
     if tails is not None:
@@ -141,11 +174,14 @@ def rank(
         scores, *members = found if heads is None else found[:, :, heads]
         if of_heads:
             of_heads.add(part, scores, heads)
-        chosen = best(scores, per_tail)
+        less = 0 if demoted is None else demoted if heads is None else demoted[heads]
+        chosen = best(scores - less, per_tail)
         rows, place = np.divmod(np.arange(chosen.size), chosen.shape[1])
-        ranks = [places(each, chosen).ravel() for each in members] or [place + 1]
+        ranks = [places(each - less, chosen).ravel() for each in members] or [place + 1]
         own = chosen.ravel() if heads is None else heads[chosen.ravel()]
         columns = about.columns(own, part[rows], scores[rows, chosen.ravel()])
+        if of_heads:
+            of_heads.listed += np.bincount(own[columns["known"] == ""], minlength=of_heads.heads)
         columns |= {"rank": place + 1, "rank_low": np.min(ranks, axis=0), "rank_high": np.max(ranks, axis=0)}
         yield _table(columns, SCHEMA)
 

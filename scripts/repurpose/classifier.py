@@ -18,6 +18,7 @@ from repurpose import (
     external,
     kernel,
     pair_model,
+    popularity,
     ranks,
     unknown,
 )
@@ -82,8 +83,8 @@ def evaluate_all(task: Task) -> dict[str, Fit]:
     if (task.elsewhere["label"] == 1).any():
         closest = _closest(fits)
         model = fit_final(task, closest.rounds, closest.model.weight)
-        pools = np.arange(task.sizes[0]), np.arange(task.sizes[1])
-        ranked = _ranked(task, model, task.elsewhere, pools)
+        score = pair_model.scorer(model, task.vectors, task.threads)
+        ranked = _ranked(task, score, task.elsewhere, _pools(task, EXTERNAL))
         metrics = evaluation.evaluate(ranked, None, task.seed)
         fits[EXTERNAL] = closest._replace(model=model, ranked=ranked, metrics=metrics)
     return fits
@@ -155,6 +156,25 @@ def calibrated(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
     }
 
 
+def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
+    """Scheme -> what it does to the test's metrics to correct for heads that rank high everywhere."""
+    found = {}
+    for scheme, fit in fits.items():
+        score = pair_model.scorer(fit.model, task.vectors, task.threads)
+        members = pair_model.members(fit.model, task.vectors, fit.rounds)
+        mean = popularity.means(lambda tails, of=members: of(tails)[0], task.sizes[1], task.seed)
+        asked, pools = fit.ranked.frame[list(external.SCHEMA.names)], _pools(task, scheme)
+        found[scheme] = popularity.effect(
+            lambda each, asked=asked, pools=pools: _ranked(task, each, asked, pools),
+            score,
+            mean,
+            fit.ranked,
+            GROUPED_BY.get(scheme),
+            task.seed,
+        )
+    return found
+
+
 def weighted(
     task: Task, booster: xgboost.Booster, ridge: kernel.Ridge, valid: Examples
 ) -> tuple[Model, dict[str, float]]:
@@ -180,12 +200,13 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
     ]
     ridge = boosting.fit_kernel(vectors, train, task.seed)
     model, auprc = weighted(task, ensemble.merged(members), ridge, valid)
-    pools = asked_pools(task.pairs, scheme, "test", *task.sizes)
+    pools = _pools(task, scheme)
     asked = task.pairs[task.pairs[scheme] == "test"]
     # Non-treatments from elsewhere stand beside every test, where its heads and tails are asked for.
     beside = task.elsewhere[task.elsewhere["label"] == 0]
     inside = beside["head_index"].isin(pools[0]) & beside["tail_index"].isin(pools[1])
-    ranked = _ranked(task, model, pd.concat([asked[beside.columns], beside[inside]]), pools)
+    score = pair_model.scorer(model, vectors, task.threads)
+    ranked = _ranked(task, score, pd.concat([asked[beside.columns], beside[inside]]), pools)
     metrics = evaluation.evaluate(ranked, GROUPED_BY.get(scheme), task.seed)
     rounds = tuple(member.num_boosted_rounds() for member in members)
     tested = (metrics["auprc"] or {}).get("value")
@@ -194,12 +215,17 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
 
 
 def _ranked(
-    task: Task, model: Model, asked: pd.DataFrame, pools: tuple[np.ndarray, np.ndarray]
+    task: Task, score: ranks.Scorer, asked: pd.DataFrame, pools: tuple[np.ndarray, np.ndarray]
 ) -> ranks.Ranked:
     limits = {"limit": task.settings.evaluation_pairs, "seed": task.seed}
-    return ranks.rank(
-        pair_model.scorer(model, task.vectors, task.threads), asked, task.taken, *pools, **limits
-    )
+    return ranks.rank(score, asked, task.taken, *pools, **limits)
+
+
+def _pools(task: Task, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    """Heads and tails that the test of a scheme is asked about."""
+    if scheme == EXTERNAL:
+        return np.arange(task.sizes[0]), np.arange(task.sizes[1])
+    return asked_pools(task.pairs, scheme, "test", *task.sizes)
 
 
 def _closest(fits: Mapping[str, Fit]) -> Fit:
