@@ -91,6 +91,7 @@ def results_if_passed(wildcards):
         "metrics": f"results/classifier/{device}/metrics.json",
         "candidates": f"results/candidates/{device}/candidates.parquet",
         "evidence": f"results/candidates/{device}/evidence.parquet",
+        "popularity": f"results/candidates/{device}/popularity.parquet",
     }
 
 

@@ -12,15 +12,17 @@ def main(
     metrics: str | Path | None,
     candidates: str | Path | None,
     evidence: str | Path | None,
+    popularity: str | Path | None,
     outcome_out: str | Path,
 ) -> None:
-    """Join a device's results; `metrics`, `candidates` and `evidence` are None where its gate stopped it."""
+    """Join a device's results; from `metrics` on all are None where its gate stopped it."""
     row = summary.outcome(
         files.read_json(verdict),
         files.read_json(training),
         files.read_json(metrics) if metrics else None,
         files.read_table(candidates, summary.PAIR_COLUMNS) if candidates else None,
         files.read_table(evidence) if evidence else None,
+        files.read_table(popularity) if popularity else None,
         summary.embedding_dim(embeddings),
     )
     files.write_json(outcome_out, row)
@@ -35,5 +37,6 @@ if __name__ == "__main__":
         snakemake.input.get("metrics"),
         snakemake.input.get("candidates"),
         snakemake.input.get("evidence"),
+        snakemake.input.get("popularity"),
         snakemake.output.outcome,
     )

@@ -116,9 +116,10 @@ def example(passed, status="completed", name="Metformin", found=None, steps=20):
     }
     ways = [[{"text": f"{name} -[binds]-> {BREAKOUT}"}]]
     evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": ways})
-    ranked = (found or metrics(), candidates(name), evidence)
+    listed = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
+    ranked = (found or metrics(), candidates(name), evidence, pa.Table.from_pylist([listed]))
     rows = [
-        summary.outcome(verdicts[device], record, *(ranked if good else (None, None, None)), 128)
+        summary.outcome(verdicts[device], record, *(ranked if good else [None] * 4), 128)
         for device, good in passed.items()
     ]
     counts = {"rows": 50, "kept": 20, "mirrored": 20, "excluded": 7}
@@ -287,6 +288,16 @@ def test_a_difference_that_leaves_out_zero_is_said_without_reserve():
     assert "may be chance" not in Page(render({"cpu": True}, found=found)).text
     found["differences"]["random"]["svd"]["auprc"]["low"] = -0.1
     assert "and the difference may be chance" in Page(render({"cpu": True}, found=found)).text
+
+
+def test_frequent_flyers_and_the_effect_of_correcting_for_them_are_shown():
+    effect = {"auprc": interval(-0.02), "recall_at_100": interval(0.05)}
+    page = Page(
+        render({"cpu": True}, found=metrics() | {"popularity_correction": {"random": {"0.5": effect}}})
+    )
+    assert "Metformin D1 812 0.310 9" in page.text
+    assert "random 0.5 -0.0200 -0.0300 to -0.0100 0.0500 0.0400 to 0.0600" in page.text
+    assert "Effect of the correction" not in str(Page(render({"cpu": True})).tags)
 
 
 def test_of_known_negatives_the_lowest_is_the_best():

@@ -61,7 +61,9 @@ def whole(*rows, certificate=None):
 def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
     metrics = {"schemes": {}}
     table = candidates([0.1, 0.9, 0.5], ["", "indication", ""])
-    found = summary.outcome(verdict(check("effective_rank", True)), training(), metrics, table, None, 128)
+    found = summary.outcome(
+        verdict(check("effective_rank", True)), training(), metrics, table, None, None, 128
+    )
     assert found["passed"] and not found["reason"] and not found["remedy"] and not found["checks_failed"]
     assert found["metrics"] == metrics and found["candidates"] == 3 and found["embedding_dim"] == 128
     assert found["final_link"] == 0.5 and found["floor"] == 1.386 and found["steps"] == 60
@@ -73,7 +75,7 @@ def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
 def test_a_device_that_failed_names_each_failed_check_with_its_reason():
     rows = [check("finite_vectors", True), check("effective_rank", False, "it is 1.2", "lower the rate")]
     rows.append(check("link_auroc_uniform", False, "it is 0.5", "lower the rate"))
-    found = summary.outcome(verdict(*rows), training(), None, None, None, 128)
+    found = summary.outcome(verdict(*rows), training(), None, None, None, None, 128)
     assert found["reason"] == "effective_rank: it is 1.2; link_auroc_uniform: it is 0.5"
     assert found["checks_failed"] == ["effective_rank", "link_auroc_uniform"]
     assert found["remedy"] == "lower the rate"
@@ -83,7 +85,7 @@ def test_a_device_that_failed_names_each_failed_check_with_its_reason():
 def test_a_training_that_did_not_complete_explains_its_device_by_itself():
     record = training("diverged", "the loss was nan at step 3", "lower training.learning_rate")
     judged = verdict(check("training_completed", False, "the training ended as diverged"))
-    found = summary.outcome(judged, record, None, None, None, 128)
+    found = summary.outcome(judged, record, None, None, None, None, 128)
     assert found["reason"] == "diverged: the loss was nan at step 3"
     assert found["remedy"] == "lower training.learning_rate"
 
@@ -93,7 +95,7 @@ def test_an_outcome_is_strict_json_whatever_was_not_a_number():
     record = training() | {"seconds": float("nan"), "floor": float("inf")}
     judged = verdict(check("effective_rank", True))
     judged["classic"]["final_loss"] = float("nan")
-    found = summary.outcome(judged, record, None, table, None, 2)
+    found = summary.outcome(judged, record, None, table, None, None, 2)
     json.dumps(found, allow_nan=False)
     assert found["seconds"] is None and found["floor"] is None and found["final_link"] is None
     assert [pair["score"] for pair in found["top"]] == [0.5, None, None, None]
@@ -170,11 +172,15 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
     inputs = tmp_path / "verdict.json", tmp_path / "training.json", embeddings
     evidence = {"head_id": ["D0"], "tail_id": ["3091"], "paths": [[{"text": "by a gene"}]]}
     files.write_table(tmp_path / "evidence.parquet", pa.table(evidence))
-    extra = [tmp_path / name for name in ("metrics.json", "candidates.parquet", "evidence.parquet")]
+    listed = pa.table({"head_id": [f"D{at}" for at in range(20)], "listed": list(range(20, 0, -1))})
+    files.write_table(tmp_path / "popularity.parquet", listed)
+    names = "metrics.json", "candidates.parquet", "evidence.parquet", "popularity.parquet"
+    extra = [tmp_path / name for name in names]
     write_outcome.main(*inputs, *extra, tmp_path / "full.json")
-    write_outcome.main(*inputs, None, None, None, tmp_path / "bare.json")
+    write_outcome.main(*inputs, None, None, None, None, tmp_path / "bare.json")
     full, bare = files.read_json(tmp_path / "full.json"), files.read_json(tmp_path / "bare.json")
     assert full["top"][0]["path"] == "by a gene"
+    assert full["popular"] == listed.to_pylist()[:10] and bare["popular"] is None
     assert full["embedding_dim"] == 3 and len(full["top"]) == 1 and full["metrics"] == {"schemes": {}}
     assert bare["top"] is None and bare["metrics"] is None and bare.keys() == full.keys()
 

@@ -53,6 +53,15 @@ def further(metrics: Mapping[str, Any] | None, head_type: str, tail_type: str) -
     return tables
 
 
+def corrections(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Per scheme and share of the mean, what correcting for popular heads does to the test's metrics."""
+    return [
+        {"scheme": scheme, "share": share, "cells": list(of_share.values()), "names": list(of_share)}
+        for scheme, shares in ((metrics or {}).get("popularity_correction") or {}).items()
+        for share, of_share in shares.items()
+    ]
+
+
 def _groups(head_type: str, tail_type: str) -> list[tuple[str, str, dict[str, tuple[str, ...]], Any]]:
     against = {
         f"{label}, {words}": ("against", kind, metric)

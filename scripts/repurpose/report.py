@@ -128,6 +128,7 @@ def _device(
         "calibration": calibration,
         "reliability": Markup(reliability_chart.chart(calibration.get("reliability"), row["device"])),
         "schemes": metric_tables.schemes(row["metrics"]),
+        "corrections": metric_tables.corrections(row["metrics"]),
         "further": metric_tables.further(row["metrics"], *types),
     }
 

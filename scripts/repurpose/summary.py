@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from repurpose.errors import InputError
 
 TOP_PAIRS = 50
+POPULAR = 10  # heads that are listed for the most tails
 PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probability", "rank", "known"]
 PAIR_COLUMNS += ["caution", "rank_low", "rank_high"]
 
@@ -22,12 +23,13 @@ def outcome(
     metrics: Mapping[str, Any] | None,
     candidates: pa.Table | None,
     evidence: pa.Table | None,
+    popularity: pa.Table | None,
     embedding_dim: int,
 ) -> dict[str, Any]:
     """What became of one device: its row of the summary, ready for JSON.
 
-    `verdict`, `training` and `metrics` are the contents of the device's JSON files; `metrics`, `candidates`
-    and `evidence` are None for a device that its gate stopped. `seconds` are seconds of training;
+    `verdict`, `training` and `metrics` are the contents of the device's JSON files; `metrics`, `candidates`,
+    `evidence` and `popularity` are None for a device that its gate stopped. `seconds` are those of training,
     `final_link` is the last link loss, to be read beside `floor`, the loss of guessing.
     """
     failed = [check for check in verdict["checks"] if not check["passed"]]
@@ -49,6 +51,7 @@ def outcome(
         "metrics": metrics,
         "candidates": None if candidates is None else candidates.num_rows,
         "top": None if candidates is None else top_pairs(candidates, evidence),
+        "popular": None if popularity is None else popularity[:POPULAR].to_pylist(),
     }
 
 
