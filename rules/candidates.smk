@@ -20,7 +20,7 @@ rule find_chosen:
         mem_mb=4000,
         runtime=30,
     params:
-        target=config["target"],
+        target=TARGET,
         lists={key: config["candidates"][key] for key in ("heads", "tails")},
         code=code("find_chosen"),
     message:
@@ -54,7 +54,7 @@ rule rank_candidates:
         mem_mb=8000,
         runtime=720,
     params:
-        target=config["target"],
+        target=TARGET,
         candidates={key: config["candidates"][key] for key in ("per_tail", "per_head", "correct_popularity")},
         seed=config["seed"],
         code=code("rank_candidates"),
@@ -84,7 +84,7 @@ rule explain_candidates:
         mem_mb=8000,
         runtime=120,
     params:
-        target=config["target"],
+        target=TARGET,
         evidence=config["evidence"],
         code=code("explain_candidates"),
     message:

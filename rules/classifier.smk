@@ -49,7 +49,7 @@ rule train_baselines:
         mem_mb=8000,
         runtime=240,
     params:
-        target=config["target"],
+        target=TARGET,
         classifier=config["classifier"],
         seed=config["seed"],
         code=code("train_baselines"),
@@ -86,7 +86,7 @@ rule train_classifier:
         mem_mb=8000,
         runtime=240,
     params:
-        target=config["target"],
+        target=TARGET,
         classifier=config["classifier"],
         seed=config["seed"],
         code=code("train_classifier"),

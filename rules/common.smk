@@ -24,6 +24,9 @@ for key, section in settings.ordered(config).items():
 # Idle OpenMP threads spin by default: two jobs on two cores then take many times longer than one after the other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# The hierarchy is nothing to any rule but the one that splits the pairs.
+TARGET = {key: value for key, value in config["target"].items() if key != "hierarchy"}
+
 GRAPH = {
     "nodes": "results/graph/nodes.parquet",
     "edges": "results/graph/edges.parquet",
@@ -64,6 +67,12 @@ def chosen_nodes(wildcards):
     """The heads and tails that the ranking is restricted to, a named input or none."""
     is_restricted = config["candidates"]["heads"] or config["candidates"]["tails"]
     return {"chosen": "results/candidates/chosen.json"} if is_restricted else {}
+
+
+def areas_table(wildcards):
+    """The optional table of the tails' areas, a named input or none."""
+    path = config["split"]["areas"]
+    return {"areas": path} if path else {}
 
 
 def features_table(wildcards):

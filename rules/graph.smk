@@ -75,7 +75,7 @@ rule build_graph:
         runtime=60,
     params:
         graph=graph_section,
-        target=config["target"],
+        target=TARGET,
         code=code("build_graph"),
     message:
         "Building the graph from {input.edges}"

@@ -3,6 +3,7 @@
 
 rule split_pairs:
     input:
+        unpack(areas_table),
         **GRAPH,
     output:
         pairs=update("results/pairs/pairs.parquet"),
@@ -49,7 +50,7 @@ rule read_external:
         mem_mb=4000,
         runtime=30,
     params:
-        target=config["target"],
+        target=TARGET,
         external=config["external"],
         code=code("read_external"),
     message:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import certificate, files, graph, logs, pairs
+from repurpose import areas, certificate, files, graph, logs, pairs
 
 
 def main(
@@ -18,10 +18,23 @@ def main(
     target: Mapping[str, Any],
     split: Mapping[str, Any],
     seed: int,
+    areas_in: str | Path | None = None,
 ) -> None:
-    """Write pairs.parquet and certificate.json; `target` and `split` are the config sections."""
+    """Write pairs.parquet and certificate.json; `target` and `split` are the config sections.
+
+    areas_in: a table of the tails' areas; without it the relation target.hierarchy tells them.
+    """
     kg = graph.load(nodes, edges, relations)
-    labelled = pairs.split(pairs.label(kg, target), **split, seed=seed)
+    labelled = pairs.label(kg, target)
+    if "area" in split["schemes"]:
+        tail_type, hierarchy = target["tail_type"], target.get("hierarchy", "")
+        of_tail = (
+            areas.of_table(areas_in, kg, tail_type)
+            if areas_in
+            else areas.of_hierarchy(kg, hierarchy, tail_type)
+        )
+        labelled["area_index"] = of_tail[labelled["tail_index"]]
+    labelled = pairs.split(labelled, split["schemes"], split["valid_share"], split["test_share"], seed)
     content = certificate.certify(kg, labelled, target)
     pairs.save(labelled, pairs_out)
     files.write_json(certificate_out, content)
@@ -39,4 +52,5 @@ if __name__ == "__main__":
         target=snakemake.params.target,
         split=snakemake.params.split,
         seed=snakemake.params.seed,
+        areas_in=snakemake.input.get("areas"),
     )

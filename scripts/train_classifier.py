@@ -65,7 +65,7 @@ def main(
         "schemes": {scheme: {"hgt": fit.metrics, **others[scheme]} for scheme, fit in fits.items()},
         "differences": {
             scheme: {
-                name: evaluation.differences(fit.ranked, other, pairs.GROUPED_BY.get(scheme), seed)
+                name: evaluation.differences(fit.ranked, other, pairs.HELD_OUT.get(scheme), seed)
                 for name, other in rivals[scheme].items()
             }
             for scheme, fit in fits.items()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from repurpose.graph import Graph
-from repurpose.pairs import GROUPED_BY, SCHEMES, SPLITS
+from repurpose.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
 
 
 def certify(kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def certify(kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any]) -> dict[s
             "negatives": int((pairs["label"] == 0).sum()),
             "conflicts": len(np.intersect1d(positive, negative)),
         },
-        "splits": {scheme: _summary(pairs, scheme) for scheme in SCHEMES if scheme in pairs},
+        "splits": {scheme: _summary(pairs, scheme) for scheme in ALL_SCHEMES if scheme in pairs},
         "checks": checks,
     }
 
@@ -58,7 +58,7 @@ def _graph_violations(kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any])
 
 
 def _split_violations(pairs: pd.DataFrame) -> Iterator[tuple[str, int]]:
-    for scheme in (scheme for scheme in SCHEMES if scheme in pairs):
+    for scheme in (scheme for scheme in ALL_SCHEMES if scheme in pairs):
         yield f"{scheme}: each pair lies in train, valid or test", int((~pairs[scheme].isin(SPLITS)).sum())
         if scheme in GROUPED_BY:
             splits = pairs.groupby(GROUPED_BY[scheme])[scheme].nunique()

@@ -24,7 +24,7 @@ from repurpose import (
 )
 from repurpose.examples import Examples, Settings, asked_pools, make_examples, split_examples
 from repurpose.pair_model import Model
-from repurpose.pairs import GROUPED_BY, SCHEMES, Known
+from repurpose.pairs import ALL_SCHEMES, HELD_OUT, SCHEMES, Known
 from repurpose.vectors import Vectors, count_pairs
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def evaluate_all(task: Task) -> dict[str, Fit]:
 
     Where there are treatments from elsewhere, EXTERNAL is the final model's test.
     """
-    fits = {scheme: _evaluate_scheme(task, scheme) for scheme in SCHEMES if scheme in task.pairs}
+    fits = {scheme: _evaluate_scheme(task, scheme) for scheme in ALL_SCHEMES if scheme in task.pairs}
     if (task.elsewhere["label"] == 1).any():
         closest = _closest(fits)
         model = fit_final(task, closest.rounds, closest.model.weight)
@@ -169,7 +169,7 @@ def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
             score,
             mean,
             fit.ranked,
-            GROUPED_BY.get(scheme),
+            HELD_OUT.get(scheme),
             task.seed,
         )
     return found
@@ -207,7 +207,7 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
     inside = beside["head_index"].isin(pools[0]) & beside["tail_index"].isin(pools[1])
     score = pair_model.scorer(model, vectors, task.threads)
     ranked = _ranked(task, score, pd.concat([asked[beside.columns], beside[inside]]), pools)
-    metrics = evaluation.evaluate(ranked, GROUPED_BY.get(scheme), task.seed)
+    metrics = evaluation.evaluate(ranked, HELD_OUT.get(scheme), task.seed)
     rounds = tuple(member.num_boosted_rounds() for member in members)
     tested = (metrics["auprc"] or {}).get("value")
     log.info("%s: rounds %s, validation AUPRC %s, test AUPRC %s", scheme, rounds, auprc, tested)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from repurpose import unknown
 from repurpose.errors import InputError
-from repurpose.pairs import GROUPED_BY, SCHEMES, Known
+from repurpose.pairs import ALL_SCHEMES, HELD_OUT, Known
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def split_examples(
     Random negatives never come from held-out tails (disease) or heads (drug): they would label the
     held-out pairs. Those of validation come from its own tails (heads) and are no training pairs.
     """
-    rng = np.random.default_rng([seed, SCHEMES.index(scheme)])
+    rng = np.random.default_rng([seed, ALL_SCHEMES.index(scheme)])
     train_pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
-    column = GROUPED_BY.get(scheme)
+    column = HELD_OUT.get(scheme)
     if column:
         train_pools[column] = np.setdiff1d(train_pools[column], pairs.loc[pairs[scheme] != "train", column])
     valid_pools = asked_pools(pairs, scheme, "valid", n_heads, n_tails)
@@ -106,7 +106,7 @@ def asked_pools(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Heads and tails that a part (valid, test) is asked about: of those held out whole, its own alone."""
     pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
-    column = GROUPED_BY.get(scheme)
+    column = HELD_OUT.get(scheme)
     if column:
         pools[column] = np.unique(pairs.loc[pairs[scheme] == part, column])
     return pools["head_index"], pools["tail_index"]

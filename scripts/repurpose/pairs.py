@@ -17,8 +17,11 @@ from repurpose.errors import InputError
 from repurpose.graph import Graph
 
 SCHEMES = ("random", "disease", "drug")
+ALL_SCHEMES = (*SCHEMES, "area")
 SPLITS = ("train", "valid", "test")
-GROUPED_BY = {"disease": "tail_index", "drug": "head_index"}
+GROUPED_BY = {"disease": "tail_index", "drug": "head_index", "area": "area_index"}
+# Whose heads or tails are held out whole: no negative of theirs may be learned from.
+HELD_OUT = {"disease": "tail_index", "drug": "head_index", "area": "tail_index"}
 # Fewer positives than this in a split make its metrics and its early stopping a matter of luck.
 MINIMUM_POSITIVES = 5
 
@@ -58,8 +61,9 @@ def split(
     """`pairs` with one column per scheme that says train, valid or test.
 
     "random" is stratified by label; "disease" holds out whole tails and "drug" whole heads, so that
-    no held-out tail (head) has a pair in training. Raises InputError where the shares leave no
-    training pairs or a split has fewer than MINIMUM_POSITIVES positives.
+    no held-out tail (head) has a pair in training; "area" holds out all tails that share a value of the
+    column area_index. Raises InputError where the shares leave no training pairs or a split has fewer than
+    MINIMUM_POSITIVES positives.
     """
     shares = np.array([1 - valid_share - test_share, valid_share, test_share])
     if shares[0] <= 0:
@@ -70,7 +74,7 @@ def split(
     labels = pairs["label"].to_numpy()
     result = pairs.copy()
     for scheme in schemes:
-        rng = np.random.default_rng([seed, SCHEMES.index(scheme)])
+        rng = np.random.default_rng([seed, ALL_SCHEMES.index(scheme)])
         if scheme in GROUPED_BY:
             places = _split_groups(pairs[GROUPED_BY[scheme]].to_numpy(), labels, shares, rng)
         else:
@@ -82,8 +86,9 @@ def split(
 
 def save(pairs: pd.DataFrame, path: str | Path) -> None:
     """Write pairs.parquet."""
-    schemes = [scheme for scheme in SCHEMES if scheme in pairs]
+    schemes = [scheme for scheme in ALL_SCHEMES if scheme in pairs]
     fields = [("head_index", pa.int32()), ("tail_index", pa.int32()), ("label", pa.int8())]
+    fields += [("area_index", pa.int32())] if "area_index" in pairs else []
     schema = pa.schema(fields + [(name, pa.string()) for name in ["relation", *schemes]])
     table = pa.Table.from_pandas(pairs, schema, preserve_index=False)
     files.write_table(path, table.replace_schema_metadata(None))

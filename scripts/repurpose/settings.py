@@ -75,6 +75,7 @@ def require_tables(config: Mapping[str, Any]) -> None:
     paths["graph.features"] = config["graph"]["features"]
     paths["external.pairs"] = config["external"]["pairs"]
     paths["given"] = config["given"]
+    paths["split.areas"] = config["split"]["areas"]
     for key, path in paths.items():
         if key == "edges" and download.is_url(path):
             download.local_path(path)
@@ -130,6 +131,11 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"split.valid_share and split.test_share add up to {held_out:g}, which leaves none to train on; "
             "keep their sum below 1"
+        )
+    if "area" in split["schemes"] and not (split["areas"] or target["hierarchy"]):
+        yield (
+            "split.schemes has area, but nothing tells which disease is in which; name a table in split.areas "
+            "or a relation in target.hierarchy"
         )
     head_type, tail_type = target["head_type"], target["tail_type"]
     if head_type == tail_type:
