@@ -25,8 +25,8 @@ def of_hierarchy(kg: Graph, relation: str, tail_type: str) -> np.ndarray:
     names = [each.relation for each in kg.relations if each.head_type == each.tail_type == tail_type]
     if relation not in names:
         raise InputError(
-            f"target.hierarchy names the relation {relation}, but the graph has none of that name among nodes "
-            f"of type {tail_type}; it has: {', '.join(names) or 'none'}"
+            f"target.hierarchy names the relation {relation}, but the graph has none of that name among nodes"
+            f" of type {tail_type}; it has: {', '.join(names) or 'none'}"
         )
     count = kg.count(tail_type)
     (index,) = (

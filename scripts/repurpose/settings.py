@@ -134,8 +134,8 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         )
     if "area" in split["schemes"] and not (split["areas"] or target["hierarchy"]):
         yield (
-            "split.schemes has area, but nothing tells which disease is in which; name a table in split.areas "
-            "or a relation in target.hierarchy"
+            "split.schemes has area, but nothing tells which disease is in which; name a table in split.areas"
+            " or a relation in target.hierarchy"
         )
     head_type, tail_type = target["head_type"], target["tail_type"]
     if head_type == tail_type:
