@@ -28,7 +28,7 @@ import numpy as np
 import xgboost
 from scipy.special import expit
 
-from repurpose import candidates, devices, files, graph, kernel, pair_model, pairs, threads, trees
+from repurpose import by_head, candidates, devices, files, graph, kernel, pair_model, pairs, threads, trees
 from repurpose.vectors import Vectors
 
 FULL = {"heads": 7957, "tails": 17080, "width": 512, "rounds": 300, "positives": 9388, "timed": 1_000_000}
@@ -132,11 +132,11 @@ def whole(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
         {"method": "platt", "slope": 1.0, "intercept": 0.0},
         tuple(np.full(sizes[side], "", object) for side in ("heads", "tails")),
     )
-    of_heads = candidates.OfHeads(sizes["heads"], 50)
+    of_heads = by_head.OfHeads(sizes["heads"], 50)
 
     def rank() -> int:
         score = pair_model.members(fitted, vectors, [sizes["rounds"]])
-        tables = candidates.rank(score, about, per_tail=100, of_heads=of_heads)
+        tables = candidates.rank(score, about, per_tail=100, listeners=[of_heads])
         return sum(table.num_rows for table in tables) + of_heads.table(about).num_rows
 
     seconds, rows = timed(rank)

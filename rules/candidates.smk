@@ -42,6 +42,7 @@ rule rank_candidates:
         csv=update("results/candidates/{device}/candidates.csv"),
         by_head=update("results/candidates/{device}/by_head.parquet"),
         popularity=update("results/candidates/{device}/popularity.parquet"),
+        stability=update("results/candidates/{device}/stability.json"),
     log:
         "results/logs/rank_candidates/{device}.log",
     benchmark:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from repurpose import (
+    by_head,
     candidates,
     embeddings,
     experience,
@@ -17,6 +18,7 @@ from repurpose import (
     pair_model,
     pairs,
     popularity,
+    stability,
     threads,
 )
 from repurpose.vectors import Vectors
@@ -34,6 +36,7 @@ def main(
     csv_out: str | Path,
     by_head_out: str | Path,
     popularity_out: str | Path,
+    stability_out: str | Path,
     chosen: str | Path | None = None,
     *,
     target: Mapping[str, Any],
@@ -64,11 +67,13 @@ def main(
     if correct_popularity:
         mean = popularity.means(lambda part: score(part)[0], len(vectors.tails), seed)
         only["demoted"] = np.float32(correct_popularity) * mean
-    of_heads = candidates.OfHeads(kg.count(types[0]), per_head)
-    tables = candidates.rank(score, about, per_tail=per_tail, of_heads=of_heads, **only)
+    of_heads = by_head.OfHeads(kg.count(types[0]), per_head)
+    stable = stability.Stability(kg.count(types[0]))
+    tables = candidates.rank(score, about, per_tail=per_tail, listeners=[of_heads, stable], **only)
     logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
     files.write_table(by_head_out, of_heads.table(about))
     files.write_table(popularity_out, of_heads.popularity(about))
+    files.write_json(stability_out, {"members": len(trained["members"]), "lists": stable.summary()})
 
 
 if __name__ == "__main__":
@@ -86,6 +91,7 @@ if __name__ == "__main__":
         snakemake.output.csv,
         snakemake.output.by_head,
         snakemake.output.popularity,
+        snakemake.output.stability,
         snakemake.input.get("chosen"),
         target=snakemake.params.target,
         **snakemake.params.candidates,

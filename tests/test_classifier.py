@@ -294,7 +294,13 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
 
     tables = [
         tmp_path / name
-        for name in ("candidates.parquet", "candidates.csv", "by_head.parquet", "popularity.parquet")
+        for name in (
+            "candidates.parquet",
+            "candidates.csv",
+            "by_head.parquet",
+            "popularity.parquet",
+            "stability.json",
+        )
     ]
     rank_candidates.main(
         *outputs[:3],

@@ -6,7 +6,7 @@ import pytest
 import test_candidates
 import test_evaluation
 
-from repurpose import candidates, popularity
+from repurpose import by_head, popularity
 
 SCORES = np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)
 SCORES[5] += 9  # among the best for every tail
@@ -26,8 +26,8 @@ def test_the_mean_of_a_head_is_that_over_all_tails_or_about_that_of_a_sample(mon
 
 
 def test_a_head_is_counted_for_each_tail_that_lists_it_as_new(kg):
-    of_heads = candidates.OfHeads(30, 3)
-    frame = test_candidates.ranked(kg, SCORES, per_tail=4, of_heads=of_heads, chunk=60).to_pandas()
+    of_heads = by_head.OfHeads(30, 3)
+    frame = test_candidates.ranked(kg, SCORES, per_tail=4, listeners=[of_heads], chunk=60).to_pandas()
     found = of_heads.popularity(test_candidates.about(kg)).to_pandas()
     new = frame[frame["known"] == ""].groupby("head_id").size()
     assert dict(zip(found["head_id"], found["listed"], strict=True)) == {

@@ -46,7 +46,7 @@ def finished_run(tmp_path_factory):
     )
     tables = [
         results / "candidates" / "cpu" / n
-        for n in ("candidates.parquet", "c.csv", "by_head.parquet", "p.parquet")
+        for n in ("candidates.parquet", "c.csv", "by_head.parquet", "p.parquet", "s.json")
     ]
     rank_candidates.main(
         *trained[:3],

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from repurpose.calibration import probabilities
 from repurpose.graph import Graph
 from repurpose.pairs import Known
 
+LISTED = 100  # heads of a tail that a member is said to list
 CHUNK = 1 << 21  # pairs scored at once: 8 MB of float32
 PAIR = [
     ("head_id", pa.string()),
@@ -28,24 +29,21 @@ PAIR = [
     ("known", pa.string()),
     ("caution", pa.string()),
 ]
-SCHEMA = pa.schema([*PAIR, ("rank_low", pa.int32()), ("rank_high", pa.int32())])
-BY_HEAD = pa.schema(PAIR)
-# Per head: for how many tails it is among the best that are not known, which share of all that is, how many
-# tails it is known with, its mean score.
-POPULARITY = pa.schema(
-    [
-        ("head_id", pa.string()),
-        ("head_name", pa.string()),
-        ("listed", pa.int64()),
-        ("share", pa.float64()),
-        ("known_tails", pa.int64()),
-        ("mean_score", pa.float64()),
-    ]
-)
+SCHEMA = pa.schema([*PAIR, ("rank_low", pa.int32()), ("rank_high", pa.int32()), ("listed_by", pa.int32())])
 
 # Numbers of tails (m,) to finite scores with every head, (1 + members, m, heads), higher is better: of the
 # model, then of each of its members.
 MemberScorer = Callable[[np.ndarray], np.ndarray]
+
+
+class Listener(Protocol):
+    """Who is told all scores while they are ranked."""
+
+    def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None) -> None:
+        """Scores (1 + members, m, h) of some tails (m,) with some heads (h,), None for all."""
+
+    def hear(self, heads: np.ndarray) -> None:
+        """The heads of the pairs that are kept and not known, one for each."""
 
 
 @dataclass(frozen=True)
@@ -82,69 +80,6 @@ class About:
         }
 
 
-class OfHeads:
-    """The best `count` tails of each head, from blocks of tails as they come."""
-
-    def __init__(self, heads: int, count: int) -> None:
-        self.heads, self.count = heads, count
-        self.limits = np.full(heads, -np.inf, np.float32)  # what a further tail has to exceed
-        self.found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        self.waiting = 0
-        # How many tails there were, what they scored together, and for how many of them each head is listed.
-        self.tails, self.total, self.listed = 0, np.zeros(heads), np.zeros(heads, np.int64)
-
-    def add(self, tails: np.ndarray, scores: np.ndarray, heads: np.ndarray | None = None) -> None:
-        """Take in scores (m, h) of some tails (m,) with some heads (h,), None for all.
-
-        Of equal scores those that came first are kept.
-        """
-        self.tails += len(tails)
-        self.total[slice(None) if heads is None else heads] += scores.sum(axis=0, dtype=np.float64)
-        tail, column = np.nonzero(scores > (self.limits if heads is None else self.limits[heads]))
-        head = column if heads is None else heads[column]
-        self.found.append((head, tails[tail], scores[tail, column]))
-        self.waiting += len(head)
-        if self.waiting > self.heads * self.count:
-            self._merge()
-
-    def table(self, about: About) -> pa.Table:
-        """BY_HEAD, sorted by head id and rank; a rank is that of the tail for the head."""
-        self._merge()
-        head, tail, score = self.found[0]
-        places = np.arange(len(head)) - np.searchsorted(head, head)
-        ids = about.kg.node_ids[about.head_type]
-        order = np.lexsort((places, np.argsort(np.argsort(ids, kind="stable"))[head]))
-        head, tail, score, places = (each[order] for each in (head, tail, score, places))
-        columns = about.columns(head, tail, score) | {"rank": (places + 1).astype(np.int32)}
-        return _table(columns, BY_HEAD)
-
-    def popularity(self, about: About) -> pa.Table:
-        """POPULARITY, the head that is listed for the most tails first; among equals by id."""
-        ids, names = (column[about.head_type] for column in (about.kg.node_ids, about.kg.node_names))
-        order = np.lexsort((np.argsort(np.argsort(ids, kind="stable")), -self.listed))
-        known = np.bincount(about.known.heads, minlength=self.heads)
-        columns = {
-            "head_id": ids[order],
-            "head_name": names[order],
-            "listed": self.listed[order],
-            "share": self.listed[order] / max(self.tails, 1),
-            "known_tails": known[order],
-            "mean_score": self.total[order] / max(self.tails, 1),
-        }
-        return _table(columns, POPULARITY)
-
-    def _merge(self) -> None:
-        head, tail, score = (np.concatenate(column) for column in zip(*self.found, strict=True))
-        order = np.lexsort((-score, head))
-        head, tail, score = (column[order] for column in (head, tail, score))
-        begun = np.searchsorted(head, np.arange(self.heads))
-        is_kept = np.arange(len(head)) - begun[head] < self.count
-        self.found, self.waiting = [tuple(column[is_kept] for column in (head, tail, score))], 0
-        last = begun + self.count - 1
-        is_full = np.append(begun[1:], len(head)) > last
-        self.limits[is_full] = score[last[is_full]]
-
-
 def rank(
     score: MemberScorer,
     about: About,
@@ -153,7 +88,7 @@ def rank(
     heads: np.ndarray | None = None,
     tails: np.ndarray | None = None,
     demoted: np.ndarray | None = None,
-    of_heads: OfHeads | None = None,
+    listeners: Sequence[Listener] = (),
     chunk: int = CHUNK,
 ) -> Iterator[pa.Table]:
     """Tables (SCHEMA) of the best `per_tail` heads of each tail, 0 for all, sorted by tail id and rank.
@@ -161,8 +96,9 @@ def rank(
     heads, tails: ascending numbers of those that are ranked, None for all. A table covers as many tails as
     make about `chunk` pairs. Equal scores rank by head index. Known pairs are ranked with the others and
     flagged with the names of their relations. `rank_low` and `rank_high` are the best and the worst rank
-    that a member alone gives. demoted: per head, what is taken off its scores before they are ranked;
-    `score` and `probability` stay the model's. `of_heads` is told all scores.
+    that a member alone gives, `listed_by` the number of members with the pair among their LISTED best.
+    demoted: per head, what is taken off its scores before they are ranked; `score` and `probability` stay
+    the model's. `listeners` are told all scores.
     """
     order = np.argsort(about.kg.node_ids[about.tail_type], kind="stable")
     if tails is not None:
@@ -171,19 +107,21 @@ def rank(
     for start in range(0, len(order), step):
         part = order[start : start + step].astype(np.int32)
         found = score(part)
-        scores, *members = found if heads is None else found[:, :, heads]
-        if of_heads:
-            of_heads.add(part, scores, heads)
+        stack = found if heads is None else found[:, :, heads]
+        for each in listeners:
+            each.add(part, stack, heads)
+        scores, *members = stack
         less = 0 if demoted is None else demoted if heads is None else demoted[heads]
         chosen = best(scores - less, per_tail)
         rows, place = np.divmod(np.arange(chosen.size), chosen.shape[1])
         ranks = [places(each - less, chosen).ravel() for each in members] or [place + 1]
         own = chosen.ravel() if heads is None else heads[chosen.ravel()]
         columns = about.columns(own, part[rows], scores[rows, chosen.ravel()])
-        if of_heads:
-            of_heads.listed += np.bincount(own[columns["known"] == ""], minlength=of_heads.heads)
+        for each in listeners:
+            each.hear(own[columns["known"] == ""])
         columns |= {"rank": place + 1, "rank_low": np.min(ranks, axis=0), "rank_high": np.max(ranks, axis=0)}
-        yield _table(columns, SCHEMA)
+        columns["listed_by"] = np.sum(np.array(ranks) <= LISTED, axis=0)
+        yield table(columns, SCHEMA)
 
 
 def best(scores: np.ndarray, count: int) -> np.ndarray:
@@ -237,7 +175,8 @@ def _inert(table: pa.Table) -> pa.Table:
     return table
 
 
-def _table(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
+def table(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """The columns that a schema names, in its order and its types."""
     return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
