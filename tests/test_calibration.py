@@ -43,12 +43,13 @@ def test_the_mean_probability_is_the_prevalence():
 
 
 def test_odds_that_bend_are_followed_by_steps_and_straight_ones_by_the_sigmoid():
-    """The one with the lower Brier score is taken, whichever it is."""
+    """Steps have to be better for certain: they give many pairs one probability."""
     bent, straight = (planted_margins(1.0, 0.0, 60_000, bend) for bend in (lambda x: 2 * (x > 1) - 3, None))
     for (margins, labels), method in ((bent, "isotonic"), (straight, "platt")):
         found = calibrated(margins[labels == 1], margins[labels == 0], labels.mean())
         assert found["method"] == method
-        assert found["brier"][method] == min(found["brier"].values())
+        gain = found["brier"]["platt"] - found["brier"]["isotonic"]
+        assert (gain > 0.001) == (method == "isotonic")
     margins, labels = bent
     found = calibrated(margins[labels == 1], margins[labels == 0], labels.mean())
     assert probabilities(np.array([0.0]), found) == pytest.approx(1 / (1 + np.exp(3)), abs=0.01)

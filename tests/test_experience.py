@@ -35,7 +35,18 @@ def test_a_node_like_none_that_was_learned_from_is_said_to_be():
     learned = np.arange(9)
     found = experience.cautions(kg, "drug", rows, learned)
     assert found[10] == found[11] == "like no drug with a known pair"
-    assert (found[:9] == "").sum() >= 8
+    assert (found[:10] == "").all()
+
+
+def test_what_was_learned_from_is_like_itself_at_least():
+    """Negative control: the oddest of the nodes learned from is less like the others than they are."""
+    kg = graph([(drug, 0) for drug in range(12)])
+    rows = (np.array([1, 0, 0]) + 0.1 * RNG.normal(size=(12, 3))).astype(np.float32)
+    rows[8] = rows[9] = [0, 0, 1]
+    rows[9] += 0.01
+    nearest = experience._nearest(rows, np.arange(9))
+    assert nearest[8] < np.quantile(nearest[:9], experience.UNLIKE)
+    assert experience.cautions(kg, "drug", rows, np.arange(9))[8] == ""
 
 
 def test_a_node_is_not_like_itself():

@@ -25,21 +25,26 @@ def calibrate(
     trained_prevalence: float,
     seed: int,
 ) -> dict[str, Any]:
-    """The map from margins (n,) to probabilities that has the lower Brier score over folds of whole groups.
+    """A map from margins (n,) to probabilities, fitted to pairs that no model has seen.
 
-    Platt's sigmoid (`slope`, `intercept`) or isotonic regression (`margins` and `probabilities` between which
-    it is linear), fitted to pairs that no model has seen and weighted so that the positives among `labels`
-    have the share `prevalence`. groups: (n,), the tail of each pair. `brier` has both scores.
+    Platt's sigmoid (`slope`, `intercept`), or isotonic regression (`margins` and `probabilities` between
+    which it is linear) where over folds of whole groups its Brier score is lower by more than two standard
+    errors: its steps give many pairs one probability. Weighted so that the positives among `labels` have
+    the share `prevalence`. groups: (n,), the tail of each pair. `brier` has both scores.
     """
     weights = _weights(labels, prevalence)
     fits = {"platt": _platt(prevalence, trained_prevalence), "isotonic": _isotonic}
     names = np.random.default_rng(seed).permutation(np.unique(groups[labels == 1]))
     brier: dict[str, float] = {}
+    best = "platt"
     if len(names) >= FOLDS:
         fold = np.searchsorted(np.sort(names), groups) % len(names)
         fold = np.argsort(names)[fold] % FOLDS
-        brier = {name: _brier(fit, margins, labels, weights, fold) for name, fit in fits.items()}
-    best = min(brier, key=lambda name: brier[name]) if brier else "platt"
+        errors = {name: _errors(fit, margins, labels, weights, fold) for name, fit in fits.items()}
+        brier = {name: float(np.average(each, weights=weights)) for name, each in errors.items()}
+        lead = weights * (errors["platt"] - errors["isotonic"])
+        if lead.sum() > 2 * np.sqrt((lead**2).sum()):
+            best = "isotonic"
     found = fits[best](margins, labels, weights)
     log.info("probabilities by %s; Brier scores over folds: %s", best, brier or "too few tails to compare")
     return {"method": best, **found, "brier": brier}
@@ -100,14 +105,17 @@ def _weights(labels: np.ndarray, prevalence: float) -> np.ndarray:
 Fit = Callable[[np.ndarray, np.ndarray, np.ndarray], dict[str, Any]]
 
 
-def _brier(fit: Fit, margins: np.ndarray, labels: np.ndarray, weights: np.ndarray, fold: np.ndarray) -> float:
+def _errors(
+    fit: Fit, margins: np.ndarray, labels: np.ndarray, weights: np.ndarray, fold: np.ndarray
+) -> np.ndarray:
+    """The squared error of each pair's probability (n,) by a fit to the other folds."""
     found = np.zeros(len(margins))
     for number in range(FOLDS):
         out = fold == number
         rest = fit(margins[~out], labels[~out], weights[~out])
         method = "isotonic" if "margins" in rest else "platt"
         found[out] = probabilities(margins[out], {"method": method, **rest})
-    return float(np.average((found - labels) ** 2, weights=weights))
+    return (found - labels) ** 2
 
 
 def _isotonic(margins: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, Any]:

@@ -14,8 +14,8 @@ def cautions(kg: Graph, node_type: str, rows: np.ndarray, learned: np.ndarray) -
     """For each node of a type what a reader of its candidates should know, "" for nothing: object (n,).
 
     rows: (n, d) vectors. learned: numbers of the nodes with a pair that the classifier learned from.
-    A node may lack a relation that most of these have, and may be less like any of them (cosine) than all
-    but UNLIKE of these are like another.
+    A node may lack a relation that most of these have; and one that is none of these may be less like any
+    of them (cosine) than all but UNLIKE of these are like another.
     """
     if len(learned) < 2:
         return np.full(len(rows), "", object)
@@ -23,7 +23,8 @@ def cautions(kg: Graph, node_type: str, rows: np.ndarray, learned: np.ndarray) -
     usual = [(f"no {name}", ~has[:, at]) for at, name in enumerate(names) if has[learned, at].mean() >= USUAL]
     nearest = _nearest(rows, learned)
     limit = np.quantile(nearest[learned], UNLIKE)
-    usual.append((f"like no {node_type} with a known pair", nearest < limit))
+    is_new = ~np.isin(np.arange(len(rows)), learned)
+    usual.append((f"like no {node_type} with a known pair", is_new & (nearest < limit)))
     return _joined(usual, len(rows))
 
 
