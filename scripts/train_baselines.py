@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from repurpose import (
     logs,
     pairs,
     ranks,
+    search,
     threads,
 )
 from repurpose.vectors import Vectors
@@ -51,6 +53,8 @@ def main(
     for name, vectors in methods.items():
         logging.info("baseline %s", name)
         task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, elsewhere)
+        if settings.search_minutes:
+            task = replace(task, settings=search.search(task, settings.search_minutes).settings)
         fits[name] = classifier.evaluate_all(task)
     schemes = list(fits["degree"])
     content = {

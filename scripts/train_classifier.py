@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from repurpose import (
     pair_model,
     pairs,
     ranks,
+    search,
     threads,
 )
 from repurpose.errors import InputError
@@ -56,6 +58,10 @@ def main(
     logging.info("%s", counts)
 
     task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external.load(external_in))
+    trials = []
+    if settings.search_minutes:
+        chosen, trials = search.search(task, settings.search_minutes)
+        task = replace(task, settings=chosen)
     fits = classifier.evaluate_all(task)
     final, members = classifier.refit(task, fits)
     pair_model.save(final, model_out, kernel_out)
@@ -71,6 +77,7 @@ def main(
             for scheme, fit in fits.items()
         },
         "popularity_correction": classifier.effect_of_correction(task, fits),
+        "search": trials,
         "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
         "calibration": classifier.calibrated(task, fits),

@@ -25,6 +25,7 @@ class Settings:
     svd_dim: int
     kernel_weights: Sequence[float]
     evaluation_pairs: int
+    search_minutes: float = 0.0
 
 
 class Examples(NamedTuple):
