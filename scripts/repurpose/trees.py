@@ -1,9 +1,10 @@
 """Boosted trees on every pair of some heads and tails, without a feature matrix.
 
 A feature of a pair is a number of its head, a number of its tail or the product of two, so a tail fixed
-decides its own splits once and for all: what is left of a tree is walked for a block of heads at a time, from
-the leaves upwards, each split as one comparison and one choice between two rows. XGBoost walks every tree
-from its root for every pair, over a row of features that must be written first.
+decides its own splits once and for all: what is left of the trees is written down as steps, and these are
+walked for a tile of heads at a time, from the leaves upwards, each step one comparison and one choice between
+two rows. XGBoost walks every tree from its root for every pair, over a row of features that must be written
+first.
 
 The scores are XGBoost's own to the last bit: the product is rounded before it meets the threshold, and leaves
 are added in the order of the trees.
@@ -23,6 +24,8 @@ TILE = 512  # heads walked at once: their vectors of 512 numbers are 1 MB, what 
 VECTOR = 32  # heads in one instruction, or two
 LEAF = -1
 OF_HEAD, OF_TAIL, OF_BOTH = 0, 1, 2
+GROUP = 8  # tails whose trees are planned together, so that a tile of heads is fetched once for all of them
+LOW_IS_LEAF, HIGH_IS_LEAF, LAST, ALONE = 1, 2, 4, 8  # of a step: what it chooses between; the end of its tree
 
 
 class Forest(NamedTuple):
@@ -128,52 +131,105 @@ def _levels(nodes: np.ndarray, left: np.ndarray, right: np.ndarray) -> int:
 
 @loop(fastmath=False)
 def _score(begin, end, columns, tails, first, left, right, kind, column, value, levels, result):
-    order = np.empty(len(left), np.int64)
-    waiting = np.empty(levels + 1, np.int64)
-    rows = np.empty((levels + 1, TILE), np.float32)
-    constant = np.empty(levels + 1, np.float32)
-    is_constant = np.empty(levels + 1, np.bool_)
-    for start in range(0, columns.shape[1], TILE):
-        width = min(TILE, columns.shape[1] - start)
-        for tail in range(begin, end):
-            for tree in range(len(first) - 1):
-                # What is left of the tree, a split before all that lies below it, right before left.
-                count, open_nodes = 0, 1
-                waiting[0] = first[tree]
-                while open_nodes:
-                    open_nodes -= 1
-                    node = waiting[open_nodes]
-                    while kind[node] == OF_TAIL:
-                        node = left[node] if tails[tail, column[node]] < value[node] else right[node]
-                    order[count] = node
-                    count += 1
-                    if left[node] >= 0:
-                        waiting[open_nodes] = left[node]
-                        waiting[open_nodes + 1] = right[node]
-                        open_nodes += 2
-                # Walked backwards both sides of a split are there before it: the two last ones.
-                top = 0
-                for at in range(count - 1, -1, -1):
-                    node = order[at]
-                    if left[node] < 0:
-                        constant[top], is_constant[top] = value[node], True
-                        top += 1
-                        continue
-                    top -= 1
-                    threshold = value[node]
-                    factor = tails[tail, column[node]] if kind[node] == OF_BOTH else np.float32(1)
-                    is_low, is_high = is_constant[top - 1], is_constant[top]
-                    low, high = splat(VECTOR, constant[top - 1]), splat(VECTOR, constant[top])
-                    for j in range(0, width, VECTOR):
-                        if not is_low:
-                            low = load(VECTOR, rows, top - 1, j)
-                        if not is_high:
-                            high = load(VECTOR, rows, top, j)
-                        own = load(VECTOR, columns, column[node], start + j)
-                        store(rows, top - 1, j, choose(own, factor, threshold, low, high))
-                    is_constant[top - 1] = False
-                last = splat(VECTOR, constant[0])
-                for j in range(0, width, VECTOR):
-                    if not is_constant[0]:
-                        last = load(VECTOR, rows, 0, j)
-                    store(result, tail, start + j, load(VECTOR, result, tail, start + j) + last)
+    # Per tail, what is left of all trees: splits, each behind all that lies below it, the left side first.
+    most = len(left)
+    count = np.empty(GROUP, np.int64)
+    shape = np.empty((GROUP, most), np.int8)
+    row = np.empty((GROUP, most), np.int32)
+    numbers = np.empty((GROUP, most, 4), np.float32)  # factor, threshold, constant below, constant above
+    chosen = np.empty((levels + 1, TILE), np.float32)
+    work = np.empty((3, most), np.int64), np.empty(levels + 1, np.int64)
+    for group in range(begin, end, GROUP):
+        size = min(GROUP, end - group)
+        for at in range(size):
+            tail = tails[group + at]
+            count[at] = _plan(
+                tail, first, left, right, kind, column, value, *work, shape[at], row[at], numbers[at]
+            )
+        for start in range(0, columns.shape[1], TILE):
+            width = min(TILE, columns.shape[1] - start)
+            for at in range(size):
+                _walk(
+                    count[at],
+                    shape[at],
+                    row[at],
+                    numbers[at],
+                    columns,
+                    start,
+                    width,
+                    chosen,
+                    result,
+                    group + at,
+                )
+
+
+@loop(fastmath=False)
+def _plan(tail, first, left, right, kind, column, value, visited, waiting, shape, row, numbers):
+    """Write down what is left of the trees for one tail; returns the number of steps."""
+    steps = 0
+    for tree in range(len(first) - 1):
+        root = first[tree]
+        while kind[root] == OF_TAIL:
+            root = left[root] if tail[column[root]] < value[root] else right[root]
+        if left[root] < 0:
+            shape[steps], numbers[steps, 2] = ALONE, value[root]
+            steps += 1
+            continue
+        seen, waiting[0], open_nodes = 0, root, 1
+        while open_nodes:
+            open_nodes -= 1
+            node = waiting[open_nodes]
+            low, high = left[node], right[node]
+            while kind[low] == OF_TAIL:
+                low = left[low] if tail[column[low]] < value[low] else right[low]
+            while kind[high] == OF_TAIL:
+                high = left[high] if tail[column[high]] < value[high] else right[high]
+            visited[0, seen], visited[1, seen], visited[2, seen] = node, low, high
+            seen += 1
+            for child in (low, high):
+                if left[child] >= 0:
+                    waiting[open_nodes] = child
+                    open_nodes += 1
+        for at in range(seen - 1, -1, -1):
+            node, low, high = visited[0, at], visited[1, at], visited[2, at]
+            form = LAST if at == 0 else 0
+            if left[low] < 0:
+                form |= LOW_IS_LEAF
+                numbers[steps, 2] = value[low]
+            if left[high] < 0:
+                form |= HIGH_IS_LEAF
+                numbers[steps, 3] = value[high]
+            shape[steps], row[steps] = form, column[node]
+            numbers[steps, 0] = tail[column[node]] if kind[node] == OF_BOTH else np.float32(1)
+            numbers[steps, 1] = value[node]
+            steps += 1
+    return steps
+
+
+@loop(fastmath=False)
+def _walk(steps, shape, row, numbers, columns, start, width, chosen, result, line):
+    """Walk all steps for one tail and a tile of heads, and add the leaves to result[line]."""
+    top = 0
+    for step in range(steps):
+        form = shape[step]
+        low, high = splat(VECTOR, numbers[step, 2]), splat(VECTOR, numbers[step, 3])
+        if form == ALONE:
+            for j in range(0, width, VECTOR):
+                store(result, line, start + j, load(VECTOR, result, line, start + j) + low)
+            continue
+        top -= (form & LOW_IS_LEAF == 0) + (form & HIGH_IS_LEAF == 0)
+        # Where both sides are rows, that of the right side stands above that of the left.
+        below, above = top, top + (form & LOW_IS_LEAF == 0)
+        is_last, is_low, is_high = form & LAST != 0, form & LOW_IS_LEAF != 0, form & HIGH_IS_LEAF != 0
+        factor, threshold = numbers[step, 0], numbers[step, 1]
+        for j in range(0, width, VECTOR):
+            if not is_low:
+                low = load(VECTOR, chosen, below, j)
+            if not is_high:
+                high = load(VECTOR, chosen, above, j)
+            found = choose(load(VECTOR, columns, row[step], start + j), factor, threshold, low, high)
+            if is_last:
+                store(result, line, start + j, load(VECTOR, result, line, start + j) + found)
+            else:
+                store(chosen, top, j, found)
+        top = 0 if is_last else top + 1
