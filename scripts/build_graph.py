@@ -38,7 +38,12 @@ def read(
         tables.read(nodes_table, named(chosen.node_columns), "graph.node_columns") if nodes_table else None
     )
     return ingest.build(
-        table, chosen, ingest.Target(**target), extra, file=str(edges), nodes_file=str(nodes_table)
+        table,
+        chosen,
+        ingest.Target(**{key: target[key] for key in ingest.Target.__annotations__}),
+        extra,
+        file=str(edges),
+        nodes_file=str(nodes_table),
     )
 
 

@@ -59,7 +59,8 @@ def _moved(kg, seed):
 
 
 def _random_auroc(kg, vectors):
-    labelled = pairs.split(pairs.label(kg, CONFIG["target"]), **CONFIG["split"], seed=CONFIG["seed"])
+    split = {key: CONFIG["split"][key] for key in ("schemes", "valid_share", "test_share")}
+    labelled = pairs.split(pairs.label(kg, CONFIG["target"]), **split, seed=CONFIG["seed"])
     fits = classifier.evaluate_all(
         vectors,
         labelled[[*labelled.columns[:5]]],

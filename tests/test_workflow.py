@@ -9,6 +9,7 @@ import workflow
 
 from repurpose import embeddings, graph
 
+CANDIDATES = ["explain_candidates[cpu]", "rank_candidates[cpu]"]
 AFTER_THE_GATE = ["require_pass", "write_outcome[cpu]", "write_summary"]
 
 
@@ -106,8 +107,8 @@ def test_training_settings_retrain_and_the_graph_stays(done):
     ("module", "expected"),
     [
         ("report", ["require_pass", "write_summary"]),
-        ("candidates", ["rank_candidates[cpu]", *AFTER_THE_GATE]),
-        ("classifier", ["rank_candidates[cpu]", "train_baselines", "train_classifier[cpu]", *AFTER_THE_GATE]),
+        ("candidates", [*CANDIDATES, *AFTER_THE_GATE]),
+        ("classifier", [*CANDIDATES, "train_baselines", "train_classifier[cpu]", *AFTER_THE_GATE]),
         ("gate", ["validate_embeddings[cpu]", *AFTER_THE_GATE]),
         (
             "training",

@@ -1,6 +1,6 @@
 """Every head x tail pair scored, ranked within its tail and within its head, and written."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from repurpose import files
 from repurpose.calibration import probabilities
 from repurpose.graph import Graph
 from repurpose.pairs import Known
+from repurpose.ranks import MemberScorer
 
 LISTED = 100  # heads of a tail that a member is said to list
 CHUNK = 1 << 21  # pairs scored at once: 8 MB of float32
@@ -30,10 +31,6 @@ PAIR = [
     ("caution", pa.string()),
 ]
 SCHEMA = pa.schema([*PAIR, ("rank_low", pa.int32()), ("rank_high", pa.int32()), ("listed_by", pa.int32())])
-
-# Numbers of tails (m,) to finite scores with every head, (1 + members, m, heads), higher is better: of the
-# model, then of each of its members.
-MemberScorer = Callable[[np.ndarray], np.ndarray]
 
 
 class Listener(Protocol):

@@ -11,9 +11,8 @@ import safetensors.numpy
 import xgboost
 
 from repurpose import files, kernel, trees
-from repurpose.candidates import MemberScorer
 from repurpose.errors import InputError
-from repurpose.ranks import Scorer, TailScorer
+from repurpose.ranks import MemberScorer, Scorer, TailScorer
 from repurpose.vectors import Vectors
 
 # Values of a feature matrix built at once for scoring: 128 MB of float32.

@@ -20,6 +20,9 @@ from repurpose.pairs import Known
 Scorer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # Numbers of tails (m,) to the scores of each with every head, (m, heads).
 TailScorer = Callable[[np.ndarray], np.ndarray]
+# Numbers of tails (m,) to finite scores with every head, (1 + members, m, heads), higher is better: of the
+# model, then of each of its members.
+MemberScorer = Callable[[np.ndarray], np.ndarray]
 
 CHUNK = 200_000
 # What an asked pair is ranked among: all unknown pairs; those of the positives' heads and tails, each as

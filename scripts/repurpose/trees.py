@@ -163,7 +163,7 @@ def _score(begin, end, columns, tails, first, left, right, kind, column, value, 
                 )
 
 
-@loop(fastmath=False)
+@loop(fastmath=False, nogil=False)
 def _plan(tail, first, left, right, kind, column, value, visited, waiting, shape, row, numbers):
     """Write down what is left of the trees for one tail; returns the number of steps."""
     steps = 0
@@ -206,7 +206,7 @@ def _plan(tail, first, left, right, kind, column, value, visited, waiting, shape
     return steps
 
 
-@loop(fastmath=False)
+@loop(fastmath=False, nogil=False)
 def _walk(steps, shape, row, numbers, columns, start, width, chosen, result, line):
     """Walk all steps for one tail and a tile of heads, and add the leaves to result[line]."""
     top = 0
