@@ -61,15 +61,10 @@ def _moved(kg, seed):
 def _random_auroc(kg, vectors):
     split = {key: CONFIG["split"][key] for key in ("schemes", "valid_share", "test_share")}
     labelled = pairs.split(pairs.label(kg, CONFIG["target"]), **split, seed=CONFIG["seed"])
-    fits = classifier.evaluate_all(
-        vectors,
-        labelled[[*labelled.columns[:5]]],
-        pairs.known(kg, "drug", "disease"),
-        examples.Settings(**CONFIG["classifier"]),
-        CONFIG["seed"],
-        2,
-    )
-    return fits["random"].metrics["auroc"]
+    settings = examples.Settings(**CONFIG["classifier"])
+    known = pairs.known(kg, "drug", "disease")
+    task = classifier.Task(vectors, labelled[[*labelled.columns[:5]]], known, settings, CONFIG["seed"], 2)
+    return classifier.evaluate_all(task)["random"].metrics["auroc"]
 
 
 def test_the_embedding_file_passes_as_a_command_and_a_shuffled_one_does_not(demo, tmp_path):
