@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from repurpose import embeddings, evidence, files, graph, logs, pairs, paths, summary
 
 
@@ -33,15 +31,10 @@ def main(
         kg,
         *types,
         tuple(rows[node_type] for node_type in types),
-        evidence.treated(pairs.load(pairs_in)),
+        pairs.treated(pairs.load(pairs_in)),
         paths.network(kg),
     )
-    places = [{node: at for at, node in enumerate(kg.node_ids[node_type])} for node_type in types]
-    ends = [
-        np.array([place[node] for node in best[f"{side}_id"].to_pylist()], np.int64)
-        for place, side in zip(places, ("head", "tail"), strict=True)
-    ]
-    files.write_table(evidence_out, evidence.table(best, witness.dossiers(*ends, paths_each, similar)))
+    files.write_table(evidence_out, evidence.table(best, witness.of_rows(best, paths_each, similar)))
     logging.info("%d pairs explained", best.num_rows)
 
 

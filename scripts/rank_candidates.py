@@ -56,12 +56,9 @@ def main(
     trained = files.read_json(metrics)
     loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
     score = pair_model.members(loaded, vectors, trained["members"])
-    learned = pairs.label(kg, target).query("label == 1")
-    cautions = [
-        experience.cautions(kg, node_type, rows[node_type], learned[column].unique())
-        for node_type, column in zip(types, ("head_index", "tail_index"), strict=True)
-    ]
-    about = candidates.About(kg, *types, pairs.known(kg, *types), trained["calibration"], tuple(cautions))
+    treated = pairs.treated(pairs.label(kg, target))
+    cautions = experience.of_both(kg, types, [rows[node_type] for node_type in types], treated)
+    about = candidates.About(kg, *types, pairs.known(kg, *types), trained["calibration"], cautions)
     lists = files.read_json(chosen) if chosen else {}
     only = {side: np.array(numbers) for side, numbers in lists.items() if numbers}
     if correct_popularity:

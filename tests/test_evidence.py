@@ -71,7 +71,7 @@ def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
     new = sorted((row["score"] for row in ranked.to_pylist() if not row["known"]), reverse=True)
     assert [row["score"] for row in found] == new[:20]
     assert max(len(row["paths"]) for row in found) == 2
-    heads, tails = evidence.treated(labelled)
+    heads, tails = pairs.treated(labelled)
     treating = set(zip(kg.node_ids["drug"][heads], kg.node_ids["disease"][tails], strict=True))
     near = [(each["id"], row["tail_id"]) for row in found for each in row["heads_of_tail"]]
     assert near and set(near) <= treating

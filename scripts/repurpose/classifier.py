@@ -137,7 +137,7 @@ def calibrated(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
     )
     trained = float(np.average(valid.labels, weights=valid.weights))
     found = calibration.calibrate(margins, labels, tails, prevalence, trained, task.seed)
-    pools, taken = asked_pools(task.pairs, scheme, "test", *task.sizes), task.taken
+    pools, taken = _pools(task, scheme), task.taken
     rng = np.random.default_rng([task.seed, len(SCHEMES) + 2])
     drawn = unknown.draw(taken, *pools, task.settings.evaluation_pairs // 4, rng)
     asked = fit.ranked.frame["score"][fit.ranked.frame["label"] == 1].to_numpy()
@@ -161,7 +161,8 @@ def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
     found = {}
     for scheme, fit in fits.items():
         score = pair_model.scorer(fit.model, task.vectors, task.threads)
-        members = pair_model.members(fit.model, task.vectors, fit.rounds)
+        # All trees as one member: only their sum is asked for.
+        members = pair_model.members(fit.model, task.vectors, [sum(fit.rounds)])
         mean = popularity.means(lambda tails, of=members: of(tails)[0], task.sizes[1], task.seed)
         asked, pools = fit.ranked.frame[list(external.SCHEMA.names)], _pools(task, scheme)
         found[scheme] = popularity.effect(

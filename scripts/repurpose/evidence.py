@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from repurpose import candidates, graph, paths
@@ -38,6 +37,14 @@ class Witness:
     rows: tuple[np.ndarray, np.ndarray]
     treated: tuple[np.ndarray, np.ndarray]
     network: paths.Network
+
+    def of_rows(self, rows: pa.Table, n_paths: int, n_like: int) -> list[dict[str, Any]]:
+        """The dossiers of candidates, given by the ids of their ends."""
+        ends = []
+        for node_type, side in ((self.head_type, "head"), (self.tail_type, "tail")):
+            place = {node: at for at, node in enumerate(self.kg.node_ids[node_type])}
+            ends.append(np.array([place[node] for node in rows[f"{side}_id"].to_pylist()], np.int64))
+        return self.dossiers(*ends, n_paths, n_like)
 
     def dossiers(
         self, heads: np.ndarray, tails: np.ndarray, n_paths: int, n_like: int
@@ -108,9 +115,3 @@ def table(rows: pa.Table, dossiers: Sequence[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(
         [{**row, **found} for row, found in zip(frame, dossiers, strict=True)], SCHEMA
     )
-
-
-def treated(labelled: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails of the known treatments among labelled pairs."""
-    positive = labelled[labelled["label"] == 1]
-    return positive["head_index"].to_numpy(), positive["tail_index"].to_numpy()

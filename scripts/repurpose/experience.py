@@ -28,6 +28,14 @@ def cautions(kg: Graph, node_type: str, rows: np.ndarray, learned: np.ndarray) -
     return _joined(usual, len(rows))
 
 
+def of_both(
+    kg: Graph, types: Sequence[str], rows: Sequence[np.ndarray], treated: Sequence[np.ndarray]
+) -> tuple[np.ndarray, ...]:
+    """The cautions of heads and of tails; `treated` are the ends of the pairs learned from."""
+    sides = zip(types, rows, treated, strict=True)
+    return tuple(cautions(kg, node_type, own, np.unique(nodes)) for node_type, own, nodes in sides)
+
+
 def _relations(kg: Graph, node_type: str) -> tuple[list[str], np.ndarray]:
     """Message relations of a type, and which nodes have an edge of each: bool (n, relations)."""
     names, columns = [], []

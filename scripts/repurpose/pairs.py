@@ -84,6 +84,12 @@ def split(
     return result
 
 
+def treated(labelled: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Heads and tails of the known treatments among labelled pairs."""
+    positive = labelled[labelled["label"] == 1]
+    return positive["head_index"].to_numpy(), positive["tail_index"].to_numpy()
+
+
 def save(pairs: pd.DataFrame, path: str | Path) -> None:
     """Write pairs.parquet."""
     schemes = [scheme for scheme in ALL_SCHEMES if scheme in pairs]

@@ -37,11 +37,8 @@ class Run:
         )
         self.score = pair_model.members(model, Vectors(*self.rows, product=True), trained["members"])
         labelled = pairs.label(self.kg, self.target)
-        self.treated = evidence.treated(labelled)
-        cautions = tuple(
-            experience.cautions(self.kg, node_type, own, np.unique(nodes))
-            for node_type, own, nodes in zip(self.types, self.rows, self.treated, strict=True)
-        )
+        self.treated = pairs.treated(labelled)
+        cautions = experience.of_both(self.kg, self.types, self.rows, self.treated)
         known = pairs.known(self.kg, *self.types)
         self.about = candidates.About(self.kg, *self.types, known, trained["calibration"], cautions)
 
@@ -65,16 +62,9 @@ class Run:
 
     def explained(self, rows: pa.Table, n_paths: int, n_like: int) -> list[dict[str, Any]]:
         """Rows of candidates with their dossiers."""
-        ends = [
-            np.array([self._number(side, node) for node in rows[f"{name}_id"].to_pylist()], np.int64)
-            for side, name in enumerate(("head", "tail"))
-        ]
         witness = evidence.Witness(self.kg, *self.types, self.rows, self.treated, paths.network(self.kg))
-        dossiers = witness.dossiers(*ends, n_paths, n_like)
+        dossiers = witness.of_rows(rows, n_paths, n_like)
         return [{**row, **found} for row, found in zip(rows.to_pylist(), dossiers, strict=True)]
-
-    def _number(self, side: int, node_id: str) -> int:
-        return int(np.flatnonzero(self.kg.node_ids[self.types[side]] == node_id)[0])
 
 
 def device_of(results: Path, wanted: str | None) -> str:
