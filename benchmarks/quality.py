@@ -48,15 +48,23 @@ def main() -> None:
     parser.add_argument("--nodes", help="nodes table; the config's if not given")
     parser.add_argument("--config", nargs="*", default=[], type=Path, help="overlays")
     parser.add_argument(
-        "--methods", nargs="+", choices=list(quality_methods.METHODS), default=["degree", "svd", "hgt"]
+        "--methods", nargs="*", choices=list(quality_methods.METHODS), default=["degree", "svd", "hgt"]
     )
     parser.add_argument("--schemes", nargs="+", choices=pairs.SCHEMES, default=list(pairs.SCHEMES))
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=5, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0, help="they count up from this one")
     parser.add_argument("--classifiers", nargs="+", choices=protocol.CLASSIFIERS, default=["trees", "both"])
     parser.add_argument(
         "--minutes", type=float, default=30, help="training time of a method that has no end of its own"
     )
-    parser.add_argument("--rows", type=Path, default=Path("results/quality/rows.jsonl"))
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        type=Path,
+        default=[Path("results/quality/rows.jsonl")],
+        help="files of rows: all are read, new rows go to the last",
+    )
+    parser.add_argument("--device", default="cpu", help="where HGT and the models of PyKEEN train")
     parser.add_argument("--vectors", type=Path, default=Path("results/quality/vectors"))
     parser.add_argument(
         "--label", help="what the rows call the method hgt, where the config makes another of it"
@@ -75,15 +83,16 @@ def main() -> None:
     kg, _ = build_graph.read(config["edges"], config["nodes"], section, config["target"])
     if options.train:
         method, seed = options.train
-        train(quality_methods.Job(kg, config, int(seed), 60 * options.minutes), method, options)
+        seconds = 60 * options.minutes
+        train(quality_methods.Job(kg, config, int(seed), seconds, options.device), method, options)
         return
     job = protocol.task(kg, config["target"])
     if options.development:
         job = protocol.development(job)
     for method in options.methods:
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             complete(options, config, job, method, seed, used)
-    report(rows_of(options.rows), job, options)
+    report(rows_of(*options.rows), job, options)
 
 
 def train(job: quality_methods.Job, method: str, options: argparse.Namespace) -> None:
@@ -100,7 +109,7 @@ def train(job: quality_methods.Job, method: str, options: argparse.Namespace) ->
             options.vectors / file_name(own, job.seed, variant.name),
         )
         spent = time.perf_counter() - began - trained
-    row = {"kind": "training", "method": own, "seed": job.seed, "variants": names}
+    row = {"kind": "training", "method": own, "seed": job.seed, "device": job.device, "variants": names}
     print(json.dumps(row | {"seconds": names[-1]["seconds"], "peak_rss_bytes": devices.peak_rss_bytes()}))
 
 
@@ -116,7 +125,7 @@ def complete(
     own = label(options, method)
     have = {
         (row["kind"], row.get("scheme"), quality_rows.classifier(row)): row
-        for row in rows_of(options.rows)
+        for row in rows_of(*options.rows)
         if (row["method"], row["seed"]) == (own, seed)
     }
     missing = [
@@ -132,11 +141,11 @@ def complete(
     if trained is None or not kept:
         trained = trained_apart(options, method, seed)
         if ("training", None, None) not in have:
-            append(options.rows, trained)
+            append(options.rows[-1], trained)
     for scheme, names in missing:
         began = time.perf_counter()
         for row in tested(options.vectors, config, job, trained, scheme, names, used):
-            append(options.rows, row)
+            append(options.rows[-1], row)
             said = {name: round(float(v[0]), 4) for name, v in quality_rows.metrics(row, job).items()}
             chosen = f"{own} {seed} {scheme} {row['classifier']} {row['variant']}"
             print(f"{chosen}: {said} after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
@@ -145,7 +154,7 @@ def complete(
 def trained_apart(options: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
     """Train in a process of its own, so that its peak memory is that of the method."""
     command = [sys.executable, __file__, "--train", method, seed, "--minutes", options.minutes]
-    command += ["--vectors", options.vectors]
+    command += ["--vectors", options.vectors, "--device", options.device]
     for key in ("edges", "nodes", "label"):
         command += [f"--{key}", getattr(options, key)] if getattr(options, key) else []
     command += ["--config", *options.config] if options.config else []
@@ -219,8 +228,12 @@ def file_name(method: str, seed: int, variant: str) -> str:
     return f"{method}-{seed}-{variant.replace(' ', '_')}.safetensors"
 
 
-def rows_of(path: Path) -> list[dict[str, Any]]:
+def rows_of(*paths: Path) -> list[dict[str, Any]]:
     """All rows so far."""
+    return [row for path in paths for row in _read(path)]
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     whole, _, broken = path.read_text(encoding="utf-8").rpartition("\n")

@@ -35,12 +35,13 @@ class Variant(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A graph without its target pairs, the config, the seed, and the seconds that a training may take."""
+    """A graph without its target pairs, config, seed, the seconds that a training may take, and where."""
 
     kg: Graph
     config: Mapping[str, Any]
     seed: int
     seconds: float
+    device: str = "cpu"
 
     def chosen(self, name: str, of_type: Callable[[str], np.ndarray], product: bool = True) -> Variant:
         """A variant from what gives the vectors of a node type."""
@@ -108,7 +109,7 @@ def pykeen(name: str) -> Callable[[Job], Iterator[Variant]]:
             embedding_dim=dim,
             loss=NSSALoss(margin=9.0 if name == "RotatE" else 0.0),
             random_seed=job.seed,
-        )
+        ).to(job.device)
         optimizer = torch.optim.Adam(model.get_grad_params(), lr=0.005)
         loop = SLCWATrainingLoop(
             model=model,
@@ -212,8 +213,8 @@ def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[s
         hgt.Settings(**{**job.config["hgt"], **encoder}),
         training.Settings(**{**section, **options}),
         tail_type=job.config["target"]["tail_type"],
-        device="cpu",
-        batching=settings.batching("cpu", job.config["training"]["batching"]),
+        device=job.device,
+        batching=settings.batching(job.device, job.config["training"]["batching"]),
         seed=job.seed,
         on_step=lambda row, steps: None,
     )
@@ -241,5 +242,5 @@ def _neighbours(kg: Graph) -> tuple[np.ndarray, np.ndarray]:
 
 def _entities(model: Any) -> np.ndarray:
     """Entity vectors of a PyKEEN model (nodes, d); a complex number is two columns."""
-    rows = model.entity_representations[0]().detach()
+    rows = model.entity_representations[0]().detach().cpu()
     return (torch.view_as_real(rows).flatten(1) if rows.is_complex() else rows).numpy()

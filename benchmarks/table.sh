@@ -1,25 +1,27 @@
 #!/usr/bin/env bash
 # The table and the figure of docs/recipe.md, from an edges and a nodes table of Hetionet:
 #     benchmarks/table.sh edges.csv.gz nodes.csv.gz
-# Hours; a rerun goes on where the last one stopped. Seconds of methods can be compared where all ran on as many
-# cores: the rows here are of one (taskset -c 0), with MINUTES=10 for what has no end of its own. DeepWalk and the
-# models of PyKEEN need pip install -c envs/requirements.txt -r envs/benchmarks.txt
+# Hours; a rerun goes on where the last one stopped, with a file of rows per seed. SEEDS, METHODS: what to do, all
+# if not given. Seconds of methods can be compared where all ran on as many cores: the rows here are of one
+# (taskset -c 0), with MINUTES=10 for what has no end of its own. DeepWalk and the models of PyKEEN need
+# pip install -c envs/requirements.txt -r envs/benchmarks.txt
 set -euo pipefail
 
 benchmarks=$(dirname "${BASH_SOURCE[0]}")
-rows=${ROWS:-$benchmarks/table.jsonl}
+rows=${ROWS:-$benchmarks/table}
 
 quality() {
-	python "$benchmarks/quality.py" --edges "$edges" --nodes "$nodes" --schemes random disease --rows "$rows" \
+	python "$benchmarks/quality.py" --edges "$edges" --nodes "$nodes" --schemes random disease \
 		--minutes "${MINUTES:-10}" "$@"
 }
 
 edges=$1 nodes=$2
-for seeds in 1 2 3 4 5; do
-	for method in svd hgt no-layers degree replaced deepwalk distmult complex rotate; do
+for seed in ${SEEDS:-0 1 2 3 4}; do
+	for method in ${METHODS:-svd hgt no-layers degree replaced deepwalk distmult complex rotate}; do
 		config=("$benchmarks/hetionet.yaml")
 		case $method in hgt | no-layers) config+=("$benchmarks/recipe.yaml") ;; esac
-		quality --methods "$method" --seeds "$seeds" --config "${config[@]}" >/dev/null
+		quality --methods "$method" --seeds 1 --first-seed "$seed" --rows "$rows/$seed.jsonl" \
+			--config "${config[@]}" >/dev/null
 	done
 done
-quality --methods svd --seeds 5 --config "$benchmarks/hetionet.yaml" --figure "$benchmarks/table.png"
+quality --methods --rows "$rows"/*.jsonl --config "$benchmarks/hetionet.yaml" --figure "$benchmarks/table.png"

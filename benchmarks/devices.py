@@ -1,0 +1,122 @@
+"""One training on several devices: seconds, memory, what validation says, and how far the vectors agree.
+
+    python benchmarks/devices.py --edges kg.csv --config config/presets/full.yaml --devices cpu cuda
+    python benchmarks/devices.py --planted 1.0 --config config/presets/full.yaml --devices cuda --epochs 20
+
+`--planted` has the demo's planted graph in place of a table (1.0 is PrimeKG's size). One JSON object per
+device, each trained in a process of its own and compared with the first: `neighbour_overlap` is the mean
+share of nearest neighbours in common, of the type that has least. Memory is the device's own, if it has any.
+Needs no Snakemake, and so runs wherever PyTorch finds the device.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import numpy as np
+
+import build_demo
+import build_graph
+from repurpose import agreement, graph, hgt, memory, settings, threads, training
+from repurpose.graph import Graph
+
+PROJECT = Path(__file__).resolve().parents[1]
+NEIGHBOURS = 20
+
+
+def main() -> None:
+    """Train on each device and print its row."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--edges", help="edges table; the config's if not given")
+    parser.add_argument("--nodes", help="nodes table; the config's if not given")
+    parser.add_argument(
+        "--planted", type=float, metavar="SCALE", help="the planted graph in place of a table"
+    )
+    parser.add_argument("--config", nargs="*", default=[], type=Path, help="overlays")
+    parser.add_argument("--devices", nargs="+", default=["cpu"])
+    parser.add_argument("--epochs", type=int, help="full steps; the config's if not given")
+    parser.add_argument("--threads", type=int, default=8)
+    options = parser.parse_args()
+    config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
+    if options.epochs:
+        config["training"]["epochs"] = options.epochs
+    for key in ("edges", "nodes"):
+        config[key] = getattr(options, key) or config[key]
+    listen()
+    kg = read(config, options.planted)
+    first = None
+    for device in options.devices:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+            row, vectors = alone.submit(train, kg, config, device, options.threads).result()
+        first = first or vectors
+        row["neighbour_overlap"] = None if first is vectors else overlap(kg, first, vectors, config["seed"])
+        print(json.dumps(row), flush=True)
+
+
+def listen() -> None:
+    """Write what trainings log to stderr."""
+    form = "%(asctime)s %(message)s"
+    logging.basicConfig(format=form, datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stderr)
+
+
+def read(config: dict[str, Any], planted: float | None) -> Graph:
+    """The graph of the config's tables, or the planted one."""
+    section = {key: value for key, value in config["graph"].items() if key != "features"}
+    with tempfile.TemporaryDirectory() as folder:
+        if planted:
+            config["edges"], config["nodes"] = str(Path(folder) / "edges.parquet"), ""
+            build_demo.main(config["edges"], scale=planted, seed=config["seed"])
+        return build_graph.read(config["edges"], config["nodes"], section, config["target"])[0]
+
+
+def train(
+    kg: Graph, config: dict[str, Any], device: str, threads_used: int
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """One training as the workflow makes it: its row, and the vectors by node type."""
+    listen()
+    used = threads.limit(threads_used)
+    on, batching = settings.torch_device(device), settings.batching(device, config["training"]["batching"])
+    seconds: list[float] = []
+    result = training.fit(
+        kg,
+        hgt.Settings(**config["hgt"]),
+        training.Settings(**settings.learned(config["training"])),
+        tail_type=config["target"]["tail_type"],
+        device=on,
+        batching=batching,
+        seed=config["seed"],
+        on_step=lambda row, steps: seconds.append(row["seconds"]),
+    )
+    record = result.record
+    row = {"device": device, "batching": batching, "threads": used, "edges": sum(map(len, kg.heads))}
+    row |= {key: record[key] for key in ("status", "reason", "steps", "best_valid_auroc", "final_link")}
+    row |= {"seconds": round(record["seconds"], 2), "peak_gb": round(memory.peak(on) / 1e9, 3)}
+    row["seconds_a_step"] = round(float(np.median(np.diff(seconds))), 4) if len(seconds) > 1 else None
+    return row, result.vectors
+
+
+def overlap(
+    kg: Graph, first: dict[str, np.ndarray], second: dict[str, np.ndarray], seed: int
+) -> float | None:
+    """Least share of nearest neighbours that two trainings have in common, over the node types."""
+    rng, shares = np.random.default_rng(seed), []
+    for name, nodes in graph.connected(kg).items():
+        rows = np.flatnonzero(nodes)
+        if len(rows) > NEIGHBOURS + 1 and len(first[name]) and len(second[name]):
+            rows = np.sort(rng.permutation(rows)[: agreement.SAMPLE])
+            shares.append(agreement.neighbour_overlap(first[name], second[name], rows, NEIGHBOURS))
+    return round(min(shares), 3) if shares else None
+
+
+if __name__ == "__main__":
+    main()
