@@ -9,5 +9,6 @@ if __name__ == "__main__":
     started = time.perf_counter()
     for width in precompile.WIDTHS:
         precompile.step(width)
+    precompile.linear_algebra()
     precompile.scoring()
     print(f"Compiled in {time.perf_counter() - started:.0f} s; the code lies in {compiled.CACHE}.")

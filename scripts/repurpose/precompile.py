@@ -1,8 +1,9 @@
-"""All compiled loops, of a training step and of scoring, compiled before anybody waits for them."""
+"""All compiled loops, of training and of scoring, compiled before anybody waits for them."""
 
 import numpy as np
+from scipy import sparse
 
-from repurpose import hgt, preparation, training, trees
+from repurpose import hgt, lowrank, preparation, training, trees
 from repurpose.graph import Graph, Relation
 
 WIDTHS = (8, 16, 32, 64)  # of heads: those of the presets and the usual ones
@@ -38,6 +39,11 @@ def step(width: int) -> None:
         steps = preparation.prepare(_graph(), encoder, SETTINGS, **where)
         steps.take(1)
         steps.embed()
+
+
+def linear_algebra() -> None:
+    """Run the product of a sparse matrix once, on one entry."""
+    lowrank.svd(sparse.csr_array(np.ones((1, 1), np.float32)), 1, 0)
 
 
 def scoring() -> None:

@@ -82,7 +82,9 @@ def no_signal(job: Job) -> Level | None:
     edges = [np.stack([mixed.heads[i], mixed.tails[i]]) for i in mixed.of_role("message")]
     part, _ = subgraph.part(mixed, edges, NULL_EDGES, np.random.default_rng([job.seed, 8]))
     plain = replace(job.settings, contrastive={**job.settings.contrastive, "weight": 0})
-    steps = prepare(**vars(replace(job, kg=part, settings=plain)))
+    # What stands beside the layers' numbers has no say in the level, and takes as long as the steps.
+    layers = replace(job.encoder, embedding_dim=job.encoder.projected, svd_dim=0, profile_dim=0)
+    steps = prepare(**vars(replace(job, kg=part, settings=plain, encoder=layers)))
     for step in range(1, NULL_STEPS + 1):
         steps.take(step)
     return watchdog.level(steps.objective, steps.model, steps.embed())

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 
+from repurpose import lowrank
 from repurpose.graph import Graph
 
 
@@ -24,7 +24,7 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> dict[st
         size = min(dim, *whole.shape)
         result = np.zeros((kg.count(node_type), dim), np.float32)
         if whole.nnz:
-            left, values, _ = randomized_svd(whole, size, random_state=seed)
+            left, values, _ = lowrank.svd(whole, size, seed)
             result[:, :size] = left * values
         found[node_type] = result
     return found

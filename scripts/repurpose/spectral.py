@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 
-from repurpose import graph
+from repurpose import graph, lowrank
 from repurpose.graph import Graph
 
 
@@ -15,14 +14,18 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> np.ndar
 
     edges: per message relation (2, E) head and tail indices within their types. A is the symmetric
     adjacency of all nodes, relations summed. Unit length makes any scaling of a row by its degree void; a
-    node without edges is zero. `dim` is capped at the number of nodes - 1. Halko et al., "Finding
-    structure with randomness", SIAM Review 2011.
+    node without edges is zero. `dim` is capped at the number of nodes - 1.
     """
+    matrix = normalised(kg, edges)
+    left, values, _ = lowrank.svd(matrix, min(dim, matrix.shape[0] - 1), seed)
+    return _unit(left * np.sqrt(values), matrix.indptr[1:] > matrix.indptr[:-1])
+
+
+def normalised(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
+    """D^-1/2 A D^-1/2 of `rows`, (nodes, nodes)."""
     joined = adjacency(kg, edges)
     scale = _inverse_root(joined.sum(axis=1))
-    size = min(dim, len(scale.data.ravel()) - 1)
-    left, values, _ = randomized_svd(sparse.csr_array(scale @ joined @ scale), size, random_state=seed)
-    return _unit(left * np.sqrt(values), scale.data.ravel() > 0)
+    return sparse.csr_array(scale @ joined @ scale)
 
 
 def first(whole: np.ndarray, dim: int) -> np.ndarray:
@@ -49,13 +52,13 @@ def relation_rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -
         if size < 1 or not matrix.nnz:
             continue
         left, right = (_inverse_root(matrix.sum(axis=axis)) for axis in (1, 0))
-        u, values, v = randomized_svd(sparse.csr_array(left @ matrix @ right), size, random_state=seed)
+        u, values, v = lowrank.svd(left @ matrix @ right, size, seed)
         found[kg.node_types.index(relation.head_type)].append(
             _unit(u * np.sqrt(values), left.data.ravel() > 0)
         )
         if not symmetric:
             found[kg.node_types.index(relation.tail_type)].append(
-                _unit(v.T * np.sqrt(values), right.data.ravel() > 0)
+                _unit(v * np.sqrt(values), right.data.ravel() > 0)
             )
     return found
 

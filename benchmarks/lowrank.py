@@ -1,0 +1,84 @@
+"""The truncated SVDs that an encoder starts from: this project's beside scikit-learn's.
+
+    python benchmarks/lowrank.py --edges kg.csv --config config/presets/full.yaml --cores 1
+    python benchmarks/lowrank.py --planted 1.0 --config config/presets/full.yaml --cores 2
+
+One JSON object per matrix (the graph's own and the profiles of each node type), both ways on the same cores
+one after the other: seconds, and the share of scikit-learn's kept squares that ours keeps. The last sums up.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import devices as trainings
+import numpy as np
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from repurpose import graph, hgt, lowrank, profiles, settings, spectral, threads
+from repurpose.graph import Graph
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+
+def main() -> None:
+    """Print a line per matrix, then the sum."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--edges", help="edges table; the config's if not given")
+    parser.add_argument("--nodes", help="nodes table; the config's if not given")
+    parser.add_argument(
+        "--planted", type=float, metavar="SCALE", help="the planted graph in place of a table"
+    )
+    parser.add_argument("--config", nargs="*", default=[], type=Path, help="overlays")
+    parser.add_argument("--cores", type=int, default=8)
+    options = parser.parse_args()
+    config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
+    for key in ("edges", "nodes"):
+        config[key] = getattr(options, key) or config[key]
+    kg, encoder = trainings.read(config, options.planted), hgt.Settings(**config["hgt"])
+    threads.limit(options.cores)
+    lowrank.svd(sparse.eye_array(3, dtype=np.float32), 1, 0)  # compiled by then
+    rows = []
+    for name, matrix, size in matrices(kg, encoder):
+        rows.append({"matrix": name, "shape": matrix.shape, "entries": matrix.nnz} | compared(matrix, size))
+        print(json.dumps(rows[-1]), flush=True)
+    sums = {key: round(sum(row[key] for row in rows), 2) for key in ("seconds", "scikit_learn_seconds")}
+    ratio = round(sums["scikit_learn_seconds"] / sums["seconds"], 2)
+    print(json.dumps({"cores": threads.current(), **sums, "ratio": ratio}))
+
+
+def matrices(kg: Graph, encoder: hgt.Settings) -> Iterator[tuple[str, sparse.csr_array, int]]:
+    """Name, matrix and the number of vectors asked for."""
+    edges = graph.message_edges(kg)
+    yield "graph", spectral.normalised(kg, edges), encoder.svd_size
+    for node_type in kg.node_types:
+        whole = profiles.of_type(kg, edges, node_type)
+        yield f"profiles of {node_type}", whole, min(encoder.profile_dim, *whole.shape)
+
+
+def compared(matrix: sparse.csr_array, size: int) -> dict[str, Any]:
+    """Seconds of both, and the share of squares."""
+    ours, own = timed(lambda: lowrank.svd(matrix, size, 0)[1])
+    theirs, other = timed(lambda: randomized_svd(matrix, size, random_state=0)[1])
+    kept = float((own.astype(float) ** 2).sum() / (other.astype(float) ** 2).sum())
+    return {"seconds": round(ours, 3), "scikit_learn_seconds": round(theirs, 3), "kept": round(kept, 4)}
+
+
+def timed(call: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
+    """Seconds of a call, and what it gives."""
+    began = time.perf_counter()
+    result = call()
+    return time.perf_counter() - began, result
+
+
+if __name__ == "__main__":
+    main()
