@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch_geometric.nn import HGTConv
-from torch_geometric.nn.dense import HeteroLinear
 from typed_graphs import gradients, inputs, random_layer, run_stock, varied
 
 from repurpose import pyg_layer
@@ -53,21 +52,3 @@ def test_parameters_go_to_pygs_layer_and_come_back():
     other.load_state_dict(conv.state_dict(), strict=True)
     for name, value in layer.state_dict().items():
         assert torch.equal(other.state_dict()[name], value), name
-
-
-def test_a_linear_map_per_type_is_pygs():
-    sizes = torch.tensor([0, 4, 4, 5, 30])
-    ours = pyg_layer.TypedLinear(6, 5, 4, is_sorted=True, bias=False)
-    theirs = HeteroLinear(6, 5, 4, is_sorted=True, bias=False)
-    theirs.load_state_dict(ours.state_dict())
-    x = torch.randn(30, 6)
-    found = [_with_gradients(each, x, sizes) for each in (ours, theirs)]
-    for one, other in zip(*found, strict=True):
-        assert torch.allclose(one, other, atol=1e-6)
-
-
-def _with_gradients(linear, x, sizes):
-    x = x.clone().requires_grad_()
-    y = linear.forward_naive(x, sizes)
-    y.pow(2).sum().backward()
-    return y.detach(), x.grad, linear.weight.grad

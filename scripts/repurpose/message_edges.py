@@ -27,7 +27,7 @@ class EdgeLists:
 
     @property
     def whole(self) -> dict[EdgeType, Tensor]:
-        """All edges, both ways, in the order of the layers' metadata (HGTConv relies on it)."""
+        """All edges, both ways."""
         return _both_ways(self.edge_types, self.of_relation)
 
     def without(self, hidden: Sequence[np.ndarray]) -> dict[EdgeType, Tensor]:
