@@ -101,6 +101,7 @@ def results_if_passed(wildcards):
         "candidates": f"results/candidates/{device}/candidates.parquet",
         "evidence": f"results/candidates/{device}/evidence.parquet",
         "popularity": f"results/candidates/{device}/popularity.parquet",
+        "stability": f"results/candidates/{device}/stability.json",
     }
 
 

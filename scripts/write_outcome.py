@@ -1,5 +1,6 @@
 """Write what became of one device: its row of the summary."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from repurpose import files, logs, summary
@@ -9,34 +10,37 @@ def main(
     verdict: str | Path,
     training: str | Path,
     embeddings: str | Path,
-    metrics: str | Path | None,
-    candidates: str | Path | None,
-    evidence: str | Path | None,
-    popularity: str | Path | None,
+    ranked: Mapping[str, str | Path],
     outcome_out: str | Path,
 ) -> None:
-    """Join a device's results; from `metrics` on all are None where its gate stopped it."""
+    """Join a device's results; `ranked`: those of summary.Ranked by name, none where its gate stopped it."""
     row = summary.outcome(
         files.read_json(verdict),
         files.read_json(training),
-        files.read_json(metrics) if metrics else None,
-        files.read_table(candidates, summary.PAIR_COLUMNS) if candidates else None,
-        files.read_table(evidence) if evidence else None,
-        files.read_table(popularity) if popularity else None,
+        read(ranked) if ranked else None,
         summary.embedding_dim(embeddings),
     )
     files.write_json(outcome_out, row)
 
 
+def read(ranked: Mapping[str, str | Path]) -> summary.Ranked:
+    """What the files hold; of the candidates, which may be all pairs, the columns that are shown."""
+    return summary.Ranked(
+        files.read_json(ranked["metrics"]),
+        files.read_table(ranked["candidates"], summary.PAIR_COLUMNS),
+        files.read_table(ranked["evidence"]),
+        files.read_table(ranked["popularity"]),
+        files.read_json(ranked["stability"]),
+    )
+
+
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
+    given = dict(snakemake.input.items())
     main(
         snakemake.input.verdict,
         snakemake.input.training,
         snakemake.input.embeddings,
-        snakemake.input.get("metrics"),
-        snakemake.input.get("candidates"),
-        snakemake.input.get("evidence"),
-        snakemake.input.get("popularity"),
+        {name: given[name] for name in summary.Ranked._fields if name in given},
         snakemake.output.outcome,
     )

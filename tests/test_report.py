@@ -117,9 +117,12 @@ def example(passed, status="completed", name="Metformin", found=None, steps=20):
     ways = [[{"text": f"{name} -[binds]-> {BREAKOUT}"}]]
     evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": ways})
     listed = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
-    ranked = (found or metrics(), candidates(name), evidence, pa.Table.from_pylist([listed]))
+    stable = {"members": 3, "lists": [{"n": 1000, "commonality": 0.912, "spearman": 0.934}]}
+    ranked = summary.Ranked(
+        found or metrics(), candidates(name), evidence, pa.Table.from_pylist([listed]), stable
+    )
     rows = [
-        summary.outcome(verdicts[device], record, *(ranked if good else [None] * 4), 128)
+        summary.outcome(verdicts[device], record, ranked if good else None, 128)
         for device, good in passed.items()
     ]
     counts = {"rows": 50, "kept": 20, "mirrored": 20, "excluded": 7}
@@ -140,6 +143,13 @@ def render(passed, found=None, **kwargs):
     if key not in PAGES:
         PAGES[key] = report.render(*example(passed, found=found, **kwargs))
     return PAGES[key]
+
+
+def test_the_report_says_how_far_the_averaged_models_agree():
+    page = Page(render({"cpu": True}))
+    assert "How far the 3 models that were averaged agree" in page.text
+    assert "the best 1,000 0.912 0.934" in page.text
+    assert "averaged agree" not in Page(render({"cpu": False})).text
 
 
 def test_a_page_of_a_passing_device_shows_metrics_candidates_and_certificate():

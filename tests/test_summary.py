@@ -12,6 +12,7 @@ from repurpose import files, summary
 from repurpose.errors import InputError
 
 LEDGER = {"rows": 90, "dropped": {"self-loop": 2, "duplicate": 3}, "nodes": {"drug": 4, "disease": 5}}
+NO_EVIDENCE = pa.table({name: pa.array([], pa.string()) for name in ("head_id", "tail_id", "paths")})
 RELATIONS = [{"relation": "indication", "edges": 7}, {"relation": "drug_protein", "edges": 30}]
 
 
@@ -50,6 +51,11 @@ def candidates(scores, known=None):
     )
 
 
+def ranked(table):
+    popular = pa.table({"head_id": ["D0"]})
+    return summary.Ranked({"schemes": {}}, table, NO_EVIDENCE, popular, {"members": 1, "lists": []})
+
+
 def row(device, passed, reason="", remedy=""):
     return {"device": device, "passed": passed, "reason": reason, "remedy": remedy}
 
@@ -59,13 +65,10 @@ def whole(*rows, certificate=None):
 
 
 def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
-    metrics = {"schemes": {}}
     table = candidates([0.1, 0.9, 0.5], ["", "indication", ""])
-    found = summary.outcome(
-        verdict(check("effective_rank", True)), training(), metrics, table, None, None, 128
-    )
+    found = summary.outcome(verdict(check("effective_rank", True)), training(), ranked(table), 128)
     assert found["passed"] and not found["reason"] and not found["remedy"] and not found["checks_failed"]
-    assert found["metrics"] == metrics and found["candidates"] == 3 and found["embedding_dim"] == 128
+    assert found["metrics"] == {"schemes": {}} and found["candidates"] == 3 and found["embedding_dim"] == 128
     assert found["final_link"] == 0.5 and found["floor"] == 1.386 and found["steps"] == 60
     # The best of all is known, so it is not news.
     assert [pair["head_id"] for pair in found["top"]] == ["D2", "D0"]
@@ -75,7 +78,7 @@ def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
 def test_a_device_that_failed_names_each_failed_check_with_its_reason():
     rows = [check("finite_vectors", True), check("effective_rank", False, "it is 1.2", "lower the rate")]
     rows.append(check("link_auroc_uniform", False, "it is 0.5", "lower the rate"))
-    found = summary.outcome(verdict(*rows), training(), None, None, None, None, 128)
+    found = summary.outcome(verdict(*rows), training(), None, 128)
     assert found["reason"] == "effective_rank: it is 1.2; link_auroc_uniform: it is 0.5"
     assert found["checks_failed"] == ["effective_rank", "link_auroc_uniform"]
     assert found["remedy"] == "lower the rate"
@@ -85,7 +88,7 @@ def test_a_device_that_failed_names_each_failed_check_with_its_reason():
 def test_a_training_that_did_not_complete_explains_its_device_by_itself():
     record = training("diverged", "the loss was nan at step 3", "lower training.learning_rate")
     judged = verdict(check("training_completed", False, "the training ended as diverged"))
-    found = summary.outcome(judged, record, None, None, None, None, 128)
+    found = summary.outcome(judged, record, None, 128)
     assert found["reason"] == "diverged: the loss was nan at step 3"
     assert found["remedy"] == "lower training.learning_rate"
 
@@ -95,7 +98,7 @@ def test_an_outcome_is_strict_json_whatever_was_not_a_number():
     record = training() | {"seconds": float("nan"), "floor": float("inf")}
     judged = verdict(check("effective_rank", True))
     judged["classic"]["final_loss"] = float("nan")
-    found = summary.outcome(judged, record, None, table, None, None, 2)
+    found = summary.outcome(judged, record, ranked(table), 2)
     json.dumps(found, allow_nan=False)
     assert found["seconds"] is None and found["floor"] is None and found["final_link"] is None
     assert [pair["score"] for pair in found["top"]] == [0.5, None, None, None]
@@ -109,7 +112,9 @@ def test_the_top_pairs_are_the_head_of_a_full_sort(drawn):
     table = candidates(scores, known)
     novel = [pair for pair in table.to_pylist() if pair["known"] == ""]
     expected = sorted(novel, key=lambda pair: (-pair["score"], pair["tail_id"], pair["head_id"]))
-    assert summary.top_pairs(table) == [{**pair, "path": ""} for pair in expected[: summary.TOP_PAIRS]]
+    assert summary.top_pairs(table, NO_EVIDENCE) == [
+        {**pair, "path": ""} for pair in expected[: summary.TOP_PAIRS]
+    ]
 
 
 def test_a_top_pair_has_the_text_of_its_best_path():
@@ -174,13 +179,16 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
     files.write_table(tmp_path / "evidence.parquet", pa.table(evidence))
     listed = pa.table({"head_id": [f"D{at}" for at in range(20)], "listed": list(range(20, 0, -1))})
     files.write_table(tmp_path / "popularity.parquet", listed)
-    names = "metrics.json", "candidates.parquet", "evidence.parquet", "popularity.parquet"
-    extra = [tmp_path / name for name in names]
-    write_outcome.main(*inputs, *extra, tmp_path / "full.json")
-    write_outcome.main(*inputs, None, None, None, None, tmp_path / "bare.json")
+    stable = {"members": 2, "lists": [{"n": 100, "commonality": 0.9, "spearman": 0.8}]}
+    files.write_json(tmp_path / "stability.json", stable)
+    names = "metrics.json", "candidates.parquet", "evidence.parquet", "popularity.parquet", "stability.json"
+    extra = {name.partition(".")[0]: tmp_path / name for name in names}
+    write_outcome.main(*inputs, extra, tmp_path / "full.json")
+    write_outcome.main(*inputs, {}, tmp_path / "bare.json")
     full, bare = files.read_json(tmp_path / "full.json"), files.read_json(tmp_path / "bare.json")
     assert full["top"][0]["path"] == "by a gene"
     assert full["popular"] == listed.to_pylist()[:10] and bare["popular"] is None
+    assert full["stability"] == stable and bare["stability"] is None
     assert full["embedding_dim"] == 3 and len(full["top"]) == 1 and full["metrics"] == {"schemes": {}}
     assert bare["top"] is None and bare["metrics"] is None and bare.keys() == full.keys()
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,20 +17,24 @@ PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probab
 PAIR_COLUMNS += ["caution", "rank_low", "rank_high"]
 
 
+class Ranked(NamedTuple):
+    """The files of those names of a device that passed: JSON content and tables."""
+
+    metrics: Mapping[str, Any]
+    candidates: pa.Table
+    evidence: pa.Table
+    popularity: pa.Table
+    stability: Mapping[str, Any]
+
+
 def outcome(
-    verdict: Mapping[str, Any],
-    training: Mapping[str, Any],
-    metrics: Mapping[str, Any] | None,
-    candidates: pa.Table | None,
-    evidence: pa.Table | None,
-    popularity: pa.Table | None,
-    embedding_dim: int,
+    verdict: Mapping[str, Any], training: Mapping[str, Any], ranked: Ranked | None, embedding_dim: int
 ) -> dict[str, Any]:
     """What became of one device: its row of the summary, ready for JSON.
 
-    `verdict`, `training` and `metrics` are the contents of the device's JSON files; `metrics`, `candidates`,
-    `evidence` and `popularity` are None for a device that its gate stopped. `seconds` are those of training,
-    `final_link` is the last link loss, to be read beside `floor`, the loss of guessing.
+    `verdict` and `training` are the contents of the device's JSON files; `ranked` is None for a device that
+    its gate stopped. `seconds` are those of training, `final_link` is the last link loss, to be read beside
+    `floor`, the loss of guessing.
     """
     failed = [check for check in verdict["checks"] if not check["passed"]]
     reason, remedy = ("", "") if verdict["passed"] else _explanation(failed, training)
@@ -48,10 +52,11 @@ def outcome(
         "final_link": _finite(verdict.get("classic", {}).get("final_loss")),
         "floor": _finite(training.get("floor")),
         "checks_failed": [check["name"] for check in failed],
-        "metrics": metrics,
-        "candidates": None if candidates is None else candidates.num_rows,
-        "top": None if candidates is None else top_pairs(candidates, evidence),
-        "popular": None if popularity is None else popularity[:POPULAR].to_pylist(),
+        "metrics": ranked and ranked.metrics,
+        "candidates": ranked and ranked.candidates.num_rows,
+        "top": ranked and top_pairs(ranked.candidates, ranked.evidence),
+        "popular": ranked and ranked.popularity[:POPULAR].to_pylist(),
+        "stability": ranked and ranked.stability,
     }
 
 
@@ -86,12 +91,10 @@ def best_new(candidates: pa.Table, count: int) -> pa.Table:
     return novel.take(pc.select_k_unstable(novel, k=count, sort_keys=order))
 
 
-def top_pairs(
-    candidates: pa.Table, evidence: pa.Table | None = None, count: int = TOP_PAIRS
-) -> list[dict[str, Any]]:
+def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) -> list[dict[str, Any]]:
     """The best new pairs, each with the text of its best path where `evidence` has one, else ""."""
     paths = {}
-    for row in evidence.select(["head_id", "tail_id", "paths"]).to_pylist() if evidence else []:
+    for row in evidence.select(["head_id", "tail_id", "paths"]).to_pylist():
         paths[row["head_id"], row["tail_id"]] = row["paths"][0]["text"] if row["paths"] else ""
     best = best_new(candidates.select(PAIR_COLUMNS), count).to_pylist()
     return [{**pair, "path": paths.get((pair["head_id"], pair["tail_id"]), "")} for pair in best]
