@@ -37,6 +37,7 @@ rule rank_candidates:
         model="results/classifier/{device}/model.ubj",
         kernel="results/classifier/{device}/kernel.safetensors",
         metrics="results/classifier/{device}/metrics.json",
+        negatives="results/classifier/{device}/negatives.json",
     output:
         parquet=update("results/candidates/{device}/candidates.parquet"),
         csv=update("results/candidates/{device}/candidates.csv"),
@@ -103,6 +104,7 @@ rule answer_question:
         model="results/classifier/{device}/model.ubj",
         kernel="results/classifier/{device}/kernel.safetensors",
         metrics="results/classifier/{device}/metrics.json",
+        negatives="results/classifier/{device}/negatives.json",
     output:
         answer=update("results/answers/{device}/{disease}.json"),
     log:

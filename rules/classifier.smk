@@ -94,3 +94,34 @@ rule train_classifier:
         "Training the classifier on the embeddings of {wildcards.device}"
     script:
         "../scripts/train_classifier.py"
+
+
+rule train_contrary:
+    input:
+        **GRAPH,
+        pairs="results/pairs/pairs.parquet",
+        embeddings="results/embeddings/{device}/embeddings.parquet",
+        # As above: asked for by what only a device that passed has.
+        verdict=ancient("results/validation/{device}/verdict.json"),
+    output:
+        negatives=update("results/classifier/{device}/negatives.json"),
+    log:
+        "results/logs/train_contrary/{device}.log",
+    benchmark:
+        "results/benchmarks/train_contrary/{device}.tsv"
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        target=TARGET,
+        classifier=config["classifier"],
+        seed=config["seed"],
+        code=code("train_contrary"),
+    message:
+        "Learning what known negatives look like, on the embeddings of {wildcards.device}"
+    script:
+        "../scripts/train_contrary.py"

@@ -102,6 +102,7 @@ def results_if_passed(wildcards):
         "evidence": f"results/candidates/{device}/evidence.parquet",
         "popularity": f"results/candidates/{device}/popularity.parquet",
         "stability": f"results/candidates/{device}/stability.json",
+        "negatives": f"results/classifier/{device}/negatives.json",
     }
 
 

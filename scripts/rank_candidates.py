@@ -10,6 +10,7 @@ import numpy as np
 from repurpose import (
     by_head,
     candidates,
+    contrary,
     embeddings,
     experience,
     files,
@@ -28,6 +29,7 @@ def main(
     model: str | Path,
     kernel: str | Path,
     metrics: str | Path,
+    negatives: str | Path,
     vectors_in: str | Path,
     nodes: str | Path,
     edges: str | Path,
@@ -58,7 +60,9 @@ def main(
     score = pair_model.members(loaded, vectors, trained["members"])
     treated = pairs.treated(pairs.label(kg, target))
     cautions = experience.of_both(kg, types, [rows[node_type] for node_type in types], treated)
-    about = candidates.About(kg, *types, pairs.known(kg, *types), trained["calibration"], cautions)
+    negative = contrary.chance(files.read_json(negatives), vectors, negatives)
+    known = pairs.known(kg, *types)
+    about = candidates.About(kg, *types, known, trained["calibration"], cautions, negative)
     lists = files.read_json(chosen) if chosen else {}
     only = {side: np.array(numbers) for side, numbers in lists.items() if numbers}
     if correct_popularity:
@@ -80,6 +84,7 @@ if __name__ == "__main__":
         snakemake.input.model,
         snakemake.input.kernel,
         snakemake.input.metrics,
+        snakemake.input.negatives,
         snakemake.input.embeddings,
         snakemake.input.nodes,
         snakemake.input.edges,

@@ -31,6 +31,7 @@ def read(ranked: Mapping[str, str | Path]) -> summary.Ranked:
         files.read_table(ranked["evidence"]),
         files.read_table(ranked["popularity"]),
         files.read_json(ranked["stability"]),
+        files.read_json(ranked["negatives"]),
     )
 
 

@@ -9,6 +9,7 @@ import rank_candidates
 import split_pairs
 import train_baselines
 import train_classifier
+import train_contrary
 from repurpose import (
     boosting,
     classifier,
@@ -292,6 +293,8 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options | {"n_threads": 2})
     assert outputs[0].read_bytes() == first[0]
 
+    negatives = tmp_path / "negatives.json"
+    train_contrary.main(labelled, *paths, inputs[0], negatives, **options)
     tables = [
         tmp_path / name
         for name in (
@@ -304,6 +307,7 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     ]
     rank_candidates.main(
         *outputs[:3],
+        negatives,
         inputs[0],
         *paths,
         *tables,

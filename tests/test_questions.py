@@ -15,6 +15,7 @@ import rank_candidates
 import split_pairs
 import train_baselines
 import train_classifier
+import train_contrary
 from repurpose import embeddings, files, graph, names, questions
 from repurpose.errors import InputError
 
@@ -44,12 +45,15 @@ def finished_run(tmp_path_factory):
     train_classifier.main(
         labelled, *paths, vectors, *others, None, verdict, *trained, device="cpu", **options
     )
+    negatives = results / "classifier" / "cpu" / "negatives.json"
+    train_contrary.main(labelled, *paths, vectors, negatives, **options)
     tables = [
         results / "candidates" / "cpu" / n
         for n in ("candidates.parquet", "c.csv", "by_head.parquet", "p.parquet", "s.json")
     ]
     rank_candidates.main(
         *trained[:3],
+        negatives,
         vectors,
         *paths,
         *tables,
@@ -149,7 +153,13 @@ def test_the_script_tells_all_of_a_pair(results):
     done = ask(results, "--pair", "drug:4", "disease number 17")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("drug number 4 (drug:4) for disease number 17 (disease:17)\nknown: ")
-    for words in ("cpu: rank ", " of 90, ", "nearest known treatments of it: ", "nearest that it is known"):
+    for words in (
+        "cpu: rank ",
+        " of 90, ",
+        "; probability of a known negative ",
+        "nearest known treatments of it: ",
+        "nearest that it is known",
+    ):
         assert words in done.stdout
     (row,) = json.loads(ask(results, "--pair", "drug:4", "disease:17", "--json").stdout).values()
     assert f"rank {row['rank']} of 90" in done.stdout

@@ -117,9 +117,11 @@ def example(passed, status="completed", name="Metformin", found=None, steps=20):
     ways = [[{"text": f"{name} -[binds]-> {BREAKOUT}"}]]
     evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": ways})
     listed = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
+    negatives = {"scheme": "disease", "reason": "", "model": "trees", "digest": "0"}
+    negatives |= {"auroc": {"unknown": interval(0.881), "treatments": None}}
     stable = {"members": 3, "lists": [{"n": 1000, "commonality": 0.912, "spearman": 0.934}]}
     ranked = summary.Ranked(
-        found or metrics(), candidates(name), evidence, pa.Table.from_pylist([listed]), stable
+        found or metrics(), candidates(name), evidence, pa.Table.from_pylist([listed]), stable, negatives
     )
     rows = [
         summary.outcome(verdicts[device], record, ranked if good else None, 128)
@@ -143,6 +145,16 @@ def render(passed, found=None, **kwargs):
     if key not in PAGES:
         PAGES[key] = report.render(*example(passed, found=found, **kwargs))
     return PAGES[key]
+
+
+def test_the_report_says_how_well_known_negatives_are_told_or_why_not():
+    page = Page(render({"cpu": True}))
+    assert "AUROC is 0.881" in page.text and f"and {DASH} against treatments" in page.text
+    content = example({"cpu": True})
+    assert "model" not in content[0]["devices"][0]["negatives"]
+    content[0]["devices"][0]["negatives"] = {"reason": "fewer than 5"}
+    said = Page(report.render(*content)).text
+    assert "No model tells known negatives from other pairs: fewer than 5." in said
 
 
 def test_the_report_says_how_far_the_averaged_models_agree():

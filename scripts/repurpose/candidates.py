@@ -1,6 +1,6 @@
 """Every head x tail pair scored, ranked within its tail and within its head, and written."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +19,8 @@ from repurpose.ranks import MemberScorer
 
 LISTED = 100  # heads of a tail that a member is said to list
 CHUNK = 1 << 21  # pairs scored at once: 8 MB of float32
+# Probabilities (float32) of pairs, given as numbers of heads and of tails.
+Chance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 PAIR = [
     ("head_id", pa.string()),
     ("head_name", pa.string()),
@@ -27,6 +29,7 @@ PAIR = [
     ("score", pa.float32()),
     ("probability", pa.float32()),
     ("rank", pa.int32()),
+    ("negative_probability", pa.float32()),
     ("known", pa.string()),
     ("caution", pa.string()),
 ]
@@ -47,7 +50,8 @@ class Listener(Protocol):
 class About:
     """What is said of a pair beside its score.
 
-    cautions: of each head and each tail, "" for none (see `experience`).
+    cautions: of each head and each tail, "" for none (see `experience`). negative: of a pair to be a known
+    negative, such as a contraindication (see `contrary`); None where no model tells.
     """
 
     kg: Graph
@@ -56,6 +60,7 @@ class About:
     known: Known
     calibration: Mapping[str, Any]
     cautions: tuple[np.ndarray, np.ndarray]
+    negative: Chance | None = None
 
     def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:
         """The columns of PAIR but the rank, one row for each pair."""
@@ -65,15 +70,17 @@ class About:
             for node_type, nodes, side in ends
             for name, column in (("id", self.kg.node_ids), ("name", self.kg.node_names))
         }
-        own, other = (each[nodes] for each, nodes in zip(self.cautions, (heads, tails), strict=True))
+        probability = probabilities(scores, self.calibration).astype(np.float32)
+        negative = self.negative(heads, tails) if self.negative else np.full(len(heads), np.nan, np.float32)
+        contrary = np.where(negative > probability, "more like a known negative than like a treatment", "")
+        words = (*(each[nodes] for each, nodes in zip(self.cautions, (heads, tails), strict=True)), contrary)
         return {
             **found,
             "score": scores,
-            "probability": probabilities(scores, self.calibration).astype(np.float32),
+            "probability": probability,
+            "negative_probability": pa.array(negative, from_pandas=True),
             "known": _names(self.known, heads, tails, self.kg.count(self.head_type)),
-            "caution": np.array(
-                ["; ".join(filter(None, both)) for both in zip(own, other, strict=True)], object
-            ),
+            "caution": np.array(["; ".join(filter(None, all_)) for all_ in zip(*words, strict=True)], object),
         }
 
 

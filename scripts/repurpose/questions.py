@@ -8,7 +8,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from repurpose import candidates, embeddings, evidence, experience, files, graph, pair_model, pairs, paths
+from repurpose import (
+    candidates,
+    contrary,
+    embeddings,
+    evidence,
+    experience,
+    files,
+    graph,
+    pair_model,
+    pairs,
+    paths,
+)
 from repurpose.errors import InputError
 from repurpose.vectors import Vectors
 
@@ -35,12 +46,16 @@ class Run:
             trained["model_digests"],
             trained["kernel_weight"],
         )
-        self.score = pair_model.members(model, Vectors(*self.rows, product=True), trained["members"])
+        vectors = Vectors(*self.rows, product=True)
+        self.score = pair_model.members(model, vectors, trained["members"])
         labelled = pairs.label(self.kg, self.target)
         self.treated = pairs.treated(labelled)
         cautions = experience.of_both(self.kg, self.types, self.rows, self.treated)
         known = pairs.known(self.kg, *self.types)
-        self.about = candidates.About(self.kg, *self.types, known, trained["calibration"], cautions)
+        negative = contrary.chance(
+            files.read_json(folder / "negatives.json"), vectors, folder / "negatives.json"
+        )
+        self.about = candidates.About(self.kg, *self.types, known, trained["calibration"], cautions, negative)
 
     def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:
         """The best heads of a tail, those that a relation joins to it left out unless asked for."""
@@ -126,7 +141,7 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
         spread = f", {own['rank_low']} to {own['rank_high']} by its models" if own["rank_low"] else ""
         lines.append(
             f"{device}: rank {own['rank']} of {own['of']}{spread}; probability {own['probability']:.2g}, "
-            f"score {own['score']:.3f}"
+            f"score {own['score']:.3f}{_contrary(own)}"
         )
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
     lines.append("paths:" if row["paths"] else "paths: none of up to three edges")
@@ -134,6 +149,11 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines.append(f"nearest known treatments of it: {_similar(row['heads_of_tail'])}")
     lines.append(f"nearest that it is known to treat: {_similar(row['tails_of_head'])}")
     return "\n".join(lines)
+
+
+def _contrary(row: Mapping[str, Any]) -> str:
+    chance = row["negative_probability"]
+    return "" if chance is None else f"; probability of a known negative {chance:.2g}"
 
 
 def _similar(rows: Sequence[Mapping[str, Any]]) -> str:

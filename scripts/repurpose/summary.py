@@ -25,6 +25,7 @@ class Ranked(NamedTuple):
     evidence: pa.Table
     popularity: pa.Table
     stability: Mapping[str, Any]
+    negatives: Mapping[str, Any]
 
 
 def outcome(
@@ -57,6 +58,8 @@ def outcome(
         "top": ranked and top_pairs(ranked.candidates, ranked.evidence),
         "popular": ranked and ranked.popularity[:POPULAR].to_pylist(),
         "stability": ranked and ranked.stability,
+        # All but the trees of the model, which are most of the file.
+        "negatives": ranked and {k: v for k, v in ranked.negatives.items() if k not in ("model", "digest")},
     }
 
 

@@ -1,0 +1,88 @@
+"""Which pairs look like known negatives, such as contraindications.
+
+Beside unknown pairs, treatments and known negatives are much alike: what a drug acts on is near to a disease
+in both. A model of its own asks the other question, with the examples of the first and labels exchanged.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from repurpose import classifier, external, pair_model, threads
+from repurpose.calibration import probabilities
+from repurpose.candidates import Chance
+from repurpose.classifier import Task
+from repurpose.errors import InputError
+from repurpose.pairs import ALL_SCHEMES
+from repurpose.vectors import Vectors
+
+log = logging.getLogger(__name__)
+
+FEWEST = 5  # known negatives in each part of a split
+NEGATIVES = 5  # random pairs for each known negative, of which there may be many more than treatments
+
+
+def train(task: Task) -> dict[str, Any]:
+    """A model of the known negatives among all pairs, ready for JSON: trees, calibration, how well they do.
+
+    Judged where tails are held out, or by the first split there is. `auroc`: of held-out known negatives
+    against unknown pairs and against held-out treatments. `model` is None, with a `reason`, where there are
+    too few known negatives to learn from and to judge by.
+    """
+    scheme = "disease" if "disease" in task.pairs else _schemes(task)[0]
+    known = task.pairs[task.pairs["label"] == 0]
+    counts = {part: int((known[scheme] == part).sum()) for part in ("train", "valid", "test")}
+    found: dict[str, Any] = {"scheme": scheme, "known_negatives": counts, "model": None}
+    if min(counts.values()) < FEWEST:
+        reason = f"fewer than {FEWEST} known negatives in a part of the split {scheme}"
+        log.info("no model of known negatives: %s (%s)", reason, counts)
+        return {**found, "reason": reason}
+    exchanged = _exchanged(task, scheme)
+    fits = classifier.evaluate_all(exchanged)
+    model, _ = classifier.refit(exchanged, fits)
+    text = model.booster.save_raw("json").decode()
+    measured = fits[scheme].metrics
+    auroc = {"unknown": measured["auroc"], "treatments": measured["against"]["known"]["auroc"]}
+    log.info("known negatives: AUROC %s", {name: each and each["value"] for name, each in auroc.items()})
+    return {
+        **found,
+        "reason": "",
+        "model": text,
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "calibration": classifier.calibrated(exchanged, fits),
+        "auroc": auroc,
+    }
+
+
+def chance(content: Mapping[str, Any], vectors: Vectors, source: str | Path) -> Chance | None:
+    """The probability of pairs (heads, tails) to be known negatives; None where `train` had too few.
+
+    Raises InputError that names `source` where the trees are not those that were written.
+    """
+    if content["model"] is None:
+        return None
+    if hashlib.sha256(content["model"].encode()).hexdigest() != content["digest"]:
+        raise InputError(f"{source} is damaged; rebuild it with: snakemake --cores 8 --forcerun {source}")
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(content["model"].encode()))
+    score = pair_model.tree_scorer(booster, vectors, threads.current())
+    return lambda heads, tails: probabilities(score(heads, tails), content["calibration"]).astype(np.float32)
+
+
+def _exchanged(task: Task, scheme: str) -> Task:
+    """The task whose positives are the known negatives, of one split, with trees alone."""
+    others = [name for name in _schemes(task) if name != scheme]
+    pairs = task.pairs.drop(columns=others).assign(label=(1 - task.pairs["label"]).astype(np.int8))
+    few = min(NEGATIVES, task.settings.negatives_per_positive)
+    settings = replace(task.settings, draws=1, kernel_weights=(0.0,), negatives_per_positive=few)
+    return replace(task, pairs=pairs, settings=settings, elsewhere=external.load(None))
+
+
+def _schemes(task: Task) -> list[str]:
+    return [name for name in ALL_SCHEMES if name in task.pairs]

@@ -1,0 +1,47 @@
+"""Train a model that tells which pairs look like known negatives, on one device's embeddings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from repurpose import classifier, contrary, embeddings, examples, files, graph, logs, pairs, threads
+from repurpose.vectors import Vectors
+
+
+def main(
+    pairs_in: str | Path,
+    nodes: str | Path,
+    edges: str | Path,
+    relations: str | Path,
+    vectors_in: str | Path,
+    negatives_out: str | Path,
+    *,
+    target: Mapping[str, Any],
+    settings: examples.Settings,
+    seed: int,
+    n_threads: int,
+) -> None:
+    """Write the model and how well it does, or why there is none."""
+    kg = graph.load(nodes, edges, relations)
+    rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
+    types = target["head_type"], target["tail_type"]
+    vectors = Vectors(*(rows[node_type] for node_type in types), product=True)
+    known = pairs.known(kg, *types)
+    task = classifier.Task(vectors, pairs.load(pairs_in), known, settings, seed, n_threads)
+    files.write_json(negatives_out, contrary.train(task))
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    main(
+        snakemake.input.pairs,
+        snakemake.input.nodes,
+        snakemake.input.edges,
+        snakemake.input.relations,
+        snakemake.input.embeddings,
+        snakemake.output.negatives,
+        target=snakemake.params.target,
+        settings=examples.Settings(**snakemake.params.classifier),
+        seed=snakemake.params.seed,
+        n_threads=threads.limit(snakemake.threads),
+    )
