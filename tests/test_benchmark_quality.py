@@ -288,6 +288,14 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
     path.write_text("\n".join(lines[:-1]) + f"\n{lines[-1][:30]}")  # stopped while it wrote the last test
     assert run(folder, *options, "disease").stdout == second.stdout
     assert path.read_text().splitlines() == lines
+    # Another seed, into a file of its own, and a summary of both.
+    more = ("--methods", "degree", "--seeds", 1, "--first-seed", 3, "--json", "--schemes", "random")
+    both = run(folder, *more, "--rows", path, "more.jsonl").stdout.splitlines()
+    added = [json.loads(line) for line in (folder / "more.jsonl").read_text().splitlines()]
+    assert [(row["kind"], row["seed"]) for row in added] == [("training", 3), ("test", 3), ("test", 3)]
+    assert path.read_text().splitlines() == lines
+    seeds = {(entry["method"], entry["seeds"]) for entry in map(json.loads, both)}
+    assert seeds == {("degree", 2), ("hgt", 1)}
 
 
 @pytest.mark.slow
