@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import embeddings, evidence, files, graph, logs, pairs, paths, summary
+from repurpose import evidence, files, graph, logs, pairs, paths, summary
+from repurpose.vectors import Vectors
 
 
 def main(
@@ -25,12 +26,12 @@ def main(
     """Explain the `explained` best pairs of all tails together that no relation joins."""
     kg = graph.load(nodes, edges, relations)
     types = target["head_type"], target["tail_type"]
-    rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
+    vectors = Vectors.read(vectors_in, kg, types)
     best = summary.best_new(files.read_table(candidates), explained)
     witness = evidence.Witness(
         kg,
         *types,
-        tuple(rows[node_type] for node_type in types),
+        (vectors.heads, vectors.tails),
         pairs.treated(pairs.load(pairs_in)),
         paths.network(kg),
     )

@@ -10,8 +10,6 @@ import numpy as np
 from repurpose import (
     by_head,
     candidates,
-    contrary,
-    embeddings,
     experience,
     files,
     graph,
@@ -53,14 +51,13 @@ def main(
     """
     kg = graph.load(nodes, edges, relations)
     types = target["head_type"], target["tail_type"]
-    rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
-    vectors = Vectors(*(rows[node_type] for node_type in types), product=True)
+    vectors = Vectors.read(vectors_in, kg, types)
     trained = files.read_json(metrics)
     loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
     score = pair_model.members(loaded, vectors, trained["members"])
     treated = pairs.treated(pairs.label(kg, target))
-    cautions = experience.of_both(kg, types, [rows[node_type] for node_type in types], treated)
-    negative = contrary.chance(files.read_json(negatives), vectors, negatives)
+    cautions = experience.of_both(kg, types, (vectors.heads, vectors.tails), treated)
+    negative = pair_model.known_negative(negatives, vectors, threads.current())
     known = pairs.known(kg, *types)
     about = candidates.About(kg, *types, known, trained["calibration"], cautions, negative)
     lists = files.read_json(chosen) if chosen else {}

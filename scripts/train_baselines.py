@@ -9,7 +9,6 @@ from typing import Any
 from repurpose import (
     baselines,
     classifier,
-    embeddings,
     examples,
     external,
     files,
@@ -47,8 +46,7 @@ def main(
     methods = {"degree": Vectors(*degrees, product=False)}
     components = baselines.svd(kg, settings.svd_dim, seed)
     methods["svd"] = Vectors(components[head_type], components[tail_type], product=True)
-    rows = embeddings.aligned(embeddings.read(untrained), kg, untrained)
-    methods["untrained"] = Vectors(rows[head_type], rows[tail_type], product=True)
+    methods["untrained"] = Vectors.read(untrained, kg, (head_type, tail_type))
     fits = {}
     for name, vectors in methods.items():
         logging.info("baseline %s", name)

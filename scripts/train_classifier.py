@@ -8,7 +8,6 @@ from typing import Any
 
 from repurpose import (
     classifier,
-    embeddings,
     evaluation,
     examples,
     external,
@@ -50,10 +49,9 @@ def main(
     _require_pass(verdict, device)
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.load(pairs_in)
-    head_type, tail_type = target["head_type"], target["tail_type"]
-    known = pairs.known(kg, head_type, tail_type)
-    rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
-    vectors = Vectors(rows[head_type], rows[tail_type], product=True)
+    types = target["head_type"], target["tail_type"]
+    known = pairs.known(kg, *types)
+    vectors = Vectors.read(vectors_in, kg, types)
     counts = count_pairs(vectors, labelled, known)
     logging.info("%s", counts)
 

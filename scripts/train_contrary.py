@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import classifier, contrary, embeddings, examples, files, graph, logs, pairs, threads
+from repurpose import classifier, contrary, examples, files, graph, logs, pairs, threads
 from repurpose.vectors import Vectors
 
 
@@ -23,9 +23,8 @@ def main(
 ) -> None:
     """Write the model and how well it does, or why there is none."""
     kg = graph.load(nodes, edges, relations)
-    rows = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
     types = target["head_type"], target["tail_type"]
-    vectors = Vectors(*(rows[node_type] for node_type in types), product=True)
+    vectors = Vectors.read(vectors_in, kg, types)
     known = pairs.known(kg, *types)
     task = classifier.Task(vectors, pairs.load(pairs_in), known, settings, seed, n_threads)
     files.write_json(negatives_out, contrary.train(task))

@@ -7,12 +7,17 @@ import pytest
 import test_candidates
 from test_classifier import SETTINGS, make
 
-from repurpose import candidates, classifier, contrary
+from repurpose import candidates, classifier, contrary, files, pair_model
 from repurpose.errors import InputError
 
 
 def task(**changes):
     return classifier.Task(*make(**{"shuffled": False, **changes}), SETTINGS, 0, 1)
+
+
+def chance(content, vectors, folder):
+    files.write_json(folder / "negatives.json", content)
+    return pair_model.known_negative(folder / "negatives.json", vectors, 1)
 
 
 @pytest.fixture(name="planted", scope="module")
@@ -37,21 +42,21 @@ def test_shuffled_labels_are_not_found():
         assert measured["low"] < 0.6
 
 
-def test_its_probabilities_are_high_for_known_negatives_and_low_for_treatments(content, planted):
-    chance = contrary.chance(content, planted.vectors, "negatives.json")
+def test_its_probabilities_are_high_for_known_negatives_and_low_for_treatments(content, planted, tmp_path):
+    score = chance(content, planted.vectors, tmp_path)
     pairs = planted.pairs
-    found = chance(pairs["head_index"].to_numpy(), pairs["tail_index"].to_numpy())
+    found = score(pairs["head_index"].to_numpy(), pairs["tail_index"].to_numpy())
     assert found.dtype == np.float32 and ((found > 0) & (found < 1)).all()
     means = [found[pairs["label"] == label].mean() for label in (0, 1)]
     assert means[0] > 10 * means[1]
 
 
-def test_too_few_known_negatives_make_no_model_and_a_reason(planted):
+def test_too_few_known_negatives_make_no_model_and_a_reason(planted, tmp_path):
     few = planted.pairs[(planted.pairs["label"] == 1) | (planted.pairs["disease"] == "train")]
     content = contrary.train(replace(planted, pairs=few))
     assert content["model"] is None and content["known_negatives"]["test"] == 0
     assert content["reason"] == "fewer than 5 known negatives in a part of the split disease"
-    assert contrary.chance(content, planted.vectors, "negatives.json") is None
+    assert chance(content, planted.vectors, tmp_path) is None
 
 
 def test_without_a_split_by_diseases_the_first_one_judges(planted):
@@ -59,10 +64,10 @@ def test_without_a_split_by_diseases_the_first_one_judges(planted):
     assert content["scheme"] == "random" and content["auroc"]["unknown"]["low"] > 0.7
 
 
-def test_damaged_trees_are_not_read(content, planted):
+def test_damaged_trees_are_not_read(content, planted, tmp_path):
     damaged = content | {"model": content["model"].replace("1", "2", 1)}
-    with pytest.raises(InputError, match=r"^results/negatives\.json is damaged; rebuild it with: snakemake"):
-        contrary.chance(damaged, planted.vectors, "results/negatives.json")
+    with pytest.raises(InputError, match=r"negatives\.json is damaged; rebuild it with: snakemake"):
+        chance(damaged, planted.vectors, tmp_path)
 
 
 def test_a_candidate_more_like_a_known_negative_is_said_to_be():

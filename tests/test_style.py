@@ -37,7 +37,7 @@ ALLOWED = {
     },
     "torch_geometric": {"fused", "pyg_layer"},
     "numba": {"compiled", "simd"},
-    "xgboost": {"boosting", "classifier", "contrary", "ensemble", "pair_model", "trees"},
+    "xgboost": {"boosting", "classifier", "ensemble", "pair_model", "trees"},
 }
 
 

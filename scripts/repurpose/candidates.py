@@ -1,6 +1,6 @@
 """Every head x tail pair scored, ranked within its tail and within its head, and written."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,12 +15,10 @@ from repurpose import files
 from repurpose.calibration import probabilities
 from repurpose.graph import Graph
 from repurpose.pairs import Known
-from repurpose.ranks import MemberScorer
+from repurpose.ranks import MemberScorer, Scorer
 
 LISTED = 100  # heads of a tail that a member is said to list
 CHUNK = 1 << 21  # pairs scored at once: 8 MB of float32
-# Probabilities (float32) of pairs, given as numbers of heads and of tails.
-Chance = Callable[[np.ndarray, np.ndarray], np.ndarray]
 PAIR = [
     ("head_id", pa.string()),
     ("head_name", pa.string()),
@@ -50,8 +48,8 @@ class Listener(Protocol):
 class About:
     """What is said of a pair beside its score.
 
-    cautions: of each head and each tail, "" for none (see `experience`). negative: of a pair to be a known
-    negative, such as a contraindication (see `contrary`); None where no model tells.
+    cautions: of each head and each tail, "" for none (see `experience`). negative: probabilities of pairs to
+    be known negatives, such as contraindications (see `contrary`); None where no model tells.
     """
 
     kg: Graph
@@ -60,7 +58,7 @@ class About:
     known: Known
     calibration: Mapping[str, Any]
     cautions: tuple[np.ndarray, np.ndarray]
-    negative: Chance | None = None
+    negative: Scorer | None = None
 
     def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:
         """The columns of PAIR but the rank, one row for each pair."""

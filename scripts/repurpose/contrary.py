@@ -6,21 +6,14 @@ in both. A model of its own asks the other question, with the examples of the fi
 
 import hashlib
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xgboost
 
-from repurpose import classifier, external, pair_model, threads
-from repurpose.calibration import probabilities
-from repurpose.candidates import Chance
+from repurpose import classifier, external
 from repurpose.classifier import Task
-from repurpose.errors import InputError
 from repurpose.pairs import ALL_SCHEMES
-from repurpose.vectors import Vectors
 
 log = logging.getLogger(__name__)
 
@@ -58,21 +51,6 @@ def train(task: Task) -> dict[str, Any]:
         "calibration": classifier.calibrated(exchanged, fits),
         "auroc": auroc,
     }
-
-
-def chance(content: Mapping[str, Any], vectors: Vectors, source: str | Path) -> Chance | None:
-    """The probability of pairs (heads, tails) to be known negatives; None where `train` had too few.
-
-    Raises InputError that names `source` where the trees are not those that were written.
-    """
-    if content["model"] is None:
-        return None
-    if hashlib.sha256(content["model"].encode()).hexdigest() != content["digest"]:
-        raise InputError(f"{source} is damaged; rebuild it with: snakemake --cores 8 --forcerun {source}")
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(content["model"].encode()))
-    score = pair_model.tree_scorer(booster, vectors, threads.current())
-    return lambda heads, tails: probabilities(score(heads, tails), content["calibration"]).astype(np.float32)
 
 
 def _exchanged(task: Task, scheme: str) -> Task:

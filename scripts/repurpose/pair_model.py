@@ -11,6 +11,7 @@ import safetensors.numpy
 import xgboost
 
 from repurpose import files, kernel, trees
+from repurpose.calibration import probabilities
 from repurpose.errors import InputError
 from repurpose.ranks import MemberScorer, Scorer, TailScorer
 from repurpose.vectors import Vectors
@@ -97,6 +98,23 @@ def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Sco
         return margins
 
     return score
+
+
+def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer | None:
+    """The probability of pairs to be known negatives, by the model in a file of `contrary`; None without one.
+
+    Raises InputError that names the file where the trees are not those that were written.
+    """
+    content = files.read_json(path)
+    if content["model"] is None:
+        return None
+    text = content["model"].encode()
+    if hashlib.sha256(text).hexdigest() != content["digest"]:
+        raise InputError(f"{path} is damaged; rebuild it with: snakemake --cores 8 --forcerun {path}")
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(text))
+    score = tree_scorer(booster, vectors, threads)
+    return lambda heads, tails: probabilities(score(heads, tails), content["calibration"]).astype(np.float32)
 
 
 def save(model: Model, booster: str | Path, similar: str | Path) -> None:

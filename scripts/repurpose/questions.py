@@ -10,8 +10,6 @@ import pyarrow.compute as pc
 
 from repurpose import (
     candidates,
-    contrary,
-    embeddings,
     evidence,
     experience,
     files,
@@ -36,8 +34,8 @@ class Run:
         self.types = self.target["head_type"], self.target["tail_type"]
         self.kg = graph.load(*(results / "graph" / name for name in FILES))
         vectors_in = results / "embeddings" / device / "embeddings.parquet"
-        rows = embeddings.aligned(embeddings.read(vectors_in), self.kg, vectors_in)
-        self.rows = tuple(rows[node_type] for node_type in self.types)
+        vectors = Vectors.read(vectors_in, self.kg, self.types)
+        self.rows = vectors.heads, vectors.tails
         folder = results / "classifier" / device
         trained = files.read_json(folder / "metrics.json")
         model = pair_model.load(
@@ -46,15 +44,12 @@ class Run:
             trained["model_digests"],
             trained["kernel_weight"],
         )
-        vectors = Vectors(*self.rows, product=True)
         self.score = pair_model.members(model, vectors, trained["members"])
         labelled = pairs.label(self.kg, self.target)
         self.treated = pairs.treated(labelled)
         cautions = experience.of_both(self.kg, self.types, self.rows, self.treated)
         known = pairs.known(self.kg, *self.types)
-        negative = contrary.chance(
-            files.read_json(folder / "negatives.json"), vectors, folder / "negatives.json"
-        )
+        negative = pair_model.known_negative(folder / "negatives.json", vectors, 1)
         self.about = candidates.About(self.kg, *self.types, known, trained["calibration"], cautions, negative)
 
     def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:

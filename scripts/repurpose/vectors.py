@@ -1,11 +1,15 @@
 """Node vectors of the target's two types, and what trees read of a pair of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from repurpose import embeddings
 from repurpose.errors import InputError
+from repurpose.graph import Graph
 from repurpose.pairs import Known
 
 
@@ -27,6 +31,15 @@ class Vectors:
                 "the graph has no message relation at target.head_type or target.tail_type: nothing is known "
                 "of these nodes to learn from; use a graph with more relations"
             )
+
+    @classmethod
+    def read(cls, path: str | Path, kg: Graph, types: Sequence[str]) -> "Vectors":
+        """Those of an embedding file for the two types, in the graph's order, with the product.
+
+        Raises InputError as `embeddings.read` and `embeddings.aligned` do.
+        """
+        rows = embeddings.aligned(embeddings.read(path), kg, path)
+        return cls(*(rows[node_type] for node_type in types), product=True)
 
     def features(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """Rows [head, tail, head x tail] of the pairs: float32 (pairs, d + e or 3 d)."""
