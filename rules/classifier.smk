@@ -101,7 +101,7 @@ rule train_contrary:
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
-        # As above: asked for by what only a device that passed has.
+        # Only whether it passed counts, as above.
         verdict=ancient("results/validation/{device}/verdict.json"),
     output:
         negatives=update("results/classifier/{device}/negatives.json"),

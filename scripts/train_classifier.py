@@ -20,8 +20,8 @@ from repurpose import (
     search,
     threads,
 )
-from repurpose.errors import InputError
 from repurpose.vectors import Vectors, count_pairs
+from repurpose.verdict import require_pass
 
 
 def main(
@@ -46,7 +46,7 @@ def main(
     n_threads: int,
 ) -> None:
     """Write the model and its metrics beside the baselines'; raises InputError if the gate was not passed."""
-    _require_pass(verdict, device)
+    require_pass(verdict, device)
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.load(pairs_in)
     types = target["head_type"], target["tail_type"]
@@ -86,16 +86,6 @@ def main(
     }
     ranks.save(ranks_out, {scheme: {"hgt": fit.ranked} for scheme, fit in fits.items()})
     files.write_json(metrics_out, content)
-
-
-def _require_pass(verdict: str | Path, device: str) -> None:
-    judged = files.read_json(verdict)
-    if not judged["passed"]:
-        failed = [f"{check['name']}: {check['reason']}" for check in judged["checks"] if not check["passed"]]
-        raise InputError(
-            f"device {device} did not pass the gate: {'; '.join(failed) or judged['status']} ({verdict}); "
-            "no classifier is trained on its embeddings"
-        )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Any
 
 from repurpose import classifier, contrary, examples, files, graph, logs, pairs, threads
 from repurpose.vectors import Vectors
+from repurpose.verdict import require_pass
 
 
 def main(
@@ -14,14 +15,20 @@ def main(
     edges: str | Path,
     relations: str | Path,
     vectors_in: str | Path,
+    verdict: str | Path,
     negatives_out: str | Path,
     *,
     target: Mapping[str, Any],
     settings: examples.Settings,
+    device: str,
     seed: int,
     n_threads: int,
 ) -> None:
-    """Write the model and how well it does, or why there is none."""
+    """Write the model and how well it does, or why there is none.
+
+    Raises InputError if the gate was not passed.
+    """
+    require_pass(verdict, device)
     kg = graph.load(nodes, edges, relations)
     types = target["head_type"], target["tail_type"]
     vectors = Vectors.read(vectors_in, kg, types)
@@ -38,9 +45,11 @@ if __name__ == "__main__":
         snakemake.input.edges,
         snakemake.input.relations,
         snakemake.input.embeddings,
+        snakemake.input.verdict,
         snakemake.output.negatives,
         target=snakemake.params.target,
         settings=examples.Settings(**snakemake.params.classifier),
+        device=snakemake.wildcards.device,
         seed=snakemake.params.seed,
         n_threads=threads.limit(snakemake.threads),
     )

@@ -294,7 +294,7 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     assert outputs[0].read_bytes() == first[0]
 
     negatives = tmp_path / "negatives.json"
-    train_contrary.main(labelled, *paths, inputs[0], negatives, **options)
+    train_contrary.main(labelled, *paths, inputs[0], verdict, negatives, device="cpu", **options)
     tables = [
         tmp_path / name
         for name in (
@@ -342,3 +342,15 @@ def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):
             n_threads=1,
         )
     assert not (tmp_path / "model.ubj").exists()
+    with pytest.raises(InputError, match="device cpu did not pass the gate: distinct: all vectors are alike"):
+        train_contrary.main(
+            *paths[:5],
+            tmp_path / "verdict.json",
+            tmp_path / "negatives.json",
+            target=TARGET,
+            settings=SETTINGS,
+            device="cpu",
+            seed=0,
+            n_threads=1,
+        )
+    assert not (tmp_path / "negatives.json").exists()

@@ -46,7 +46,7 @@ def finished_run(tmp_path_factory):
         labelled, *paths, vectors, *others, None, verdict, *trained, device="cpu", **options
     )
     negatives = results / "classifier" / "cpu" / "negatives.json"
-    train_contrary.main(labelled, *paths, vectors, negatives, **options)
+    train_contrary.main(labelled, *paths, vectors, verdict, negatives, device="cpu", **options)
     tables = [
         results / "candidates" / "cpu" / n
         for n in ("candidates.parquet", "c.csv", "by_head.parquet", "p.parquet", "s.json")

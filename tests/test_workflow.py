@@ -108,7 +108,17 @@ def test_training_settings_retrain_and_the_graph_stays(done):
     [
         ("report", ["require_pass", "write_summary"]),
         ("candidates", [*CANDIDATES, *AFTER_THE_GATE]),
-        ("classifier", [*CANDIDATES, "train_baselines", "train_classifier[cpu]", *AFTER_THE_GATE]),
+        ("contrary", [*CANDIDATES, "train_contrary[cpu]", *AFTER_THE_GATE]),
+        (
+            "classifier",
+            [
+                *CANDIDATES,
+                "train_baselines",
+                "train_classifier[cpu]",
+                "train_contrary[cpu]",
+                *AFTER_THE_GATE,
+            ],
+        ),
         ("gate", ["validate_embeddings[cpu]", *AFTER_THE_GATE]),
         (
             "training",
