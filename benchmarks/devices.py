@@ -34,24 +34,14 @@ NEIGHBOURS = 20
 
 def main() -> None:
     """Train on each device and print its row."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--edges", help="edges table; the config's if not given")
-    parser.add_argument("--nodes", help="nodes table; the config's if not given")
-    parser.add_argument(
-        "--planted", type=float, metavar="SCALE", help="the planted graph in place of a table"
-    )
-    parser.add_argument("--config", nargs="*", default=[], type=Path, help="overlays")
+    parser = of_graph(__doc__)
     parser.add_argument("--devices", nargs="+", default=["cpu"])
     parser.add_argument("--epochs", type=int, help="full steps; the config's if not given")
     parser.add_argument("--threads", type=int, default=8)
     options = parser.parse_args()
-    config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
+    config = configured(options)
     if options.epochs:
         config["training"]["epochs"] = options.epochs
-    for key in ("edges", "nodes"):
-        config[key] = getattr(options, key) or config[key]
     listen()
     kg = read(config, options.planted)
     first = None
@@ -61,6 +51,25 @@ def main() -> None:
         first = first or vectors
         row["neighbour_overlap"] = None if first is vectors else overlap(kg, first, vectors, config["seed"])
         print(json.dumps(row), flush=True)
+
+
+def of_graph(description: str | None) -> argparse.ArgumentParser:
+    """A parser of the options that say which graph and which config."""
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=description, formatter_class=form)
+    parser.add_argument("--edges", help="edges table; the config's if not given")
+    parser.add_argument("--nodes", help="nodes table; the config's if not given")
+    parser.add_argument(
+        "--planted", type=float, metavar="SCALE", help="the planted graph in place of a table"
+    )
+    parser.add_argument("--config", nargs="*", default=[], type=Path, help="overlays")
+    return parser
+
+
+def configured(options: argparse.Namespace) -> dict[str, Any]:
+    """The config that the options of `of_graph` ask for."""
+    config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
+    return config | {key: getattr(options, key) or config[key] for key in ("edges", "nodes")}
 
 
 def listen() -> None:

@@ -7,7 +7,6 @@ One JSON object per matrix (the graph's own and the profiles of each node type),
 one after the other: seconds, and the share of scikit-learn's kept squares that ours keeps. The last sums up.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -22,28 +21,16 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from repurpose import graph, hgt, lowrank, profiles, settings, spectral, threads
+from repurpose import graph, hgt, lowrank, profiles, spectral, threads
 from repurpose.graph import Graph
-
-PROJECT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
     """Print a line per matrix, then the sum."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--edges", help="edges table; the config's if not given")
-    parser.add_argument("--nodes", help="nodes table; the config's if not given")
-    parser.add_argument(
-        "--planted", type=float, metavar="SCALE", help="the planted graph in place of a table"
-    )
-    parser.add_argument("--config", nargs="*", default=[], type=Path, help="overlays")
+    parser = trainings.of_graph(__doc__)
     parser.add_argument("--cores", type=int, default=8)
     options = parser.parse_args()
-    config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
-    for key in ("edges", "nodes"):
-        config[key] = getattr(options, key) or config[key]
+    config = trainings.configured(options)
     kg, encoder = trainings.read(config, options.planted), hgt.Settings(**config["hgt"])
     threads.limit(options.cores)
     lowrank.svd(sparse.eye_array(3, dtype=np.float32), 1, 0)  # compiled by then
