@@ -27,7 +27,7 @@ def overlay() -> dict:
         },
         "hgt": {"hidden_dim": 16, "embedding_dim": 32, "heads": 2, "svd_dim": 8, "profile_dim": 8},
         "training": {
-            "epochs": 15,
+            "epochs": 25,  # with 15 so small a model gains 0.057 over its inputs, and the gate asks 0.06
             "learning_rate": 0.03,
             "contrastive": {"relations": ["disease_associates_gene"], "weight": 0.1},
         },
