@@ -9,8 +9,7 @@ one after the other: seconds, and the share of scikit-learn's kept squares that 
 
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import devices as trainings
 import numpy as np
 from scipy import sparse
+from scoring import timed
 from sklearn.utils.extmath import randomized_svd
 
 from repurpose import graph, hgt, lowrank, profiles, spectral, threads
@@ -58,13 +58,6 @@ def compared(matrix: sparse.csr_array, size: int) -> dict[str, Any]:
     theirs, other = timed(lambda: randomized_svd(matrix, size, random_state=0)[1])
     kept = float((own.astype(float) ** 2).sum() / (other.astype(float) ** 2).sum())
     return {"seconds": round(ours, 3), "scikit_learn_seconds": round(theirs, 3), "kept": round(kept, 4)}
-
-
-def timed(call: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """Seconds of a call, and what it gives."""
-    began = time.perf_counter()
-    result = call()
-    return time.perf_counter() - began, result
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def test_as_much_is_kept_of_a_large_matrix_as_scikit_learn_keeps():
     large = matrix(3000, 2000, density=0.01)
     _, ours, _ = lowrank.svd(large, 64, 0)
     _, theirs, _ = randomized_svd(large, 64, random_state=0)
-    assert (ours**2).sum() > 0.97 * (theirs**2).sum()
+    assert (ours**2).sum() > 0.99 * (theirs**2).sum()
 
 
 def test_fewer_rounds_keep_less(monkeypatch):

@@ -111,9 +111,7 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
     text = content["model"].encode()
     if hashlib.sha256(text).hexdigest() != content["digest"]:
         raise InputError(f"{path} is damaged; rebuild it with: snakemake --cores 8 --forcerun {path}")
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(text))
-    score = tree_scorer(booster, vectors, threads)
+    score = tree_scorer(_booster(text), vectors, threads)
     return lambda heads, tails: probabilities(score(heads, tails), content["calibration"]).astype(np.float32)
 
 
@@ -126,16 +124,18 @@ def save(model: Model, booster: str | Path, similar: str | Path) -> None:
 
 
 def load(booster: str | Path, similar: str | Path, digests: tuple[str, str], weight: float) -> Model:
-    """Read a model; raises InputError if a file is missing or its SHA-256 is not the one given.
-
-    XGBoost ends the whole process on some damaged files: it must not be asked to read one.
-    """
+    """Read a model; raises InputError if a file is missing or its SHA-256 is not the one given."""
     content, arrays = (
         _content(path, digest) for path, digest in zip((booster, similar), digests, strict=True)
     )
-    trained = xgboost.Booster()
-    trained.load_model(bytearray(content))
-    return Model(trained, kernel.Ridge(**safetensors.numpy.load(arrays)), weight)
+    return Model(_booster(content), kernel.Ridge(**safetensors.numpy.load(arrays)), weight)
+
+
+def _booster(content: bytes) -> xgboost.Booster:
+    """Trees in one of XGBoost's formats; it ends the whole process on some damaged ones: check them first."""
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(content))
+    return booster
 
 
 def _content(path: str | Path, digest: str) -> bytes:
