@@ -212,14 +212,16 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
     folder = prepare(tmp_path / "shared")
     first = start(folder, epochs=100_000)
     try:
-        deadline = time.monotonic() + 30
-        while not (folder / "checkpoints" / "lock").exists():
+        history = folder / "history.jsonl"
+        deadline = time.monotonic() + 60
+        while not history.exists() or history.read_text().count("\n") < 3:
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        begun = history.read_text()
         second = start(folder)
         errors = second.wait()
         assert second.returncode == 1
-        assert len((folder / "history.jsonl").read_text().splitlines()) > 2
+        assert history.read_text().startswith(begun)  # the second has not begun the file anew
         assert f"process {first.pid}, left behind by a run that was killed, still trains" in errors
         assert "Traceback" not in errors
     finally:
