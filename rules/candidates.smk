@@ -68,10 +68,14 @@ rule rank_candidates:
 
 rule explain_candidates:
     input:
+        unpack(encoder_of_trained),
         **GRAPH,
         candidates="results/candidates/{device}/candidates.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
         pairs="results/pairs/pairs.parquet",
+        model="results/classifier/{device}/model.ubj",
+        kernel="results/classifier/{device}/kernel.safetensors",
+        metrics="results/classifier/{device}/metrics.json",
     output:
         evidence=update("results/candidates/{device}/evidence.parquet"),
     log:

@@ -81,6 +81,12 @@ def features_table(wildcards):
     return {"features": path} if path else {}
 
 
+def encoder_of_trained(wildcards):
+    """The encoder of a device that trains here, a named input or none."""
+    is_trained = wildcards.device in TRAINED
+    return {"encoder": "results/embeddings/{device}/encoder.safetensors"} if is_trained else {}
+
+
 def graph_section(wildcards):
     """The graph section without what the graph is not built from."""
     return {key: value for key, value in config["graph"].items() if key != "features"}

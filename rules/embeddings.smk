@@ -12,6 +12,7 @@ rule train_embeddings:
         certificate="results/pairs/certificate.json",
     output:
         embeddings=update("results/embeddings/{device}/embeddings.parquet"),
+        encoder=update("results/embeddings/{device}/encoder.safetensors"),
         history=update("results/embeddings/{device}/history.parquet"),
         record=update("results/embeddings/{device}/training.json"),
     log:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import evidence, files, graph, logs, pairs, paths, summary
+from repurpose import evidence, files, graph, influence, logs, pair_model, pairs, paths, summary, threads
 from repurpose.vectors import Vectors
 
 
@@ -13,27 +13,38 @@ def main(
     candidates: str | Path,
     vectors_in: str | Path,
     pairs_in: str | Path,
+    model: str | Path,
+    kernel: str | Path,
+    metrics: str | Path,
     nodes: str | Path,
     edges: str | Path,
     relations: str | Path,
     evidence_out: str | Path,
+    encoder: str | Path | None = None,
     *,
     target: Mapping[str, Any],
     explained: int,
     paths_each: int,
     similar: int,
 ) -> None:
-    """Explain the `explained` best pairs of all tails together that no relation joins."""
+    """Explain the `explained` best pairs of all tails together that no relation joins.
+
+    encoder: behind the vectors; without it nothing is said of what the model makes of a path.
+    """
     kg = graph.load(nodes, edges, relations)
     types = target["head_type"], target["tail_type"]
     vectors = Vectors.read(vectors_in, kg, types)
     best = summary.best_new(files.read_table(candidates), explained)
+    trained = files.read_json(metrics)
+    loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
+    looking = encoder and influence.read(kg, types, vectors_in, encoder, loaded, threads.current())
     witness = evidence.Witness(
         kg,
         *types,
         (vectors.heads, vectors.tails),
         pairs.treated(pairs.load(pairs_in)),
         paths.network(kg),
+        looking,
     )
     files.write_table(evidence_out, evidence.table(best, witness.of_rows(best, paths_each, similar)))
     logging.info("%d pairs explained", best.num_rows)
@@ -41,14 +52,19 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
+    threads.limit(snakemake.threads)
     main(
         snakemake.input.candidates,
         snakemake.input.embeddings,
         snakemake.input.pairs,
+        snakemake.input.model,
+        snakemake.input.kernel,
+        snakemake.input.metrics,
         snakemake.input.nodes,
         snakemake.input.edges,
         snakemake.input.relations,
         snakemake.output.evidence,
+        snakemake.input.get("encoder"),
         target=snakemake.params.target,
         **snakemake.params.evidence,
     )

@@ -18,6 +18,7 @@ from repurpose import (
     memory,
     settings,
     threads,
+    trained,
     training,
 )
 
@@ -29,6 +30,7 @@ def main(
     edges,
     relations,
     embeddings_out,
+    encoder_out,
     history_out,
     record_out,
     *,
@@ -88,6 +90,7 @@ def main(
         rows.close()
         diagnosis.keep(Path(record_out).parent / "failure", result.failure)
         embeddings.write(embeddings_out, kg, result.vectors, origin)
+        trained.save(encoder_out, result.trained)
         record = {"device": device, "batching": batching, **result.record}
         files.write_json(record_out, {**record, "predicted_peak_rss_bytes": predicted})
     logging.info(
@@ -105,6 +108,7 @@ if __name__ == "__main__":
         snakemake.input.edges,
         snakemake.input.relations,
         snakemake.output.embeddings,
+        snakemake.output.encoder,
         snakemake.output.history,
         snakemake.output.record,
         lines=snakemake.log.history,

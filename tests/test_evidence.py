@@ -4,9 +4,10 @@ import numpy as np
 import planted
 import pytest
 import test_candidates
+import test_influence
 
 import explain_candidates
-from repurpose import embeddings, evidence, files, graph, pairs, paths
+from repurpose import embeddings, evidence, files, graph, pairs, paths, trained
 
 SIZES = {"drug": 4, "gene": 3, "disease": 3}
 KG = planted.graph(
@@ -66,7 +67,8 @@ def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
     others = [tmp_path / f"{name}.parquet" for name in ("candidates", "embeddings", "pairs")]
     options = {"explained": 20, "paths_each": 2, "similar": 2}
     out = tmp_path / "evidence.parquet"
-    explain_candidates.main(*others, *inputs, out, target=planted.TARGET, **options)
+    model = test_influence.saved(test_influence.model(rows["drug"], rows["disease"], labelled), tmp_path)
+    explain_candidates.main(*others, *model, *inputs, out, target=planted.TARGET, **options)
     found = files.read_table(out).to_pylist()
     new = sorted((row["score"] for row in ranked.to_pylist() if not row["known"]), reverse=True)
     assert [row["score"] for row in found] == new[:20]
@@ -75,3 +77,37 @@ def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
     treating = set(zip(kg.node_ids["drug"][heads], kg.node_ids["disease"][tails], strict=True))
     near = [(each["id"], row["tail_id"]) for row in found for each in row["heads_of_tail"]]
     assert near and set(near) <= treating
+    # Vectors from elsewhere have no encoder to be asked.
+    assert {way["change"] for row in found for way in row["paths"]} == {None}
+    assert {row[f"{side}_attention"] for row in found for side in ("head", "tail")} == {None}
+
+
+def test_the_script_says_what_the_model_makes_of_each_path(tmp_path):
+    looking = test_influence.looking()
+    kg = looking.recoder.kg
+    inputs = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
+    graph.save(kg, *inputs)
+    vectors = {t: looking.recoder.stored[graph.span(kg, t)] for t in kg.node_types}
+    embeddings.write(tmp_path / "embeddings.parquet", kg, vectors, test_influence.ORIGIN)
+    trained.save(tmp_path / "encoder.safetensors", looking.recoder.trained)
+    labelled = pairs.label(kg, planted.TARGET)
+    pairs.save(pairs.split(labelled, ["random"], 0.3, 0.3, seed=0), tmp_path / "pairs.parquet")
+    scores = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
+    files.write_table(tmp_path / "candidates.parquet", test_candidates.ranked(kg, scores, per_tail=0))
+    others = [tmp_path / f"{name}.parquet" for name in ("candidates", "embeddings", "pairs")]
+    model = test_influence.saved(looking.model, tmp_path)
+    out, options = tmp_path / "evidence.parquet", {"explained": 15, "paths_each": 2, "similar": 2}
+    encoder = tmp_path / "encoder.safetensors"
+    explain_candidates.main(*others, *model, *inputs, out, encoder, target=planted.TARGET, **options)
+    found, network = files.read_table(out).to_pylist(), paths.network(kg)
+    place = [{node: at for at, node in enumerate(kg.node_ids[t])} for t in ("drug", "disease")]
+    changes = []
+    for row in found:
+        head, tail = (place[side][row[f"{name}_id"]] for side, name in enumerate(("head", "tail")))
+        ends = np.array([head + looking.first[0]]), tail + looking.first[1]
+        expected = looking.changes(paths.best(network, *ends, 2)[0])
+        assert [way["change"] for way in row["paths"]] == pytest.approx(expected, abs=1e-4)
+        changes += expected
+        assert [len(row[f"{side}_attention"]) for side in ("head", "tail")] == [2, 2]
+        assert all(0 < each["weight"] <= 1 for each in row["head_attention"])
+    assert np.abs(changes).max() > 0.1

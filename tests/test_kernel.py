@@ -91,3 +91,20 @@ def test_scores_do_not_depend_on_blocks_or_on_the_order_of_pairs(monkeypatch):
 def test_logarithms_are_finite_and_grow_with_the_score():
     found = kernel.logarithm(np.array([-1, 0, 0.5, 1], np.float32))
     assert found == pytest.approx(np.log([0.01, 0.01, 0.51, 1.01]), abs=1e-6)
+
+
+def test_a_pair_with_other_vectors_scores_as_if_these_were_its_own():
+    ridge, whole = fit(), all_scores(fit())
+    ends = np.array([1, 2, 6]), np.array([2, 1, 0])
+    own = HEADS[ends[0]], TAILS[ends[1]]
+    assert kernel.replaced(ridge, (HEADS, TAILS), ends, own) == pytest.approx(whole[ends], abs=1e-6)
+    moved = own[0] * np.float32(0.4), own[1][:, ::-1] * np.float32(0.5)
+    found = kernel.replaced(ridge, (HEADS, TAILS), ends, moved)
+    for head, tail, *rows, score in zip(*ends, *moved, found, strict=True):
+        heads, tails = HEADS.copy(), TAILS.copy()
+        heads[head], tails[tail] = rows
+        # The longest rows, which set the scale, stay.
+        assert np.linalg.norm(HEADS[head]) < np.linalg.norm(HEADS, axis=1).max()
+        assert np.linalg.norm(TAILS[tail]) < np.linalg.norm(TAILS, axis=1).max()
+        assert score == pytest.approx(all_scores(ridge, heads, tails)[head, tail], abs=1e-6)
+        assert abs(score - whole[head, tail]) > 5e-4

@@ -83,6 +83,6 @@ def test_a_vector_is_long_where_much_is_known_and_short_elsewhere():
     assert drugs.shape == (5, 12)
     known = np.linalg.norm(drugs[:, :5], axis=1)
     assert known[[0, 1, 2]] == pytest.approx([1, 1, 0.5**0.5], abs=0.05) and known[4] == 0
-    worth = np.maximum(known, starts.SHORTEST)
+    worth = np.maximum(known, profiles.SHORTEST)
     assert np.linalg.norm(drugs[:4, 5:8], axis=1) == pytest.approx(0.4 * worth[:4], rel=1e-4)
     assert np.linalg.norm(drugs[:, 8:], axis=1) == pytest.approx(0.55 * worth, rel=1e-4)

@@ -165,6 +165,18 @@ def test_the_script_tells_all_of_a_pair(results):
     assert f"rank {row['rank']} of 90" in done.stdout
 
 
+def test_a_dossier_says_what_the_model_makes_of_a_path_and_what_its_encoder_reads(run):
+    row = run.pair(4, 17)
+    row["paths"] = [{"score": 0.5, "text": "a -[binds]-> b", "change": -0.251}]
+    row["head_attention"] = [{"name": "b", "relation": "binds", "weight": 0.5}]
+    lines = questions.dossier({"cpu": row}).splitlines()
+    assert "  0.5  a -[binds]-> b  (score -0.25 without it)" in lines
+    assert lines[-1] == "of drug number 4 its encoder reads most: b (binds, 0.50)"
+    row["paths"][0]["change"], row["head_attention"] = None, None
+    lines = questions.dossier({"cpu": row}).splitlines()
+    assert "  0.5  a -[binds]-> b" in lines and "its encoder" not in lines[-1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

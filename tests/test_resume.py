@@ -63,7 +63,7 @@ threads.limit(2)
 out = folder / "out"
 train_embeddings.main(
     *(folder / name for name in ("nodes.parquet", "edges.parquet", "relations.json")),
-    out / "embeddings.parquet", out / "history.parquet", out / "training.json",
+    *(out / n for n in ("embeddings.parquet", "encoder.safetensors", "history.parquet", "training.json")),
     lines=folder / "history.jsonl", checkpoints=folder / "checkpoints", checkpoint_seconds=0.0, code="c" * 64,
     device="cpu", batching="full",
     encoder=hgt.Settings(hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.1,
@@ -142,8 +142,10 @@ def finish(folder, **options):
 
 
 def vectors(folder):
+    """What a training left for those after it: its vectors and its encoder, to the last bit."""
     found = embeddings.read(folder / "out" / "embeddings.parquet").vectors
-    return {node_type: rows.tobytes() for node_type, rows in found.items()}
+    encoder = files.digest(folder / "out" / "encoder.safetensors")
+    return {"encoder": encoder, **{node_type: rows.tobytes() for node_type, rows in found.items()}}
 
 
 @pytest.fixture(name="undisturbed", scope="module")
@@ -181,7 +183,7 @@ def test_twenty_kills_change_nothing(undisturbed, seconds, tmp_path):
         steps.append(int(found[-1].stem.partition("-")[2]) if found else 0)
     assert steps == sorted(steps)
     assert steps[-1] > 0
-    for name in ("embeddings.parquet", "training.json", "history.parquet"):
+    for name in ("embeddings.parquet", "encoder.safetensors", "training.json", "history.parquet"):
         process = start(folder, {"output": name})
         process.wait()
         assert process.returncode == -signal.SIGKILL

@@ -17,6 +17,7 @@ ALLOWED = {
     "torch": {
         "attention",
         "checkpoint",
+        "decoder",
         "devices",
         "diagnosis",
         "fused",

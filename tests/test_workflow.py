@@ -40,6 +40,7 @@ def edit_and_restore(done):
 def test_it_leaves_every_file_that_the_design_names(done):
     names = """graph/nodes.parquet graph/edges.parquet graph/relations.json graph/ledger.json
         pairs/pairs.parquet pairs/certificate.json embeddings/cpu/embeddings.parquet
+        embeddings/cpu/encoder.safetensors
         embeddings/cpu/history.parquet embeddings/cpu/training.json validation/cpu/verdict.json
         classifier/cpu/model.ubj classifier/cpu/metrics.json candidates/cpu/candidates.parquet
         candidates/cpu/candidates.csv summary.json report.html logs/train_embeddings/cpu.log

@@ -18,16 +18,27 @@ from torch_geometric.nn import HGTConv
 from repurpose import attention, parallel, workspace
 from repurpose.compiled import loop
 from repurpose.messages import Messages
+from repurpose.trained import Parameters
+
+
+def parameters(conv: HGTConv) -> Parameters:
+    """The parameters of `conv`, as tensors, in the form that they are computed with."""
+    share = torch.stack([conv.skip[name][0].sigmoid() for name in conv.node_types])
+    out = _stacked(conv.out_lin.lins, conv.node_types)
+    return Parameters(*_head_by_head(conv), _relation_matrices(conv), *out, share)
+
+
+def receiving(conv: HGTConv) -> list[bool]:
+    """Which node types receive anything."""
+    return [name in conv.dst_node_types for name in conv.node_types]
 
 
 def layer(conv: HGTConv, x: Tensor, messages: Messages, bounds: Sequence[int]) -> Tensor:
     """What `conv` computes, all node types at once; types that receive nothing keep their x, (N, F)."""
-    kvq = typed_linear(x, *_head_by_head(conv), bounds)
-    out = attention.attend(kvq, _relation_matrices(conv), messages)
-    receiving = [name in conv.dst_node_types for name in conv.node_types]
-    share = torch.stack([conv.skip[name][0].sigmoid() for name in conv.node_types])
-    weight, bias = _stacked(conv.out_lin.lins, conv.node_types)
-    return _Update.apply(x, out, weight, bias, share, receiving, bounds)
+    own = parameters(conv)
+    kvq = typed_linear(x, own.kvq, own.kvq_bias, bounds)
+    out = attention.attend(kvq, own.relations, messages)
+    return _Update.apply(x, out, own.out, own.out_bias, own.share, receiving(conv), bounds)
 
 
 def typed_linear(x: Tensor, weight: Tensor, bias: Tensor, bounds: Sequence[int]) -> Tensor:

@@ -6,7 +6,6 @@ names come from data and may be anything.
 """
 
 import itertools
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from repurpose import fused, message_edges, readout, sampling
+from repurpose.decoder import Decoder
 from repurpose.graph import Graph, Relation
 from repurpose.message_edges import EdgeLists, SortedEdges
 from repurpose.messages import Messages
 from repurpose.pyg_layer import EdgeType, Layer
 from repurpose.sampling import Level
+from repurpose.spectral import Axes
 
 INPUTS = ("learned", "spectral", "blocks")
 INPUT_SCALE = 0.5  # standard deviation of the learned inputs at the start
@@ -111,6 +112,7 @@ class HGT(nn.Module):
         self.decoder = Decoder(len(relations), settings.projected, settings.decoder)
         self.beside: Tensor | None = None  # (nodes, embedding_dim - projected), no part of the training
         self.lengths: Tensor | None = None  # (nodes, 1) of the layers' part of the vectors
+        self.axes: Axes | None = None  # that a part of `beside` comes from
         self._clear_biases()
 
     def prepare(self, edges: Sequence[np.ndarray]) -> EdgeLists | SortedEdges:
@@ -187,9 +189,12 @@ class HGT(nn.Module):
             return self.decoder.logits(product, relation), vectors
         return self.decoder(z, relation, head, tail), z.index_select(0, rows)
 
-    def keep_beside(self, rows: np.ndarray, lengths: np.ndarray | None) -> None:
-        """Put rows (nodes, k) before what the layers give, scaled to `lengths` (nodes,), in `vectors`."""
-        self.beside = torch.from_numpy(rows)
+    def keep_beside(self, rows: np.ndarray, lengths: np.ndarray | None, axes: Axes | None) -> None:
+        """Put rows (nodes, k) before what the layers give, scaled to `lengths` (nodes,), in `vectors`.
+
+        axes: what rows of an SVD among them come from.
+        """
+        self.beside, self.axes = torch.from_numpy(rows), axes
         self.lengths = None if lengths is None else torch.from_numpy(lengths)[:, None]
 
     @torch.no_grad()
@@ -208,26 +213,6 @@ class HGT(nn.Module):
 
     def _drop(self, x: Tensor) -> Tensor:
         return nn.functional.dropout(x, self.settings.dropout, self.training)
-
-
-class Decoder(nn.Module):
-    """Score of a (head, relation, tail) triple: DistMult (Yang et al., ICLR 2015) or the dot product."""
-
-    def __init__(self, relations: int, dim: int, kind: str) -> None:
-        super().__init__()
-        # The dot product is DistMult with weights of one that are not trained.
-        self.weight = nn.Parameter(torch.ones(relations, dim), requires_grad=kind == "distmult")
-        self.bias = nn.Parameter(torch.zeros(relations))
-
-    def forward(self, z: Tensor, relation: Tensor, head: Tensor, tail: Tensor) -> Tensor:
-        """Logits (P,) of P triples of relation index and global node indices; z is (nodes, dim)."""
-        weight = self.weight.index_select(0, relation)
-        product = z.index_select(0, head) * weight * z.index_select(0, tail)
-        return self.logits(product.sum(-1), relation)
-
-    def logits(self, product: Tensor, relation: Tensor) -> Tensor:
-        """Logits from the sums of products, both (P,)."""
-        return product / math.sqrt(self.weight.size(1)) + self.bias.index_select(0, relation)
 
 
 def is_fused(settings: Settings, device: str) -> bool:

@@ -55,13 +55,15 @@ def fit(
     return Ridge(*used, np.ascontiguousarray(u @ inner @ v.T))
 
 
-def similarity(rows: np.ndarray, nodes: np.ndarray, learned: np.ndarray) -> np.ndarray:
+def similarity(
+    rows: np.ndarray, nodes: np.ndarray, learned: np.ndarray, own: np.ndarray | None = None
+) -> np.ndarray:
     """Kernel float32 (m, n) of `nodes` (m,) with `learned` (n,), positions of rows of length 1 at most.
 
     exp(SHARPNESS (x . y - 1)), and 1 of a node with itself: a short vector, of a node of which little is
-    known, is like no other.
+    known, is like no other. own: rows (m, d) of `nodes` in place of theirs.
     """
-    result = rows[nodes] @ rows[learned].T
+    result = (rows[nodes] if own is None else own) @ rows[learned].T
     result -= 1
     result *= SHARPNESS
     np.exp(result, out=result)
@@ -69,12 +71,16 @@ def similarity(rows: np.ndarray, nodes: np.ndarray, learned: np.ndarray) -> np.n
     return result
 
 
-def shortened(rows: np.ndarray) -> np.ndarray:
-    """Rows scaled so that the longest has length 1, but for outliers, which are cut to it; zeros stay."""
+def shortened(rows: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """Rows scaled so that the longest has length 1, but for outliers, which are cut to it; zeros stay.
+
+    others: rows whose longest is meant, where it is not these.
+    """
     length = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
-    if not length.any():
+    of_all = length if others is None else np.linalg.norm(others, axis=1).astype(np.float32)
+    if not of_all.any():
         return rows
-    full = min(length.max(), np.float32(LONGEST * np.quantile(length[length > 0], 0.95)))
+    full = min(of_all.max(), np.float32(LONGEST * np.quantile(of_all[of_all > 0], 0.95)))
     return rows / np.maximum(length, full)
 
 
@@ -116,6 +122,20 @@ def scorer(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> Scorer:
         return result
 
     return score
+
+
+def replaced(
+    ridge: Ridge,
+    vectors: tuple[np.ndarray, np.ndarray],
+    ends: tuple[np.ndarray, np.ndarray],
+    rows: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """The scores (n,) of pairs if their two ends (n,) had `rows` (n, d) in place of their own vectors."""
+    sides = []
+    for whole, learned, nodes, own in zip(vectors, (ridge.heads, ridge.tails), ends, rows, strict=True):
+        similar = similarity(shortened(whole), nodes, learned, shortened(own, whole))
+        sides.append(similar * _worth(len(whole), learned)[nodes, None])
+    return ((sides[0] @ ridge.coefficients) * sides[1]).sum(axis=1)
 
 
 def logarithm(scores: np.ndarray) -> np.ndarray:

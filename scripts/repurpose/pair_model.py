@@ -70,6 +70,25 @@ def tree_matrix(booster: xgboost.Booster, vectors: Vectors) -> TailScorer:
     return lambda tails: trees.scores(forest, heads, vectors.tails[tails])[:, :count]
 
 
+def replaced(
+    model: Model,
+    vectors: Vectors,
+    ends: tuple[np.ndarray, np.ndarray],
+    rows: tuple[np.ndarray, np.ndarray],
+    threads: int,
+) -> np.ndarray:
+    """The margins (n,) of pairs if their two ends (n,) had `rows` (n, d) in place of their own vectors."""
+    pairs = np.arange(len(ends[0]))
+    model.booster.set_param({"nthread": threads})
+    features = Vectors(*rows, vectors.product).features(pairs, pairs)
+    margins = model.booster.inplace_predict(features, predict_type="margin")
+    if not model.weight:
+        return margins
+    return joined(
+        margins, kernel.replaced(model.ridge, (vectors.heads, vectors.tails), ends, rows), model.weight
+    )
+
+
 def joined(margins: np.ndarray, similar: np.ndarray, weight: float) -> np.ndarray:
     """The trees' margins and the kernel's scores of the same pairs in one, float32."""
     return margins + np.float32(weight) * kernel.logarithm(similar)

@@ -5,7 +5,7 @@ the product over its edges of (degree of one end x degree of the other) ^ -DAMPI
 edge's relation: Himmelstein & Baranzini, "Heterogeneous network edge prediction", PLoS Comput. Biol. 2015.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,11 +40,11 @@ class Path(NamedTuple):
     forward: tuple[bool, ...]
 
 
-def network(kg: Graph) -> Network:
-    """The message edges of a graph as paths walk them."""
+def network(kg: Graph, edges: Sequence[np.ndarray] | None = None) -> Network:
+    """The message edges of a graph as paths walk them, or `edges`: some of each relation, (2, E)."""
     nodes = sum(kg.count(node_type) for node_type in kg.node_types)
     columns: list[list[np.ndarray]] = [[] for _ in range(5)]
-    edges = graph.message_edges(kg)
+    edges = graph.message_edges(kg) if edges is None else edges
     for index, edge, offset in zip(kg.of_role("message"), edges, graph.offsets(kg), strict=True):
         head, tail = edge + offset
         relation = kg.relations[index]

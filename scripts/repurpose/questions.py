@@ -14,11 +14,14 @@ from repurpose import (
     experience,
     files,
     graph,
+    influence,
     pair_model,
     pairs,
     paths,
+    threads,
 )
 from repurpose.errors import InputError
+from repurpose.influence import Influence
 from repurpose.vectors import Vectors
 
 FILES = ("nodes.parquet", "edges.parquet", "relations.json")
@@ -38,13 +41,13 @@ class Run:
         self.rows = vectors.heads, vectors.tails
         folder = results / "classifier" / device
         trained = files.read_json(folder / "metrics.json")
-        model = pair_model.load(
+        self.model = pair_model.load(
             folder / "model.ubj",
             folder / "kernel.safetensors",
             trained["model_digests"],
             trained["kernel_weight"],
         )
-        self.score = pair_model.members(model, vectors, trained["members"])
+        self.score = pair_model.members(self.model, vectors, trained["members"])
         labelled = pairs.label(self.kg, self.target)
         self.treated = pairs.treated(labelled)
         cautions = experience.of_both(self.kg, self.types, self.rows, self.treated)
@@ -68,11 +71,24 @@ class Run:
         """One pair's row, whatever its rank, and its dossier."""
         (found,) = candidates.rank(self.score, self.about, per_tail=0, tails=np.array([tail]))
         row = found.filter(pc.equal(found["head_id"], self.kg.node_ids[self.types[0]][head]))
-        return {**self.explained(row, 5, 5)[0], "of": self.kg.count(self.types[0])}
+        return {**self.explained(row, 5, 5, self._influence())[0], "of": self.kg.count(self.types[0])}
 
-    def explained(self, rows: pa.Table, n_paths: int, n_like: int) -> list[dict[str, Any]]:
+    def _influence(self) -> Influence | None:
+        """What the model makes of paths; None of vectors from elsewhere."""
+        folder = self.results / "embeddings" / self.device
+        encoder = folder / "encoder.safetensors"
+        if not encoder.exists():
+            return None
+        return influence.read(
+            self.kg, self.types, folder / "embeddings.parquet", encoder, self.model, threads.current()
+        )
+
+    def explained(
+        self, rows: pa.Table, n_paths: int, n_like: int, looking: Influence | None = None
+    ) -> list[dict[str, Any]]:
         """Rows of candidates with their dossiers."""
-        witness = evidence.Witness(self.kg, *self.types, self.rows, self.treated, paths.network(self.kg))
+        network = paths.network(self.kg)
+        witness = evidence.Witness(self.kg, *self.types, self.rows, self.treated, network, looking)
         dossiers = witness.of_rows(rows, n_paths, n_like)
         return [{**row, **found} for row, found in zip(rows.to_pylist(), dossiers, strict=True)]
 
@@ -140,10 +156,23 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
         )
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
     lines.append("paths:" if row["paths"] else "paths: none of up to three edges")
-    lines += [f"  {way['score']:.2g}  {way['text']}" for way in row["paths"]]
+    lines += [f"  {way['score']:.2g}  {way['text']}{_change(way['change'])}" for way in row["paths"]]
     lines.append(f"nearest known treatments of it: {_similar(row['heads_of_tail'])}")
     lines.append(f"nearest that it is known to treat: {_similar(row['tails_of_head'])}")
+    for side in ("head", "tail"):
+        if row[f"{side}_attention"]:
+            lines.append(
+                f"of {row[f'{side}_name']} its encoder reads most: {_seen(row[f'{side}_attention'])}"
+            )
     return "\n".join(lines)
+
+
+def _change(change: float | None) -> str:
+    return "" if change is None else f"  (score {change:+.2f} without it)"
+
+
+def _seen(rows: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(f"{each['name']} ({each['relation']}, {each['weight']:.2f})" for each in rows)
 
 
 def _contrary(row: Mapping[str, Any]) -> str:

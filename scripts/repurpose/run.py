@@ -4,12 +4,15 @@ import math
 import time
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from repurpose import checkpoint, losses, selftest, watchdog
+from repurpose import checkpoint, fused, losses, selftest, watchdog
 from repurpose.checkpoint import named, part
 from repurpose.objective import Terms
 from repurpose.steps import FullSteps, SampledSteps
+from repurpose.trained import Parameters, Trained
 from repurpose.watchdog import Outcome, Watchdog
 
 Row = dict[str, float | int | None]
@@ -146,6 +149,22 @@ class Run:
         self.watch.resume(facts["watch"], part("watch", state.tensors))
         self.started -= facts["seconds"]
 
+    def trained(self) -> Trained:
+        """The encoder as the model is now; types that receive nothing have a share of 0."""
+        model, layers = self.steps.model, []
+        for conv in model.layers:
+            found = fused.parameters(conv)
+            layers.append(found._replace(share=found.share * found.share.new_tensor(fused.receiving(conv))))
+        states = self.steps.states()[:-1]
+        output = [torch.stack([getattr(each, name) for each in model.outputs]) for name in ("weight", "bias")]
+        axes = model.axes and model.axes[1:]
+        return Trained(
+            tuple(Parameters(*map(_array, layer)) for layer in layers),
+            tuple(map(_array, states)),
+            *map(_array, output),
+            *(axes or (None, None)),
+        )
+
     def facts(self, outcome: Outcome) -> dict[str, Any]:
         """What the record says of a training that took steps."""
         objective, notes = self.steps.objective, list(self.steps.objective.notes)
@@ -163,6 +182,10 @@ class Run:
             "final_link": self.rows[-1]["link"] if outcome.status == "completed" and self.rows else None,
             "notes": notes,
         }
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().float().cpu().numpy()
 
 
 def _values(terms: Terms) -> Row:

@@ -1,12 +1,40 @@
 """Truncated SVD of the graph's normalised adjacency: one row per node, of any type."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from repurpose import graph, lowrank
 from repurpose.graph import Graph
+
+
+class Axes(NamedTuple):
+    """A truncated SVD, and what it takes to know a row again from the node's neighbours.
+
+    rows: those of `rows`, float32 (nodes, dim). lengths: (nodes,) that they had before they were scaled to 1.
+    values: (dim,) eigenvalues: before its scaling a row is the sum of its neighbours' rows, each divided by
+    the roots of both degrees, divided by these.
+    """
+
+    rows: np.ndarray
+    lengths: np.ndarray
+    values: np.ndarray
+
+    def first(self, dim: int) -> "Axes":
+        """The first `dim` axes, each row of unit length again."""
+        if dim == self.rows.shape[1]:
+            return self
+        kept = self.rows[:, :dim]
+        rows = _unit(kept, self.rows.any(axis=1))
+        return Axes(rows, self.lengths * np.linalg.norm(kept, axis=1), self.values[:dim])
+
+    def padded(self, dim: int) -> "Axes":
+        """With zero columns up to `dim`, where the graph has fewer axes."""
+        lacking = dim - self.rows.shape[1]
+        rows, values = np.pad(self.rows, ((0, 0), (0, lacking))), np.pad(self.values, (0, lacking))
+        return Axes(rows, self.lengths, np.where(np.arange(dim) < dim - lacking, values, np.float32(1)))
 
 
 def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> np.ndarray:
@@ -16,9 +44,18 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> np.ndar
     adjacency of all nodes, relations summed. Unit length makes any scaling of a row by its degree void; a
     node without edges is zero. `dim` is capped at the number of nodes - 1.
     """
+    return axes(kg, edges, dim, seed).rows
+
+
+def axes(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> Axes:
+    """The SVD behind `rows`."""
     matrix = normalised(kg, edges)
-    left, values, _ = lowrank.svd(matrix, min(dim, matrix.shape[0] - 1), seed)
-    return _unit(left * np.sqrt(values), matrix.indptr[1:] > matrix.indptr[:-1])
+    left, values, right = lowrank.svd(matrix, min(dim, matrix.shape[0] - 1), seed)
+    scaled, has_edges = left * np.sqrt(values), matrix.indptr[1:] > matrix.indptr[:-1]
+    # Both sides of a symmetric matrix are the same vectors, but for the sign where an eigenvalue is negative.
+    signs = np.where((left * right).sum(axis=0) < 0, -1, 1)
+    lengths = np.linalg.norm(scaled, axis=1).astype(np.float32)
+    return Axes(_unit(scaled, has_edges), lengths, (values * signs).astype(np.float32))
 
 
 def normalised(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
@@ -26,13 +63,6 @@ def normalised(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
     joined = adjacency(kg, edges)
     scale = _inverse_root(joined.sum(axis=1))
     return sparse.csr_array(scale @ joined @ scale)
-
-
-def first(whole: np.ndarray, dim: int) -> np.ndarray:
-    """The first `dim` columns, each row of unit length again."""
-    if dim == whole.shape[1]:
-        return whole
-    return _unit(whole[:, :dim], whole.any(axis=1))
 
 
 def relation_rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> list[list[np.ndarray]]:

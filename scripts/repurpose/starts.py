@@ -7,12 +7,10 @@ import numpy as np
 
 from repurpose import graph, hgt, profiles, spectral
 from repurpose.graph import Graph
+from repurpose.spectral import Axes
 
 BLOCK = 32  # numbers of a relation's SVD
 WHOLE_WEIGHT = 2.0  # of the whole graph's rows beside those of one relation
-# Lengths of a vector's other parts, where its profile has length 1.
-SVD_LENGTH, LAYERS_LENGTH = 0.4, 0.55
-SHORTEST = 0.05  # of a profile, where the other parts follow its length
 
 Inputs = dict[int, tuple[np.ndarray, np.ndarray]]
 
@@ -22,11 +20,13 @@ class Found(NamedTuple):
 
     inputs: to start from, number of a type -> (nodes (m,), rows (m, width)). beside: rows (nodes,
     profile_dim + svd_dim) of its vectors. lengths: (nodes,) that its own part of them is scaled to.
+    axes: what the SVD's part of `beside` comes from.
     """
 
     inputs: Inputs | None
     beside: np.ndarray | None
     lengths: np.ndarray | None
+    axes: Axes | None
 
 
 def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: int) -> Found:
@@ -36,19 +36,21 @@ def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: in
     columns are zero. Where profiles are beside the vectors, all their parts are as long as much is known of
     the node (see `profiles.rows`); else the SVD's rows are as long as those that the layers give.
     """
-    whole = spectral.rows(kg, edges, encoder.svd_size, seed) if encoder.svd_size else None
-    if whole is not None:
-        whole = np.pad(whole, ((0, 0), (0, encoder.svd_size - whole.shape[1])))
+    whole, axes = None, None
+    if encoder.svd_size:
+        whole = spectral.axes(kg, edges, encoder.svd_size, seed).padded(encoder.svd_size)
     inputs = _inputs(kg, edges, encoder, whole, seed)
     parts, length, lengths = [], np.float32(np.sqrt(encoder.projected)), None
     if encoder.profile_dim:
         of_type = profiles.rows(kg, edges, encoder.profile_dim, seed)
         parts.append(np.concatenate([of_type[t] for t in kg.node_types]))
-        known = np.maximum(np.linalg.norm(parts[0], axis=1), SHORTEST).astype(np.float32)
-        length, lengths = known[:, None] * np.float32(SVD_LENGTH), known * np.float32(LAYERS_LENGTH)
+        known = profiles.known(parts[0])
+        length = known[:, None] * np.float32(profiles.SVD_LENGTH)
+        lengths = known * np.float32(profiles.LAYERS_LENGTH)
     if encoder.svd_dim:
-        parts.append(spectral.first(whole, encoder.svd_dim) * length)
-    return Found(inputs, np.concatenate(parts, axis=1) if parts else None, lengths)
+        axes = whole.first(encoder.svd_dim)
+        parts.append(axes.rows * length)
+    return Found(inputs, np.concatenate(parts, axis=1) if parts else None, lengths, axes)
 
 
 def give(model: hgt.HGT, kg: Graph, edges: Sequence[np.ndarray], seed: int) -> None:
@@ -57,16 +59,16 @@ def give(model: hgt.HGT, kg: Graph, edges: Sequence[np.ndarray], seed: int) -> N
     if found.inputs is not None:
         model.start_from(found.inputs)
     if found.beside is not None:
-        model.keep_beside(found.beside, found.lengths)
+        model.keep_beside(found.beside, found.lengths, found.axes)
 
 
 def _inputs(
-    kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, whole: np.ndarray | None, seed: int
+    kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, whole: Axes | None, seed: int
 ) -> Inputs | None:
     width = encoder.hidden_dim
     if encoder.inputs == "learned":
         return None
-    begun = spectral.first(whole, width)
+    begun = whole.first(width).rows
     if encoder.inputs == "spectral":
         rows = begun * np.float32(hgt.INPUT_SCALE * np.sqrt(width))
     else:

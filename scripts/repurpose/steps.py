@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from repurpose import message_edges
 from repurpose.checkpoint import named, part
-from repurpose.hgt import HGT
+from repurpose.hgt import HGT, Block
 from repurpose.objective import Draw, Objective, Settings, Terms
+from repurpose.pyg_layer import Layer
 from repurpose.sampling import Sampler
 
 PART_EDGES = 2_000_000  # messages that are computed at once when a sampled training embeds all nodes
@@ -58,6 +59,16 @@ class FullSteps:
         """Embeddings of all nodes, (nodes, d)."""
         self.model.eval()
         return self.model(self.edges.whole)
+
+    @torch.no_grad()
+    def states(self) -> list[Tensor]:
+        """What each layer reads, and what the last one gives: (nodes, hidden_dim) each."""
+        self.model.eval()
+        found: list[Tensor] = [self.model.inputs]
+        block = Block(self.edges.whole, self.model.bounds, None)
+        for layer in self.model.layers:
+            found.append(self.model.apply_layer(layer, found[-1], block))
+        return found
 
     def _choose(self, edges: int, generator: np.random.Generator) -> np.ndarray:
         """Positions in one relation to predict in a step: at least one, where it has two or more edges."""
@@ -129,14 +140,27 @@ class SampledSteps:
         self.model.eval()
         x = self.model.inputs
         for layer in self.model.layers:
-            parts = []
-            for nodes in self._parts():
-                level = self.sampler.neighbourhood(nodes)
-                (block,) = self.model.blocks([level])
-                rows = torch.from_numpy(level.nodes).to(x.device)
-                parts.append(self.model.apply_layer(layer, x.index_select(0, rows), block))
-            x = torch.cat(parts)
+            x = self._applied(layer, x)
         return self.model.project(x, self.model.bounds)
+
+    @torch.no_grad()
+    def states(self) -> list[Tensor]:
+        """What each layer reads, and what the last one gives: (nodes, hidden_dim) each."""
+        self.model.eval()
+        found: list[Tensor] = [self.model.inputs]
+        for layer in self.model.layers:
+            found.append(self._applied(layer, found[-1]))
+        return found
+
+    def _applied(self, layer: Layer, x: Tensor) -> Tensor:
+        """A layer's output for all nodes, some at a time."""
+        parts = []
+        for nodes in self._parts():
+            level = self.sampler.neighbourhood(nodes)
+            (block,) = self.model.blocks([level])
+            rows = torch.from_numpy(level.nodes).to(x.device)
+            parts.append(self.model.apply_layer(layer, x.index_select(0, rows), block))
+        return torch.cat(parts)
 
     def _parts(self) -> list[np.ndarray]:
         """Ranges of nodes that receive about `PART_EDGES` messages each."""

@@ -27,6 +27,7 @@ from repurpose.graph import Graph
 from repurpose.objective import Settings
 from repurpose.preparation import Job
 from repurpose.run import Row, Run
+from repurpose.trained import Trained
 from repurpose.watchdog import Outcome, Watchdog
 
 __all__ = ["Result", "Row", "Settings", "fit"]
@@ -36,11 +37,13 @@ __all__ = ["Result", "Row", "Settings", "fit"]
 class Result:
     """What a training leaves: vectors per node type (nodes, d), none if it was refused, and its record.
 
-    failure: facts and the last batch's pairs where it ended badly after its first step.
+    trained: the encoder behind the vectors. failure: facts and the last batch's pairs where it ended badly
+    after its first step.
     """
 
     vectors: dict[str, np.ndarray]
     record: dict[str, Any]
+    trained: Trained | None = None
     failure: tuple[dict[str, Any], pa.Table] | None = None
 
 
@@ -184,7 +187,7 @@ def _ended(job: Job, run: Run, outcome: Outcome, checkpoints: checkpoint.Folder 
         run.steps.model.load_state_dict(run.best)
     z = run.steps.model.vectors(run.steps.embed()).float().cpu().numpy()
     vectors = {t: z[graph.span(job.kg, t)] for t in job.kg.node_types}
-    return Result(vectors, _record(outcome, run.seconds, run.facts(outcome)), failure)
+    return Result(vectors, _record(outcome, run.seconds, run.facts(outcome)), run.trained(), failure)
 
 
 def _refused(job: Job, outcome: Outcome, started: float, steps: int = 0) -> Result:

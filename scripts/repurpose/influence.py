@@ -1,0 +1,61 @@
+"""What the model makes of a path: the score of its ends without its edges, and what the encoder looks at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+import numpy as np
+
+from repurpose import embeddings, graph, pair_model, recoding, trained
+from repurpose.graph import Graph
+from repurpose.pair_model import Model
+from repurpose.paths import Path
+from repurpose.recoding import Recoder
+from repurpose.vectors import Vectors
+
+
+@dataclass(frozen=True)
+class Influence:
+    """A model of pairs on the vectors of an encoder that can compute them anew.
+
+    first: numbers of the first head and of the first tail among all nodes.
+    """
+
+    recoder: Recoder
+    model: Model
+    vectors: Vectors
+    first: tuple[int, int]
+    threads: int
+
+    def changes(self, ways: Sequence[Path]) -> list[float]:
+        """How much the score (log-odds) of each path's ends changes where its edges are taken away."""
+        if not ways:
+            return []
+        ends = tuple(np.array([way.nodes[at] for way in ways]) - self.first[at] for at in (0, -1))
+        anew = np.stack([self.recoder.without(way) for way in ways])
+        stored = self.vectors.heads[ends[0]], self.vectors.tails[ends[1]]
+        after, before = (
+            pair_model.replaced(self.model, self.vectors, ends, rows, self.threads)
+            for rows in ((anew[:, 0], anew[:, 1]), stored)
+        )
+        return [float(value) for value in after - before]
+
+
+def read(
+    kg: Graph,
+    types: tuple[str, str],
+    vectors_in: str | FilePath,
+    encoder_in: str | FilePath,
+    model: Model,
+    threads: int,
+) -> Influence:
+    """That of an embedding file with its encoder, and of a model of pairs.
+
+    Raises InputError as `embeddings.read`, `trained.load` and `recoding.read` do.
+    """
+    found = embeddings.read(vectors_in)
+    rows = embeddings.aligned(found, kg, vectors_in)
+    recoder = recoding.read(kg, types, trained.load(encoder_in), rows, found.metadata, encoder_in)
+    first = tuple(graph.span(kg, node_type).start for node_type in types)
+    vectors = Vectors(*(rows[node_type] for node_type in types), product=True)
+    return Influence(recoder, model, vectors, first, threads)
