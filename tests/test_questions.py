@@ -177,6 +177,15 @@ def test_a_dossier_says_what_the_model_makes_of_a_path_and_what_its_encoder_read
     assert "  0.5  a -[binds]-> b" in lines and "its encoder" not in lines[-1]
 
 
+def test_models_of_all_devices_are_counted_together(run):
+    row = run.pair(4, 17)
+    assert row["members"] == test_classifier.SETTINGS.draws > 1
+    rows = {"cpu": {**row, "listed_by": 1, "members": 3}, "mps": {**row, "listed_by": 3, "members": 3}}
+    assert "among the 100 best by 4 of 6 models" in questions.dossier(rows).splitlines()
+    alone = {"cpu": {**row, "listed_by": 1, "members": 1}}
+    assert "among the" not in questions.dossier(alone)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

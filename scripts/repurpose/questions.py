@@ -47,6 +47,7 @@ class Run:
             trained["model_digests"],
             trained["kernel_weight"],
         )
+        self.members = len(trained["members"])
         self.score = pair_model.members(self.model, vectors, trained["members"])
         labelled = pairs.label(self.kg, self.target)
         self.treated = pairs.treated(labelled)
@@ -68,10 +69,11 @@ class Run:
         return _kept(own, top, with_known)
 
     def pair(self, head: int, tail: int) -> dict[str, Any]:
-        """One pair's row, whatever its rank, and its dossier."""
+        """One pair's row, whatever its rank, its dossier, and of how many heads and models that is."""
         (found,) = candidates.rank(self.score, self.about, per_tail=0, tails=np.array([tail]))
         row = found.filter(pc.equal(found["head_id"], self.kg.node_ids[self.types[0]][head]))
-        return {**self.explained(row, 5, 5, self._influence())[0], "of": self.kg.count(self.types[0])}
+        (found,) = self.explained(row, 5, 5, self._influence())
+        return {**found, "of": self.kg.count(self.types[0]), "members": self.members}
 
     def _influence(self) -> Influence | None:
         """What the model makes of paths; None of vectors from elsewhere."""
@@ -154,6 +156,9 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
             f"{device}: rank {own['rank']} of {own['of']}{spread}; probability {own['probability']:.2g}, "
             f"score {own['score']:.3f}{_contrary(own)}"
         )
+    listed, members = (sum(own[key] for own in rows.values()) for key in ("listed_by", "members"))
+    if members > 1:
+        lines.append(f"among the {candidates.LISTED} best by {listed} of {members} models")
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
     lines.append("paths:" if row["paths"] else "paths: none of up to three edges")
     lines += [f"  {way['score']:.2g}  {way['text']}{_change(way['change'])}" for way in row["paths"]]

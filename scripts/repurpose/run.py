@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from repurpose import checkpoint, fused, losses, selftest, watchdog
 from repurpose.checkpoint import named, part
+from repurpose.hgt import HGT
 from repurpose.objective import Terms
 from repurpose.steps import FullSteps, SampledSteps
 from repurpose.trained import Parameters, Trained
@@ -150,20 +152,8 @@ class Run:
         self.started -= facts["seconds"]
 
     def trained(self) -> Trained:
-        """The encoder as the model is now; types that receive nothing have a share of 0."""
-        model, layers = self.steps.model, []
-        for conv in model.layers:
-            found = fused.parameters(conv)
-            layers.append(found._replace(share=found.share * found.share.new_tensor(fused.receiving(conv))))
-        states = self.steps.states()[:-1]
-        output = [torch.stack([getattr(each, name) for each in model.outputs]) for name in ("weight", "bias")]
-        axes = model.axes and model.axes[1:]
-        return Trained(
-            tuple(Parameters(*map(_array, layer)) for layer in layers),
-            tuple(map(_array, states)),
-            *map(_array, output),
-            *(axes or (None, None)),
-        )
+        """The encoder as the model is now."""
+        return encoder(self.steps.model, self.steps.states()[:-1])
 
     def facts(self, outcome: Outcome) -> dict[str, Any]:
         """What the record says of a training that took steps."""
@@ -182,6 +172,24 @@ class Run:
             "final_link": self.rows[-1]["link"] if outcome.status == "completed" and self.rows else None,
             "notes": notes,
         }
+
+
+def encoder(model: HGT, states: Sequence[Tensor]) -> Trained:
+    """A model as it is kept; `states` are what each of its layers reads.
+
+    Node types that receive nothing have a share of 0.
+    """
+    layers = []
+    for conv in model.layers:
+        found = fused.parameters(conv)
+        layers.append(found._replace(share=found.share * found.share.new_tensor(fused.receiving(conv))))
+    output = [torch.stack([getattr(each, name) for each in model.outputs]) for name in ("weight", "bias")]
+    return Trained(
+        tuple(Parameters(*map(_array, layer)) for layer in layers),
+        tuple(map(_array, states)),
+        *map(_array, output),
+        *(model.axes[1:] if model.axes else (None, None)),
+    )
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -1,0 +1,100 @@
+"""Time the dossiers of 100 candidates of one disease: paths, what the model makes of each, neighbours.
+
+    python benchmarks/dossiers.py --planted 1.0 --config config/presets/full.yaml --threads 2
+
+on the demo's planted graph in PrimeKG's size, or on a table (`--edges`, `--nodes`). Weights and vectors are
+random, for the time depends on the graph and on the widths; the classifier has 300 trees of depth 6 and a
+kernel. One JSON object per disease, of those with an edge the one of the median and the one of the highest
+degree: `seconds` for all dossiers, `seconds_of_changes` for what the model makes of the paths among these;
+then one with the seconds that pass before the first (`read`: the networks of edges, the profiles).
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+import devices
+import numpy as np
+import scoring
+
+from repurpose import graph, hgt, holdout, pairs, paths, recoding, run, threads
+from repurpose.evidence import Witness
+from repurpose.graph import Graph
+from repurpose.influence import Influence
+from repurpose.vectors import Vectors
+
+CANDIDATES, PATHS, LIKE, ROUNDS = 100, 5, 3, 300
+
+
+def witness(kg: Graph, config: dict[str, Any], used: int) -> tuple[Witness, float]:
+    """What dossiers are made from, with random weights and vectors, and the seconds to get at the edges."""
+    types = config["target"]["head_type"], config["target"]["tail_type"]
+    settings, rng = hgt.Settings(**config["hgt"]), np.random.default_rng(0)
+    model = hgt.build(kg, settings, config["seed"])
+    states = [model.inputs.detach()] * settings.layers
+    vectors = {
+        t: rng.normal(size=(kg.count(t), settings.embedding_dim)).astype(np.float32) for t in kg.node_types
+    }
+    lengths = {t: np.linalg.norm(rows, axis=1, keepdims=True) for t, rows in vectors.items()}
+    vectors = {t: rows / lengths[t] for t, rows in vectors.items()}
+    ones = np.ones(sum(map(len, vectors.values())), np.float32), np.ones(settings.svd_dim, np.float32)
+    encoder = run.encoder(model, states)._replace(lengths=ones[0], values=ones[1])
+    of_pairs = Vectors(*(vectors[t] for t in types), product=True)
+    treated = pairs.treated(pairs.label(kg, config["target"]))
+    classifier = scoring.model(of_pairs, treated, ROUNDS)
+    edges = holdout.split(kg, config["training"]["valid_share"], config["seed"]).train
+
+    def read() -> Witness:
+        recoder = recoding.Recoder(kg, types, encoder, vectors, edges)
+        first = tuple(graph.span(kg, t).start for t in types)
+        looking = Influence(recoder, classifier, of_pairs, first, used)
+        rows = of_pairs.heads, of_pairs.tails
+        return Witness(kg, *types, rows, treated, paths.network(kg), looking)
+
+    seconds, found = scoring.timed(read)
+    return found, seconds
+
+
+def explained(found: Witness, tail: int) -> dict[str, Any]:
+    """Seconds of the dossiers of a tail's candidates, drawn from the heads with edges, and what they hold."""
+    looking = found.influence
+    degrees = looking.recoder.degrees[graph.span(found.kg, found.head_type)]
+    heads = np.random.default_rng(1).permutation(np.flatnonzero(degrees))[:CANDIDATES]
+    seconds, dossiers = scoring.timed(lambda: found.dossiers(heads, np.full(len(heads), tail), PATHS, LIKE))
+    ways = [
+        way
+        for each in paths.best(found.network, heads + looking.first[0], tail + looking.first[1], PATHS)
+        for way in each
+    ]
+    changes, _ = scoring.timed(lambda: looking.changes(ways))
+    return {
+        "degree": int(looking.recoder.degrees[tail + looking.first[1]]),
+        "candidates": len(dossiers),
+        "paths": sum(len(each["paths"]) for each in dossiers),
+        "seconds": round(seconds, 2),
+        "seconds_of_changes": round(changes, 2),
+    }
+
+
+def main() -> None:
+    """Explain the candidates of two diseases."""
+    parser = devices.of_graph(__doc__)
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    used = threads.limit(options.threads)
+    config = devices.configured(options)
+    kg = devices.read(config, options.planted)
+    found, seconds = witness(kg, config, used)
+    degrees = found.influence.recoder.degrees[graph.span(kg, found.tail_type)]
+    order = np.argsort(degrees, kind="stable")[np.sum(degrees == 0) :]
+    for name, tail in (("median", order[len(order) // 2]), ("highest", order[-1])):
+        print(json.dumps({"disease": name, **explained(found, int(tail))}), flush=True)
+    counts = {"nodes": len(found.influence.recoder.degrees), "edges": len(found.network.other) // 2}
+    print(json.dumps({"disease": None, "read": round(seconds, 2), **counts}))
+
+
+if __name__ == "__main__":
+    main()
