@@ -8,7 +8,8 @@ where a planted product of the two is high; 300 trees of depth 6 are fitted to t
 XGBoost reads features that are written for a bounded number of pairs at a time, for some whole diseases, and
 its time is scaled to all; its margins are those of the trees here. The last line is the full matrix, in a
 process of its own: `seconds` of all that the rule does but reading and writing, their `ratio` to XGBoost's,
-the largest difference of a probability from XGBoost's by the trees alone, peak memory.
+the largest difference of a probability from XGBoost's by the trees alone, peak memory. The pairs that are
+kept are shown to a second model too, which tells known negatives; here it has the same trees.
 """
 
 import argparse
@@ -131,6 +132,7 @@ def whole(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
         pairs.Known(none, none, np.zeros(0, object)),
         {"method": "platt", "slope": 1.0, "intercept": 0.0},
         tuple(np.full(sizes[side], "", object) for side in ("heads", "tails")),
+        pair_model.tree_scorer(fitted.booster, vectors, threads.current()),
     )
     of_heads = by_head.OfHeads(sizes["heads"], 50)
 

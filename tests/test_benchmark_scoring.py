@@ -1,4 +1,4 @@
-"""The benchmarks of scoring and of dossiers print their figures: many times XGBoost's speed, the same numbers."""
+"""The benchmarks of scoring and of dossiers print their figures: many times XGBoost's speed, to the same bit."""
 
 import json
 import subprocess
