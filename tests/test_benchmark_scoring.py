@@ -1,4 +1,4 @@
-"""The benchmarks of scoring and of dossiers print their figures: many times XGBoost's speed, to the same bit."""
+"""The benchmarks of scoring and of dossiers: many times XGBoost's speed, to the same bit; both print figures."""
 
 import json
 import subprocess
