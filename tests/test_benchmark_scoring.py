@@ -1,4 +1,4 @@
-"""The benchmarks of scoring and of dossiers: many times XGBoost's speed, to the same bit; both print figures."""
+"""The benchmarks of scoring and of dossiers print their figures, and scores are XGBoost's to the last bit."""
 
 import json
 import subprocess
