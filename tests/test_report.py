@@ -114,7 +114,7 @@ def example(passed, status="completed", name="Metformin", found=None, steps=20):
         "seconds": 97.0,
         "peak_rss_bytes": 3 * 2**30,
     }
-    ways = [[{"text": f"{name} -[binds]-> {BREAKOUT}"}]]
+    ways = [[{"text": f"{name} -[binds]-> {BREAKOUT}", "change": -0.625}]]
     evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": ways})
     listed = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
     negatives = {"scheme": "disease", "reason": "", "model": "trees", "digest": "0"}
@@ -310,6 +310,10 @@ def test_a_difference_that_leaves_out_zero_is_said_without_reserve():
     assert "may be chance" not in Page(render({"cpu": True}, found=found)).text
     found["differences"]["random"]["svd"]["auprc"]["low"] = -0.1
     assert "and the difference may be chance" in Page(render({"cpu": True}, found=found)).text
+
+
+def test_a_path_says_what_the_score_is_without_it():
+    assert "(score -0.62 without it)" in Page(render({"cpu": True})).text
 
 
 def test_frequent_flyers_and_the_effect_of_correcting_for_them_are_shown():

@@ -74,7 +74,7 @@ def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
     assert found["final_link"] == 0.5 and found["floor"] == 1.386 and found["steps"] == 60
     # The best of all is known, so it is not news.
     assert [pair["head_id"] for pair in found["top"]] == ["D2", "D0"]
-    assert set(found["top"][0]) == {*summary.PAIR_COLUMNS, "path"}
+    assert set(found["top"][0]) == {*summary.PAIR_COLUMNS, "path", "path_change"}
 
 
 def test_a_device_that_failed_names_each_failed_check_with_its_reason():
@@ -115,15 +115,17 @@ def test_the_top_pairs_are_the_head_of_a_full_sort(drawn):
     novel = [pair for pair in table.to_pylist() if pair["known"] == ""]
     expected = sorted(novel, key=lambda pair: (-pair["score"], pair["tail_id"], pair["head_id"]))
     assert summary.top_pairs(table, NO_EVIDENCE) == [
-        {**pair, "path": ""} for pair in expected[: summary.TOP_PAIRS]
+        {**pair, "path": "", "path_change": None} for pair in expected[: summary.TOP_PAIRS]
     ]
 
 
 def test_a_top_pair_has_the_text_of_its_best_path():
     table = candidates([0.1, 0.9, 0.5])
-    ways = [[{"text": "best"}, {"text": "second"}], []]
+    ways = [[{"text": "best", "change": -0.5}, {"text": "second", "change": 0.1}], []]
     evidence = pa.table({"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": ways})
-    assert [pair["path"] for pair in summary.top_pairs(table, evidence)] == ["best", "", ""]
+    found = summary.top_pairs(table, evidence)
+    assert [pair["path"] for pair in found] == ["best", "", ""]
+    assert [pair["path_change"] for pair in found] == [-0.5, None, None]
 
 
 def test_the_summary_counts_the_graph_and_the_pairs():
@@ -177,7 +179,7 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
     files.write_json(tmp_path / "verdict.json", verdict(check("effective_rank", True)))
     files.write_table(tmp_path / "candidates.parquet", candidates([0.5]))
     inputs = tmp_path / "verdict.json", tmp_path / "training.json", embeddings
-    evidence = {"head_id": ["D0"], "tail_id": ["3091"], "paths": [[{"text": "by a gene"}]]}
+    evidence = {"head_id": ["D0"], "tail_id": ["3091"], "paths": [[{"text": "by a gene", "change": None}]]}
     files.write_table(tmp_path / "evidence.parquet", pa.table(evidence))
     listed = pa.table({"head_id": [f"D{at}" for at in range(20)], "listed": list(range(20, 0, -1))})
     files.write_table(tmp_path / "popularity.parquet", listed)

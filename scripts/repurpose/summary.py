@@ -95,12 +95,17 @@ def best_new(candidates: pa.Table, count: int) -> pa.Table:
 
 
 def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) -> list[dict[str, Any]]:
-    """The best new pairs, each with the text of its best path where `evidence` has one, else ""."""
+    """The best new pairs, each with its best path where `evidence` has one.
+
+    `path`: its text, else ""; `path_change`: of the score without its edges, None where that is not known.
+    """
     paths = {}
     for row in evidence.select(["head_id", "tail_id", "paths"]).to_pylist():
-        paths[row["head_id"], row["tail_id"]] = row["paths"][0]["text"] if row["paths"] else ""
+        for way in row["paths"][:1]:
+            paths[row["head_id"], row["tail_id"]] = {"path": way["text"], "path_change": way["change"]}
     best = best_new(candidates.select(PAIR_COLUMNS), count).to_pylist()
-    return [{**pair, "path": paths.get((pair["head_id"], pair["tail_id"]), "")} for pair in best]
+    none = {"path": "", "path_change": None}
+    return [{**pair, **paths.get((pair["head_id"], pair["tail_id"]), none)} for pair in best]
 
 
 def summary(
