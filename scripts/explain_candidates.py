@@ -5,7 +5,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import evidence, files, graph, influence, logs, pair_model, pairs, paths, summary, threads
+from repurpose import (
+    embeddings,
+    evidence,
+    files,
+    graph,
+    influence,
+    logs,
+    pair_model,
+    pairs,
+    paths,
+    summary,
+    threads,
+)
 from repurpose.vectors import Vectors
 
 
@@ -33,11 +45,15 @@ def main(
     """
     kg = graph.load(nodes, edges, relations)
     types = target["head_type"], target["tail_type"]
-    vectors = Vectors.read(vectors_in, kg, types)
+    embedded = embeddings.read(vectors_in)
+    rows = embeddings.aligned(embedded, kg, vectors_in)
+    vectors = Vectors.of(rows, types)
     best = summary.best_new(files.read_table(candidates), explained)
     trained = files.read_json(metrics)
     loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
-    looking = encoder and influence.read(kg, types, vectors_in, encoder, loaded, threads.current())
+    looking = encoder and influence.read(
+        kg, types, rows, embedded.metadata, encoder, loaded, threads.current()
+    )
     witness = evidence.Witness(
         kg,
         *types,

@@ -82,13 +82,15 @@ def test_it_is_read_from_the_files_of_a_run(tmp_path):
     both = tmp_path / "embeddings.parquet", tmp_path / "encoder.safetensors"
     embeddings.write(both[0], KG, vectors, ORIGIN)
     trained.save(both[1], found.recoder.trained)
-    again = influence.read(KG, TYPES, *both, found.model, 1)
+    embedded = embeddings.read(both[0])
+    rows = embeddings.aligned(embedded, KG, both[0]), embedded.metadata
+    again = influence.read(KG, TYPES, *rows, both[1], found.model, 1)
     assert [change for _, change in told(again)] == pytest.approx(
         [change for _, change in told(found)], abs=1e-6
     )
     trained.save(both[1], None)
     with pytest.raises(InputError, match="holds no encoder"):
-        influence.read(KG, TYPES, *both, found.model, 1)
+        influence.read(KG, TYPES, *rows, both[1], found.model, 1)
 
 
 def test_edges_of_another_seed_are_not_those_of_the_encoder():

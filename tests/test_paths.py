@@ -137,3 +137,13 @@ def test_a_node_without_edges_has_no_path():
     network = paths.network(kg)
     for start, end in product((0, 3), (graph.span(kg, "disease").start,)):
         assert paths.best(network, np.array([start]), end, 3) == [[]]
+
+
+def test_the_leading_path_is_the_one_whose_loss_costs_most():
+    ways = [{"change": -0.1}, {"change": -0.5}, {"change": 2.0}]
+    assert paths.leading(ways) is ways[1]
+    unknown = [{"change": None}, {"change": None}]
+    assert paths.leading(unknown) is unknown[0] and paths.leading([]) is None
+    # Where no loss costs anything, the best by its own score stays.
+    gains = [{"change": 0.0}, {"change": 0.2}]
+    assert paths.leading(gains) is gains[0]

@@ -171,7 +171,7 @@ def test_a_dossier_says_what_the_model_makes_of_a_path_and_what_its_encoder_read
     row["head_attention"] = [{"name": "b", "relation": "binds", "weight": 0.5}]
     lines = questions.dossier({"cpu": row}).splitlines()
     assert "  0.5  a -[binds]-> b  (score -0.25 without it)" in lines
-    assert lines[-1] == "of drug number 4 its encoder reads most: b (binds, 0.50)"
+    assert lines[-1] == "of drug number 4 its encoder reads most: b (binds, 0.5)"
     row["paths"][0]["change"], row["head_attention"] = None, None
     lines = questions.dossier({"cpu": row}).splitlines()
     assert "  0.5  a -[binds]-> b" in lines and "its encoder" not in lines[-1]

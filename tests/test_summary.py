@@ -119,9 +119,9 @@ def test_the_top_pairs_are_the_head_of_a_full_sort(drawn):
     ]
 
 
-def test_a_top_pair_has_the_text_of_its_best_path():
+def test_a_top_pair_has_the_text_of_the_path_that_its_score_rests_on():
     table = candidates([0.1, 0.9, 0.5])
-    ways = [[{"text": "best", "change": -0.5}, {"text": "second", "change": 0.1}], []]
+    ways = [[{"text": "first", "change": 0.1}, {"text": "best", "change": -0.5}], []]
     evidence = pa.table({"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": ways})
     found = summary.top_pairs(table, evidence)
     assert [pair["path"] for pair in found] == ["best", "", ""]

@@ -1,12 +1,12 @@
 """What the model makes of a path: the score of its ends without its edges, and what the encoder looks at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 
 import numpy as np
 
-from repurpose import embeddings, graph, pair_model, recoding, trained
+from repurpose import graph, pair_model, recoding, trained
 from repurpose.graph import Graph
 from repurpose.pair_model import Model
 from repurpose.paths import Path
@@ -44,18 +44,16 @@ class Influence:
 def read(
     kg: Graph,
     types: tuple[str, str],
-    vectors_in: str | FilePath,
+    rows: Mapping[str, np.ndarray],
+    origin: Mapping[str, str],
     encoder_in: str | FilePath,
     model: Model,
     threads: int,
 ) -> Influence:
-    """That of an embedding file with its encoder, and of a model of pairs.
+    """That of a file with the encoder of vectors, type -> (nodes, d), and of a model of pairs.
 
-    Raises InputError as `embeddings.read`, `trained.load` and `recoding.read` do.
+    origin: the metadata of the vectors' file. Raises InputError as `trained.load` and `recoding.read` do.
     """
-    found = embeddings.read(vectors_in)
-    rows = embeddings.aligned(found, kg, vectors_in)
-    recoder = recoding.read(kg, types, trained.load(encoder_in), rows, found.metadata, encoder_in)
+    recoder = recoding.read(kg, types, trained.load(encoder_in), rows, origin, encoder_in)
     first = tuple(graph.span(kg, node_type).start for node_type in types)
-    vectors = Vectors(*(rows[node_type] for node_type in types), product=True)
-    return Influence(recoder, model, vectors, first, threads)
+    return Influence(recoder, model, Vectors.of(rows, types), first, threads)

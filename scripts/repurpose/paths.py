@@ -5,8 +5,8 @@ the product over its edges of (degree of one end x degree of the other) ^ -DAMPI
 edge's relation: Himmelstein & Baranzini, "Heterogeneous network edge prediction", PLoS Comput. Biol. 2015.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -94,6 +94,14 @@ def best(found: Network, starts: np.ndarray, end: int, count: int) -> list[list[
     return [
         sorted(each, key=lambda path: (-path.score, path.nodes, path.relations))[:count] for each in result
     ]
+
+
+def leading(ways: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Of a dossier's paths the one that the score rests on most, the first where that is not known.
+
+    ways: the best first, each with its `change` (see `evidence`). None where there is none.
+    """
+    return min(ways, key=lambda way: way["change"] or 0.0, default=None)
 
 
 def _edges(found: Network, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

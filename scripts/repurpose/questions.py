@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from repurpose import (
     candidates,
+    embeddings,
     evidence,
     experience,
     files,
@@ -37,7 +38,9 @@ class Run:
         self.types = self.target["head_type"], self.target["tail_type"]
         self.kg = graph.load(*(results / "graph" / name for name in FILES))
         vectors_in = results / "embeddings" / device / "embeddings.parquet"
-        vectors = Vectors.read(vectors_in, self.kg, self.types)
+        embedded = embeddings.read(vectors_in)
+        self.vectors, self.origin = embeddings.aligned(embedded, self.kg, vectors_in), embedded.metadata
+        vectors = Vectors.of(self.vectors, self.types)
         self.rows = vectors.heads, vectors.tails
         folder = results / "classifier" / device
         trained = files.read_json(folder / "metrics.json")
@@ -72,25 +75,22 @@ class Run:
         """One pair's row, whatever its rank, its dossier, and of how many heads and models that is."""
         (found,) = candidates.rank(self.score, self.about, per_tail=0, tails=np.array([tail]))
         row = found.filter(pc.equal(found["head_id"], self.kg.node_ids[self.types[0]][head]))
-        (found,) = self.explained(row, 5, 5, self._influence())
+        (found,) = self.explained(row, 5, 5)
         return {**found, "of": self.kg.count(self.types[0]), "members": self.members}
 
     def _influence(self) -> Influence | None:
         """What the model makes of paths; None of vectors from elsewhere."""
-        folder = self.results / "embeddings" / self.device
-        encoder = folder / "encoder.safetensors"
+        encoder = self.results / "embeddings" / self.device / "encoder.safetensors"
         if not encoder.exists():
             return None
         return influence.read(
-            self.kg, self.types, folder / "embeddings.parquet", encoder, self.model, threads.current()
+            self.kg, self.types, self.vectors, self.origin, encoder, self.model, threads.current()
         )
 
-    def explained(
-        self, rows: pa.Table, n_paths: int, n_like: int, looking: Influence | None = None
-    ) -> list[dict[str, Any]]:
+    def explained(self, rows: pa.Table, n_paths: int, n_like: int) -> list[dict[str, Any]]:
         """Rows of candidates with their dossiers."""
         network = paths.network(self.kg)
-        witness = evidence.Witness(self.kg, *self.types, self.rows, self.treated, network, looking)
+        witness = evidence.Witness(self.kg, *self.types, self.rows, self.treated, network, self._influence())
         dossiers = witness.of_rows(rows, n_paths, n_like)
         return [{**row, **found} for row, found in zip(rows.to_pylist(), dossiers, strict=True)]
 
@@ -119,10 +119,11 @@ def passed(results: Path) -> list[str]:
 
 def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
     """Candidates as lines of text, the other end of each by name."""
-    table = [("rank", "models", "probability", side, "id", "known", "best path")]
+    table = [("rank", "models", "probability", side, "id", "known", "path that the score rests on most")]
     for row in rows:
         spread = f"{row['rank_low']}-{row['rank_high']}" if row.get("rank_low") else ""
-        way = row["paths"][0]["text"] if row.get("paths") else ""
+        leading = paths.leading(row["paths"])
+        way = leading["text"] + _change(leading["change"]) if leading else ""
         name, known = row[f"{side}_name"], row["known"] or ""
         caution = f" ({row['caution']})" if row["caution"] else ""
         table.append(
@@ -177,7 +178,7 @@ def _change(change: float | None) -> str:
 
 
 def _seen(rows: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{each['name']} ({each['relation']}, {each['weight']:.2f})" for each in rows)
+    return ", ".join(f"{each['name']} ({each['relation']}, {each['weight']:.2g})" for each in rows)
 
 
 def _contrary(row: Mapping[str, Any]) -> str:

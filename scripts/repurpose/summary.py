@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from repurpose import paths
 from repurpose.errors import InputError
 
 TOP_PAIRS = 50
@@ -95,17 +96,18 @@ def best_new(candidates: pa.Table, count: int) -> pa.Table:
 
 
 def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) -> list[dict[str, Any]]:
-    """The best new pairs, each with its best path where `evidence` has one.
+    """The best new pairs, each with the path that its score rests on most where `evidence` has one.
 
     `path`: its text, else ""; `path_change`: of the score without its edges, None where that is not known.
     """
-    paths = {}
+    found = {}
     for row in evidence.select(["head_id", "tail_id", "paths"]).to_pylist():
-        for way in row["paths"][:1]:
-            paths[row["head_id"], row["tail_id"]] = {"path": way["text"], "path_change": way["change"]}
+        way = paths.leading(row["paths"])
+        if way:
+            found[row["head_id"], row["tail_id"]] = {"path": way["text"], "path_change": way["change"]}
     best = best_new(candidates.select(PAIR_COLUMNS), count).to_pylist()
     none = {"path": "", "path_change": None}
-    return [{**pair, **paths.get((pair["head_id"], pair["tail_id"]), none)} for pair in best]
+    return [{**pair, **found.get((pair["head_id"], pair["tail_id"]), none)} for pair in best]
 
 
 def summary(

@@ -1,6 +1,6 @@
 """Node vectors of the target's two types, and what trees read of a pair of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,11 @@ class Vectors:
 
         Raises InputError as `embeddings.read` and `embeddings.aligned` do.
         """
-        rows = embeddings.aligned(embeddings.read(path), kg, path)
+        return cls.of(embeddings.aligned(embeddings.read(path), kg, path), types)
+
+    @classmethod
+    def of(cls, rows: Mapping[str, np.ndarray], types: Sequence[str]) -> "Vectors":
+        """Those of the two types among all, type -> (nodes, d), with the product."""
         return cls(*(rows[node_type] for node_type in types), product=True)
 
     def features(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
