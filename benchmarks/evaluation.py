@@ -6,14 +6,15 @@
 Hetionet's curated non-indications (`--pairs`, with ids as in the edges table) are the known negatives there;
 without them it is the graph's own. Prints Markdown: per held-out split and method AUPRC against all unknown
 pairs with its 95 % interval, AUROC against matched and against known negatives, Recall@100 and MRR within
-diseases; then the differences from the SVD. A folder that has the results is only read.
+diseases; then the differences from the SVD, and how often a score rests on the path of the highest score.
+A folder that has the results is only read.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from repurpose import metric_tables
+from repurpose import files, metric_tables, paths
 
 PROJECT = Path(__file__).resolve().parents[1]
 COLUMNS = ("AUPRC, all pairs (95 %)", "AUROC, matched", "AUROC, known negatives", "Recall@100", "MRR")
@@ -59,6 +60,8 @@ def main() -> None:
     metrics = json.loads((options.folder / "results/classifier/cpu/metrics.json").read_text())
     print("\n".join(table(metrics)))
     print("\n".join(leads(metrics)))
+    dossiers = files.read_table(options.folder / "results/candidates/cpu/evidence.parquet", ["paths"])
+    print(reasons(dossiers["paths"].to_pylist()))
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:
@@ -95,6 +98,13 @@ def leads(metrics: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     for scheme, rivals in metrics["differences"].items():
         yield f"{scheme}: AUPRC less the SVD's {value(rivals['svd']['auprc'], interval=True)}"
+
+
+def reasons(dossiers: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """Of the pairs with several paths, how many rest most on the path of the highest score."""
+    several = [ways for ways in dossiers if len(ways) > 1]
+    same = sum(paths.leading(ways) is ways[0] for ways in several)
+    return f"\n{same} of {len(several)} scores rest most on the path of the highest score"
 
 
 def value(found: Mapping[str, float] | None, interval: bool = False) -> str:
