@@ -102,6 +102,7 @@ rule explain_candidates:
 # Asked for by name: snakemake results/answers/cpu/DOID:9352.json
 rule answer_question:
     input:
+        unpack(encoder_of_trained),
         **GRAPH,
         certificate="results/pairs/certificate.json",
         embeddings="results/embeddings/{device}/embeddings.parquet",
