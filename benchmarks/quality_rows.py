@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 METRICS = ("auroc", "auprc", "recall_at_100")
 RESAMPLES = 1000
+MARKERS = "os^vDPX*<>"  # of methods in the figure
 Row = Mapping[str, Any]
 
 
@@ -107,13 +108,17 @@ def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
 def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
     """AUPRC against training seconds with the seeds' extremes, a panel per split and classifier."""
     panels = list(dict.fromkeys((entry["scheme"], entry["classifier"]) for entry in entries))
-    figure = Figure(figsize=(4.5 * len(panels), 4), layout="constrained")
+    methods = list(dict.fromkeys(entry["method"] for entry in entries))
+    figure = Figure(figsize=(3 * len(panels) + 1.5, 3.2), layout="constrained")
+    shown = {}
     for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
         for entry in (each for each in entries if (each["scheme"], each["classifier"]) == panel):
             value, seconds = entry["auprc"], max(entry["training_seconds"], 0.1)
             spread = [[value["mean"] - value["low"]], [value["high"] - value["mean"]]]
-            axes.errorbar(seconds, value["mean"], yerr=spread, fmt="o", capsize=3)
-            axes.annotate(entry["method"], (seconds, value["mean"]), (4, 4), textcoords="offset points")
+            number = methods.index(entry["method"])
+            look = {"color": f"C{number}", "marker": MARKERS[number % len(MARKERS)], "linestyle": "none"}
+            shown[entry["method"]] = axes.errorbar(seconds, value["mean"], yerr=spread, capsize=3, **look)
         axes.set(xscale="log", xlabel="training, seconds", ylabel="AUPRC", title=f"{panel[0]}, {panel[1]}")
         axes.set_ylim(bottom=0)
+    figure.legend(shown.values(), shown, loc="outside right upper")
     figure.savefig(path)

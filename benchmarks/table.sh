@@ -24,4 +24,4 @@ for seed in ${SEEDS:-0 1 2 3 4}; do
 			--config "${config[@]}" >/dev/null
 	done
 done
-quality --methods --rows "$rows"/*.jsonl --config "$benchmarks/hetionet.yaml" --figure "$benchmarks/table.png"
+quality --methods --rows "$rows"/*.jsonl --config "$benchmarks/hetionet.yaml" --figure "$benchmarks/../docs/table.png"
