@@ -79,9 +79,7 @@ def replaced(
 ) -> np.ndarray:
     """The margins (n,) of pairs if their two ends (n,) had `rows` (n, d) in place of their own vectors."""
     pairs = np.arange(len(ends[0]))
-    model.booster.set_param({"nthread": threads})
-    features = Vectors(*rows, vectors.product).features(pairs, pairs)
-    margins = model.booster.inplace_predict(features, predict_type="margin")
+    margins = tree_scorer(model.booster, Vectors(*rows, vectors.product), threads)(pairs, pairs)
     if not model.weight:
         return margins
     return joined(

@@ -13,7 +13,7 @@ from repurpose import checkpoint, fused, losses, selftest, watchdog
 from repurpose.checkpoint import named, part
 from repurpose.hgt import HGT
 from repurpose.objective import Terms
-from repurpose.steps import FullSteps, SampledSteps
+from repurpose.steps import FullSteps, SampledSteps, states
 from repurpose.trained import Parameters, Trained
 from repurpose.watchdog import Outcome, Watchdog
 
@@ -153,7 +153,7 @@ class Run:
 
     def trained(self) -> Trained:
         """The encoder as the model is now."""
-        return encoder(self.steps.model, self.steps.states()[:-1])
+        return encoder(self.steps.model, states(self.steps))
 
     def facts(self, outcome: Outcome) -> dict[str, Any]:
         """What the record says of a training that took steps."""
@@ -174,8 +174,8 @@ class Run:
         }
 
 
-def encoder(model: HGT, states: Sequence[Tensor]) -> Trained:
-    """A model as it is kept; `states` are what each of its layers reads.
+def encoder(model: HGT, read: Sequence[Tensor]) -> Trained:
+    """A model as it is kept; `read` is what each of its layers reads.
 
     Node types that receive nothing have a share of 0.
     """
@@ -186,7 +186,7 @@ def encoder(model: HGT, states: Sequence[Tensor]) -> Trained:
     output = [torch.stack([getattr(each, name) for each in model.outputs]) for name in ("weight", "bias")]
     return Trained(
         tuple(Parameters(*map(_array, layer)) for layer in layers),
-        tuple(map(_array, states)),
+        tuple(map(_array, read)),
         *map(_array, output),
         *(model.axes[1:] if model.axes else (None, None)),
     )

@@ -60,15 +60,9 @@ class FullSteps:
         self.model.eval()
         return self.model(self.edges.whole)
 
-    @torch.no_grad()
-    def states(self) -> list[Tensor]:
-        """What each layer reads, and what the last one gives: (nodes, hidden_dim) each."""
-        self.model.eval()
-        found: list[Tensor] = [self.model.inputs]
-        block = Block(self.edges.whole, self.model.bounds, None)
-        for layer in self.model.layers:
-            found.append(self.model.apply_layer(layer, found[-1], block))
-        return found
+    def applied(self, layer: Layer, x: Tensor) -> Tensor:
+        """A layer's output for all nodes, from all messages."""
+        return self.model.apply_layer(layer, x, Block(self.edges.whole, self.model.bounds, None))
 
     def _choose(self, edges: int, generator: np.random.Generator) -> np.ndarray:
         """Positions in one relation to predict in a step: at least one, where it has two or more edges."""
@@ -140,19 +134,10 @@ class SampledSteps:
         self.model.eval()
         x = self.model.inputs
         for layer in self.model.layers:
-            x = self._applied(layer, x)
+            x = self.applied(layer, x)
         return self.model.project(x, self.model.bounds)
 
-    @torch.no_grad()
-    def states(self) -> list[Tensor]:
-        """What each layer reads, and what the last one gives: (nodes, hidden_dim) each."""
-        self.model.eval()
-        found: list[Tensor] = [self.model.inputs]
-        for layer in self.model.layers:
-            found.append(self._applied(layer, found[-1]))
-        return found
-
-    def _applied(self, layer: Layer, x: Tensor) -> Tensor:
+    def applied(self, layer: Layer, x: Tensor) -> Tensor:
         """A layer's output for all nodes, some at a time."""
         parts = []
         for nodes in self._parts():
@@ -176,6 +161,16 @@ class SampledSteps:
             self.order = epoch, spread(np.diff(self.starts), np.random.default_rng([self.seed, 3, epoch]))
         size = self.settings.batch_size
         return np.sort(self.order[1][at * size : (at + 1) * size])
+
+
+@torch.no_grad()
+def states(steps: FullSteps | SampledSteps) -> list[Tensor]:
+    """What each layer reads of all nodes, (nodes, hidden_dim) each."""
+    steps.model.eval()
+    found: list[Tensor] = [steps.model.inputs]
+    for layer in steps.model.layers[:-1]:
+        found.append(steps.applied(layer, found[-1]))
+    return found
 
 
 class RowAdam:
