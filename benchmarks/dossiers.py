@@ -49,8 +49,7 @@ def witness(kg: Graph, config: dict[str, Any], used: int) -> tuple[Witness, floa
 
     def read() -> Witness:
         recoder = recoding.Recoder(kg, types, encoder, vectors, edges)
-        first = tuple(graph.span(kg, t).start for t in types)
-        looking = Influence(recoder, classifier, of_pairs, first, used)
+        looking = Influence(recoder, classifier, of_pairs, used)
         rows = of_pairs.heads, of_pairs.tails
         return Witness(kg, *types, rows, treated, paths.network(kg), looking)
 
@@ -60,18 +59,18 @@ def witness(kg: Graph, config: dict[str, Any], used: int) -> tuple[Witness, floa
 
 def explained(found: Witness, tail: int) -> dict[str, Any]:
     """Seconds of the dossiers of a tail's candidates, drawn from the heads with edges, and what they hold."""
-    looking = found.influence
+    looking, (first_head, first_tail) = found.influence, found.influence.recoder.first
     degrees = looking.recoder.degrees[graph.span(found.kg, found.head_type)]
     heads = np.random.default_rng(1).permutation(np.flatnonzero(degrees))[:CANDIDATES]
     seconds, dossiers = scoring.timed(lambda: found.dossiers(heads, np.full(len(heads), tail), PATHS, LIKE))
     ways = [
         way
-        for each in paths.best(found.network, heads + looking.first[0], tail + looking.first[1], PATHS)
+        for each in paths.best(found.network, heads + first_head, tail + first_tail, PATHS)
         for way in each
     ]
     changes, _ = scoring.timed(lambda: looking.changes(ways))
     return {
-        "degree": int(looking.recoder.degrees[tail + looking.first[1]]),
+        "degree": int(looking.recoder.degrees[tail + first_tail]),
         "candidates": len(dossiers),
         "paths": sum(len(each["paths"]) for each in dossiers),
         "seconds": round(seconds, 2),

@@ -104,7 +104,7 @@ def test_the_script_says_what_the_model_makes_of_each_path(tmp_path):
     changes = []
     for row in found:
         head, tail = (place[side][row[f"{name}_id"]] for side, name in enumerate(("head", "tail")))
-        ends = np.array([head + looking.first[0]]), tail + looking.first[1]
+        ends = np.array([head + looking.recoder.first[0]]), tail + looking.recoder.first[1]
         expected = looking.changes(paths.best(network, *ends, 2)[0])
         assert [way["change"] for way in row["paths"]] == pytest.approx(expected, abs=1e-4)
         changes += expected

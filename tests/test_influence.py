@@ -48,8 +48,7 @@ def looking():
         recoder, _, _ = test_recoding.fitted(monkeypatch, "all parts")
     heads, tails = (recoder.stored[graph.span(KG, t)] for t in TYPES)
     made = model(heads, tails, pairs.label(KG, planted.TARGET))
-    first = tuple(graph.span(KG, t).start for t in TYPES)
-    return Influence(recoder, made, Vectors(heads, tails, product=True), first, 1)
+    return Influence(recoder, made, Vectors(heads, tails, product=True), 1)
 
 
 def told(found):
@@ -62,7 +61,7 @@ def test_a_change_is_that_of_the_score_with_the_vectors_of_the_smaller_graph():
     score = pair_model.scorer(found.model, found.vectors, 1)
     moved = 0
     for way, change in told(found):
-        head, tail = way.nodes[0] - found.first[0], way.nodes[-1] - found.first[1]
+        head, tail = way.nodes[0] - found.recoder.first[0], way.nodes[-1] - found.recoder.first[1]
         heads, tails = found.vectors.heads.copy(), found.vectors.tails.copy()
         heads[head], tails[tail] = found.recoder.without(way)
         without = pair_model.scorer(found.model, Vectors(heads, tails, product=True), 1)

@@ -6,7 +6,7 @@ from pathlib import Path as FilePath
 
 import numpy as np
 
-from repurpose import graph, pair_model, recoding, trained
+from repurpose import pair_model, recoding, trained
 from repurpose.graph import Graph
 from repurpose.pair_model import Model
 from repurpose.paths import Path
@@ -16,22 +16,18 @@ from repurpose.vectors import Vectors
 
 @dataclass(frozen=True)
 class Influence:
-    """A model of pairs on the vectors of an encoder that can compute them anew.
-
-    first: numbers of the first head and of the first tail among all nodes.
-    """
+    """A model of pairs on the vectors of an encoder that can compute them anew."""
 
     recoder: Recoder
     model: Model
     vectors: Vectors
-    first: tuple[int, int]
     threads: int
 
     def changes(self, ways: Sequence[Path]) -> list[float]:
         """How much the score (log-odds) of each path's ends changes where its edges are taken away."""
         if not ways:
             return []
-        ends = tuple(np.array([way.nodes[at] for way in ways]) - self.first[at] for at in (0, -1))
+        ends = tuple(np.array([way.nodes[at] for way in ways]) - self.recoder.first[at] for at in (0, -1))
         anew = np.stack([self.recoder.without(way) for way in ways])
         stored = self.vectors.heads[ends[0]], self.vectors.tails[ends[1]]
         after, before = (
@@ -55,5 +51,4 @@ def read(
     origin: the metadata of the vectors' file. Raises InputError as `trained.load` and `recoding.read` do.
     """
     recoder = recoding.read(kg, types, trained.load(encoder_in), rows, origin, encoder_in)
-    first = tuple(graph.span(kg, node_type).start for node_type in types)
-    return Influence(recoder, model, Vectors.of(rows, types), first, threads)
+    return Influence(recoder, model, Vectors.of(rows, types), threads)

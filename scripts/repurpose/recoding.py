@@ -49,6 +49,7 @@ class Recoder:
         self.kg, self.trained, self.network = kg, trained, paths.network(kg, edges)
         self.stored = np.concatenate([vectors[t] for t in kg.node_types])
         self.bounds = np.cumsum([0, *(kg.count(t) for t in kg.node_types)])
+        self.first = tuple(graph.span(kg, node_type).start for node_type in types)
         self.kinds = _edge_types(kg)
         self.degrees = np.diff(self.network.indptr)
         self.svd_dim = 0 if trained.values is None else len(trained.values)
