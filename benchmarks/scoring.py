@@ -148,7 +148,8 @@ def whole(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
 def _load(folder: Path) -> tuple[Vectors, pair_model.Model]:
     rows = [np.load(folder / f"{side}.npy") for side in ("heads", "tails")]
     paths = [folder / name for name in FILES]
-    return Vectors(*rows, product=True), pair_model.load(*paths, [files.digest(path) for path in paths], 2.0)
+    trained = {"model_digests": [files.digest(path) for path in paths], "kernel_weight": 2.0}
+    return Vectors(*rows, product=True), pair_model.load(*paths, trained)
 
 
 def main() -> None:

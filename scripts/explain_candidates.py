@@ -50,7 +50,7 @@ def main(
     vectors = Vectors.of(rows, types)
     best = summary.best_new(files.read_table(candidates), explained)
     trained = files.read_json(metrics)
-    loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
+    loaded = pair_model.load(model, kernel, trained)
     looking = encoder and influence.read(
         kg, types, rows, embedded.metadata, encoder, loaded, threads.current()
     )

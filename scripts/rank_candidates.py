@@ -53,7 +53,7 @@ def main(
     types = target["head_type"], target["tail_type"]
     vectors = Vectors.read(vectors_in, kg, types)
     trained = files.read_json(metrics)
-    loaded = pair_model.load(model, kernel, trained["model_digests"], trained["kernel_weight"])
+    loaded = pair_model.load(model, kernel, trained)
     score = pair_model.members(loaded, vectors, trained["members"])
     treated = pairs.treated(pairs.label(kg, target))
     cautions = experience.of_both(kg, types, (vectors.heads, vectors.tails), treated)

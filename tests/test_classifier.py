@@ -138,6 +138,11 @@ def test_scores_do_not_depend_on_who_walks_the_trees(case, fits, monkeypatch):
         assert all(map(np.array_equal, asked[own], asked[other]))
 
 
+def metrics_of(paths):
+    """What metrics.json says of a model's two files."""
+    return {"model_digests": [files.digest(path) for path in paths], "kernel_weight": 4.0}
+
+
 def test_a_model_comes_back_from_its_file(case, fits, tmp_path):
     vectors, labelled, _ = case
     ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
@@ -145,7 +150,7 @@ def test_a_model_comes_back_from_its_file(case, fits, tmp_path):
     model = fits["disease"].model
     assert model.weight == 4
     pair_model.save(model, *paths)
-    back = pair_model.load(*paths, [files.digest(path) for path in paths], 4.0)
+    back = pair_model.load(*paths, metrics_of(paths))
     scores = [pair_model.scorer(each, vectors, 1)(*ends) for each in (model, back)]
     assert np.array_equal(*scores)
 
@@ -212,15 +217,15 @@ def test_validation_tells_which_weight_of_the_kernel_is_best(fits):
 def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, tmp_path):
     paths = tmp_path / "model.ubj", tmp_path / "kernel.safetensors"
     pair_model.save(fits["drug"].model, *paths)
-    digests = [files.digest(path) for path in paths]
+    trained = metrics_of(paths)
     for path in paths:
         whole = path.read_bytes()
         path.write_bytes(whole[:-100])
         with pytest.raises(InputError, match=rf"{path.name} is not the model that was .* --forcerun"):
-            pair_model.load(*paths, digests, 4.0)
+            pair_model.load(*paths, trained)
         path.unlink()
         with pytest.raises(InputError, match=rf"{path.name} is not the model that was .* \(No such file"):
-            pair_model.load(*paths, digests, 4.0)
+            pair_model.load(*paths, trained)
         path.write_bytes(whole)
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ class Task:
         """Heads and tails."""
         return len(self.vectors.heads), len(self.vectors.tails)
 
-    @property
+    @cached_property
     def taken(self) -> Known:
         """The pairs that are no negatives: the known ones and those from elsewhere."""
         return external.beside(self.known, self.elsewhere)

@@ -1,10 +1,10 @@
 """The model of pairs, XGBoost and kernel ridge regression side by side: its scores and its two files."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import safetensors.numpy
@@ -140,12 +140,13 @@ def save(model: Model, booster: str | Path, similar: str | Path) -> None:
         temporary.write_bytes(safetensors.numpy.save(model.ridge._asdict()))
 
 
-def load(booster: str | Path, similar: str | Path, digests: tuple[str, str], weight: float) -> Model:
-    """Read a model; raises InputError if a file is missing or its SHA-256 is not the one given."""
+def load(booster: str | Path, similar: str | Path, trained: Mapping[str, Any]) -> Model:
+    """The model of a metrics.json, `trained`; raises InputError if a file is missing or another than its."""
+    digests = trained["model_digests"]
     content, arrays = (
         _content(path, digest) for path, digest in zip((booster, similar), digests, strict=True)
     )
-    return Model(_booster(content), kernel.Ridge(**safetensors.numpy.load(arrays)), weight)
+    return Model(_booster(content), kernel.Ridge(**safetensors.numpy.load(arrays)), trained["kernel_weight"])
 
 
 def _booster(content: bytes) -> xgboost.Booster:

@@ -44,12 +44,7 @@ class Run:
         self.rows = vectors.heads, vectors.tails
         folder = results / "classifier" / device
         trained = files.read_json(folder / "metrics.json")
-        self.model = pair_model.load(
-            folder / "model.ubj",
-            folder / "kernel.safetensors",
-            trained["model_digests"],
-            trained["kernel_weight"],
-        )
+        self.model = pair_model.load(folder / "model.ubj", folder / "kernel.safetensors", trained)
         self.members = len(trained["members"])
         self.score = pair_model.members(self.model, vectors, trained["members"])
         labelled = pairs.label(self.kg, self.target)
