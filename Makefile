@@ -3,6 +3,7 @@
 
 PYTHON ?= python3.11
 CORES ?= 8
+WORKERS ?= 2
 
 VENV := .venv
 LOCK := envs/requirements.txt
@@ -57,8 +58,8 @@ env: ## make .venv from envs/requirements.txt and compile the kernels, unless bo
 run: env ## run the workflow (options: ARGS="--configfile my.yaml", CORES=4)
 	@$(IN_VENV) snakemake --cores $(CORES) $(ARGS)
 
-test: env ## run the tests (options: ARGS="-k graph")
-	@$(IN_VENV) python -m pytest $(ARGS)
+test: env ## run the tests (options: ARGS="-k graph", WORKERS=1)
+	@$(IN_VENV) python -m pytest -n $(WORKERS) $(ARGS)
 
 # PyTorch's own CUDA packages stay out: torch pins them, and a CPU build does not want them.
 # Lines with a marker are taken over as they stand, for here only one side of them is installed.
