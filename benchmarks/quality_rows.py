@@ -1,5 +1,6 @@
 """From the rows of the quality benchmark to its figures: metrics, paired differences, a table, a picture."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,19 +107,23 @@ def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
 
 
 def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """AUPRC against training seconds with the seeds' extremes, a panel per split and classifier."""
-    panels = list(dict.fromkeys((entry["scheme"], entry["classifier"]) for entry in entries))
-    methods = list(dict.fromkeys(entry["method"] for entry in entries))
-    figure = Figure(figsize=(3 * len(panels) + 1.5, 3.2), layout="constrained")
+    """AUPRC against training seconds with the seeds' extremes, a column per split, a row per classifier."""
+    schemes, classifiers, methods = (
+        list(dict.fromkeys(entry[key] for entry in entries)) for key in ("scheme", "classifier", "method")
+    )
+    size = len(classifiers), len(schemes)
+    figure = Figure(figsize=(3 * size[1] + 1.5, 2.9 * size[0] + 0.3), layout="constrained")
     shown = {}
-    for axes, panel in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
-        for entry in (each for each in entries if (each["scheme"], each["classifier"]) == panel):
+    panels = figure.subplots(*size, squeeze=False, sharex=True).flat
+    for axes, panel in zip(panels, itertools.product(classifiers, schemes), strict=True):
+        own = [entry for entry in entries if (entry["classifier"], entry["scheme"]) == panel]
+        for entry in own:
             value, seconds = entry["auprc"], max(entry["training_seconds"], 0.1)
             spread = [[value["mean"] - value["low"]], [value["high"] - value["mean"]]]
             number = methods.index(entry["method"])
             look = {"color": f"C{number}", "marker": MARKERS[number % len(MARKERS)], "linestyle": "none"}
             shown[entry["method"]] = axes.errorbar(seconds, value["mean"], yerr=spread, capsize=3, **look)
-        axes.set(xscale="log", xlabel="training, seconds", ylabel="AUPRC", title=f"{panel[0]}, {panel[1]}")
-        axes.set_ylim(bottom=0)
+        axes.set(xscale="log", xlabel="training, seconds", ylabel="AUPRC", title=f"{panel[1]}, {panel[0]}")
+        axes.set_ylim(0, 1.1 * max((entry["auprc"]["high"] for entry in own), default=1))
     figure.legend(shown.values(), shown, loc="outside right upper")
     figure.savefig(path)

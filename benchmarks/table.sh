@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The table and the figure of docs/recipe.md, from an edges and a nodes table of Hetionet:
 #     benchmarks/table.sh edges.csv.gz nodes.csv.gz
-# Hours; a rerun goes on where the last one stopped, with a file of rows per seed. SEEDS, METHODS: what to do, all
-# if not given. Seconds of methods can be compared where all ran on as many cores: the rows here are of one
+# Hours; a rerun goes on where the last one stopped, with a file of rows per seed. SEEDS, METHODS, SCHEMES: what to
+# do, all if not given. Seconds of methods can be compared where all ran on as many cores: the rows here are of one
 # (taskset -c 0), with MINUTES=10 for what has no end of its own. DeepWalk and the models of PyKEEN need
 # pip install -c envs/requirements.txt -r envs/benchmarks.txt
 set -euo pipefail
@@ -11,7 +11,7 @@ benchmarks=$(dirname "${BASH_SOURCE[0]}")
 rows=${ROWS:-$benchmarks/table}
 
 quality() {
-	python "$benchmarks/quality.py" --edges "$edges" --nodes "$nodes" --schemes random disease \
+	python "$benchmarks/quality.py" --edges "$edges" --nodes "$nodes" --schemes ${SCHEMES:-random disease drug} \
 		--minutes "${MINUTES:-10}" "$@"
 }
 
