@@ -8,7 +8,7 @@ import numpy as np
 import planted
 import pytest
 
-from repurpose import graph, hgt, profiles, starts
+from repurpose import graph, hgt, lowrank, profiles, starts
 
 SMALL = planted.graph(
     {"disease": 3, "drug": 5, "gene": 6},
@@ -44,19 +44,40 @@ def test_a_row_is_as_long_as_much_is_known_of_its_node():
 
 
 def test_what_all_have_in_common_counts_for_nothing():
-    rows = profiles.rows(SMALL, graph.message_edges(SMALL), 4, 0)
-    assert rows["disease"].shape == (3, 4) and not rows["disease"].any()
+    rows = profiles.rows(SMALL, graph.message_edges(SMALL), "disease", 4, 0).rows
+    assert rows.shape == (3, 4) and not rows.any()
 
 
-def test_rows_hold_the_products_of_the_profiles():
+def test_a_relation_has_columns_of_its_own_and_its_damped_axes_in_them():
     kg = communities.build()
-    edges = graph.message_edges(kg)
-    for node_type, rows in profiles.rows(kg, edges, 64, 0).items():
-        whole = profiles.of_type(kg, edges, node_type).toarray()
-        assert rows.shape == (kg.count(node_type), 64) and rows.dtype == np.float32
-        best = np.linalg.svd(whole, compute_uv=False)[64:]
-        wrong = np.linalg.norm(rows @ rows.T - whole @ whole.T)
-        assert wrong <= 1.2 * np.linalg.norm(best**2) + 1e-4
+    edges, dim = graph.message_edges(kg), 24
+    for node_type in kg.node_types:
+        found, columns = profiles.rows(kg, edges, node_type, dim, 0), profiles.columns(kg, node_type, dim)
+        assert found.rows.shape == (kg.count(node_type), dim) and found.rows.dtype == np.float32
+        blocks = profiles.weighted(kg, edges, node_type)
+        assert list(columns) == profiles.sides(kg, node_type) and blocks.keys() <= columns.keys()
+        for number, (side, part) in enumerate(columns.items()):
+            left, singular, _ = lowrank.svd(profiles.unit(blocks[side]), part.stop - part.start, 0)
+            expected = left * np.sqrt(singular)
+            length = np.linalg.norm(expected, axis=1)
+            divisors = np.maximum(length, 0.05 * length.max())
+            assert found.divisors[:, number] == pytest.approx(divisors, rel=1e-5)
+            own = found.rows[:, part] * np.sqrt(len(columns))
+            assert own == pytest.approx(expected / divisors[:, None], abs=1e-5)
+            assert np.linalg.norm(own, axis=1)[length > 0.05 * length.max()] == pytest.approx(1, abs=1e-4)
+
+
+def test_columns_are_shared_out_to_the_last_and_some_sides_have_none_where_there_are_too_few():
+    assert list(profiles.columns(SMALL, "gene", 5).values()) == [slice(0, 2), slice(2, 5)]
+    assert list(profiles.columns(SMALL, "gene", 1).values()) == [slice(0, 0), slice(0, 1)]
+    rows = profiles.rows(SMALL, graph.message_edges(SMALL), "gene", 1, 0)
+    assert rows.divisors.shape == (6, 2) and not rows.divisors[:, 0].any()
+
+
+def test_what_is_left_of_a_node_on_the_kept_axes_is_not_blown_up():
+    lengths = np.array([1, 0.5, 0.01, 0], np.float32)
+    assert lengths / profiles.divisors(lengths) == pytest.approx([1, 1, 0.2, 0])
+    assert profiles.divisors(lengths[2:], lengths) == pytest.approx([0.05, 0.05])
 
 
 def test_directions_of_a_directed_relation_within_a_type_are_told_apart():

@@ -113,6 +113,7 @@ class HGT(nn.Module):
         self.beside: Tensor | None = None  # (nodes, embedding_dim - projected), no part of the training
         self.lengths: Tensor | None = None  # (nodes, 1) of the layers' part of the vectors
         self.axes: Axes | None = None  # that a part of `beside` comes from
+        self.divisors: np.ndarray | None = None  # of another part, see starts.Found
         self._clear_biases()
 
     def prepare(self, edges: Sequence[np.ndarray]) -> EdgeLists | SortedEdges:
@@ -189,12 +190,18 @@ class HGT(nn.Module):
             return self.decoder.logits(product, relation), vectors
         return self.decoder(z, relation, head, tail), z.index_select(0, rows)
 
-    def keep_beside(self, rows: np.ndarray, lengths: np.ndarray | None, axes: Axes | None) -> None:
+    def keep_beside(
+        self,
+        rows: np.ndarray,
+        lengths: np.ndarray | None = None,
+        axes: Axes | None = None,
+        divisors: np.ndarray | None = None,
+    ) -> None:
         """Put rows (nodes, k) before what the layers give, scaled to `lengths` (nodes,), in `vectors`.
 
-        axes: what rows of an SVD among them come from.
+        axes: what rows of an SVD among them come from. divisors: of the parts of profiles among them.
         """
-        self.beside, self.axes = torch.from_numpy(rows), axes
+        self.beside, self.axes, self.divisors = torch.from_numpy(rows), axes, divisors
         self.lengths = None if lengths is None else torch.from_numpy(lengths)[:, None]
 
     @torch.no_grad()

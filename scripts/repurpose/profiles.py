@@ -1,40 +1,74 @@
 """What each node is joined to, relation by relation, as a vector: the similarity that needs no training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 
 from repurpose import lowrank
-from repurpose.graph import Graph
+from repurpose.graph import Graph, Relation
 
 # Lengths of a vector's other parts, where its profile has length 1.
 SVD_LENGTH, LAYERS_LENGTH = 0.4, 0.55
-SHORTEST = 0.05  # of a profile, where the other parts follow its length
+SHORTEST = 0.05  # of a profile, where the other parts follow its length, and of a part of it
+RESOLVED = 1e-3  # of a relation's largest singular value: axes below are noise
 
 # A relation's number among the message relations, and whether the type is at its head.
 Side = tuple[int, bool]
 
 
-def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> dict[str, np.ndarray]:
-    """Per node type the first `dim` principal axes of its nodes' profiles: float32 (nodes, dim).
+class Rows(NamedTuple):
+    """Of one node type: rows (nodes, dim), and the `divisors` of each side's part of them, (nodes, sides).
 
-    edges: per message relation (2, E) head and tail indices within their types. The product of two rows is
-    about the mean over the type's relations of the cosine of what the two nodes are joined to, each
-    neighbour weighted by the logarithm of how rare it is. A relation in which a node has no edge counts as
-    0: the length of a row, 1 at most, says how much is known of a node, so it is not scaled to 1. Columns
-    are zero where a type has fewer axes.
+    The sides are those of `sides`, in its order. A part is divided by the root of their number too.
     """
-    found = {}
-    for node_type in kg.node_types:
-        whole = of_type(kg, edges, node_type)
-        size = min(dim, *whole.shape)
-        result = np.zeros((kg.count(node_type), dim), np.float32)
-        if whole.nnz:
-            left, values, _ = lowrank.svd(whole, size, seed)
-            result[:, :size] = left * values
-        found[node_type] = result
+
+    rows: np.ndarray
+    divisors: np.ndarray
+
+
+def rows(kg: Graph, edges: Sequence[np.ndarray], node_type: str, dim: int, seed: int) -> Rows:
+    """What the nodes of a type are joined to, relation by relation, in `dim` numbers.
+
+    edges: per message relation (2, E) head and tail indices within their types. Each relation and direction
+    has columns of its own (see `columns`): the first principal axes of its profiles, each divided by the root
+    of its standard deviation, or the coarse ones would drown the fine ones. The product of two rows is about
+    the mean over the relations of the cosine of what the two nodes are joined to, each neighbour weighted
+    by the logarithm of how rare it is. A relation in which a node has no edge counts as 0: the length of a
+    row, 1 at most, says how much is known of a node.
+    """
+    parts, blocks = columns(kg, node_type, dim), weighted(kg, edges, node_type)
+    found = Rows(
+        np.zeros((kg.count(node_type), dim), np.float32),
+        np.zeros((kg.count(node_type), len(parts)), np.float32),
+    )
+    for number, (side, part) in enumerate(parts.items()):
+        if side in blocks and (size := min(part.stop - part.start, *blocks[side].shape)):
+            left, singular, _ = lowrank.svd(unit(blocks[side]), size, seed)
+            raw = left * np.sqrt(np.where(singular > RESOLVED * singular[0], singular, 0))
+            found.divisors[:, number] = divisors(np.linalg.norm(raw, axis=1))
+            raw /= found.divisors[:, number, None] * np.float32(np.sqrt(len(parts)))
+            found.rows[:, part.start : part.start + size] = raw
     return found
+
+
+def columns(kg: Graph, node_type: str, dim: int) -> dict[Side, slice]:
+    """Which of `dim` columns each side of a type has: about as many each."""
+    found = sides(kg, node_type)
+    ends = [number * dim // max(len(found), 1) for number in range(len(found) + 1)]
+    return {side: slice(*bounds) for side, bounds in zip(found, pairwise(ends), strict=True)}
+
+
+def divisors(lengths: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
+    """What rows of these lengths (n,) are divided by to have length 1; very short ones stay shorter.
+
+    What is left of a node on the kept axes may be next to nothing, and says little then. others: lengths
+    whose longest is meant, where it is not these.
+    """
+    longest = (lengths if others is None else others).max(initial=0)
+    return np.maximum(lengths, np.float32(SHORTEST) * max(longest, np.float32(1e-12)))
 
 
 def known(rows: np.ndarray) -> np.ndarray:
@@ -43,36 +77,50 @@ def known(rows: np.ndarray) -> np.ndarray:
 
 
 def of_type(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> sparse.csr_array:
-    """Profiles of a type's nodes, one block of columns for each relation and direction: (nodes, columns)."""
+    """Whole profiles of a type's nodes, one block of columns for each side: (nodes, columns)."""
     blocks = [unit(each) for each in weighted(kg, edges, node_type).values()]
     if not blocks:
         return sparse.csr_array((kg.count(node_type), 1), dtype=np.float32)
-    return sparse.csr_array(sparse.hstack(blocks) / np.float32(np.sqrt(len(blocks))))
+    return sparse.csr_array(sparse.hstack(blocks) / np.float32(np.sqrt(len(sides(kg, node_type)))))
 
 
 def weighted(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> dict[Side, sparse.csr_array]:
     """The blocks of `of_type` before their rows are scaled: (nodes, nodes at the other end), if not empty."""
-    found = {side: _weighted(matrix) for side, matrix in _sides(kg, edges, node_type)}
-    return {side: matrix for side, matrix in found.items() if matrix.nnz}
+    relations, found = _relations(kg), {}
+    for side in sides(kg, node_type):
+        number, is_head = side
+        matrix = _weighted(_joined(kg, relations[number], edges[number], is_head))
+        if matrix.nnz:
+            found[side] = matrix
+    return found
 
 
-def _sides(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> Iterator[tuple[Side, sparse.sparray]]:
-    """For each relation and direction at a type, which nodes (rows) are joined to which others.
+def sides(kg: Graph, node_type: str) -> list[Side]:
+    """The message relations at a type, each with the direction or directions in which it tells of a node."""
+    found = []
+    for number, relation in enumerate(_relations(kg)):
+        if relation.head_type == node_type:
+            found.append((number, True))
+        if relation.tail_type == node_type and (relation.directed or relation.head_type != node_type):
+            found.append((number, False))
+    return found
 
-    Two nodes that a relation within the type joins are alike by that alone: each is among its own neighbours.
+
+def _relations(kg: Graph) -> list[Relation]:
+    return [kg.relations[index] for index in kg.of_role("message")]
+
+
+def _joined(kg: Graph, relation: Relation, edges: np.ndarray, is_head: bool) -> sparse.sparray:
+    """Which nodes (rows) of a relation's heads, or else of its tails, are joined to which others.
+
+    Two nodes that a relation within a type joins are alike by that alone: each is among its own neighbours.
     """
-    relations = [kg.relations[index] for index in kg.of_role("message")]
-    for number, (relation, (heads, tails)) in enumerate(zip(relations, edges, strict=True)):
-        shape = kg.count(relation.head_type), kg.count(relation.tail_type)
-        joined = sparse.coo_array((np.ones(len(heads), np.float32), (heads, tails)), shape=shape)
-        if relation.head_type == relation.tail_type == node_type:
-            parts = [joined, joined.T] if relation.directed else [joined + joined.T]
-            for is_head, part in zip((True, False), parts, strict=False):
-                yield (number, is_head), part + sparse.diags_array(np.sign(part.sum(axis=1)))
-        elif relation.head_type == node_type:
-            yield (number, True), joined
-        elif relation.tail_type == node_type:
-            yield (number, False), joined.T
+    shape = kg.count(relation.head_type), kg.count(relation.tail_type)
+    joined = sparse.coo_array((np.ones(edges.shape[1], np.float32), tuple(edges)), shape=shape)
+    if relation.head_type != relation.tail_type:
+        return joined if is_head else joined.T
+    part = (joined if is_head else joined.T) if relation.directed else joined + joined.T
+    return part + sparse.diags_array(np.sign(part.sum(axis=1)))
 
 
 def _weighted(joined: sparse.sparray) -> sparse.csr_array:

@@ -24,11 +24,18 @@ RESOLVED = 1e-3  # of an SVD's largest eigenvalue: axes below say nothing of a s
 Missing = Mapping[int, np.ndarray]  # node -> which of its entries in the network are left out
 
 
-class Profile(NamedTuple):
-    """Of one node type: its blocks (see `profiles.weighted`), and for each the axes (columns, dim)."""
+class Part(NamedTuple):
+    """Of the profiles of a node type, one side's: which columns of a vector it has, and where they come from.
 
-    blocks: dict[profiles.Side, sparse.csr_array]
-    axes: dict[profiles.Side, np.ndarray]
+    block: see `profiles.weighted`. axes (columns of the block, k): of its rows of length 1. divisors
+    (nodes,). root: of the number of sides.
+    """
+
+    columns: slice
+    block: sparse.csr_array
+    axes: np.ndarray
+    divisors: np.ndarray
+    root: np.float32
 
 
 class Recoder:
@@ -54,7 +61,7 @@ class Recoder:
         self.degrees = np.diff(self.network.indptr)
         self.svd_dim = 0 if trained.values is None else len(trained.values)
         self.profile_dim = self.stored.shape[1] - self.svd_dim - len(trained.output[0])
-        self.profiles = {kind: self._profile(kg, edges, kind) for kind in types} if self.profile_dim else {}
+        self.profiles = {kind: self._parts(kg, edges, kind) for kind in types} if self.profile_dim else {}
 
     def check(self, node: int) -> None:
         """Raises ValueError where a node does not come out as it is stored."""
@@ -158,25 +165,31 @@ class Recoder:
         rows = self.stored[nodes, self.profile_dim : self.profile_dim + self.svd_dim]
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
-    def _profile(self, kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> Profile:
-        rows = self.stored[graph.span(kg, node_type), : self.profile_dim]
-        squares = (rows.astype(np.float64) ** 2).sum(axis=0)
-        inverse = np.divide(1, squares, out=np.zeros_like(squares), where=squares > 0)
-        blocks = profiles.weighted(kg, edges, node_type)
-        # Both a profile and its axes have each block divided by the root of the number of blocks.
-        inverse = inverse / max(len(blocks), 1)
-        axes = {side: (profiles.unit(each).T @ rows) * inverse for side, each in blocks.items()}
-        return Profile(blocks, {side: each.astype(np.float32) for side, each in axes.items()})
+    def _parts(self, kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> dict[profiles.Side, Part]:
+        """Axes V / sqrt(S) = A' U sqrt(S) / S^2 from the rows U sqrt(S) of a block A = U S V'."""
+        span, found = graph.span(kg, node_type), {}
+        columns = profiles.columns(kg, node_type, self.profile_dim)
+        blocks, root = profiles.weighted(kg, edges, node_type), np.float32(np.sqrt(len(columns)))
+        for number, (side, part) in enumerate(columns.items()):
+            if side not in blocks:
+                continue
+            divisors = self.trained.divisors[span, number]
+            rows = self.stored[span, part] * divisors[:, None] * root
+            singular = (rows.astype(np.float64) ** 2).sum(axis=0)
+            inverse = np.divide(1, singular**2, out=np.zeros_like(singular), where=singular > 0)
+            axes = ((profiles.unit(blocks[side]).T @ rows) * inverse).astype(np.float32)
+            found[side] = Part(part, blocks[side], axes, divisors, root)
+        return found
 
     def _profiled(self, node: int, missing: Missing) -> np.ndarray:
         """The profile's part of a node's vector."""
         row, kind = self.stored[node, : self.profile_dim], self._type(node)
         if node not in missing or not self.profile_dim:
             return row
+        row = row.copy()
         span, messages = self._span(node), self.kg.of_role("message")
         gone = missing[node]
-        blocks, axes = self.profiles[self.kg.node_types[kind]]
-        for (number, is_head), block in blocks.items():
+        for (number, is_head), part in self.profiles[self.kg.node_types[kind]].items():
             relation = self.kg.relations[messages[number]]
             at = gone & (self.network.relation[span] == messages[number])
             is_within = relation.head_type == relation.tail_type
@@ -186,13 +199,16 @@ class Recoder:
                 continue
             others = self.network.other[span][at]
             columns, own = others - self.bounds[self._type(others)], node - self.bounds[kind]
-            entries = slice(*block.indptr[own : own + 2])
-            weights, found = block.data[entries], block.indices[entries]
+            entries = slice(*part.block.indptr[own : own + 2])
+            weights, found = part.block.data[entries], part.block.indices[entries]
             left = np.where(np.isin(found, columns), np.float32(0), weights)
             # Within a type a node is among its own neighbours for as long as it has another.
             if is_within and not np.any(left[found != own]):
                 left[:] = 0
-            row = row + (_scaled(left) - _scaled(weights)) @ axes[number, is_head][found]
+            raw = row[part.columns] * part.divisors[own] * part.root
+            raw += (_scaled(left) - _scaled(weights)) @ part.axes[found]
+            length = profiles.divisors(np.linalg.norm(raw, keepdims=True), part.divisors)
+            row[part.columns] = raw / (length * part.root)
         return row
 
 

@@ -189,6 +189,7 @@ def encoder(model: HGT, read: Sequence[Tensor]) -> Trained:
         tuple(map(_array, read)),
         *map(_array, output),
         *(model.axes[1:] if model.axes else (None, None)),
+        model.divisors,
     )
 
 

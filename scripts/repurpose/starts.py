@@ -20,13 +20,15 @@ class Found(NamedTuple):
 
     inputs: to start from, number of a type -> (nodes (m,), rows (m, width)). beside: rows (nodes,
     profile_dim + svd_dim) of its vectors. lengths: (nodes,) that its own part of them is scaled to.
-    axes: what the SVD's part of `beside` comes from.
+    axes: what the SVD's part of `beside` comes from. divisors: (nodes, most sides) of the profile's
+    parts, zeros where a type has fewer.
     """
 
     inputs: Inputs | None
     beside: np.ndarray | None
     lengths: np.ndarray | None
     axes: Axes | None
+    divisors: np.ndarray | None
 
 
 def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: int) -> Found:
@@ -40,17 +42,33 @@ def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: in
     if encoder.svd_size:
         whole = spectral.axes(kg, edges, encoder.svd_size, seed).padded(encoder.svd_size)
     inputs = _inputs(kg, edges, encoder, whole, seed)
-    parts, length, lengths = [], np.float32(np.sqrt(encoder.projected)), None
+    parts, length, lengths, divisors = [], np.float32(np.sqrt(encoder.projected)), None, None
     if encoder.profile_dim:
-        of_type = profiles.rows(kg, edges, encoder.profile_dim, seed)
-        parts.append(np.concatenate([of_type[t] for t in kg.node_types]))
+        of_types = [profiles.rows(kg, edges, t, encoder.profile_dim, seed) for t in kg.node_types]
+        parts.append(np.concatenate([each.rows for each in of_types]))
+        most = max(each.divisors.shape[1] for each in of_types)
+        divisors = np.concatenate(
+            [np.pad(each.divisors, ((0, 0), (0, most - each.divisors.shape[1]))) for each in of_types]
+        )
         known = profiles.known(parts[0])
         length = known[:, None] * np.float32(profiles.SVD_LENGTH)
         lengths = known * np.float32(profiles.LAYERS_LENGTH)
     if encoder.svd_dim:
         axes = whole.first(encoder.svd_dim)
         parts.append(axes.rows * length)
-    return Found(inputs, np.concatenate(parts, axis=1) if parts else None, lengths, axes)
+    return Found(inputs, np.concatenate(parts, axis=1) if parts else None, lengths, axes, divisors)
+
+
+def blocks(kg: Graph, encoder: hgt.Settings) -> dict[str, list[int]]:
+    """Where the parts of a type's vectors end: each side's profile, the SVD, what the layers give."""
+    ends = encoder.profile_dim, encoder.profile_dim + encoder.svd_dim, encoder.embedding_dim
+    return {
+        node_type: sorted(
+            {part.stop for part in profiles.columns(kg, node_type, encoder.profile_dim).values()}
+            | set(ends) - {0}
+        )
+        for node_type in kg.node_types
+    }
 
 
 def give(model: hgt.HGT, kg: Graph, edges: Sequence[np.ndarray], seed: int) -> None:
@@ -59,7 +77,7 @@ def give(model: hgt.HGT, kg: Graph, edges: Sequence[np.ndarray], seed: int) -> N
     if found.inputs is not None:
         model.start_from(found.inputs)
     if found.beside is not None:
-        model.keep_beside(found.beside, found.lengths, found.axes)
+        model.keep_beside(found.beside, found.lengths, found.axes, found.divisors)
 
 
 def _inputs(

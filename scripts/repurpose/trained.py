@@ -35,6 +35,7 @@ class Trained(NamedTuple):
 
     layers: one each. states: what each layer reads, (nodes, F). output (T, projected, F), output_bias
     (T, projected). lengths (nodes,), values (dim,): of `spectral.Axes`, where an SVD is part of the vectors.
+    divisors (nodes, most sides): see `starts.Found`, where profiles are.
     """
 
     layers: tuple[Parameters, ...]
@@ -43,6 +44,7 @@ class Trained(NamedTuple):
     output_bias: np.ndarray
     lengths: np.ndarray | None
     values: np.ndarray | None
+    divisors: np.ndarray | None
 
 
 def save(path: str | Path, trained: Trained | None) -> None:
@@ -69,8 +71,8 @@ def load(path: str | Path) -> Trained:
             for number in numbers
         ]
         states = [arrays[f"states.{number}"] for number in numbers]
-        axes = arrays.get("lengths"), arrays.get("values")
-        return Trained(tuple(layers), tuple(states), arrays["output"], arrays["output_bias"], *axes)
+        rest = (arrays.get(name) for name in ("lengths", "values", "divisors"))
+        return Trained(tuple(layers), tuple(states), arrays["output"], arrays["output_bias"], *rest)
     except (OSError, SafetensorError, KeyError) as error:
         raise InputError(
             f"{path} holds no encoder ({error}); rebuild it with: snakemake --cores 8 --forcerun {path}"
