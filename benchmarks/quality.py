@@ -37,6 +37,7 @@ from repurpose import devices, examples, pairs, settings, threads
 from repurpose.vectors import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
+BLOCKS = ("head_blocks", "tail_blocks")  # of a file of vectors: where their parts end
 
 
 def main() -> None:
@@ -104,8 +105,9 @@ def train(job: quality_methods.Job, method: str, options: argparse.Namespace) ->
     for variant in quality_methods.METHODS[method](job):
         trained = time.perf_counter() - began - spent
         names.append({"variant": variant.name, "seconds": round(trained, 2), "product": variant.product})
+        parts = zip(BLOCKS, map(np.array, variant.blocks or ()), strict=False)
         save_file(
-            {"heads": variant.heads, "tails": variant.tails},
+            {"heads": variant.heads, "tails": variant.tails, **dict(parts)},
             options.vectors / file_name(own, job.seed, variant.name),
         )
         spent = time.perf_counter() - began - trained
@@ -215,7 +217,8 @@ def tested(
 def load(folder: Path, method: str, seed: int, variant: Mapping[str, Any]) -> Vectors:
     """The vectors of a variant as they were kept."""
     content = load_file(folder / file_name(method, seed, variant["variant"]))
-    return Vectors(content["heads"], content["tails"], variant["product"])
+    blocks = tuple(content[name].tolist() for name in BLOCKS) if BLOCKS[0] in content else None
+    return Vectors(content["heads"], content["tails"], variant["product"], blocks)
 
 
 def label(options: argparse.Namespace, method: str) -> str:

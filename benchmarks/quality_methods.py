@@ -7,7 +7,7 @@ pip install -c envs/requirements.txt -r envs/benchmarks.txt
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,12 +25,16 @@ REPLACED_WIDTH = 64  # the replaced recipe's dot product hardly depends on it, i
 
 
 class Variant(NamedTuple):
-    """Vectors (heads, d) and (tails, e); product: whether head x tail belongs to the features."""
+    """Vectors (heads, d) and (tails, e); product: whether head x tail belongs to the features.
+
+    blocks: where the parts of a head's and of a tail's vector end, if there are parts.
+    """
 
     name: str
     heads: np.ndarray
     tails: np.ndarray
     product: bool
+    blocks: tuple[Sequence[int], ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +51,13 @@ class Job:
         """A variant from what gives the vectors of a node type."""
         target = self.config["target"]
         return Variant(name, of_type(target["head_type"]), of_type(target["tail_type"]), product)
+
+    def in_parts(self, variant: Variant, encoder: hgt.Settings) -> Variant:
+        """A variant whose vectors are the first numbers of an encoder's, with where their parts end."""
+        target, width = self.config["target"], variant.heads.shape[1]
+        blocks = starts.blocks(self.kg, encoder)
+        ends = (blocks[target[side]] for side in ("head_type", "tail_type"))
+        return variant._replace(blocks=tuple([end for end in each if end <= width] for each in ends))
 
     def of_all(self, name: str, rows: np.ndarray) -> Variant:
         """A variant from one matrix (nodes, d) of all nodes."""
@@ -159,10 +170,11 @@ def ours(job: Job) -> Iterator[Variant]:
 
 def no_layers(job: Job) -> Iterator[Variant]:
     """What stands beside the layers' numbers in the config's vectors: what is there without a training."""
-    found = starts.find(job.kg, graph.message_edges(job.kg), hgt.Settings(**job.config["hgt"]), job.seed)
+    encoder = hgt.Settings(**job.config["hgt"])
+    found = starts.find(job.kg, graph.message_edges(job.kg), encoder, job.seed)
     if found.beside is None:
         raise ValueError("nothing stands beside the layers' numbers: hgt.svd_dim and hgt.profile_dim are 0")
-    yield job.of_all("config", found.beside)
+    yield job.in_parts(job.of_all("config", found.beside), encoder)
 
 
 def profile(job: Job) -> Iterator[Variant]:
@@ -207,10 +219,13 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
 
 
 def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[str, Any]) -> Variant:
-    section = settings.learned(job.config["training"])
+    section, chosen = (
+        settings.learned(job.config["training"]),
+        hgt.Settings(**{**job.config["hgt"], **encoder}),
+    )
     result = training.fit(
         job.kg,
-        hgt.Settings(**{**job.config["hgt"], **encoder}),
+        chosen,
         training.Settings(**{**section, **options}),
         tail_type=job.config["target"]["tail_type"],
         device=job.device,
@@ -220,7 +235,7 @@ def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[s
     )
     if result.record["status"] == "refused":
         raise RuntimeError(f"the training was refused: {result.record['reason']}")
-    return job.chosen(name, result.vectors.__getitem__)
+    return job.in_parts(job.chosen(name, result.vectors.__getitem__), chosen)
 
 
 def _triples(kg: Graph) -> tuple[torch.Tensor, int, int]:

@@ -1,5 +1,6 @@
 """Train one HGT encoder on one device."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from repurpose import (
     logs,
     memory,
     settings,
+    starts,
     threads,
     trained,
     training,
@@ -65,6 +67,7 @@ def main(
         "valid_share": str(options.valid_share),
         "config_digest": settings.digest({"hgt": vars(encoder), "training": vars(options)}),
         "data_digest": digests["edges"],
+        embeddings.BLOCKS: json.dumps(starts.blocks(kg, encoder)),
     }
     with folder.locked():
         rows, bar = history.Writer(history_out, lines), history.progress(device)

@@ -107,7 +107,7 @@ def test_a_preset_is_an_overlay_that_is_accepted(preset):
 
 def test_the_full_preset_holds_the_full_size_model():
     full = settings.load([BASE, PROJECT / "config" / "presets" / "full.yaml"])
-    assert (full["hgt"]["hidden_dim"], full["hgt"]["embedding_dim"], full["hgt"]["heads"]) == (256, 512, 8)
+    assert (full["hgt"]["hidden_dim"], full["hgt"]["embedding_dim"], full["hgt"]["heads"]) == (256, 768, 8)
     assert full["edges"] == CONFIG["edges"]
 
 

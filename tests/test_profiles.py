@@ -48,7 +48,7 @@ def test_what_all_have_in_common_counts_for_nothing():
     assert rows.shape == (3, 4) and not rows.any()
 
 
-def test_a_relation_has_columns_of_its_own_and_its_damped_axes_in_them():
+def test_a_relation_has_columns_of_its_own_in_which_its_rows_have_length_1():
     kg = communities.build()
     edges, dim = graph.message_edges(kg), 24
     for node_type in kg.node_types:
@@ -58,7 +58,7 @@ def test_a_relation_has_columns_of_its_own_and_its_damped_axes_in_them():
         assert list(columns) == profiles.sides(kg, node_type) and blocks.keys() <= columns.keys()
         for number, (side, part) in enumerate(columns.items()):
             left, singular, _ = lowrank.svd(profiles.unit(blocks[side]), part.stop - part.start, 0)
-            expected = left * np.sqrt(singular)
+            expected = left * singular
             length = np.linalg.norm(expected, axis=1)
             divisors = np.maximum(length, 0.05 * length.max())
             assert found.divisors[:, number] == pytest.approx(divisors, rel=1e-5)

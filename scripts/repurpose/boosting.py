@@ -40,7 +40,7 @@ def fit_kernel(vectors: Vectors, examples: Examples, seed: int) -> kernel.Ridge:
     is_positive = examples.labels == 1
     positives = examples.heads[is_positive], examples.tails[is_positive]
     rng = np.random.default_rng([seed, len(SCHEMES) + 1])
-    return kernel.fit(vectors.heads, vectors.tails, positives, rng)
+    return kernel.fit(vectors.heads, vectors.tails, positives, rng, vectors.blocks)
 
 
 def _matrix(vectors: Vectors, examples: Examples, threads: int, **options: Any) -> xgboost.QuantileDMatrix:

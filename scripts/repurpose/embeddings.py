@@ -1,7 +1,7 @@
 """The embedding file: one row per node of the graph, a fixed-size vector, and where it came from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from repurpose.errors import InputError
 from repurpose.graph import Graph
 
 COLUMNS = ["node_type", "node_id", "embedding"]
+BLOCKS = "blocks"  # of the metadata: where parts of the vectors end
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,26 @@ def aligned(embeddings: Embeddings, kg: Graph, path: str | Path) -> dict[str, np
             )
         result[node_type] = embeddings.vectors[node_type][rows]
     return result
+
+
+def blocks(embeddings: Embeddings, types: Sequence[str], path: str | Path) -> tuple[list[int], ...] | None:
+    """Where the parts of the vectors of some types end; None where the file says nothing of parts.
+
+    Raises InputError where it says what cannot be.
+    """
+    if BLOCKS not in embeddings.metadata:
+        return None
+    try:
+        found = json.loads(embeddings.metadata[BLOCKS])
+        ends = tuple(found[node_type] for node_type in types)
+        if all(each == sorted({*each, embeddings.dim}) and each[0] >= 1 for each in ends):
+            return ends
+    except (ValueError, KeyError, TypeError):
+        pass  # said below, as for numbers that do not fit
+    raise InputError(
+        f"{path}: its metadata {BLOCKS} is no list of where the parts of {' and '.join(types)} vectors end; "
+        "write it as {type: [end, ..., numbers of a vector]} or leave it out"
+    )
 
 
 def _read_csv(path: str | Path) -> pa.Table:

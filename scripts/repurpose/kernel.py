@@ -7,11 +7,13 @@ ridge regression", Neural Computation 2018). It learns from the heads and tails 
 all other pairs of these count as 0.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
+from repurpose import similarities
 from repurpose.ranks import Scorer, TailScorer
 
 SHARPNESS = 2.0  # of the similarity
@@ -24,11 +26,16 @@ BLOCK_VALUES = 1 << 25  # of scores held at once: 128 MB of float32
 
 
 class Ridge(NamedTuple):
-    """A fitted model: the heads (n,) and tails (m,) it learned from, and coefficients (n, m), float32."""
+    """A fitted model: the heads (n,) and tails (m,) it learned from, and coefficients (n, m), float32.
+
+    head_scale (d,), tail_scale (e,): what the columns of vectors are multiplied by first.
+    """
 
     heads: np.ndarray
     tails: np.ndarray
     coefficients: np.ndarray
+    head_scale: np.ndarray
+    tail_scale: np.ndarray
 
 
 def fit(
@@ -36,13 +43,20 @@ def fit(
     tails: np.ndarray,
     positives: tuple[np.ndarray, np.ndarray],
     rng: np.random.Generator,
+    blocks: tuple[Sequence[int], Sequence[int]] | None = None,
 ) -> Ridge:
     """Fit vectors heads (H, d) and tails (T, e) to known pairs, given as their heads and tails, both (P,).
+
+    blocks: where the parts of a head's and of a tail's vector end, each of which gets a weight of its own
+    (see `similarities`); not given: all count as they are.
 
     With the kernels Kh = U diag(a) U' of the heads that are learned from, Kt = V diag(b) V' of the tails and
     the labels Y, the coefficients are U [(U' Y V) / (a b' + RIDGE)] V'. Of more than MOST heads (or tails)
     with a known pair, that many are drawn.
     """
+    ends = blocks or ((heads.shape[1],), (tails.shape[1],))
+    scales = similarities.choose(heads, tails, ends, positives, _of_products, RIDGE, rng)
+    heads, tails = heads * scales[0], tails * scales[1]
     used = [np.sort(rng.permutation(np.unique(ends))[:MOST]) for ends in positives]
     is_used = np.isin(positives[0], used[0]) & np.isin(positives[1], used[1])
     at = [np.searchsorted(nodes, ends[is_used]) for nodes, ends in zip(used, positives, strict=True)]
@@ -52,7 +66,7 @@ def fit(
     (a, u), (b, v) = (linalg.eigh(each, driver="evd", overwrite_a=True) for each in similar)
     # A kernel has no negative eigenvalue but for rounding.
     inner = (u.T @ labels @ v) / (np.outer(np.maximum(a, 0), np.maximum(b, 0)) + np.float32(RIDGE))
-    return Ridge(*used, np.ascontiguousarray(u @ inner @ v.T))
+    return Ridge(*used, np.ascontiguousarray(u @ inner @ v.T), *scales)
 
 
 def similarity(
@@ -63,11 +77,23 @@ def similarity(
     exp(SHARPNESS (x . y - 1)), and 1 of a node with itself: a short vector, of a node of which little is
     known, is like no other. own: rows (m, d) of `nodes` in place of theirs.
     """
-    result = (rows[nodes] if own is None else own) @ rows[learned].T
-    result -= 1
-    result *= SHARPNESS
-    np.exp(result, out=result)
+    result = _sharpened((rows[nodes] if own is None else own) @ rows[learned].T)
     result[nodes[:, None] == learned] = 1
+    return result
+
+
+def _sharpened(products: np.ndarray) -> np.ndarray:
+    products -= 1
+    products *= SHARPNESS
+    return np.exp(products, out=products)
+
+
+def _of_products(products: np.ndarray, squares: np.ndarray) -> np.ndarray:
+    """`similarity` of nodes with each other from products (n, n) and squared lengths, theirs first."""
+    length = np.sqrt(squares)
+    scale = 1 / np.maximum(length, _full(length))[: len(products)]
+    result = _sharpened(products * scale[:, None] * scale)
+    np.fill_diagonal(result, 1)
     return result
 
 
@@ -78,10 +104,12 @@ def shortened(rows: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
     """
     length = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
     of_all = length if others is None else np.linalg.norm(others, axis=1).astype(np.float32)
-    if not of_all.any():
-        return rows
-    full = min(of_all.max(), np.float32(LONGEST * np.quantile(of_all[of_all > 0], 0.95)))
-    return rows / np.maximum(length, full)
+    return rows / np.maximum(length, _full(of_all)) if of_all.any() else rows
+
+
+def _full(lengths: np.ndarray) -> np.float32:
+    """The length that counts as 1: the longest, but for outliers."""
+    return min(lengths.max(), np.float32(LONGEST * np.quantile(lengths[lengths > 0], 0.95)))
 
 
 def matrix(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> TailScorer:
@@ -91,7 +119,7 @@ def matrix(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> TailScorer:
     tails that were learned from pulled their scores down, nothing pulled at the others': at a head, or a
     tail, without a known pair a score counts UNTREATED times.
     """
-    heads, tails = shortened(heads), shortened(tails)
+    heads, tails = shortened(heads * ridge.head_scale), shortened(tails * ridge.tail_scale)
     worth = [_worth(len(rows), used) for rows, used in ((heads, ridge.heads), (tails, ridge.tails))]
     left = np.concatenate(
         [
@@ -131,8 +159,11 @@ def replaced(
     rows: tuple[np.ndarray, np.ndarray],
 ) -> np.ndarray:
     """The scores (n,) of pairs if their two ends (n,) had `rows` (n, d) in place of their own vectors."""
-    sides = []
-    for whole, learned, nodes, own in zip(vectors, (ridge.heads, ridge.tails), ends, rows, strict=True):
+    sides, scales = [], (ridge.head_scale, ridge.tail_scale)
+    for whole, learned, nodes, own, scale in zip(
+        vectors, (ridge.heads, ridge.tails), ends, rows, scales, strict=True
+    ):
+        whole, own = whole * scale, own * scale
         similar = similarity(shortened(whole), nodes, learned, shortened(own, whole))
         sides.append(similar * _worth(len(whole), learned)[nodes, None])
     return ((sides[0] @ ridge.coefficients) * sides[1]).sum(axis=1)

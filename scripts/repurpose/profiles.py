@@ -33,11 +33,11 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], node_type: str, dim: int, seed:
     """What the nodes of a type are joined to, relation by relation, in `dim` numbers.
 
     edges: per message relation (2, E) head and tail indices within their types. Each relation and direction
-    has columns of its own (see `columns`): the first principal axes of its profiles, each divided by the root
-    of its standard deviation, or the coarse ones would drown the fine ones. The product of two rows is about
-    the mean over the relations of the cosine of what the two nodes are joined to, each neighbour weighted
-    by the logarithm of how rare it is. A relation in which a node has no edge counts as 0: the length of a
-    row, 1 at most, says how much is known of a node.
+    has columns of its own (see `columns`): the first principal axes of its profiles, and what is left of a
+    profile there scaled to its full length again. The product of two rows is about the mean over the
+    relations of the cosine of what the two nodes are joined to, each neighbour weighted by the logarithm of
+    how rare it is. A relation in which a node has no edge counts as 0: the length of a row, 1 at most, says
+    how much is known of a node.
     """
     parts, blocks = columns(kg, node_type, dim), weighted(kg, edges, node_type)
     found = Rows(
@@ -47,7 +47,7 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], node_type: str, dim: int, seed:
     for number, (side, part) in enumerate(parts.items()):
         if side in blocks and (size := min(part.stop - part.start, *blocks[side].shape)):
             left, singular, _ = lowrank.svd(unit(blocks[side]), size, seed)
-            raw = left * np.sqrt(np.where(singular > RESOLVED * singular[0], singular, 0))
+            raw = left * np.where(singular > RESOLVED * singular[0], singular, 0)
             found.divisors[:, number] = divisors(np.linalg.norm(raw, axis=1))
             raw /= found.divisors[:, number, None] * np.float32(np.sqrt(len(parts)))
             found.rows[:, part.start : part.start + size] = raw

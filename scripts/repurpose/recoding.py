@@ -166,7 +166,7 @@ class Recoder:
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
     def _parts(self, kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> dict[profiles.Side, Part]:
-        """Axes V / sqrt(S) = A' U sqrt(S) / S^2 from the rows U sqrt(S) of a block A = U S V'."""
+        """Axes V = A' U S / S^2 from the rows U S of a block A = U S V'."""
         span, found = graph.span(kg, node_type), {}
         columns = profiles.columns(kg, node_type, self.profile_dim)
         blocks, root = profiles.weighted(kg, edges, node_type), np.float32(np.sqrt(len(columns)))
@@ -175,8 +175,8 @@ class Recoder:
                 continue
             divisors = self.trained.divisors[span, number]
             rows = self.stored[span, part] * divisors[:, None] * root
-            singular = (rows.astype(np.float64) ** 2).sum(axis=0)
-            inverse = np.divide(1, singular**2, out=np.zeros_like(singular), where=singular > 0)
+            squares = (rows.astype(np.float64) ** 2).sum(axis=0)
+            inverse = np.divide(1, squares, out=np.zeros_like(squares), where=squares > 0)
             axes = ((profiles.unit(blocks[side]).T @ rows) * inverse).astype(np.float32)
             found[side] = Part(part, blocks[side], axes, divisors, root)
         return found

@@ -1,7 +1,7 @@
 """Node vectors of the target's two types, and what trees read of a pair of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,15 @@ from repurpose.pairs import Known
 class Vectors:
     """Vectors of the head type (heads, d) and of the tail type (tails, e), float32.
 
-    `product` adds head x tail, element by element, to the features; then d = e. Raises InputError
-    if d + e is 0, which only degree features can be.
+    `product` adds head x tail, element by element, to the features; then d = e. blocks: where the parts of
+    a head's and of a tail's vector end, if there are parts. Raises InputError if d + e is 0, which only
+    degree features can be.
     """
 
     heads: np.ndarray
     tails: np.ndarray
     product: bool
+    blocks: tuple[Sequence[int], Sequence[int]] | None = None
 
     def __post_init__(self) -> None:
         if not self.heads.shape[1] + self.tails.shape[1]:
@@ -38,7 +40,9 @@ class Vectors:
 
         Raises InputError as `embeddings.read` and `embeddings.aligned` do.
         """
-        return cls.of(embeddings.aligned(embeddings.read(path), kg, path), types)
+        found = embeddings.read(path)
+        made = cls.of(embeddings.aligned(found, kg, path), types)
+        return replace(made, blocks=embeddings.blocks(found, types, path))
 
     @classmethod
     def of(cls, rows: Mapping[str, np.ndarray], types: Sequence[str]) -> "Vectors":
