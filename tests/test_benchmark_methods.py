@@ -36,9 +36,11 @@ def test_a_profiles_products_are_the_similarities(job):
 
 def test_without_layers_there_is_what_stands_beside_them(job):
     (found,) = quality_methods.no_layers(job)
-    axes = profiles.rows(KG, EDGES, 8, 0)["drug"]
+    axes = profiles.rows(KG, EDGES, "drug", 8, 0).rows
     assert found.heads.shape == (KG.count("drug"), 16)
     assert np.array_equal(found.heads[:, :8], axes)
+    ends = [part.stop for part in profiles.columns(KG, "drug", 8).values()]
+    assert ends[-1] == 8 and found.blocks[0] == [*ends, 16] and found.blocks[1][-1] == 16
     job.config["hgt"] |= {"svd_dim": 0, "profile_dim": 0}
     with pytest.raises(ValueError, match="nothing stands beside"):
         next(quality_methods.no_layers(job))

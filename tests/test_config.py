@@ -166,8 +166,8 @@ def test_a_missing_key_is_named():
         ),
         (
             {"hgt": {"svd_dim": 64, "embedding_dim": 64}},
-            "hgt.svd_dim and hgt.profile_dim, together 128, leave none of the 64 numbers of a vector "
-            "(hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to 256, or lower those",
+            "hgt.svd_dim and hgt.profile_dim, together 192, leave none of the 64 numbers of a vector "
+            "(hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to 320, or lower those",
         ),
         (
             {"split": {"valid_share": 0.4, "test_share": 0.6}},

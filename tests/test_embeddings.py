@@ -1,5 +1,7 @@
 """The embedding file: what is written is read, and what does not fit is refused."""
 
+import json
+
 import communities
 import numpy as np
 import pyarrow as pa
@@ -44,6 +46,37 @@ def test_a_refused_training_leaves_a_file_without_rows_that_can_be_read(kg, tmp_
     found = embeddings.read(path)
     assert found.vectors == {}
     assert found.metadata["device"] == "cpu"
+
+
+def test_the_parts_of_vectors_are_read_from_the_metadata(kg, vectors, tmp_path):
+    path = tmp_path / "e.parquet"
+    embeddings.write(path, kg, vectors, {"blocks": json.dumps({"drug": [2, 6], "disease": [6]})})
+    assert embeddings.blocks(embeddings.read(path), ("drug", "disease"), path) == ([2, 6], [6])
+    embeddings.write(path, kg, vectors, {})
+    assert embeddings.blocks(embeddings.read(path), ("drug", "disease"), path) is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "[6]",
+        "{",
+        '{"drug": [2, 5]}',
+        '{"drug": [4, 2, 6]}',
+        '{"drug": [0, 6]}',
+        '{"drug": []}',
+        '{"drug": ["a", 6]}',
+        '{"drug": [2.5, 6]}',
+        '{"gene": [6]}',
+    ],
+)
+def test_parts_that_cannot_be_are_refused(kg, vectors, tmp_path, said):
+    path = tmp_path / "e.parquet"
+    embeddings.write(path, kg, vectors, {"blocks": said})
+    with pytest.raises(
+        InputError, match=r"e.parquet: its metadata blocks is no list of where the parts of drug"
+    ):
+        embeddings.blocks(embeddings.read(path), ("drug",), path)
 
 
 def test_rows_in_another_order_are_aligned_by_type_and_id(kg, vectors, tmp_path):

@@ -94,6 +94,20 @@ def test_directions_of_a_directed_relation_within_a_type_are_told_apart():
     assert found[0][0, 3] > 0 and found[1][0, 3] == 0
 
 
+def test_the_parts_of_vectors_end_where_each_side_the_svd_and_the_layers_do():
+    options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
+    whole = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
+    assert starts.blocks(SMALL, whole) == {
+        "disease": [5, 8, 12],
+        "drug": [2, 5, 8, 12],
+        "gene": [2, 5, 8, 12],
+    }
+    plain = dataclasses.replace(whole, svd_dim=0, profile_dim=0)
+    assert starts.blocks(SMALL, plain) == {node_type: [12] for node_type in SMALL.node_types}
+    # More sides than columns: some have none, and no part is empty.
+    assert starts.blocks(SMALL, dataclasses.replace(whole, profile_dim=1))["gene"] == [1, 4, 12]
+
+
 def test_a_vector_is_long_where_much_is_known_and_short_elsewhere():
     options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
     encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)

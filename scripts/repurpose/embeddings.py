@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +96,8 @@ def blocks(embeddings: Embeddings, types: Sequence[str], path: str | Path) -> tu
     try:
         found = json.loads(embeddings.metadata[BLOCKS])
         ends = tuple(found[node_type] for node_type in types)
-        if all(each == sorted({*each, embeddings.dim}) and each[0] >= 1 for each in ends):
+        # Ascending, from 1 on, to the last number of a vector.
+        if all(sorted({*map(index, each), embeddings.dim}) == each and each[0] > 0 for each in ends):
             return ends
     except (ValueError, KeyError, TypeError):
         pass  # said below, as for numbers that do not fit

@@ -60,25 +60,32 @@ def choose(
     that it has not seen: pairs, as if unknown, whole heads, and whole tails. All weights are 1 where there
     are too few to choose by, or one part.
     """
-    used = [rng.permutation(np.unique(ends))[:MOST] for ends in positives]
-    at = [{node: number for number, node in enumerate(nodes.tolist())} for nodes in used]
-    pairs = [
-        (at[0][h], at[1][t])
-        for h, t in zip(*(ends.tolist() for ends in positives), strict=True)
-        if h in at[0] and t in at[1]
-    ]
     weights = [np.ones(len(ends), np.float32) for ends in blocks]
-    if max(map(len, weights)) > 1 and min(len(pairs), *map(len, used)) >= FEWEST:
-        labels = np.zeros([len(nodes) for nodes in used], np.float32)
-        labels[tuple(np.transpose(pairs))] = 1
-        sides = [
-            _side(rows, ends, nodes, rng)
-            for rows, ends, nodes in zip((heads, tails), blocks, used, strict=True)
-        ]
-        weights = _ascend(sides, weights, labels, kernel, np.float32(ridge))
-    return tuple(
-        np.repeat(np.sqrt(own), np.diff([0, *ends])) for own, ends in zip(weights, blocks, strict=True)
-    )
+    if max(map(len, blocks)) > 1:
+        used = [rng.permutation(np.unique(ends))[:MOST] for ends in positives]
+        labels = _labels(used, positives)
+        if min(labels.sum(), *labels.shape) >= FEWEST:
+            sides = [
+                _side(rows, ends, nodes, rng)
+                for rows, ends, nodes in zip((heads, tails), blocks, used, strict=True)
+            ]
+            weights = _ascend(sides, weights, labels, kernel, np.float32(ridge))
+    scales = (np.repeat(np.sqrt(own), np.diff([0, *ends])) for own, ends in zip(weights, blocks, strict=True))
+    return tuple(scales)
+
+
+def _labels(used: Sequence[np.ndarray], positives: Sequence[np.ndarray]) -> np.ndarray:
+    """1 at the known pairs of the used heads (n,) and tails (m,), which are in any order: float32 (n, m)."""
+    kept = np.isin(positives[0], used[0]) & np.isin(positives[1], used[1])
+    result = np.zeros([len(nodes) for nodes in used], np.float32)
+    orders = [np.argsort(nodes) for nodes in used]
+    result[
+        tuple(
+            order[np.searchsorted(nodes[order], ends[kept])]
+            for nodes, order, ends in zip(used, orders, positives, strict=True)
+        )
+    ] = 1
+    return result
 
 
 def _side(rows: np.ndarray, ends: Sequence[int], used: np.ndarray, rng: np.random.Generator) -> Side:

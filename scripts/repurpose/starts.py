@@ -61,14 +61,12 @@ def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: in
 
 def blocks(kg: Graph, encoder: hgt.Settings) -> dict[str, list[int]]:
     """Where the parts of a type's vectors end: each side's profile, the SVD, what the layers give."""
-    ends = encoder.profile_dim, encoder.profile_dim + encoder.svd_dim, encoder.embedding_dim
-    return {
-        node_type: sorted(
-            {part.stop for part in profiles.columns(kg, node_type, encoder.profile_dim).values()}
-            | set(ends) - {0}
-        )
-        for node_type in kg.node_types
-    }
+    ends = {encoder.profile_dim, encoder.profile_dim + encoder.svd_dim, encoder.embedding_dim}
+    result = {}
+    for node_type in kg.node_types:
+        parts = profiles.columns(kg, node_type, encoder.profile_dim).values()
+        result[node_type] = sorted((ends | {part.stop for part in parts}) - {0})
+    return result
 
 
 def give(model: hgt.HGT, kg: Graph, edges: Sequence[np.ndarray], seed: int) -> None:
