@@ -242,6 +242,8 @@ def test_an_encoder_of_other_vectors_is_refused(monkeypatch, tmp_path):
     other = {t: rows[::-1] for t, rows in vectors.items()}
     with pytest.raises(InputError, match=r"encoder\.safetensors is not the encoder of the embeddings"):
         recoding.read(KG, ("drug", "disease"), read, other, origin, path)
+    with pytest.raises(InputError, match=r"not the encoder .*what its profiles were divided by.*--forcerun"):
+        recoding.read(KG, ("drug", "disease"), read._replace(divisors=None), vectors, origin, path)
 
 
 def test_a_refused_training_leaves_a_file_without_an_encoder(tmp_path):

@@ -29,6 +29,32 @@ class Rows(NamedTuple):
     divisors: np.ndarray
 
 
+class Part(NamedTuple):
+    """One side's part of the profiles of a node type, and what it is computed from.
+
+    columns: of a row. block: see `weighted`. axes (columns of the block, k): of its rows of length 1.
+    divisors (nodes,): see `Rows`. root: of the number of sides.
+    """
+
+    columns: slice
+    block: sparse.csr_array
+    axes: np.ndarray
+    divisors: np.ndarray
+    root: np.float32
+
+    def neighbours(self, node: int) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and columns of a node's neighbours in the block."""
+        entries = slice(*self.block.indptr[node : node + 2])
+        return self.block.data[entries], self.block.indices[entries]
+
+    def moved(self, row: np.ndarray, node: int, left: np.ndarray) -> np.ndarray:
+        """A node's row (k,) if its neighbours had the weights `left`, 0 for those that are gone."""
+        weights, found = self.neighbours(node)
+        before, after = (each / max(np.linalg.norm(each), np.float32(1e-12)) for each in (weights, left))
+        raw = row * self.divisors[node] * self.root + (after - before) @ self.axes[found]
+        return raw / (divisors(np.linalg.norm(raw, keepdims=True), self.divisors) * self.root)
+
+
 def rows(kg: Graph, edges: Sequence[np.ndarray], node_type: str, dim: int, seed: int) -> Rows:
     """What the nodes of a type are joined to, relation by relation, in `dim` numbers.
 
@@ -51,6 +77,23 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], node_type: str, dim: int, seed:
             found.divisors[:, number] = divisors(np.linalg.norm(raw, axis=1))
             raw /= found.divisors[:, number, None] * np.float32(np.sqrt(len(parts)))
             found.rows[:, part.start : part.start + size] = raw
+    return found
+
+
+def parts(kg: Graph, edges: Sequence[np.ndarray], node_type: str, made: Rows) -> dict[Side, Part]:
+    """What the rows of a type come from, side by side; those without an edge are left out.
+
+    The rows of a block A = U S V' are U S, and the axes V = A' U S / S^2.
+    """
+    found, of_sides = {}, columns(kg, node_type, made.rows.shape[1])
+    blocks, root = weighted(kg, edges, node_type), np.float32(np.sqrt(len(of_sides)))
+    for number, (side, part) in enumerate(of_sides.items()):
+        if side in blocks:
+            raw = made.rows[:, part] * made.divisors[:, number, None] * root
+            squares = (raw.astype(np.float64) ** 2).sum(axis=0)
+            inverse = np.divide(1, squares, out=np.zeros_like(squares), where=squares > 0)
+            axes = ((unit(blocks[side]).T @ raw) * inverse).astype(np.float32)
+            found[side] = Part(part, blocks[side], axes, made.divisors[:, number], root)
     return found
 
 

@@ -6,10 +6,8 @@ the nodes of the path alone, which is exact for encoders of at most two layers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from repurpose import graph, holdout, node_layer, paths, profiles
 from repurpose.errors import InputError
@@ -22,20 +20,6 @@ TOLERANCE = 0.01  # of a vector's length, between what is computed anew and what
 RESOLVED = 1e-3  # of an SVD's largest eigenvalue: axes below say nothing of a single edge
 
 Missing = Mapping[int, np.ndarray]  # node -> which of its entries in the network are left out
-
-
-class Part(NamedTuple):
-    """Of the profiles of a node type, one side's: which columns of a vector it has, and where they come from.
-
-    block: see `profiles.weighted`. axes (columns of the block, k): of its rows of length 1. divisors
-    (nodes,). root: of the number of sides.
-    """
-
-    columns: slice
-    block: sparse.csr_array
-    axes: np.ndarray
-    divisors: np.ndarray
-    root: np.float32
 
 
 class Recoder:
@@ -61,7 +45,7 @@ class Recoder:
         self.degrees = np.diff(self.network.indptr)
         self.svd_dim = 0 if trained.values is None else len(trained.values)
         self.profile_dim = self.stored.shape[1] - self.svd_dim - len(trained.output[0])
-        self.profiles = {kind: self._parts(kg, edges, kind) for kind in types} if self.profile_dim else {}
+        self.profiles = {kind: self._parts(edges, kind) for kind in types} if self.profile_dim else {}
 
     def check(self, node: int) -> None:
         """Raises ValueError where a node does not come out as it is stored."""
@@ -165,21 +149,12 @@ class Recoder:
         rows = self.stored[nodes, self.profile_dim : self.profile_dim + self.svd_dim]
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
-    def _parts(self, kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> dict[profiles.Side, Part]:
-        """Axes V = A' U S / S^2 from the rows U S of a block A = U S V'."""
-        span, found = graph.span(kg, node_type), {}
-        columns = profiles.columns(kg, node_type, self.profile_dim)
-        blocks, root = profiles.weighted(kg, edges, node_type), np.float32(np.sqrt(len(columns)))
-        for number, (side, part) in enumerate(columns.items()):
-            if side not in blocks:
-                continue
-            divisors = self.trained.divisors[span, number]
-            rows = self.stored[span, part] * divisors[:, None] * root
-            squares = (rows.astype(np.float64) ** 2).sum(axis=0)
-            inverse = np.divide(1, squares, out=np.zeros_like(squares), where=squares > 0)
-            axes = ((profiles.unit(blocks[side]).T @ rows) * inverse).astype(np.float32)
-            found[side] = Part(part, blocks[side], axes, divisors, root)
-        return found
+    def _parts(self, edges: Sequence[np.ndarray], node_type: str) -> dict[profiles.Side, profiles.Part]:
+        if self.trained.divisors is None:
+            raise ValueError("it does not say what its profiles were divided by")
+        span = graph.span(self.kg, node_type)
+        rows = profiles.Rows(self.stored[span, : self.profile_dim], self.trained.divisors[span])
+        return profiles.parts(self.kg, edges, node_type, rows)
 
     def _profiled(self, node: int, missing: Missing) -> np.ndarray:
         """The profile's part of a node's vector."""
@@ -199,16 +174,12 @@ class Recoder:
                 continue
             others = self.network.other[span][at]
             columns, own = others - self.bounds[self._type(others)], node - self.bounds[kind]
-            entries = slice(*part.block.indptr[own : own + 2])
-            weights, found = part.block.data[entries], part.block.indices[entries]
+            weights, found = part.neighbours(own)
             left = np.where(np.isin(found, columns), np.float32(0), weights)
             # Within a type a node is among its own neighbours for as long as it has another.
             if is_within and not np.any(left[found != own]):
                 left[:] = 0
-            raw = row[part.columns] * part.divisors[own] * part.root
-            raw += (_scaled(left) - _scaled(weights)) @ part.axes[found]
-            length = profiles.divisors(np.linalg.norm(raw, keepdims=True), part.divisors)
-            row[part.columns] = raw / (length * part.root)
+            row[part.columns] = part.moved(row[part.columns], own, left)
         return row
 
 
@@ -225,8 +196,8 @@ def read(
     Raises InputError that names the encoder's file where it is not of these vectors.
     """
     edges = holdout.split(kg, float(origin["valid_share"]), int(origin["seed"])).train
-    recoder = Recoder(kg, types, trained, vectors, edges)
     try:
+        recoder = Recoder(kg, types, trained, vectors, edges)
         recoder.check(int(np.argmax(recoder.degrees)))
     except (ValueError, IndexError) as error:
         raise InputError(
@@ -234,10 +205,6 @@ def read(
             f"snakemake --cores 8 --forcerun {path}"
         ) from error
     return recoder
-
-
-def _scaled(values: np.ndarray) -> np.ndarray:
-    return values / max(np.linalg.norm(values), np.float32(1e-12))
 
 
 def _edges(path: Path) -> Iterator[tuple[int, int, int, bool]]:
