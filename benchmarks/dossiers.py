@@ -20,7 +20,7 @@ import devices
 import numpy as np
 import scoring
 
-from repurpose import graph, hgt, holdout, pairs, paths, recoding, run, threads
+from repurpose import graph, hgt, holdout, pairs, paths, profiles, recoding, run, threads
 from repurpose.evidence import Witness
 from repurpose.graph import Graph
 from repurpose.influence import Influence
@@ -41,7 +41,9 @@ def witness(kg: Graph, config: dict[str, Any], used: int) -> tuple[Witness, floa
     lengths = {t: np.linalg.norm(rows, axis=1, keepdims=True) for t, rows in vectors.items()}
     vectors = {t: rows / lengths[t] for t, rows in vectors.items()}
     ones = np.ones(sum(map(len, vectors.values())), np.float32), np.ones(settings.svd_dim, np.float32)
-    encoder = run.encoder(model, states)._replace(lengths=ones[0], values=ones[1])
+    sides = max(len(profiles.sides(kg, t)) for t in kg.node_types)
+    divisors = np.ones((len(ones[0]), sides), np.float32)
+    encoder = run.encoder(model, states)._replace(lengths=ones[0], values=ones[1], divisors=divisors)
     of_pairs = Vectors(*(vectors[t] for t in types), product=True)
     treated = pairs.treated(pairs.label(kg, config["target"]))
     classifier = scoring.model(of_pairs, treated, ROUNDS)
