@@ -219,10 +219,8 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
 
 
 def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[str, Any]) -> Variant:
-    section, chosen = (
-        settings.learned(job.config["training"]),
-        hgt.Settings(**{**job.config["hgt"], **encoder}),
-    )
+    section = settings.learned(job.config["training"])
+    chosen = hgt.Settings(**{**job.config["hgt"], **encoder})
     result = training.fit(
         job.kg,
         chosen,

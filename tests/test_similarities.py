@@ -78,9 +78,20 @@ def test_all_weights_are_1_where_there_is_nothing_to_choose_by(change):
     assert all((scale == 1).all() for scale in choose(**change))
 
 
+def test_a_part_that_is_zero_throughout_breaks_nothing():
+    empty = np.zeros((90, 3), np.float32)
+    heads, _ = choose(
+        heads=np.concatenate([HEADS, empty], axis=1), blocks=((*BLOCKS[0], GROUPS + 7), BLOCKS[1])
+    )
+    assert np.isfinite(heads).all() and heads[0] > heads[GROUPS]
+    alone = np.concatenate([HEADS[:, :GROUPS], empty], axis=1)
+    heads, _ = choose(heads=alone, blocks=((GROUPS, GROUPS + 3), BLOCKS[1]))
+    assert heads[0] > 0
+
+
 def test_of_too_many_heads_some_are_drawn_and_their_pairs_stay_theirs(monkeypatch):
     used = [np.array([7, 2, 5]), np.array([1, 0])]
-    labels = similarities._labels(used, (np.array([2, 7, 9, 5]), np.array([0, 1, 1, 4])))
+    labels = similarities.labelled(used, (np.array([2, 7, 9, 5]), np.array([0, 1, 1, 4])))
     assert labels.tolist() == [[1, 0], [0, 1], [0, 0]]
     monkeypatch.setattr(similarities, "MOST", 40)
     heads, tails = choose()

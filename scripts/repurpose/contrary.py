@@ -59,7 +59,9 @@ def _exchanged(task: Task, scheme: str) -> Task:
     pairs = task.pairs.drop(columns=others).assign(label=(1 - task.pairs["label"]).astype(np.int8))
     few = min(NEGATIVES, task.settings.negatives_per_positive)
     settings = replace(task.settings, draws=1, kernel_weights=(0.0,), negatives_per_positive=few)
-    return replace(task, pairs=pairs, settings=settings, elsewhere=external.load(None))
+    # Nobody asks its kernel, whose parts need no weights then.
+    vectors = replace(task.vectors, blocks=None)
+    return replace(task, vectors=vectors, pairs=pairs, settings=settings, elsewhere=external.load(None))
 
 
 def _schemes(task: Task) -> list[str]:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
 
 from repurpose import similarities
 from repurpose.ranks import Scorer, TailScorer
@@ -58,14 +57,10 @@ def fit(
     scales = similarities.choose(heads, tails, ends, positives, _of_products, RIDGE, rng)
     heads, tails = heads * scales[0], tails * scales[1]
     used = [np.sort(rng.permutation(np.unique(ends))[:MOST]) for ends in positives]
-    is_used = np.isin(positives[0], used[0]) & np.isin(positives[1], used[1])
-    at = [np.searchsorted(nodes, ends[is_used]) for nodes, ends in zip(used, positives, strict=True)]
-    labels = np.zeros([len(nodes) for nodes in used], np.float32)
-    labels[at[0], at[1]] = 1
+    labels = similarities.labelled(used, positives)
     similar = [similarity(shortened(rows), n, n) for rows, n in zip((heads, tails), used, strict=True)]
-    (a, u), (b, v) = (linalg.eigh(each, driver="evd", overwrite_a=True) for each in similar)
-    # A kernel has no negative eigenvalue but for rounding.
-    inner = (u.T @ labels @ v) / (np.outer(np.maximum(a, 0), np.maximum(b, 0)) + np.float32(RIDGE))
+    (a, u), (b, v) = (similarities.eigen(each, overwrite=True) for each in similar)
+    inner = (u.T @ labels @ v) / (np.outer(a, b) + np.float32(RIDGE))
     return Ridge(*used, np.ascontiguousarray(u @ inner @ v.T), *scales)
 
 
@@ -104,11 +99,13 @@ def shortened(rows: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
     """
     length = np.linalg.norm(rows, axis=1, keepdims=True).astype(np.float32)
     of_all = length if others is None else np.linalg.norm(others, axis=1).astype(np.float32)
-    return rows / np.maximum(length, _full(of_all)) if of_all.any() else rows
+    return rows / np.maximum(length, _full(of_all))
 
 
 def _full(lengths: np.ndarray) -> np.float32:
-    """The length that counts as 1: the longest, but for outliers."""
+    """The length that counts as 1: the longest, but for outliers; 1 where there is none."""
+    if not lengths.any():
+        return np.float32(1)
     return min(lengths.max(), np.float32(LONGEST * np.quantile(lengths[lengths > 0], 0.95)))
 
 

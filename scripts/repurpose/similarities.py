@@ -5,7 +5,7 @@ the same genes: each part gets a weight, chosen by pairs that are known.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +63,7 @@ def choose(
     weights = [np.ones(len(ends), np.float32) for ends in blocks]
     if max(map(len, blocks)) > 1:
         used = [rng.permutation(np.unique(ends))[:MOST] for ends in positives]
-        labels = _labels(used, positives)
+        labels = labelled(used, positives)
         if min(labels.sum(), *labels.shape) >= FEWEST:
             sides = [
                 _side(rows, ends, nodes, rng)
@@ -74,7 +74,7 @@ def choose(
     return tuple(scales)
 
 
-def _labels(used: Sequence[np.ndarray], positives: Sequence[np.ndarray]) -> np.ndarray:
+def labelled(used: Sequence[np.ndarray], positives: Sequence[np.ndarray]) -> np.ndarray:
     """1 at the known pairs of the used heads (n,) and tails (m,), which are in any order: float32 (n, m)."""
     kept = np.isin(positives[0], used[0]) & np.isin(positives[1], used[1])
     result = np.zeros([len(nodes) for nodes in used], np.float32)
@@ -101,19 +101,18 @@ def _ascend(
 ) -> list[np.ndarray]:
     solved = [_solve(side, own, kernel) for side, own in zip(sides, weights, strict=True)]
     best = _found(solved, sides, labels, ridge)
+    parts = [(number, part) for number, side in enumerate(sides) for part in range(len(side.products))]
     for _ in range(ROUNDS):
         before = best
-        for number, side in enumerate(sides):
-            for part in range(len(side.products)):
-                for factor in FACTORS:
-                    tried = weights[number].copy()
-                    tried[part] = tried[part] * factor if tried[part] else AGAIN * (factor > 1)
-                    if np.array_equal(tried, weights[number]) or not tried.any():
-                        continue
-                    other = list(solved)
-                    other[number] = _solve(side, tried, kernel)
-                    if (found := _found(other, sides, labels, ridge)) > best + GAIN:
-                        best, solved, weights[number] = found, other, tried
+        for (number, part), factor in product(parts, FACTORS):
+            tried = weights[number].copy()
+            tried[part] = tried[part] * factor if tried[part] else AGAIN * (factor > 1)
+            if np.array_equal(tried, weights[number]) or not tried.any():
+                continue
+            other = list(solved)
+            other[number] = _solve(sides[number], tried, kernel)
+            if (found := _found(other, sides, labels, ridge)) > best + GAIN:
+                best, solved, weights[number] = found, other, tried
         if best == before:
             break
     return weights
@@ -121,16 +120,17 @@ def _ascend(
 
 def _solve(side: Side, weights: np.ndarray, kernel: Kernel) -> Solved:
     whole = kernel(np.tensordot(weights, side.products, 1), weights @ side.squares)
-    without = tuple(_eigen(whole[np.ix_(kept, kept)]) for kept in _kept(side))
-    return Solved(whole, _eigen(whole), without)
+    without = tuple(eigen(whole[np.ix_(kept, kept)]) for kept in _kept(side))
+    return Solved(whole, eigen(whole), without)
 
 
 def _kept(side: Side) -> list[np.ndarray]:
     return [np.flatnonzero(side.folds != fold) for fold in range(FOLDS)]
 
 
-def _eigen(kernel: np.ndarray) -> Eigen:
-    values, vectors = linalg.eigh(kernel, driver="evd")
+def eigen(kernel: np.ndarray, overwrite: bool = False) -> Eigen:
+    """Eigenvalues (n,), 0 at least, and eigenvectors (n, n) of a kernel, which is lost to `overwrite`."""
+    values, vectors = linalg.eigh(kernel, driver="evd", overwrite_a=overwrite)
     # A kernel has no negative eigenvalue but for rounding.
     return np.maximum(values, 0), vectors
 
@@ -157,10 +157,11 @@ def _pairs_out(heads: Eigen, tails: Eigen, labels: np.ndarray, ridge: np.float32
 def _nodes_out(own: Solved, other: Solved, side: Side, labels: np.ndarray, ridge: np.float32) -> np.ndarray:
     """Scores (n, m) of each node of a side from the nodes of the other folds."""
     result, (b, v) = np.empty_like(labels), other.whole
+    told = v.T @ other.kernel
     for fold, (kept, (a, u)) in enumerate(zip(_kept(side), own.without, strict=True)):
         out = np.flatnonzero(side.folds == fold)
         inner = (u.T @ labels[kept] @ v) / (np.outer(a, b) + ridge)
-        result[out] = own.kernel[np.ix_(out, kept)] @ u @ inner @ (v.T @ other.kernel)
+        result[out] = own.kernel[np.ix_(out, kept)] @ u @ inner @ told
     return result
 
 
