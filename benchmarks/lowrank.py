@@ -3,8 +3,9 @@
     python benchmarks/lowrank.py --edges kg.csv --config config/presets/full.yaml --cores 1
     python benchmarks/lowrank.py --planted 1.0 --config config/presets/full.yaml --cores 2
 
-One JSON object per matrix (the graph's own and the profiles of each node type), both ways on the same cores
-one after the other: seconds, and the share of scikit-learn's kept squares that ours keeps. The last sums up.
+One JSON object per matrix (the graph's own and, for each node type, the profiles of its relations), both ways
+on the same cores one after the other: seconds, and the share of scikit-learn's kept squares that ours keeps.
+The last sums up.
 """
 
 import json
@@ -48,8 +49,10 @@ def matrices(kg: Graph, encoder: hgt.Settings) -> Iterator[tuple[str, sparse.csr
     edges = graph.message_edges(kg)
     yield "graph", spectral.normalised(kg, edges), encoder.svd_size
     for node_type in kg.node_types:
-        whole = profiles.of_type(kg, edges, node_type)
-        yield f"profiles of {node_type}", whole, min(encoder.profile_dim, *whole.shape)
+        columns = profiles.columns(kg, node_type, encoder.profile_dim)
+        for side, block in profiles.weighted(kg, edges, node_type).items():
+            size = min(columns[side].stop - columns[side].start, *block.shape)
+            yield f"profiles of {node_type}", profiles.unit(block), size
 
 
 def compared(matrix: sparse.csr_array, size: int) -> dict[str, Any]:
