@@ -1,6 +1,10 @@
-"""The order of the tests: what runs longest begins first, so that no worker is left with it at the end."""
+"""The order of the tests, and which of them run alone."""
 
-# Whole workflows and trainings, a minute and more each; the longest first.
+import pytest
+from turns import turn
+
+# Whole workflows and trainings, a minute and more each, the longest first: begun at the end, one of them
+# would leave the other workers idle.
 LONGEST = (
     "test_workflow",
     "test_interrupted",
@@ -16,3 +20,10 @@ def pytest_collection_modifyitems(items):
     """Bring these modules to the front and leave all else in its order."""
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Run a test that is marked as timed, and what it sets up, while no other worker runs one."""
+    with turn(item.config.cache.mkdir("turns"), item.get_closest_marker("timed") is not None):
+        return (yield)

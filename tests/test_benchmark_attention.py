@@ -17,6 +17,8 @@ import attention_measure
 from repurpose import graph, hgt, messages
 from repurpose.graph import Graph, Relation
 
+pytestmark = pytest.mark.timed
+
 SMALL = hgt.Settings(
     hidden_dim=8, embedding_dim=16, layers=2, heads=2, attention="fused", dropout=0.0, decoder="distmult"
 )

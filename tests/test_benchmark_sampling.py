@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROJECT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.timed
 
 
 def test_quick_prints_the_ratio_and_the_share_of_a_step():
