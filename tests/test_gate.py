@@ -12,12 +12,13 @@ THRESHOLDS = gate.Thresholds(
     min_auroc_margin=0.02,
     min_gain_over_inputs=0.01,
     min_enrichment=1.1,
+    min_nearer_share=0.7,
     min_agreement_margin=0.1,
 )
 RECORD = {"status": "completed", "reason": "", "remedy": "", "final_link": 0.9, "notes": []}
 
 
-def measures(auroc=0.8, agreement=0.5, overlap=0.2):
+def measures(auroc=0.8, agreement=0.5, overlap=0.2, nearer=0.95):
     spread = {
         "nodes": 100,
         "distinct_share": 1.0,
@@ -33,6 +34,10 @@ def measures(auroc=0.8, agreement=0.5, overlap=0.2):
         },
         "agreement": agreement,
         "agreement_applies": True,
+        "neighbourhoods": {
+            "drug": {"nodes": 100, "nearer": nearer},
+            "gene": {"nodes": 100, "nearer": nearer},
+        },
         "clusters": {
             name: {
                 "overlap": overlap,
@@ -46,7 +51,7 @@ def measures(auroc=0.8, agreement=0.5, overlap=0.2):
     }
 
 
-NULL = measures(0.6, 0.1)
+NULL = measures(0.6, 0.1, nearer=0.5)
 
 
 def failed(measured, record=RECORD, null=NULL):
@@ -84,6 +89,8 @@ def edited(path, value):
         (("agreement",), 0.15, "neighbour_agreement"),
         (("clusters", "is_a", "overlap"), 0.105, "neighbour_enrichment"),
         (("clusters", "is_a", "overlap"), float("nan"), "neighbour_enrichment"),
+        (("neighbourhoods", "drug", "nearer"), 0.55, "type_neighbourhoods"),
+        (("neighbourhoods", "drug", "nearer"), float("nan"), "type_neighbourhoods"),
         (("agreement",), None, "neighbour_agreement"),
         (("agreement",), float("nan"), "neighbour_agreement"),
     ],
@@ -162,6 +169,18 @@ def test_without_groups_of_tails_there_is_no_enrichment_to_ask_for():
     verdict = gate.judge("cpu", {**measures(), "clusters": {}}, NULL, RECORD, THRESHOLDS)
     assert verdict["passed"]
     assert "neighbour_enrichment" not in {check["name"] for check in verdict["checks"]}
+
+
+def test_the_reason_names_the_type_whose_rows_disagree_with_the_graph():
+    check = failed(edited(("neighbourhoods", "drug", "nearer"), 0.55))["type_neighbourhoods"]
+    assert (check["value"], check["null"], check["threshold"]) == (0.55, 0.5, 0.7)
+    assert "of drug nodes" in check["reason"] and "rows of drug" in check["remedy"]
+
+
+def test_graphs_of_small_types_alone_are_not_asked_for_neighbourhoods():
+    verdict = gate.judge("cpu", {**measures(), "neighbourhoods": {}}, NULL, RECORD, THRESHOLDS)
+    assert verdict["passed"]
+    assert "type_neighbourhoods" not in {check["name"] for check in verdict["checks"]}
 
 
 def test_the_verdict_keeps_what_the_picture_of_the_groups_needs():

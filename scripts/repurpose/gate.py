@@ -12,6 +12,10 @@ RANKED_NODES = 20
 LEARN = "look at the loss curve; raise training.epochs, or change training.learning_rate"
 COLLAPSE = "the vectors have collapsed: lower training.learning_rate or training.contrastive.weight"
 
+WORDS = {
+    "nearer": "the share that lies nearest to nodes with the same neighbours in the graph (0.5 by chance)"
+}
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -23,6 +27,7 @@ class Thresholds:
     min_gain_over_inputs: float
     min_agreement_margin: float
     min_enrichment: float
+    min_nearer_share: float
 
 
 def judge(
@@ -40,17 +45,11 @@ def judge(
     """
     checks = [_completed(record), _finite(measured)]
     if checks[1]["passed"]:
+        types = measured["types"], null["types"]
         checks += [
+            _worst_type("distinct_vectors", "distinct_share", types, thresholds.min_distinct_share, 1),
             _worst_type(
-                "distinct_vectors", "distinct_share", measured, null, thresholds.min_distinct_share, 1
-            ),
-            _worst_type(
-                "effective_rank",
-                "effective_rank",
-                measured,
-                null,
-                thresholds.min_effective_rank,
-                RANKED_NODES,
+                "effective_rank", "effective_rank", types, thresholds.min_effective_rank, RANKED_NODES
             ),
             *(
                 _links(name, measured, null, thresholds.min_auroc_margin)
@@ -61,6 +60,9 @@ def judge(
             checks.append(_gain(layers, thresholds.min_gain_over_inputs))
         if measured["clusters"]:
             checks.append(_enrichment(measured["clusters"], null["clusters"], thresholds.min_enrichment))
+        if measured["neighbourhoods"]:
+            near = measured["neighbourhoods"], null["neighbourhoods"]
+            checks.append(_worst_type("type_neighbourhoods", "nearer", near, thresholds.min_nearer_share, 0))
         if measured["agreement_applies"]:
             checks.append(_agreement(measured, null, thresholds.min_agreement_margin))
     notes = list(record.get("notes", []))
@@ -112,28 +114,22 @@ def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _worst_type(
-    name: str, key: str, measured: Mapping[str, Any], null: Mapping[str, Any], least: float, nodes: int
+    name: str, key: str, both: tuple[Mapping[str, Any], Mapping[str, Any]], least: float, nodes: int
 ) -> dict[str, Any]:
-    """The lowest value over node types with at least `nodes` nodes with edges."""
-    values = {t: m[key] for t, m in measured["types"].items() if m["nodes"] >= nodes}
+    """The lowest value over node types of at least `nodes` nodes; `both`: those measured, the null's."""
+    types, null = both
+    values = {t: m[key] for t, m in types.items() if m["nodes"] >= nodes}
     if not values:
-        return _check(
-            name,
-            None,
-            None,
-            least,
-            bool(measured["types"]),
-            "no node has an edge",
-            "check the edges table",
-        )
+        return _check(name, None, None, least, bool(types), "no node has an edge", "check the edges table")
     # An undefined value is the worst of all: min() would step over a NaN.
     worst = min(
         values, key=lambda t: values[t] if values[t] is not None and np.isfinite(values[t]) else -np.inf
     )
-    value, beside = values[worst], null["types"].get(worst, {}).get(key)
+    value, beside = values[worst], null.get(worst, {}).get(key)
     passed = value is not None and np.isfinite(value) and value >= least
-    reason = f"{key} of {worst} nodes is {_three(value)}, at least {least:g} is needed"
-    return _check(name, value, beside, least, passed, reason, COLLAPSE)
+    reason = f"{WORDS.get(key, key)} of {worst} nodes is {_three(value)}, at least {least:g} is needed"
+    remedy = f"check that the rows of {worst} are in the order of their nodes; {LEARN}"
+    return _check(name, value, beside, least, passed, reason, remedy if key == "nearer" else COLLAPSE)
 
 
 def _links(kind: str, measured: Mapping[str, Any], null: Mapping[str, Any], margin: float) -> dict[str, Any]:

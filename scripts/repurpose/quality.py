@@ -14,7 +14,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
-from repurpose import clusters, graph, hgt, holdout, losses, negatives, spectrum, starts
+from repurpose import (
+    clusters,
+    graph,
+    hgt,
+    holdout,
+    losses,
+    negatives,
+    neighbourhoods,
+    spectrum,
+    starts,
+)
 from repurpose.graph import Graph
 
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
@@ -90,8 +100,8 @@ def measure(
     """All measures of one embedding, vectors type -> (nodes, d).
 
     `types`: per node type with edges; `links`: per relation with held-out edges; `agreement`: None where
-    no two tails share enough neighbours; `clusters`: enrichment per group of tails. NaN never appears:
-    what is undefined is None.
+    no two tails share enough neighbours; `clusters`: enrichment per group of tails; `neighbourhoods`: per
+    node type that is large enough. NaN never appears: what is undefined is None.
     """
     finite = {t: bool(np.isfinite(v).all()) for t, v in vectors.items()}
     if not all(finite.values()):
@@ -107,6 +117,7 @@ def measure(
         "clusters": clusters.measure(
             vectors[tail_type], clusters.sets(kg, contrastive["relations"], tail_type), seed
         ),
+        "neighbourhoods": neighbourhoods.measure(vectors, neighbourhoods.sets(kg), seed),
         "agreement_applies": similar is not None,
     }
 
@@ -119,6 +130,7 @@ def unmeasured(finite: Mapping[str, bool]) -> dict[str, Any]:
         "links": {},
         "agreement": None,
         "clusters": {},
+        "neighbourhoods": {},
         "agreement_applies": False,
     }
 
