@@ -377,10 +377,8 @@ def tables(judged: Sequence[Mapping[str, Any]]) -> str:
 def judge(row: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict on a row: which checks failed, and what the classic thresholds would have said."""
     record = {"reason": "", "remedy": "", **{k: v for k, v in row["record"].items() if v is not None}}
-    # Rows from before neighbourhoods were measured are judged without them.
-    measured, null = ({"neighbourhoods": {}} | row[each] for each in ("measured", "null"))
     verdict = gate.judge(
-        row["case"], measured, null, record, gate.Thresholds(**config["gate"]), row["layers"]
+        row["case"], row["measured"], row["null"], record, gate.Thresholds(**config["gate"]), row["layers"]
     )
     classic = {
         "mean_cosine": _holds(verdict["classic"]["mean_cosine"], lambda value: value <= MAX_COSINE),
