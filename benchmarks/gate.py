@@ -285,7 +285,7 @@ def add(bench: Bench, path: Path, wanted: str = "") -> None:
                 began = time.perf_counter()
                 row = {"graph": bench.name, "case": name, "healthy": is_healthy, **measured(bench, make())}
                 with path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
+                    file.write(json.dumps(row, separators=(",", ":")) + "\n")
                 print(
                     f"{bench.name}: {name}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True
                 )

@@ -17,6 +17,7 @@ from repurpose.graph import Graph
 REWIRINGS = 100
 NEIGHBOURS = 10
 ANCHORS = 2000  # tails, drawn at random where there are more, whose neighbours are looked at
+CHUNK = 4096  # pairs whose sets are held at once
 REPAIRS = 100  # rounds in which pairs that a shuffle has made twice are swapped with others
 
 
@@ -113,8 +114,14 @@ def _incidence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) ->
 
 def _overlap(incidence: sparse.csr_array, anchors: np.ndarray, nearest: np.ndarray) -> float:
     """Mean Jaccard index of the anchors' sets (a,) with those of their `nearest` (a, k)."""
-    first = np.repeat(anchors, nearest.shape[1])
-    second = nearest.ravel()
-    shared = np.asarray(incidence[first].multiply(incidence[second]).sum(axis=1)).ravel()
-    size = np.diff(incidence.indptr)
-    return float((shared / np.maximum(size[first] + size[second] - shared, 1)).mean())
+    return float(jaccard(incidence, np.repeat(anchors, nearest.shape[1]), nearest.ravel()).mean())
+
+
+def jaccard(incidence: sparse.csr_array, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Jaccard index of each pair's sets (p,); 0 for two empty ones."""
+    size, parts = np.diff(incidence.indptr), []
+    for chunk in np.array_split(np.arange(len(first)), max(1, len(first) // CHUNK)):
+        one, other = first[chunk], second[chunk]
+        shared = np.asarray(incidence[one].multiply(incidence[other]).sum(axis=1)).ravel()
+        parts.append(shared / np.maximum(size[one] + size[other] - shared, 1))
+    return np.concatenate(parts)

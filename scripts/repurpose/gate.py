@@ -15,6 +15,7 @@ COLLAPSE = "the vectors have collapsed: lower training.learning_rate or training
 WORDS = {
     "nearer": "the share that lies nearest to nodes with the same neighbours in the graph (0.5 by chance)"
 }
+REMEDIES = {"nearer": f"check that the rows of {{}} are in the order of their nodes; {LEARN}"}
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,8 @@ def _worst_type(
     value, beside = values[worst], null.get(worst, {}).get(key)
     passed = value is not None and np.isfinite(value) and value >= least
     reason = f"{WORDS.get(key, key)} of {worst} nodes is {_three(value)}, at least {least:g} is needed"
-    remedy = f"check that the rows of {worst} are in the order of their nodes; {LEARN}"
-    return _check(name, value, beside, least, passed, reason, remedy if key == "nearer" else COLLAPSE)
+    remedy = REMEDIES.get(key, COLLAPSE).format(worst)
+    return _check(name, value, beside, least, passed, reason, remedy)
 
 
 def _links(kind: str, measured: Mapping[str, Any], null: Mapping[str, Any], margin: float) -> dict[str, Any]:

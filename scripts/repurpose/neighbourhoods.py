@@ -14,10 +14,8 @@ from repurpose import clusters, graph
 from repurpose.graph import Graph
 
 LEAST_NODES = 50  # of fewer nodes the share is too uncertain: its standard error is 0.5 / sqrt(nodes)
-ANCHORS = 2000  # nodes of a type, drawn at random where there are more
 ALIKE = 40  # a node of like degree is found within this part of the type, by degree, on either side
 LEAST_REACH = 5  # and within at least so many nodes
-CHUNK = 4096  # pairs whose sets are held at once
 
 
 def sets(kg: Graph) -> dict[str, sparse.csr_array]:
@@ -68,12 +66,12 @@ def nearer_share(
     sociable = np.flatnonzero(own @ shared)
     if len(sociable) < 3:
         return None
-    anchors = np.sort(generator.permutation(sociable)[:ANCHORS])
+    anchors = np.sort(generator.permutation(sociable)[: clusters.ANCHORS])
     nearest = clusters.nearest_rows(rows[has_ends], anchors)
     first = np.repeat(anchors, nearest.shape[1])
     others = of_like_degree(first, nearest.ravel(), np.diff(own.indptr), generator)
     near, alike = (
-        _jaccard(own, first, second).reshape(nearest.shape).mean(axis=1)
+        clusters.jaccard(own, first, second).reshape(nearest.shape).mean(axis=1)
         for second in (nearest.ravel(), others)
     )
     return {"nodes": len(anchors), "nearer": float(((near > alike) + 0.5 * (near == alike)).mean())}
@@ -97,13 +95,3 @@ def of_like_degree(
     inside = (at_first >= 0) & (at_first < width)
     step = (generator.random(len(second)) * (width - inside)).astype(np.int64)
     return order[lowest + step + (inside & (step >= at_first))]
-
-
-def _jaccard(incidence: sparse.csr_array, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Jaccard index of each pair's sets (p,); 0 for two empty ones."""
-    size, parts = np.diff(incidence.indptr), []
-    for chunk in np.array_split(np.arange(len(first)), max(1, len(first) // CHUNK)):
-        one, other = first[chunk], second[chunk]
-        shared = np.asarray(incidence[one].multiply(incidence[other]).sum(axis=1)).ravel()
-        parts.append(shared / np.maximum(size[one] + size[other] - shared, 1))
-    return np.concatenate(parts)
