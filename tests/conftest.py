@@ -1,5 +1,7 @@
 """The order of the tests, and which of them run alone."""
 
+from pathlib import Path
+
 import pytest
 from turns import turn
 
@@ -14,6 +16,8 @@ LONGEST = (
     "test_benchmark_attention",
     "test_resume",
 )
+# Not by pytest's own cache, which its user may have switched off.
+TURNS = Path(__file__).resolve().parents[1] / ".pytest_cache/turns"
 
 
 def pytest_collection_modifyitems(items):
@@ -25,5 +29,6 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item):
     """Run a test that is marked as timed, and what it sets up, while no other worker runs one."""
-    with turn(item.config.cache.mkdir("turns"), item.get_closest_marker("timed") is not None):
+    TURNS.mkdir(parents=True, exist_ok=True)
+    with turn(TURNS, item.get_closest_marker("timed") is not None):
         return (yield)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xgboost
 
-from repurpose import parallel
+from repurpose import ensemble, parallel
 from repurpose.compiled import loop
 from repurpose.simd import choose, load, splat, store
 
@@ -107,16 +107,10 @@ def scores(
 
 def _base(model: dict[str, Any], features: int) -> np.float32:
     """The sum that the first leaf is added to, asked of XGBoost: its own logarithm, with its own rounding."""
-    trees = model["learner"]["gradient_booster"]["model"]
-    first = trees["trees"][0]
+    first = model["learner"]["gradient_booster"]["model"]["trees"][0]
     # Of the first tree alone, every leaf (and threshold) 0.
-    first = first | {"split_conditions": [0.0] * len(first["split_conditions"])}
-    kept = trees | {"trees": [first], "tree_info": [0], "iteration_indptr": [0, 1]}
-    kept["gbtree_model_param"] = trees["gbtree_model_param"] | {"num_trees": "1"}
-    learner = model["learner"]
-    learner = learner | {"gradient_booster": learner["gradient_booster"] | {"model": kept}}
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(json.dumps(model | {"learner": learner}).encode()))
+    empty = first | {"split_conditions": [0.0] * len(first["split_conditions"])}
+    booster = ensemble.of_trees(model, [empty])
     return booster.inplace_predict(np.zeros((1, features), np.float32), predict_type="margin")[0]
 
 
