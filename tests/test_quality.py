@@ -54,6 +54,16 @@ def test_shuffled_rows_lose_everything(kg):
     assert measured["agreement"] < 0.4
 
 
+def test_the_mean_cosine_is_that_of_all_pairs_of_rows_with_a_direction():
+    rows = np.random.default_rng(3).normal(0.3, 1, (40, 5))
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    expected = (units @ units.T)[~np.eye(40, dtype=bool)].mean()
+    with_zeros = np.insert(rows, 7, 0, axis=0)
+    assert quality._spread(with_zeros, 0)["mean_cosine"] == pytest.approx(expected, abs=1e-12)
+    assert quality._spread(np.eye(3)[:1], 0)["mean_cosine"] is None
+    assert quality._spread(np.zeros((4, 3)), 0)["mean_cosine"] is None
+
+
 def test_constant_vectors_have_no_rank_and_one_distinct_row(kg):
     constant = {t: np.full((kg.count(t), 16), 0.3, np.float32) for t in kg.node_types}
     spread = measure(kg, constant)["types"]["gene"]

@@ -29,7 +29,6 @@ from repurpose.graph import Graph
 
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
 PROBE_EDGES = 2000  # edges per relation to fit and to check the link probe
-COSINE_PAIRS = 20000
 
 
 def untrained(
@@ -145,10 +144,8 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
     generator = np.random.default_rng(seed)
     distinct = len(np.unique(rows, axis=0)) / len(rows)
     sample = rows[generator.permutation(len(rows))[:SPECTRUM_NODES]].astype(np.float64)
-    pairs = generator.integers(0, len(sample), (2, COSINE_PAIRS))
-    raw = _mean_cosine(sample, pairs)
-    sample -= sample.mean(axis=0)
-    values = np.linalg.svd(sample, compute_uv=False)
+    cosine = _mean_cosine(sample)
+    values = np.linalg.svd(sample - sample.mean(axis=0), compute_uv=False)
     rank, components = spectrum.effective_rank(values, np.abs(rows).max() * np.sqrt(len(sample))), None
     if rank:
         components = int(np.searchsorted(np.cumsum(values**2) / (values**2).sum(), 0.9) + 1)
@@ -157,18 +154,21 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
         "distinct_share": distinct,
         "effective_rank": rank,
         "components_at_90": components,
-        "mean_cosine": raw,
-        "mean_cosine_centred": _mean_cosine(sample, pairs),
+        "mean_cosine": cosine,
     }
 
 
-def _mean_cosine(rows: np.ndarray, pairs: np.ndarray) -> float | None:
-    """Mean cosine over pairs of different rows; None where no such pair has a direction."""
-    length = np.linalg.norm(rows, axis=1)
-    first, second = pairs[:, (pairs[0] != pairs[1]) & (length[pairs[0]] > 0) & (length[pairs[1]] > 0)]
-    if not len(first):
+def _mean_cosine(rows: np.ndarray) -> float | None:
+    """Mean cosine over all pairs of different rows; None where no two rows have a direction.
+
+    The squared length of a sum of n unit vectors is n and, twice, the cosines of all pairs.
+    """
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    units = rows[length[:, 0] > 0] / length[length[:, 0] > 0]
+    count = len(units)
+    if count < 2:
         return None
-    return float(((rows[first] * rows[second]).sum(1) / (length[first] * length[second])).mean())
+    return float((np.square(units.sum(axis=0)).sum() - count) / (count * (count - 1)))
 
 
 def _links(
