@@ -21,10 +21,10 @@ import dataclasses, json, sys
 sys.path[:0] = sys.argv[1:3]
 import attention_graph, attention_measure as measure
 from repurpose import devices, memory, training
-nodes, edges, width, dim, layers, heads = map(int, sys.argv[3:])
+nodes, edges, width, dim, layers, heads, profile = map(int, sys.argv[3:])
 kg = attention_graph.synthetic(nodes, edges, seed=0)
 changes = {"hidden_dim": width, "embedding_dim": dim, "layers": layers, "heads": heads}
-encoder = dataclasses.replace(measure.ENCODER, **changes)
+encoder = dataclasses.replace(measure.ENCODER, profile_dim=profile, **changes)
 predicted = memory.of_training(kg, encoder, "cpu")
 options = dataclasses.replace(measure._options(kg), epochs=2)
 where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": 0}
@@ -36,10 +36,11 @@ print(json.dumps([predicted, devices.peak_rss_bytes()]))
 @pytest.mark.parametrize(
     "sizes",
     [
-        (30_000, 300_000, 128, 256, 2, 8),
-        (30_000, 300_000, 256, 64, 1, 8),
-        (30_000, 1_500_000, 32, 32, 2, 2),
-        (60_000, 300_000, 64, 64, 3, 4),
+        (30_000, 300_000, 128, 256, 2, 8, 0),
+        (30_000, 300_000, 256, 64, 1, 8, 0),
+        (30_000, 1_500_000, 32, 32, 2, 2, 0),
+        (60_000, 300_000, 64, 64, 3, 4, 0),
+        (60_000, 300_000, 64, 832, 2, 4, 768),
     ],
     ids=str,
 )

@@ -125,10 +125,11 @@ def of_training(kg: Graph, settings: hgt.Settings, device: str) -> int | None:
     layers = nodes * width * 5 * (settings.layers + 1)
     tables = 4 * rows * head + 2 * nodes * head
     wider = 3 * nodes * max(0, dim - width)
-    # An SVD is made before the first step, and gone but for what is kept beside the vectors.
-    floats = (
-        COPIES * _parameters(kg, settings) + layers + tables + wider + nodes * (settings.embedding_dim - dim)
-    )
+    # An SVD is made before the first step, and gone but for what is kept beside what the layers give; at the
+    # end the two are joined, and nothing of a step has made room for that.
+    beside = settings.embedding_dim - dim
+    joined = nodes * (beside + (settings.embedding_dim if beside else 0))
+    floats = COPIES * _parameters(kg, settings) + layers + tables + wider + joined
     return psutil.Process().memory_info().rss + LIBRARIES + PER_EDGE * edges + FLOAT * floats
 
 
