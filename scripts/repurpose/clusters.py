@@ -16,7 +16,7 @@ from repurpose.graph import Graph
 
 REWIRINGS = 100
 NEIGHBOURS = 10
-ANCHORS = 2000  # tails, drawn at random where there are more, whose neighbours are looked at
+ANCHORS = 2000  # nodes of a type, drawn at random where there are more, whose neighbours are looked at
 CHUNK = 4096  # pairs whose sets are held at once
 REPAIRS = 100  # rounds in which pairs that a shuffle has made twice are swapped with others
 
