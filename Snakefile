@@ -31,5 +31,13 @@ rule all:
         passed="results/passed.json",
 
 
+onstart:
+    begin_run()
+
+
+onsuccess:
+    end_run(log, is_failed=False)
+
+
 onerror:
-    end_of_failed_run(log)
+    end_run(log, is_failed=True)

@@ -9,7 +9,7 @@ rule write_agreement:
         embeddings=expand("results/embeddings/{device}/embeddings.parquet", device=TRAINED),
         histories=expand("results/embeddings/{device}/history.parquet", device=TRAINED),
     output:
-        agreement=update("results/agreement.json"),
+        agreement="results/agreement.json",
     log:
         "results/logs/write_agreement/agreement.log",
     benchmark:

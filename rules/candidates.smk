@@ -5,7 +5,7 @@ rule find_chosen:
     input:
         **GRAPH,
     output:
-        chosen=update("results/candidates/chosen.json"),
+        chosen="results/candidates/chosen.json",
     log:
         "results/logs/find_chosen/chosen.log",
     benchmark:
@@ -39,11 +39,11 @@ rule rank_candidates:
         metrics="results/classifier/{device}/metrics.json",
         negatives="results/classifier/{device}/negatives.json",
     output:
-        parquet=update("results/candidates/{device}/candidates.parquet"),
-        csv=update("results/candidates/{device}/candidates.csv"),
-        by_head=update("results/candidates/{device}/by_head.parquet"),
-        popularity=update("results/candidates/{device}/popularity.parquet"),
-        stability=update("results/candidates/{device}/stability.json"),
+        parquet="results/candidates/{device}/candidates.parquet",
+        csv="results/candidates/{device}/candidates.csv",
+        by_head="results/candidates/{device}/by_head.parquet",
+        popularity="results/candidates/{device}/popularity.parquet",
+        stability="results/candidates/{device}/stability.json",
     log:
         "results/logs/rank_candidates/{device}.log",
     benchmark:
@@ -77,7 +77,7 @@ rule explain_candidates:
         kernel="results/classifier/{device}/kernel.safetensors",
         metrics="results/classifier/{device}/metrics.json",
     output:
-        evidence=update("results/candidates/{device}/evidence.parquet"),
+        evidence="results/candidates/{device}/evidence.parquet",
     log:
         "results/logs/explain_candidates/{device}.log",
     benchmark:
@@ -111,7 +111,7 @@ rule answer_question:
         metrics="results/classifier/{device}/metrics.json",
         negatives="results/classifier/{device}/negatives.json",
     output:
-        answer=update("results/answers/{device}/{disease}.json"),
+        answer="results/answers/{device}/{disease}.json",
     log:
         "results/logs/answer_question/{device}/{disease}.log",
     benchmark:

@@ -5,7 +5,7 @@ rule encode_untrained:
     input:
         **GRAPH,
     output:
-        embeddings=update("results/baselines/untrained.parquet"),
+        embeddings="results/baselines/untrained.parquet",
     log:
         "results/logs/encode_untrained/untrained.log",
     benchmark:
@@ -35,8 +35,8 @@ rule train_baselines:
         pairs="results/pairs/pairs.parquet",
         untrained="results/baselines/untrained.parquet",
     output:
-        metrics=update("results/baselines/metrics.json"),
-        ranks=update("results/baselines/ranks.parquet"),
+        metrics="results/baselines/metrics.json",
+        ranks="results/baselines/ranks.parquet",
     log:
         "results/logs/train_baselines/baselines.log",
     benchmark:
@@ -61,19 +61,19 @@ rule train_baselines:
 
 rule train_classifier:
     input:
+        # Judged first. Only whether the device passed counts: a new threshold trains nothing, so it is no input.
+        unpack(after_the_gate),
         unpack(external_pairs),
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
         baselines="results/baselines/metrics.json",
         baseline_ranks="results/baselines/ranks.parquet",
-        # Only whether the device passed counts, not when it was judged: a new threshold trains nothing.
-        verdict=ancient("results/validation/{device}/verdict.json"),
     output:
-        model=update("results/classifier/{device}/model.ubj"),
-        kernel=update("results/classifier/{device}/kernel.safetensors"),
-        metrics=update("results/classifier/{device}/metrics.json"),
-        ranks=update("results/classifier/{device}/ranks.parquet"),
+        model="results/classifier/{device}/model.ubj",
+        kernel="results/classifier/{device}/kernel.safetensors",
+        metrics="results/classifier/{device}/metrics.json",
+        ranks="results/classifier/{device}/ranks.parquet",
     log:
         "results/logs/train_classifier/{device}.log",
     benchmark:
@@ -89,6 +89,7 @@ rule train_classifier:
         target=TARGET,
         classifier=config["classifier"],
         seed=config["seed"],
+        verdict="results/validation/{device}/verdict.json",
         code=code("train_classifier"),
     message:
         "Training the classifier on the embeddings of {wildcards.device}"
@@ -98,13 +99,12 @@ rule train_classifier:
 
 rule train_contrary:
     input:
+        unpack(after_the_gate),
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
-        # Only whether it passed counts, as above.
-        verdict=ancient("results/validation/{device}/verdict.json"),
     output:
-        negatives=update("results/classifier/{device}/negatives.json"),
+        negatives="results/classifier/{device}/negatives.json",
     log:
         "results/logs/train_contrary/{device}.log",
     benchmark:
@@ -120,6 +120,7 @@ rule train_contrary:
         target=TARGET,
         classifier=config["classifier"],
         seed=config["seed"],
+        verdict="results/validation/{device}/verdict.json",
         code=code("train_contrary"),
     message:
         "Learning what known negatives look like, on the embeddings of {wildcards.device}"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from repurpose import download, files, settings, source
+from snakemake.iocontainers import Wildcards
+
+from repurpose import download, files, making, records, runs, settings, source
 from repurpose.errors import InputError
 
 try:
@@ -46,16 +48,18 @@ def code(rule_name, *others):
 
 
 def edges_table(wildcards):
-    """The table the graph is built from: the planted one, a file, or where a URL's table is kept."""
+    """The planted table, or where a URL's table is kept, a named input; none where it is the user's file."""
+    plan(wildcards)
     edges = config["edges"]
     if edges == "demo":
-        return "results/demo/edges.parquet"
-    return download.local_path(edges) if download.is_url(edges) else edges
+        return {"edges": "results/demo/edges.parquet"}
+    return {"edges": download.local_path(edges)} if download.is_url(edges) else {}
 
 
-def nodes_table(wildcards):
-    """The optional table of nodes, a named input or none."""
-    return {"nodes": config["nodes"]} if config["nodes"] else {}
+def edges_file():
+    """The user's table of edges, "" where it is planted or downloaded."""
+    edges = config["edges"]
+    return "" if edges == "demo" or download.is_url(edges) else edges
 
 
 def external_pairs(wildcards):
@@ -67,18 +71,6 @@ def chosen_nodes(wildcards):
     """The heads and tails that the ranking is restricted to, a named input or none."""
     is_restricted = config["candidates"]["heads"] or config["candidates"]["tails"]
     return {"chosen": "results/candidates/chosen.json"} if is_restricted else {}
-
-
-def areas_table(wildcards):
-    """The optional table of the tails' areas, a named input or none."""
-    path = config["split"]["areas"]
-    return {"areas": path} if path else {}
-
-
-def features_table(wildcards):
-    """The optional table of node vectors, a named input or none."""
-    path = config["graph"]["features"]
-    return {"features": path} if path else {}
 
 
 def encoder_of_trained(wildcards):
@@ -117,6 +109,12 @@ def has_passed(device):
     return files.read_json(checkpoints.validate_embeddings.get(device=device).output.verdict)["passed"]
 
 
+def after_the_gate(wildcards):
+    """No input: the job waits for its device's verdict, and says itself where that lets nothing be trained."""
+    has_passed(wildcards.device)
+    return {}
+
+
 def candidates_of_passing(wildcards):
     """The candidates of all trained devices that passed, in the config's order, a named input or none."""
     passed = [device for device in TRAINED if has_passed(device)]
@@ -153,22 +151,119 @@ def training(wildcards):
     return {key: None if key in of_others else value for key, value in section.items()}
 
 
-def end_of_failed_run(logs):
-    """Mark what a failed job left for the next run, and tell the person what failed and what is out of date.
+# What results are made from decides whether they are current, not Snakemake's memory or times: see records.py
+# and docs/failures.md. The user's own tables are params (`tables`), for as inputs their times would count.
 
-    Outputs are flagged `update`: a failing job's earlier results are put back. Snakemake then takes them for
-    results of that very job and would call them up to date; as incomplete ones they are made again.
+# Their inputs are known when verdicts are.
+AFTER_VERDICTS = ("write_outcome", "write_agreement")
+BEHIND_THE_GATE = (
+    "train_classifier",
+    "train_contrary",
+    "rank_candidates",
+    "explain_candidates",
+    "answer_question",
+)
+
+
+def expected(record):
+    """The job of a record as the present config would start it; None where no rule of this name is left."""
+    if not workflow.is_rule(record.rule):
+        return None
+    producer, wildcards = workflow.get_rule(record.rule), Wildcards(fromdict=record.wildcards)
+    if set(record.wildcards) != set(producer.wildcard_names):
+        return None
+    params = {name: value(wildcards) if callable(value) else value for name, value in producer.params.items()}
+    # Before any checkpoint is known to be done, its own file stands for what depends on it.
+    inputs = producer.expand_input(wildcards)[0]
+    return runs.Expected(params, dict(inputs.items()), record.rule in AFTER_VERDICTS, objection(record))
+
+
+def objection(record):
+    """Why a job's results are not wanted, whatever made them, as a phrase; "" where nothing is against them."""
+    dag = workflow.dag
+    if workflow.dag_settings.forceall or record.rule in {rule.name for rule in dag.forcerules}:
+        return runs.ASKED
+    if not dag.forcefiles.isdisjoint(record.outputs):
+        return runs.ASKED
+    if record.rule in BEHIND_THE_GATE:
+        verdict = f"results/validation/{record.wildcards['device']}/verdict.json"
+        if os.path.exists(verdict) and not files.read_json(verdict)["passed"]:
+            return f"the gate does not let {record.wildcards['device']} pass"
+    return ""
+
+
+def is_result(path):
+    """Whether some rule makes a file of this path."""
+    return any(output.match(path) for rule in workflow.rules for output in rule.output)
+
+
+def asked():
+    """What the command line asked for."""
+    given = workflow.config_settings
+    tables = {
+        "edges": edges_file(),
+        "nodes": config["nodes"],
+        "graph.features": config["graph"]["features"],
+        "external.pairs": config["external"]["pairs"],
+        "split.areas": config["split"]["areas"],
+        "given": config["given"],
+    }
+    overlays = [os.path.relpath(path) for path in given.configfiles]
+    return runs.Asked(config, overlays, bool(overlays or given.config), tables)
+
+
+class Plan:
+    """What this run knows of the results that it found: made when the DAG is, once."""
+
+    is_begun = False
+    judgement = None
+    lock = None
+
+
+def plan(wildcards):
+    """No input: what does not fit is told to the DAG before it asks which jobs are to run.
+
+    On the command line --forcerun does that, but makes every forced file a target too.
     """
+    # Judging asks for the inputs of all jobs, and so comes here again.
+    if workflow.is_main_process and not Plan.is_begun:
+        Plan.is_begun = True
+        Plan.judgement = runs.judge(expected, is_result, records.Digests())
+        runs.settle_times(Plan.judgement)
+        workflow.dag.forcefiles.update(Plan.judgement.files)
+        lines = Plan.judgement.lines()
+        if lines:
+            print("\n".join(["Out of date:", *(f"  {line}" for line in lines)]), file=sys.stderr)
+    return {}
+
+
+def begin_run():
+    """Before the first job: no other run here, and nothing in results/ that the present config did not make."""
+    if workflow.touch:
+        return
+    try:
+        refusal = runs.refusal(asked())
+        if refusal:
+            sys.exit(f"Error: {refusal}")
+        Plan.lock = runs.hold()
+        to_make = {path for job in workflow.dag.needrun_jobs() for path in job.output}
+        for name in runs.begin(Plan.judgement, to_make):
+            print(f"Put in place what a killed run had made: {name}", file=sys.stderr)
+        runs.remember(asked(), records.Digests())
+    except InputError as error:
+        sys.exit(f"Error: {error}")
+
+
+def end_run(logs, is_failed):
+    """Take from results/ what this run found wanting, and tell the person of a failed one what became of it."""
+    workflow.dag.forcefiles.clear()
+    workflow.dag.forcerules.clear()
+    missing = runs.end(runs.judge(expected, is_result, records.Digests()))
+    if not is_failed:
+        return
     text = "".join(Path(path).read_text(errors="replace") for path in logs)
     sentences = dict.fromkeys(re.findall(r"^[0-9:]{8} ERROR (.*)$", text, re.MULTILINE))
-    stale = dict.fromkeys(re.findall(r"^Restored previous version of (\S+)", text, re.MULTILINE))
-    for path in stale:
-        workflow.persistence._mark_incomplete(path, None)
-    lines = [
-        "",
-        "The run stopped:",
-        *(f"  {sentence}" for sentence in sentences or ["see the messages above"]),
-    ]
-    if stale:
-        lines += ["Out of date, kept as the last good run left them:", *(f"  {path}" for path in stale)]
+    lines = ["", "The run stopped:", *(f"  {each}" for each in sentences or ["see the messages above"])]
+    if missing:
+        lines += ["Not made again; what was made last is in results/previous:", *(f"  {path}" for path in missing)]
     print("\n".join(lines), file=sys.stderr)

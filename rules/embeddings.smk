@@ -6,15 +6,14 @@ The device `given` trains nothing: its vectors are those of another tool.
 
 rule train_embeddings:
     input:
-        unpack(features_table),
         **GRAPH,
         # The certificate first: nothing trains on a graph that still holds target pairs.
         certificate="results/pairs/certificate.json",
     output:
-        embeddings=update("results/embeddings/{device}/embeddings.parquet"),
-        encoder=update("results/embeddings/{device}/encoder.safetensors"),
-        history=update("results/embeddings/{device}/history.parquet"),
-        record=update("results/embeddings/{device}/training.json"),
+        embeddings="results/embeddings/{device}/embeddings.parquet",
+        encoder="results/embeddings/{device}/encoder.safetensors",
+        history="results/embeddings/{device}/history.parquet",
+        record="results/embeddings/{device}/training.json",
     log:
         text="results/logs/train_embeddings/{device}.log",
         history="results/logs/train_embeddings/{device}.jsonl",
@@ -37,6 +36,8 @@ rule train_embeddings:
         checkpoint_seconds=config["training"]["checkpoint_seconds"],
         tail_type=config["target"]["tail_type"],
         seed=config["seed"],
+        tables={"graph.features": config["graph"]["features"]},
+        unread=["certificate"],
         code=code("train_embeddings"),
     message:
         "Training the HGT encoder on {wildcards.device}"
@@ -47,12 +48,11 @@ rule train_embeddings:
 rule import_embeddings:
     input:
         **GRAPH,
-        given=config["given"] or [],
         certificate="results/pairs/certificate.json",
     output:
-        embeddings=update("results/embeddings/given/embeddings.parquet"),
-        history=update("results/embeddings/given/history.parquet"),
-        record=update("results/embeddings/given/training.json"),
+        embeddings="results/embeddings/given/embeddings.parquet",
+        history="results/embeddings/given/history.parquet",
+        record="results/embeddings/given/training.json",
     log:
         "results/logs/import_embeddings/given.log",
     benchmark:
@@ -65,8 +65,10 @@ rule import_embeddings:
         mem_mb=8000,
         runtime=60,
     params:
+        tables={"given": config["given"]},
+        unread=["certificate"],
         code=code("import_embeddings"),
     message:
-        "Reading embeddings from elsewhere: {input.given}"
+        "Reading embeddings from elsewhere"
     script:
         "../scripts/import_embeddings.py"

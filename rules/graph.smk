@@ -7,8 +7,10 @@ localrules:
 
 
 rule build_demo:
+    input:
+        unpack(plan),
     output:
-        edges=update("results/demo/edges.parquet"),
+        edges="results/demo/edges.parquet",
     log:
         "results/logs/build_demo/demo.log",
     benchmark:
@@ -31,8 +33,10 @@ rule build_demo:
 
 
 rule download_edges:
+    input:
+        unpack(plan),
     output:
-        edges=update("data/downloads/{folder}/{name}"),
+        edges="data/downloads/{folder}/{name}",
     log:
         "results/logs/download_edges/{folder}/{name}.log",
     benchmark:
@@ -48,7 +52,7 @@ rule download_edges:
         runtime=240,
     # Without the code's digest: what is downloaded does not depend on how.
     params:
-        url=config["edges"],
+        url=lambda wildcards: config["edges"],  # as it is: braces in it are no wildcards
     message:
         "Downloading the edges table"
     script:
@@ -57,11 +61,10 @@ rule download_edges:
 
 rule build_graph:
     input:
-        unpack(nodes_table),
-        edges=edges_table,
+        unpack(edges_table),
     output:
-        **{name: update(path) for name, path in GRAPH.items()},
-        ledger=update("results/graph/ledger.json"),
+        **GRAPH,
+        ledger="results/graph/ledger.json",
     log:
         "results/logs/build_graph/graph.log",
     benchmark:
@@ -76,8 +79,9 @@ rule build_graph:
     params:
         graph=graph_section,
         target=TARGET,
+        tables={"edges": edges_file(), "nodes": config["nodes"]},
         code=code("build_graph"),
     message:
-        "Building the graph from {input.edges}"
+        "Building the graph"
     script:
         "../scripts/build_graph.py"

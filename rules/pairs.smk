@@ -3,11 +3,10 @@
 
 rule split_pairs:
     input:
-        unpack(areas_table),
         **GRAPH,
     output:
-        pairs=update("results/pairs/pairs.parquet"),
-        certificate=update("results/pairs/certificate.json"),
+        pairs="results/pairs/pairs.parquet",
+        certificate="results/pairs/certificate.json",
     log:
         "results/logs/split_pairs/pairs.log",
     benchmark:
@@ -21,7 +20,8 @@ rule split_pairs:
         runtime=30,
     params:
         target=config["target"],
-        split=config["split"],
+        split={key: value for key, value in config["split"].items() if key != "areas"},
+        tables={"split.areas": config["split"]["areas"]},
         seed=config["seed"],
         code=code("split_pairs"),
     message:
@@ -33,9 +33,8 @@ rule split_pairs:
 rule read_external:
     input:
         **GRAPH,
-        table=config["external"]["pairs"] or [],
     output:
-        external=update("results/pairs/external.parquet"),
+        external="results/pairs/external.parquet",
     log:
         "results/logs/read_external/external.log",
     benchmark:
@@ -51,9 +50,10 @@ rule read_external:
         runtime=30,
     params:
         target=TARGET,
-        external=config["external"],
+        external={key: value for key, value in config["external"].items() if key != "pairs"},
+        tables={"external.pairs": config["external"]["pairs"]},
         code=code("read_external"),
     message:
-        "Reading pairs from elsewhere: {input.table}"
+        "Reading pairs from elsewhere"
     script:
         "../scripts/read_external.py"

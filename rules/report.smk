@@ -11,8 +11,8 @@ rule write_summary:
         ledger="results/graph/ledger.json",
         certificate="results/pairs/certificate.json",
     output:
-        summary=update("results/summary.json"),
-        report=report(update("results/report.html"), category="Report", labels={"page": "summary"}),
+        summary="results/summary.json",
+        report=report("results/report.html", category="Report", labels={"page": "summary"}),
     log:
         "results/logs/write_summary/summary.log",
     benchmark:
@@ -36,7 +36,7 @@ rule require_pass:
     input:
         summary="results/summary.json",
     output:
-        passed=update("results/passed.json"),
+        passed="results/passed.json",
     log:
         "results/logs/require_pass/passed.log",
     benchmark:

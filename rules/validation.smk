@@ -10,7 +10,7 @@ rule measure_embeddings:
         **GRAPH,
         embeddings="results/embeddings/{device}/embeddings.parquet",
     output:
-        measures=update("results/validation/{device}/measures.json"),
+        measures="results/validation/{device}/measures.json",
     log:
         "results/logs/measure_embeddings/{device}.log",
     benchmark:
@@ -40,7 +40,7 @@ checkpoint validate_embeddings:
         measures="results/validation/{device}/measures.json",
         record="results/embeddings/{device}/training.json",
     output:
-        verdict=update("results/validation/{device}/verdict.json"),
+        verdict="results/validation/{device}/verdict.json",
     log:
         "results/logs/validate_embeddings/{device}.log",
     benchmark:
@@ -68,7 +68,7 @@ rule write_outcome:
         training="results/embeddings/{device}/training.json",
         embeddings="results/embeddings/{device}/embeddings.parquet",
     output:
-        outcome=update("results/validation/{device}/outcome.json"),
+        outcome="results/validation/{device}/outcome.json",
     log:
         "results/logs/write_outcome/{device}.log",
     benchmark:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from repurpose import files, logs, names, questions, threads
+from repurpose import files, logs, making, names, questions, threads
 
 
 def main(results: str | Path, device: str, disease: str, answer_out: str | Path, *, top: int) -> None:
@@ -15,10 +15,13 @@ def main(results: str | Path, device: str, disease: str, answer_out: str | Path,
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    main(
-        "results",
-        snakemake.wildcards.device,
-        snakemake.wildcards.disease,
-        snakemake.output.answer,
-        top=snakemake.params.top,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                "results",
+                snakemake.wildcards.device,
+                snakemake.wildcards.disease,
+                output.answer,
+                top=snakemake.params.top,
+            )

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from repurpose import demo, files, logs
+from repurpose import demo, files, logs, making
 
 
 def main(edges_out: str | Path, *, scale: float, seed: int) -> None:
@@ -15,8 +15,11 @@ def main(edges_out: str | Path, *, scale: float, seed: int) -> None:
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.output.edges,
-        scale=snakemake.params.scale,
-        seed=snakemake.params.seed,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                output.edges,
+                scale=snakemake.params.scale,
+                seed=snakemake.params.seed,
+            )

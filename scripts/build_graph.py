@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from repurpose import files, graph, ingest, logs, tables, threads
+from repurpose import files, graph, ingest, logs, making, tables, threads
 
 
 def main(
@@ -80,13 +80,16 @@ def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     pa.set_cpu_count(threads.usable(snakemake.threads))
-    main(
-        snakemake.input.edges,
-        snakemake.input.get("nodes", ""),
-        snakemake.output.nodes,
-        snakemake.output.edges,
-        snakemake.output.relations,
-        snakemake.output.ledger,
-        settings=snakemake.params.graph,
-        target=snakemake.params.target,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.get("edges") or snakemake.params.tables["edges"],
+                snakemake.params.tables["nodes"],
+                output.nodes,
+                output.edges,
+                output.relations,
+                output.ledger,
+                settings=snakemake.params.graph,
+                target=snakemake.params.target,
+            )

@@ -2,7 +2,7 @@
 
 import logging
 
-from repurpose import download, logs
+from repurpose import download, logs, making
 
 
 def main(edges_out, *, url):
@@ -13,4 +13,7 @@ def main(edges_out, *, url):
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(snakemake.output.edges, url=snakemake.params.url)
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(output.edges, url=snakemake.params.url)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import embeddings, graph, hgt, logs, quality, threads
+from repurpose import embeddings, graph, hgt, logs, making, quality, threads
 
 
 def main(
@@ -27,12 +27,15 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    main(
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.output.embeddings,
-        encoder=snakemake.params.hgt,
-        valid_share=snakemake.params.valid_share,
-        seed=snakemake.params.seed,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                output.embeddings,
+                encoder=snakemake.params.hgt,
+                valid_share=snakemake.params.valid_share,
+                seed=snakemake.params.seed,
+            )

@@ -12,6 +12,7 @@ from repurpose import (
     graph,
     influence,
     logs,
+    making,
     pair_model,
     pairs,
     paths,
@@ -69,18 +70,21 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    main(
-        snakemake.input.candidates,
-        snakemake.input.embeddings,
-        snakemake.input.pairs,
-        snakemake.input.model,
-        snakemake.input.kernel,
-        snakemake.input.metrics,
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.output.evidence,
-        snakemake.input.get("encoder"),
-        target=snakemake.params.target,
-        **snakemake.params.evidence,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.candidates,
+                snakemake.input.embeddings,
+                snakemake.input.pairs,
+                snakemake.input.model,
+                snakemake.input.kernel,
+                snakemake.input.metrics,
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                output.evidence,
+                snakemake.input.get("encoder"),
+                target=snakemake.params.target,
+                **snakemake.params.evidence,
+            )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repurpose import files, graph, logs, names
+from repurpose import files, graph, logs, making, names
 
 
 def main(
@@ -31,11 +31,14 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.output.chosen,
-        target=snakemake.params.target,
-        **snakemake.params.lists,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                output.chosen,
+                target=snakemake.params.target,
+                **snakemake.params.lists,
+            )

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from repurpose import embeddings, files, graph, history, logs
+from repurpose import embeddings, files, graph, history, logs, making
 
 NOTE = (
     "these vectors were made elsewhere: if the treatments were among what they were trained on, the metrics "
@@ -32,12 +32,15 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.input.given,
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.output.embeddings,
-        snakemake.output.history,
-        snakemake.output.record,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.params.tables["given"],
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                output.embeddings,
+                output.history,
+                output.record,
+            )

@@ -1,6 +1,6 @@
 """Measure one embedding file, its null (an untrained model) and what its layers have learned."""
 
-from repurpose import embeddings, files, graph, hgt, logs, quality, threads
+from repurpose import embeddings, files, graph, hgt, logs, making, quality, threads
 
 
 def main(
@@ -47,15 +47,18 @@ def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    main(
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.input.embeddings,
-        snakemake.output.measures,
-        encoder=snakemake.params.hgt,
-        tail_type=snakemake.params.tail_type,
-        contrastive=snakemake.params.contrastive,
-        valid_share=snakemake.params.valid_share,
-        seed=snakemake.params.seed,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                snakemake.input.embeddings,
+                output.measures,
+                encoder=snakemake.params.hgt,
+                tail_type=snakemake.params.tail_type,
+                contrastive=snakemake.params.contrastive,
+                valid_share=snakemake.params.valid_share,
+                seed=snakemake.params.seed,
+            )

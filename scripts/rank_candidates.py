@@ -14,6 +14,7 @@ from repurpose import (
     files,
     graph,
     logs,
+    making,
     pair_model,
     pairs,
     popularity,
@@ -77,22 +78,25 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    main(
-        snakemake.input.model,
-        snakemake.input.kernel,
-        snakemake.input.metrics,
-        snakemake.input.negatives,
-        snakemake.input.embeddings,
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.output.parquet,
-        snakemake.output.csv,
-        snakemake.output.by_head,
-        snakemake.output.popularity,
-        snakemake.output.stability,
-        snakemake.input.get("chosen"),
-        target=snakemake.params.target,
-        **snakemake.params.candidates,
-        seed=snakemake.params.seed,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.model,
+                snakemake.input.kernel,
+                snakemake.input.metrics,
+                snakemake.input.negatives,
+                snakemake.input.embeddings,
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                output.parquet,
+                output.csv,
+                output.by_head,
+                output.popularity,
+                output.stability,
+                snakemake.input.get("chosen"),
+                target=snakemake.params.target,
+                **snakemake.params.candidates,
+                seed=snakemake.params.seed,
+            )

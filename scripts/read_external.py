@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import external, graph, logs, pairs
+from repurpose import external, graph, logs, making, pairs
 
 
 def main(
@@ -26,12 +26,15 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.input.table,
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.output.external,
-        target=snakemake.params.target,
-        options=snakemake.params.external,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.params.tables["external.pairs"],
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                output.external,
+                target=snakemake.params.target,
+                options=snakemake.params.external,
+            )

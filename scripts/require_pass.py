@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from repurpose import files, logs, summary
+from repurpose import files, logs, making, summary
 from repurpose.errors import InputError
 
 
@@ -16,4 +16,7 @@ def main(summary_path: str | Path, out_path: str | Path) -> None:
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(snakemake.input.summary, snakemake.output.passed)
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(snakemake.input.summary, output.passed)

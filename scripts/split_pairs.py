@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import areas, certificate, files, graph, logs, pairs
+from repurpose import areas, certificate, files, graph, logs, making, pairs
 
 
 def main(
@@ -43,14 +43,17 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.output.pairs,
-        snakemake.output.certificate,
-        target=snakemake.params.target,
-        split=snakemake.params.split,
-        seed=snakemake.params.seed,
-        areas_in=snakemake.input.get("areas"),
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                output.pairs,
+                output.certificate,
+                target=snakemake.params.target,
+                split=snakemake.params.split,
+                seed=snakemake.params.seed,
+                areas_in=snakemake.params.tables["split.areas"],
+            )

@@ -14,6 +14,7 @@ from repurpose import (
     files,
     graph,
     logs,
+    making,
     pairs,
     ranks,
     search,
@@ -66,17 +67,20 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.input.pairs,
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.input.get("external"),
-        snakemake.input.untrained,
-        snakemake.output.metrics,
-        snakemake.output.ranks,
-        target=snakemake.params.target,
-        settings=examples.Settings(**snakemake.params.classifier),
-        seed=snakemake.params.seed,
-        n_threads=threads.limit(snakemake.threads),
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.pairs,
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                snakemake.input.get("external"),
+                snakemake.input.untrained,
+                output.metrics,
+                output.ranks,
+                target=snakemake.params.target,
+                settings=examples.Settings(**snakemake.params.classifier),
+                seed=snakemake.params.seed,
+                n_threads=threads.limit(snakemake.threads),
+            )

@@ -14,6 +14,7 @@ from repurpose import (
     files,
     graph,
     logs,
+    making,
     pair_model,
     pairs,
     ranks,
@@ -90,23 +91,26 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.input.pairs,
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.input.embeddings,
-        snakemake.input.baselines,
-        snakemake.input.baseline_ranks,
-        snakemake.input.get("external"),
-        snakemake.input.verdict,
-        snakemake.output.model,
-        snakemake.output.kernel,
-        snakemake.output.metrics,
-        snakemake.output.ranks,
-        target=snakemake.params.target,
-        settings=examples.Settings(**snakemake.params.classifier),
-        device=snakemake.wildcards.device,
-        seed=snakemake.params.seed,
-        n_threads=threads.limit(snakemake.threads),
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.pairs,
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                snakemake.input.embeddings,
+                snakemake.input.baselines,
+                snakemake.input.baseline_ranks,
+                snakemake.input.get("external"),
+                snakemake.params.verdict,
+                output.model,
+                output.kernel,
+                output.metrics,
+                output.ranks,
+                target=snakemake.params.target,
+                settings=examples.Settings(**snakemake.params.classifier),
+                device=snakemake.wildcards.device,
+                seed=snakemake.params.seed,
+                n_threads=threads.limit(snakemake.threads),
+            )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import classifier, contrary, examples, files, graph, logs, pairs, threads
+from repurpose import classifier, contrary, examples, files, graph, logs, making, pairs, threads
 from repurpose.vectors import Vectors
 from repurpose.verdict import require_pass
 
@@ -39,17 +39,20 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.input.pairs,
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.input.embeddings,
-        snakemake.input.verdict,
-        snakemake.output.negatives,
-        target=snakemake.params.target,
-        settings=examples.Settings(**snakemake.params.classifier),
-        device=snakemake.wildcards.device,
-        seed=snakemake.params.seed,
-        n_threads=threads.limit(snakemake.threads),
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.pairs,
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                snakemake.input.embeddings,
+                snakemake.params.verdict,
+                output.negatives,
+                target=snakemake.params.target,
+                settings=examples.Settings(**snakemake.params.classifier),
+                device=snakemake.wildcards.device,
+                seed=snakemake.params.seed,
+                n_threads=threads.limit(snakemake.threads),
+            )

@@ -16,6 +16,7 @@ from repurpose import (
     history,
     interrupts,
     logs,
+    making,
     memory,
     settings,
     starts,
@@ -95,34 +96,41 @@ def main(
         embeddings.write(embeddings_out, kg, result.vectors, origin)
         trained.save(encoder_out, result.trained)
         record = {"device": device, "batching": batching, **result.record}
-        files.write_json(record_out, {**record, "predicted_peak_rss_bytes": predicted})
+        record["predicted_peak_rss_bytes"] = predicted
+        files.write_json(record_out, record)
     logging.info(
         "%s after %d steps in %.0f s, best state at step %d",
         *(record[k] for k in ("status", "steps", "seconds", "best_step")),
     )
     logging.info("the peak was %.2f GB of memory", record["peak_rss_bytes"] / 1e9)
+    return record
 
 
 if __name__ == "__main__":
     logs.configure(snakemake.log.text)
     threads.limit(snakemake.threads)
-    main(
-        snakemake.input.nodes,
-        snakemake.input.edges,
-        snakemake.input.relations,
-        snakemake.output.embeddings,
-        snakemake.output.encoder,
-        snakemake.output.history,
-        snakemake.output.record,
-        lines=snakemake.log.history,
-        checkpoints=snakemake.params.checkpoints,
-        checkpoint_seconds=snakemake.params.checkpoint_seconds,
-        code=snakemake.params.code,
-        vectors=snakemake.input.get("features"),
-        device=snakemake.wildcards.device,
-        batching=snakemake.params.batching,
-        encoder=hgt.Settings(**snakemake.params.hgt),
-        options=training.Settings(**snakemake.params.training),
-        tail_type=snakemake.params.tail_type,
-        seed=snakemake.params.seed,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            record = main(
+                snakemake.input.nodes,
+                snakemake.input.edges,
+                snakemake.input.relations,
+                output.embeddings,
+                output.encoder,
+                output.history,
+                output.record,
+                lines=snakemake.log.history,
+                checkpoints=snakemake.params.checkpoints,
+                checkpoint_seconds=snakemake.params.checkpoint_seconds,
+                code=snakemake.params.code,
+                vectors=snakemake.params.tables["graph.features"],
+                device=snakemake.wildcards.device,
+                batching=snakemake.params.batching,
+                encoder=hgt.Settings(**snakemake.params.hgt),
+                options=training.Settings(**snakemake.params.training),
+                tail_type=snakemake.params.tail_type,
+                seed=snakemake.params.seed,
+            )
+            # Room may have been made by the next run, or the machine be another.
+            job.provisional = record["reason"] if record.get("depends_on_machine") else ""

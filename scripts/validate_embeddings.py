@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import measure_embeddings
-from repurpose import embeddings, files, gate, graph, logs, settings
+from repurpose import embeddings, files, gate, graph, logs, making, settings
 
 RECORD_OF_A_FILE = {"status": "completed", "reason": "", "remedy": "", "notes": []}
 
@@ -66,13 +66,16 @@ def command(arguments):
 if __name__ == "__main__":
     if "snakemake" in globals():
         logs.configure(snakemake.log[0])
-        main(
-            snakemake.input.measures,
-            snakemake.input.record,
-            snakemake.output.verdict,
-            device=snakemake.wildcards.device,
-            thresholds=gate.Thresholds(**snakemake.params.gate),
-        )
+        job = making.Job(snakemake)
+        if not job.taken_back():
+            with job.replacing() as output:
+                main(
+                    snakemake.input.measures,
+                    snakemake.input.record,
+                    output.verdict,
+                    device=snakemake.wildcards.device,
+                    thresholds=gate.Thresholds(**snakemake.params.gate),
+                )
     else:
         logs.configure()
         sys.exit(command(sys.argv[1:]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from repurpose import agreement, embeddings, files, graph, logs, summary, threads
+from repurpose import agreement, embeddings, files, graph, logs, making, summary, threads
 
 
 def main(
@@ -50,14 +50,17 @@ if __name__ == "__main__":
     threads.limit(snakemake.threads)
     ranked = iter(snakemake.input.get("candidates", []))
     verdicts = [files.read_json(path) for path in snakemake.input.verdicts]
-    main(
-        [snakemake.input.nodes, snakemake.input.edges, snakemake.input.relations],
-        snakemake.params.devices,
-        snakemake.params.batchings,
-        snakemake.input.embeddings,
-        snakemake.input.histories,
-        [next(ranked) if verdict["passed"] else None for verdict in verdicts],
-        snakemake.output.agreement,
-        options=snakemake.params.agreement,
-        seed=snakemake.params.seed,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                [snakemake.input.nodes, snakemake.input.edges, snakemake.input.relations],
+                snakemake.params.devices,
+                snakemake.params.batchings,
+                snakemake.input.embeddings,
+                snakemake.input.histories,
+                [next(ranked) if verdict["passed"] else None for verdict in verdicts],
+                output.agreement,
+                options=snakemake.params.agreement,
+                seed=snakemake.params.seed,
+            )

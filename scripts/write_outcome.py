@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from repurpose import files, logs, summary
+from repurpose import files, logs, making, summary
 
 
 def main(
@@ -38,10 +38,13 @@ def read(ranked: Mapping[str, str | Path]) -> summary.Ranked:
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     given = dict(snakemake.input.items())
-    main(
-        snakemake.input.verdict,
-        snakemake.input.training,
-        snakemake.input.embeddings,
-        {name: given[name] for name in summary.Ranked._fields if name in given},
-        snakemake.output.outcome,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.verdict,
+                snakemake.input.training,
+                snakemake.input.embeddings,
+                {name: given[name] for name in summary.Ranked._fields if name in given},
+                output.outcome,
+            )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from repurpose import files, logs, report, summary
+from repurpose import files, logs, making, report, summary
 
 
 def main(
@@ -40,14 +40,17 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    main(
-        snakemake.input.outcomes,
-        snakemake.input.verdicts,
-        snakemake.input.histories,
-        snakemake.input.relations,
-        snakemake.input.ledger,
-        snakemake.input.certificate,
-        snakemake.input.get("agreement"),
-        snakemake.output.summary,
-        snakemake.output.report,
-    )
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.outcomes,
+                snakemake.input.verdicts,
+                snakemake.input.histories,
+                snakemake.input.relations,
+                snakemake.input.ledger,
+                snakemake.input.certificate,
+                snakemake.input.get("agreement"),
+                output.summary,
+                output.report,
+            )

@@ -1,11 +1,14 @@
 """Digests of code, so that a result is stale when the code behind it changed and only then."""
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 PACKAGE = "repurpose"
+# How results are kept says nothing of what is in them.
+KEEPING = ("records.py", "shelf.py", "making.py", "runs.py")
 
 
 def digest(folder: str | Path, script: str, others: Iterable[str] = ()) -> str:
@@ -17,7 +20,7 @@ def digest(folder: str | Path, script: str, others: Iterable[str] = ()) -> str:
     folder = Path(folder)
     total = hashlib.sha256()
     for path in modules(folder, script):
-        total.update(f"{path.relative_to(folder)}\n{_tree(path)}\n".encode())
+        total.update(f"{path.relative_to(folder)}\n{_tree(path.read_bytes())}\n".encode())
     for name in others:
         total.update((folder / name).read_bytes())
     return total.hexdigest()[:16]
@@ -35,20 +38,28 @@ def modules(folder: Path, script: str) -> list[Path]:
 
 
 def _imports(folder: Path, path: Path) -> list[Path]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+    names = _imported(path.read_bytes())
+    files = [folder.joinpath(*name.split(".")).with_suffix(".py") for name in names]
+    packages = [folder / PACKAGE / "__init__.py"] if any(name.startswith(PACKAGE) for name in names) else []
+    return [file for file in files + packages if file.is_file() and file.name not in KEEPING]
+
+
+# The rules share most of their modules: each is read as code once.
+@functools.cache
+def _imported(content: bytes) -> frozenset[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    files = [folder.joinpath(*name.split(".")).with_suffix(".py") for name in names]
-    packages = [folder / PACKAGE / "__init__.py"] if any(name.startswith(PACKAGE) for name in names) else []
-    return [file for file in files + packages if file.is_file()]
+    return frozenset(names)
 
 
-def _tree(path: Path) -> str:
-    """The syntax tree as text, without docstrings."""
-    tree = ast.parse(path.read_bytes(), str(path))
+@functools.cache
+def _tree(content: bytes) -> str:
+    """Digest of the syntax tree of a file's content, without docstrings."""
+    tree = ast.parse(content)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -58,4 +69,4 @@ def _tree(path: Path) -> str:
                 and isinstance(first.value.value, str)
             ):
                 node.body = node.body[1:]
-    return ast.dump(tree)
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
