@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from repurpose import names, questions, threads
+from repurpose import names, questions, records, threads
 from repurpose.errors import InputError
 
 PATHS, SIMILAR = 3, 3  # of each candidate of a list
@@ -19,6 +19,7 @@ PATHS, SIMILAR = 3, 3  # of each candidate of a list
 def main(options: argparse.Namespace) -> str:
     """The answer, as text or as JSON."""
     device = questions.device_of(options.results, options.device)
+    records.require_whole(options.results, device)
     run = questions.Run(options.results, device)
     if options.pair:
         head, tail = (names.find(run.kg, t, text) for t, text in zip(run.types, options.pair, strict=True))

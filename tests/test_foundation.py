@@ -120,7 +120,8 @@ def test_an_unreadable_result_is_named_with_the_command_that_rebuilds_it(tmp_pat
     with pytest.raises(InputError) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path} is not a readable ")
-    assert str(caught.value).endswith(f"rebuild it with: snakemake --cores 8 --forcerun {path}")
+    assert str(caught.value).endswith(files.remade(path))
+    assert files.remade(path).endswith(f"--forcerun {path}")
     assert "\n" not in str(caught.value)
 
 

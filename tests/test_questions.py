@@ -16,7 +16,7 @@ import split_pairs
 import train_baselines
 import train_classifier
 import train_contrary
-from repurpose import embeddings, files, graph, names, questions
+from repurpose import embeddings, files, graph, names, questions, records
 from repurpose.errors import InputError
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "query_candidates.py"
@@ -64,6 +64,8 @@ def finished_run(tmp_path_factory):
         seed=0,
     )
     files.write_json(results / "summary.json", {"passed": ["cpu"]})
+    made = {str(p.relative_to(results.parent)): files.digest(p) for p in results.rglob("*") if p.is_file()}
+    records.Record("finished_run", {}, {}, "", {}, {}, made).write(results / "records" / "finished_run.json")
     return results
 
 

@@ -14,18 +14,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from repurpose import files
+from repurpose import files, records
 from repurpose.errors import InputError
 
 KEPT = 2
 SHARE = 0.02  # of the time of a training that writing may take
+PATIENCE = 20.0
 NAME = re.compile(r"step-(\d+)\.safetensors")
 
 
@@ -50,7 +51,7 @@ class Folder:
         for path in reversed(self._paths()):
             try:
                 facts = _facts(path)
-                change = difference(facts["key"], self.key)
+                change = records.difference(facts["key"], self.key)
                 if change:
                     logging.info("starting afresh: %s since the checkpoint of step %d", change, facts["step"])
                     return None
@@ -99,17 +100,16 @@ class Folder:
             path.unlink(missing_ok=True)
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep every other process out of the folder; raises InputError that names the one that is in it."""
+    def locked(self, patience: float = PATIENCE) -> Iterator[None]:
+        """Keep every other process out of the folder; raises InputError that names the one that is in it.
+
+        patience: seconds in which a training of an earlier run, which ends when another begins, may do so.
+        """
         with files.writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             lock = (self.path / "lock").open("a+")
         with lock as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                raise InputError(_occupied(self.path, file.read())) from error
+            self._wait(file, time.monotonic() + patience)
             with files.writing(self.path):
                 file.truncate(0)
                 file.write(str(os.getpid()))
@@ -118,6 +118,16 @@ class Folder:
                 left.unlink()
             yield
 
+    def _wait(self, lock: IO[str], until: float) -> None:
+        while True:
+            try:
+                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    lock.seek(0)
+                    raise InputError(_occupied(self.path, lock.read())) from error
+            time.sleep(0.2)
+
     def _paths(self) -> list[Path]:
         """The states that are there, the newest last."""
         found = [path for path in self.path.glob("step-*.safetensors") if NAME.fullmatch(path.name)]
@@ -125,7 +135,7 @@ class Folder:
 
     def _is_own(self, path: Path) -> bool:
         try:
-            return difference(_facts(path)["key"], self.key) == ""
+            return records.difference(_facts(path)["key"], self.key) == ""
         except (OSError, SafetensorError, KeyError, ValueError):
             return False
 
@@ -144,21 +154,6 @@ def part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Those that `named` gave the prefix, without it."""
     start = f"{prefix}."
     return {name.removeprefix(start): each for name, each in tensors.items() if name.startswith(start)}
-
-
-def difference(before: Any, now: Any, name: str = "") -> str:
-    """The first thing that differs between two keys, as a phrase; "" where they are the same."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted(before.keys() | now.keys()):
-            inner = f"{name}.{key}" if name else key
-            found = difference(before.get(key), now.get(key), inner)
-            if found:
-                return found
-        return ""
-    if before == now:
-        return ""
-    is_digest = isinstance(now, str) and re.fullmatch(r"[0-9a-f]{64}", now)
-    return f"{name} changed" if is_digest else f"{name} changed from {before} to {now}"
 
 
 def _occupied(path: Path, holder: str) -> str:

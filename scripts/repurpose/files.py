@@ -98,6 +98,11 @@ def digest(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def remade(path: str | Path) -> str:
+    """How a person has a result made again, for the end of a sentence: with the overlays of before."""
+    return f"make it again with the snakemake command of before and --forcerun {path}"
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -106,7 +111,4 @@ def _umask() -> int:
 
 def _unreadable(path: str | Path, kind: str, error: Exception) -> InputError:
     detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(
-        f"{path} is not a readable {kind} file ({detail}); "
-        f"rebuild it with: snakemake --cores 8 --forcerun {path}"
-    )
+    return InputError(f"{path} is not a readable {kind} file ({detail}); {remade(path)}")

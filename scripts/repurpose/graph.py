@@ -217,6 +217,4 @@ def _joined(arrays: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
 
 
 def _unfit(path: str | Path, reason: str) -> InputError:
-    return InputError(
-        f"{path} does not fit its graph ({reason}); rebuild it with: snakemake --cores 8 --forcerun {path}"
-    )
+    return InputError(f"{path} does not fit its graph ({reason}); {files.remade(path)}")

@@ -128,7 +128,12 @@ class Job:
 
     def _signatures(self) -> dict[str, list[int]]:
         paths = [*self.tables.values(), *(path for each in self.inputs.values() for path in each)]
-        return {path: records.signature_of(path) for path in paths}
+        try:
+            return {path: records.signature_of(path) for path in paths}
+        except FileNotFoundError as error:
+            raise InputError(
+                f"{error.filename} is not there any more; put it back, or run the same command again"
+            ) from error
 
     def _require_unchanged(self) -> None:
         """Raise InputError where a file is not the one any more that was read."""

@@ -127,7 +127,7 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
         return None
     text = content["model"].encode()
     if hashlib.sha256(text).hexdigest() != content["digest"]:
-        raise InputError(f"{path} is damaged; rebuild it with: snakemake --cores 8 --forcerun {path}")
+        raise InputError(f"{path} is damaged; {files.remade(path)}")
     score = tree_scorer(_booster(text), vectors, threads)
     return lambda heads, tails: probabilities(score(heads, tails), content["calibration"]).astype(np.float32)
 
@@ -167,7 +167,4 @@ def _content(path: str | Path, digest: str) -> bytes:
 
 
 def _not_the_model(path: str | Path, reason: str) -> InputError:
-    return InputError(
-        f"{path} is not the model that was trained ({reason}); rebuild it with: "
-        f"snakemake --cores 8 --forcerun {path}"
-    )
+    return InputError(f"{path} is not the model that was trained ({reason}); {files.remade(path)}")

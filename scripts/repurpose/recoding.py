@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from repurpose import graph, holdout, node_layer, paths, profiles
+from repurpose import files, graph, holdout, node_layer, paths, profiles
 from repurpose.errors import InputError
 from repurpose.graph import Graph
 from repurpose.node_layer import Neighbours
@@ -201,8 +201,7 @@ def read(
         recoder.check(int(np.argmax(recoder.degrees)))
     except (ValueError, IndexError) as error:
         raise InputError(
-            f"{path} is not the encoder of the embeddings beside it ({error}); rebuild both with: "
-            f"snakemake --cores 8 --forcerun {path}"
+            f"{path} is not the encoder of the embeddings beside it ({error}); {files.remade(path)}"
         ) from error
     return recoder
 

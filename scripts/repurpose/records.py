@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from repurpose import files
+from repurpose.errors import InputError
 
 RESULTS = Path("results")
 RECORDS = RESULTS / "records"
@@ -93,6 +94,34 @@ def _is_ours(path: str) -> bool:
 def makers(found: Mapping[str, Record]) -> dict[str, Record]:
     """The record that answers for each file."""
     return {path: record for record in found.values() for path in record.outputs}
+
+
+def require_whole(results: Path, device: str) -> None:
+    """Raise InputError where a device's results are not as they were made, or not made from one another.
+
+    For readers outside the workflow, who have no config to compare with.
+    """
+    found = read_all(results / RECORDS.relative_to(RESULTS))
+    if not found:
+        raise InputError(
+            f"{results} has no records of what made it, as an earlier version of the workflow left it: run "
+            "the workflow again"
+        )
+    made_by, digests = makers(found), Digests(results / RUN.relative_to(RESULTS) / "digests.json")
+    for record in found.values():
+        if device not in (record.wildcards.get("device"), None) and record.wildcards:
+            continue
+        for path, digest in (item for each in record.inputs.values() for item in each.items()):
+            if path not in made_by or made_by[path].outputs[path] != digest:
+                raise InputError(_not_whole(results, record.name, f"was made from another {path}"))
+        for path, digest in record.outputs.items():
+            place = results / Path(path).relative_to(RESULTS) if Path(path).is_relative_to(RESULTS) else None
+            if place and not (place.exists() and digests.of(place) == digest):
+                raise InputError(_not_whole(results, record.name, f"is not as it was made: {path}"))
+
+
+def _not_whole(results: Path, name: str, fault: str) -> str:
+    return f"{name} in {results} {fault}; run the workflow again, which makes anew what does not fit"
 
 
 def difference(before: Any, now: Any, name: str = "") -> str:

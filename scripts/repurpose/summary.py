@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from repurpose import paths
+from repurpose import files, paths
 from repurpose.errors import InputError
 
 TOP_PAIRS = 50
@@ -72,9 +72,7 @@ def embedding_dim(path: str | Path) -> int:
     try:
         kind = pq.read_schema(path).field("embedding").type
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise InputError(
-            f"{path} is not a readable embedding file; rebuild it with: snakemake --cores 8 --forcerun {path}"
-        ) from error
+        raise InputError(f"{path} is not a readable embedding file; {files.remade(path)}") from error
     if not pa.types.is_fixed_size_list(kind):
         raise InputError(f"{path}: the column embedding must hold lists of one fixed size, found {kind}")
     return kind.list_size
