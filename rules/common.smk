@@ -231,7 +231,10 @@ def plan(wildcards):
         Plan.judgement = runs.judge(expected, is_result, records.Digests())
         runs.settle_times(Plan.judgement)
         workflow.dag.forcefiles.update(Plan.judgement.files)
-        lines = Plan.judgement.lines()
+        refusal = runs.refusal(asked())
+        lines = [] if refusal else Plan.judgement.lines()
+        if refusal:
+            print(f"This command is refused unless it is a dry run: {refusal}", file=sys.stderr)
         if lines:
             print("\n".join(["Out of date:", *(f"  {line}" for line in lines)]), file=sys.stderr)
     return {}
@@ -265,5 +268,8 @@ def end_run(logs, is_failed):
     sentences = dict.fromkeys(re.findall(r"^[0-9:]{8} ERROR (.*)$", text, re.MULTILINE))
     lines = ["", "The run stopped:", *(f"  {each}" for each in sentences or ["see the messages above"])]
     if missing:
-        lines += ["Not made again; what was made last is in results/previous:", *(f"  {path}" for path in missing)]
+        lines += [
+            "Not made again; what was made last is in results/previous:",
+            *(f"  {path}" for path in missing),
+        ]
     print("\n".join(lines), file=sys.stderr)

@@ -133,6 +133,19 @@ def make(folder: Path) -> Folder:
     return Folder(project, directory)
 
 
+def readable(results: Path) -> dict[str, bytes]:
+    """Every result as a person finds it: in its place, or in previous/ where it is not the present config's."""
+    found = contents(results)
+    earlier = {
+        name.removeprefix("previous/"): each for name, each in found.items() if name.startswith("previous/")
+    }
+    return {
+        name: each
+        for name, each in (earlier | found).items()
+        if not name.startswith(("previous/", "records/", ".run/", "config.yaml"))
+    }
+
+
 def contents(directory: Path) -> dict[str, bytes]:
     """Every result file and its bytes, but logs, benchmarks and locks, which hold a process's number."""
     files = (path for path in directory.rglob("*") if path.is_file() and path.name != "lock")

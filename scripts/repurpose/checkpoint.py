@@ -4,7 +4,6 @@ A state is one safetensors file with its facts as JSON in the header. It is take
 with the same key only: the settings, data and code that it came from.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -121,7 +120,7 @@ class Folder:
     def _wait(self, lock: IO[str], until: float) -> None:
         while True:
             try:
-                return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return records.lock(lock, at_once=True)
             except BlockingIOError as error:
                 if time.monotonic() > until:
                     lock.seek(0)

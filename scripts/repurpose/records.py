@@ -5,6 +5,7 @@ section of the config, its code, the user's tables and the job's inputs by their
 the files themselves. Times, folders and machines are not in it: a copy of a result is the same result.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from repurpose import files
 from repurpose.errors import InputError
@@ -186,8 +187,20 @@ def locked(name: str) -> Iterator[None]:
         RUN.mkdir(parents=True, exist_ok=True)
         handle = (RUN / f"{name}.lock").open("a")
     with handle as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        lock(file)
         yield
+
+
+def lock(file: IO[str], at_once: bool = False) -> None:
+    """Lock an open file until it is closed; `at_once` raises BlockingIOError where another process has it.
+
+    Some file systems of clusters know no such locks: there it does nothing, and Snakemake's own lock is left.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if at_once else 0))
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
 
 
 def text_digest(text: str) -> str:

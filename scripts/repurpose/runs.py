@@ -6,7 +6,6 @@ the present config makes, or it is not there.
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import time
@@ -257,7 +256,7 @@ def hold() -> IO[str]:
         RUN.mkdir(parents=True, exist_ok=True)
         lock = (RUN / "lock").open("a+")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        records.lock(lock, at_once=True)
     except BlockingIOError as error:
         lock.seek(0)
         raise InputError(
