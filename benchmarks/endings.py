@@ -234,7 +234,6 @@ class Bench:
             orphan = 0
             if cell.ending == "left_behind":
                 orphan = self.run_and_kill(folder, first, targets, fault, mark)
-                self.run(folder, first, ["--unlock"])
                 done_first = None
             else:
                 done_first = self.run(folder, first, targets, fault)

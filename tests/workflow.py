@@ -134,7 +134,7 @@ def make(folder: Path) -> Folder:
 
 
 def readable(results: Path) -> dict[str, bytes]:
-    """Every result as a person finds it: in its place, or in previous/ where it is not the present config's."""
+    """Every result as a person finds it: in its place, or else in previous/."""
     found = contents(results)
     earlier = {
         name.removeprefix("previous/"): each for name, each in found.items() if name.startswith("previous/")
