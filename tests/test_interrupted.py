@@ -46,7 +46,7 @@ def test_snakemake_killed_three_times_gives_the_same_embeddings(whole, tmp_path)
     folder = workflow.make(tmp_path)
     for step in (10, 40, 70):
         process = folder.start(EMBEDDINGS, config=LONG)
-        wait_for(lambda step=step: reached(folder, step), f"checkpoint of step {step}")
+        wait_for(lambda step=step: reached(folder, step) and trainers(folder), f"checkpoint of step {step}")
         process.kill()
         process.wait()
         (orphan,) = trainers(folder)
