@@ -1,4 +1,4 @@
-"""However a run ends, the next command gives what an undisturbed run gives: a part of benchmarks/endings.py."""
+"""However a run ends, the next command gives what an undisturbed run gives (all cells: endings.py)."""
 
 import os
 import re
