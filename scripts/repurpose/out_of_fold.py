@@ -94,7 +94,7 @@ def sample(task: Task, rounds: Sequence[int], weight: float) -> tuple[Sample, st
     parts = []
     for number in range(folds):
         held = fold[task.pairs[column]] == number
-        model = classifier.fit_final(_without(replace(task, vectors=vectors), held), rounds, weight)
+        model = classifier.fit_final(without(replace(task, vectors=vectors), held), rounds, weight)
         score = pair_model.members(model, task.vectors, [sum(rounds)])
         means = popularity.means(lambda part, of=score: of(part)[0], task.sizes[1], task.seed)
         inside = fold[tails] == number if side else np.ones(len(tails), bool)
@@ -121,7 +121,7 @@ def _curve(found: Sample, share: float) -> dict[str, Any]:
     }
 
 
-def _without(task: Task, held: np.ndarray) -> Task:
+def without(task: Task, held: np.ndarray) -> Task:
     """The task as if nobody knew some of its labelled pairs, a mask: they may be drawn as negatives."""
     hidden, known = task.pairs[held], task.known
     ends = (hidden[column].to_numpy() for column in SIDES)
