@@ -130,7 +130,7 @@ def whole(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
         "heads",
         "tails",
         pairs.Known(none, none, np.zeros(0, object)),
-        {"method": "platt", "slope": 1.0, "intercept": 0.0},
+        {"margins": [0.0, 1.0], "log_odds": [0.0, 1.0]},
         tuple(np.full(sizes[side], "", object) for side in ("heads", "tails")),
         pair_model.tree_scorer(fitted.booster, vectors, threads.current()),
     )

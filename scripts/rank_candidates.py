@@ -9,6 +9,7 @@ import numpy as np
 
 from repurpose import (
     by_head,
+    calibration,
     candidates,
     experience,
     files,
@@ -60,16 +61,18 @@ def main(
     cautions = experience.of_both(kg, types, (vectors.heads, vectors.tails), treated)
     negative = pair_model.known_negative(negatives, vectors, threads.current())
     known = pairs.known(kg, *types)
-    about = candidates.About(kg, *types, known, trained["calibration"], cautions, negative)
     lists = files.read_json(chosen) if chosen else {}
     only = {side: np.array(numbers) for side, numbers in lists.items() if numbers}
+    demoted = None
     if correct_popularity:
         mean = popularity.means(lambda part: score(part)[0], len(vectors.tails), seed)
-        only["demoted"] = np.float32(correct_popularity) * mean
+        demoted = np.float32(correct_popularity) * mean
+    curve = calibration.chosen(trained["calibration"], correct_popularity, metrics)
+    about = candidates.About(kg, *types, known, curve, cautions, negative, demoted)
     of_heads = by_head.OfHeads(kg.count(types[0]), per_head)
     stable = stability.Stability(kg.count(types[0]))
     tables = candidates.rank(score, about, per_tail=per_tail, listeners=[of_heads, stable], **only)
-    logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out))
+    logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out, curve))
     files.write_table(by_head_out, of_heads.table(about))
     files.write_table(popularity_out, of_heads.popularity(about))
     files.write_json(stability_out, {"members": len(trained["members"]), "lists": stable.summary()})

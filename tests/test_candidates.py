@@ -8,7 +8,7 @@ import pytest
 
 from repurpose import by_head, candidates, files, pairs
 
-CALIBRATION = {"method": "platt", "slope": 0.5, "intercept": -2.0}
+CALIBRATION = {"margins": [0.0, 1.0], "log_odds": [-2.0, -1.5]}
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +23,19 @@ def scores(kg):
     return rng.integers(-3, 4, (kg.count("drug"), kg.count("disease"))).astype(np.float32)
 
 
-def about(kg, cautions=None):
+def about(kg, cautions=None, demoted=None):
     none = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
     known = pairs.known(kg, "drug", "disease")
-    return candidates.About(kg, "drug", "disease", known, CALIBRATION, cautions or tuple(none))
+    return candidates.About(
+        kg, "drug", "disease", known, CALIBRATION, cautions or tuple(none), demoted=demoted
+    )
 
 
-def ranked(kg, scores, cautions=None, **options):
+def ranked(kg, scores, cautions=None, demoted=None, **options):
     """scores: (drugs, diseases), or a stack of the model's and its members', or a function of tails."""
     stack = None if callable(scores) else scores.reshape(-1, *scores.shape[-2:]).swapaxes(1, 2)
     score = scores if stack is None else lambda tails: stack[:, tails]
-    return pa.concat_tables(candidates.rank(score, about(kg, cautions), **options))
+    return pa.concat_tables(candidates.rank(score, about(kg, cautions, demoted), **options))
 
 
 @pytest.mark.parametrize("per_tail", [0, 5])

@@ -23,7 +23,6 @@ from repurpose import (
     ranks,
     trees,
 )
-from repurpose.calibration import probabilities
 from repurpose.errors import InputError
 from repurpose.examples import Settings, split_examples
 from repurpose.vectors import Vectors, count_pairs
@@ -227,30 +226,6 @@ def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, t
         with pytest.raises(InputError, match=rf"{path.name} is not the model that was .* \(No such file"):
             pair_model.load(*paths, trained)
         path.write_bytes(whole)
-
-
-def test_probabilities_are_calibrated_on_diseases_that_were_held_out(case, fits):
-    vectors, labelled, known = case
-    found = classifier.calibrated(classifier.Task(*case, SETTINGS, 0, 1), fits)
-    assert found["scheme"] == "disease"
-    valid, counts = fits["disease"].valid, count_pairs(vectors, labelled, known)
-    margins = pair_model.scorer(fits["disease"].model, vectors, 1)(valid.heads, valid.tails)
-    positive, negative = (
-        probabilities(margins[rows], found).mean() for rows in (valid.labels == 1, valid.is_drawn)
-    )
-    prevalence = counts["positives"] / (counts["positives"] + counts["unknown"])
-    assert prevalence * positive + (1 - prevalence) * negative == pytest.approx(prevalence, rel=0.01)
-    # The test's share of positives is its own.
-    bins = found["reliability"]["bins"]
-    test = fits["disease"].metrics
-    assert sum(each["positives"] for each in bins) == test["positives"]
-    assert sum(each["pairs"] for each in bins) == pytest.approx(test["positives"] + test["negatives"])
-    assert 0 <= found["reliability"]["ece"] < 0.1
-
-
-def test_without_a_disease_scheme_the_first_one_calibrates(case, fits):
-    found = classifier.calibrated(classifier.Task(*case, SETTINGS, 0, 1), {"drug": fits["drug"]})
-    assert found["scheme"] == "drug" and found["reliability"]["bins"]
 
 
 def test_pairs_whose_vectors_are_zero_are_counted(case):

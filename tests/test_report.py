@@ -1,3 +1,4 @@
+import json
 import re
 from html.parser import HTMLParser
 
@@ -97,10 +98,24 @@ def cluster(name, overlap=0.04):
     return {"name": name, "overlap": overlap, **null, "ratio": overlap / 0.015, "untrained": 0.0155}
 
 
-def candidates(name):
+BEST = {"predicted": 0.0417, "found": 0.0526, "low": 0.0335, "high": 0.0817, "count": 342, "positives": 18}
+BIN = {"predicted": 0.03, "observed": 0.04, "low": 0.03, "high": 0.05, "pairs": 500.0, "positives": 20}
+CALIBRATION = {
+    "held_out": "tail",
+    "folds": 4,
+    "positives": 188,
+    "share": 0.0,
+    "measured_share": 0.0,
+    "reliability": {"bins": [BIN], "ece": 0.00056, "brier": 0.00335},
+    "best": {"all": BEST, "treated": BEST | {"count": 109}},
+}
+
+
+def candidates(name, calibration=None):
     row = {"head_id": "D1", "head_name": name, "tail_id": "3091", "tail_name": BREAKOUT, "score": 2.5}
     more = {"caution": f"no <{name}>", "rank_low": 5, "rank_high": 11}
-    return pa.Table.from_pylist([{**row, "probability": 0.1234567, "rank": 7, "known": "", **more}])
+    table = pa.Table.from_pylist([{**row, "probability": 0.1234567, "rank": 7, "known": "", **more}])
+    return table.replace_schema_metadata({"calibration": json.dumps(calibration)}) if calibration else table
 
 
 def example(passed, status="completed", name="Metformin", found=None, steps=20):
@@ -155,6 +170,31 @@ def test_the_report_says_how_well_known_negatives_are_told_or_why_not():
     content[0]["devices"][0]["negatives"] = {"reason": "fewer than 5"}
     said = Page(report.render(*content)).text
     assert "No model tells known negatives from other pairs: fewer than 5." in said
+
+
+def test_the_report_says_how_reliable_the_probabilities_that_it_lists_are():
+    assert "Probabilities" not in Page(render({"cpu": True})).text
+    content = example({"cpu": True})
+    content[0]["devices"][0]["calibration"] = CALIBRATION
+    page = Page(report.render(*content))
+    assert "The final model was fitted 4 times more" in page.text
+    assert "as if nothing were known of a part of the diseases" in page.text
+    assert "188 treatments among unknown pairs of all diseases" in page.text
+    assert "0.0526 of them (0.0335 to 0.0817; 18 of 342) are known treatments" in page.text
+    assert "Where a treatment is known and was hidden" in page.text and "18 of 109" in page.text
+    assert "in place of" not in page.text
+    content[0]["devices"][0]["calibration"] = CALIBRATION | {"share": 0.3, "measured_share": 0.25}
+    said = Page(report.render(*content)).text
+    assert "with 0.25 of a compound's mean score taken off in place of 0.3" in said
+
+
+def test_the_calibration_of_a_device_is_that_of_its_candidates_file():
+    negatives, popular = {"model": None, "reason": ""}, pa.table({"head_id": ["D1"]})
+    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": [[{"text": "", "change": None}]]})
+    for calibration in (CALIBRATION, None):
+        ranked = summary.Ranked(metrics(), candidates("A", calibration), evidence, popular, {}, negatives)
+        row = summary.outcome(verdict("cpu", True), {"status": "completed"}, ranked, 8)
+        assert row["calibration"] == calibration
 
 
 def test_the_report_says_how_far_the_averaged_models_agree():

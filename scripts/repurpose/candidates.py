@@ -1,5 +1,6 @@
 """Every head x tail pair scored, ranked within its tail and within its head, and written."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ PAIR = [
     ("tail_id", pa.string()),
     ("tail_name", pa.string()),
     ("score", pa.float32()),
-    ("probability", pa.float32()),
+    ("probability", pa.float64()),
     ("rank", pa.int32()),
     ("negative_probability", pa.float32()),
     ("known", pa.string()),
@@ -48,7 +49,9 @@ class Listener(Protocol):
 class About:
     """What is said of a pair beside its score.
 
-    cautions: of each head and each tail, "" for none (see `experience`). negative: probabilities of pairs to
+    calibration: the curve from scores to probabilities (see `calibration.chosen`). cautions: of each head and
+    each tail, "" for none (see `experience`). demoted: per head, what is taken off its scores before they are
+    ranked (see `popularity`); the probability is that of what is left. negative: probabilities of pairs to
     be known negatives, such as contraindications (see `contrary`); None where no model tells.
     """
 
@@ -59,6 +62,13 @@ class About:
     calibration: Mapping[str, Any]
     cautions: tuple[np.ndarray, np.ndarray]
     negative: Scorer | None = None
+    demoted: np.ndarray | None = None
+
+    def ranked(self, scores: np.ndarray, heads: np.ndarray | None) -> np.ndarray:
+        """What pairs are ranked by: scores whose last axis is that of `heads`, None for all, as demoted."""
+        return (
+            scores if self.demoted is None else scores - self.demoted[slice(None) if heads is None else heads]
+        )
 
     def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:
         """The columns of PAIR but the rank, one row for each pair."""
@@ -68,7 +78,7 @@ class About:
             for node_type, nodes, side in ends
             for name, column in (("id", self.kg.node_ids), ("name", self.kg.node_names))
         }
-        probability = probabilities(scores, self.calibration).astype(np.float32)
+        probability = probabilities(self.ranked(scores, heads), self.calibration)
         negative = self.negative(heads, tails) if self.negative else np.full(len(heads), np.nan, np.float32)
         contrary = np.where(negative > probability, "more like a known negative than like a treatment", "")
         words = (*(each[nodes] for each, nodes in zip(self.cautions, (heads, tails), strict=True)), contrary)
@@ -89,7 +99,6 @@ def rank(
     per_tail: int,
     heads: np.ndarray | None = None,
     tails: np.ndarray | None = None,
-    demoted: np.ndarray | None = None,
     listeners: Sequence[Listener] = (),
     chunk: int = CHUNK,
 ) -> Iterator[pa.Table]:
@@ -99,8 +108,7 @@ def rank(
     make about `chunk` pairs. Equal scores rank by head index. Known pairs are ranked with the others and
     flagged with the names of their relations. `rank_low` and `rank_high` are the best and the worst rank
     that a member alone gives, `listed_by` the number of members with the pair among their LISTED best.
-    demoted: per head, what is taken off its scores before they are ranked; `score` and `probability` stay
-    the model's. `listeners` are told all scores.
+    `score` stays the model's where heads are demoted. `listeners` are told all scores.
     """
     order = np.argsort(about.kg.node_ids[about.tail_type], kind="stable")
     if tails is not None:
@@ -113,10 +121,9 @@ def rank(
         for each in listeners:
             each.add(part, stack, heads)
         scores, *members = stack
-        less = 0 if demoted is None else demoted if heads is None else demoted[heads]
-        chosen = best(scores - less, per_tail)
+        chosen = best(about.ranked(scores, heads), per_tail)
         rows, place = np.divmod(np.arange(chosen.size), chosen.shape[1])
-        ranks = [places(each - less, chosen).ravel() for each in members] or [place + 1]
+        ranks = [places(about.ranked(each, heads), chosen).ravel() for each in members] or [place + 1]
         own = chosen.ravel() if heads is None else heads[chosen.ravel()]
         columns = about.columns(own, part[rows], scores[rows, chosen.ravel()])
         for each in listeners:
@@ -150,16 +157,22 @@ def places(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return 1 + scores.shape[1] - np.stack([np.searchsorted(row, each, side="right") for row, each in pairs])
 
 
-def save(tables: Iterator[pa.Table], parquet: str | Path, csv: str | Path) -> int:
+def save(
+    tables: Iterator[pa.Table],
+    parquet: str | Path,
+    csv: str | Path,
+    calibration: Mapping[str, Any] | None = None,
+) -> int:
     """Write the tables as they come to a parquet and a csv file; returns the number of rows.
 
-    In the csv a text that a spreadsheet would take for a formula has an apostrophe before it.
+    calibration: of their probabilities, kept in the parquet's metadata. In the csv a text that a spreadsheet
+    would take for a formula has an apostrophe before it.
     """
-    rows = 0
+    rows, schema = 0, SCHEMA.with_metadata({"calibration": json.dumps(calibration)})
     with (
         files.replacing(parquet) as parquet_path,
         files.replacing(csv) as csv_path,
-        pq.ParquetWriter(parquet_path, SCHEMA, compression="zstd") as parquet_file,
+        pq.ParquetWriter(parquet_path, schema, compression="zstd") as parquet_file,
         pyarrow.csv.CSVWriter(csv_path, SCHEMA) as csv_file,
     ):
         for table in tables:

@@ -1,4 +1,4 @@
-"""The model of pairs over splits: fitted, evaluated, calibrated, and fitted again to all pairs."""
+"""The model of pairs over splits: fitted, evaluated, and fitted again to all pairs."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,6 @@ from sklearn.metrics import average_precision_score
 
 from repurpose import (
     boosting,
-    calibration,
     ensemble,
     evaluation,
     external,
@@ -21,12 +20,11 @@ from repurpose import (
     pair_model,
     popularity,
     ranks,
-    unknown,
 )
 from repurpose.examples import Examples, Settings, asked_pools, make_examples, split_examples
 from repurpose.pair_model import Model
 from repurpose.pairs import ALL_SCHEMES, HELD_OUT, SCHEMES, Known
-from repurpose.vectors import Vectors, count_pairs
+from repurpose.vectors import Vectors
 
 log = logging.getLogger(__name__)
 
@@ -117,44 +115,6 @@ def refit(task: Task, fits: Mapping[str, Fit]) -> tuple[Model, tuple[int, ...]]:
     if EXTERNAL in fits:
         return fits[EXTERNAL].model, closest.rounds
     return fit_final(task, closest.rounds, closest.model.weight), closest.rounds
-
-
-def calibrated(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
-    """How margins become probabilities, from tails that no model has seen where there are such.
-
-    Fitted to validation pairs of the disease scheme, or of the first there is, with the share of positives
-    of the whole matrix. `reliability`: how far it can be believed, on the scheme's test pairs and
-    random unknown pairs of its tails, with their own share of positives.
-    """
-    scheme = "disease" if "disease" in fits else next(iter(fits))
-    fit, counts = fits[scheme], count_pairs(task.vectors, task.pairs, task.known)
-    score = pair_model.scorer(fit.model, task.vectors, task.threads)
-    prevalence = counts["positives"] / (counts["positives"] + counts["unknown"])
-    valid = fit.valid
-    # Known negatives are no sample of the unknown pairs; they stand in where none is left to draw.
-    kept = (valid.labels == 1) | (valid.is_drawn if valid.is_drawn.any() else valid.labels == 0)
-    margins, labels, tails = (
-        each[kept] for each in (score(valid.heads, valid.tails), valid.labels, valid.tails)
-    )
-    trained = float(np.average(valid.labels, weights=valid.weights))
-    found = calibration.calibrate(margins, labels, tails, prevalence, trained, task.seed)
-    pools, taken = _pools(task, scheme), task.taken
-    rng = np.random.default_rng([task.seed, len(SCHEMES) + 2])
-    drawn = unknown.draw(taken, *pools, task.settings.evaluation_pairs // 4, rng)
-    asked = fit.ranked.frame["score"][fit.ranked.frame["label"] == 1].to_numpy()
-    if not len(asked) or not len(drawn[0]):
-        return {**found, "scheme": scheme, "reliability": None}
-    weight = unknown.count(taken, *pools) / len(drawn[0])
-    return {
-        **found,
-        "scheme": scheme,
-        "reliability": calibration.reliability(
-            np.concatenate([asked, score(*drawn)]),
-            np.repeat([1, 0], [len(asked), len(drawn[0])]),
-            np.repeat([1.0, weight], [len(asked), len(drawn[0])]),
-            found,
-        ),
-    }
 
 
 def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from repurpose import classifier, external
+from repurpose import classifier, external, out_of_fold
 from repurpose.classifier import Task
 from repurpose.pairs import ALL_SCHEMES
 
@@ -38,7 +38,7 @@ def train(task: Task) -> dict[str, Any]:
         return {**found, "reason": reason}
     exchanged = _exchanged(task, scheme)
     fits = classifier.evaluate_all(exchanged)
-    model, _ = classifier.refit(exchanged, fits)
+    model, rounds = classifier.refit(exchanged, fits)
     text = model.booster.save_raw("json").decode()
     measured = fits[scheme].metrics
     auroc = {"unknown": measured["auroc"], "treatments": measured["against"]["known"]["auroc"]}
@@ -48,7 +48,7 @@ def train(task: Task) -> dict[str, Any]:
         "reason": "",
         "model": text,
         "digest": hashlib.sha256(text.encode()).hexdigest(),
-        "calibration": classifier.calibrated(exchanged, fits),
+        "calibration": out_of_fold.calibrated(exchanged, rounds, model.weight, shares=(0.0,)),
         "auroc": auroc,
     }
 

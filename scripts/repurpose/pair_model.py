@@ -10,8 +10,7 @@ import numpy as np
 import safetensors.numpy
 import xgboost
 
-from repurpose import files, kernel, trees
-from repurpose.calibration import probabilities
+from repurpose import calibration, files, kernel, trees
 from repurpose.errors import InputError
 from repurpose.ranks import MemberScorer, Scorer, TailScorer
 from repurpose.vectors import Vectors
@@ -129,7 +128,8 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
     if hashlib.sha256(text).hexdigest() != content["digest"]:
         raise InputError(f"{path} is damaged; {files.remade(path)}")
     score = tree_scorer(_booster(text), vectors, threads)
-    return lambda heads, tails: probabilities(score(heads, tails), content["calibration"]).astype(np.float32)
+    curve = calibration.chosen(content["calibration"], 0.0, path)
+    return lambda heads, tails: calibration.probabilities(score(heads, tails), curve).astype(np.float32)
 
 
 def save(model: Model, booster: str | Path, similar: str | Path) -> None:

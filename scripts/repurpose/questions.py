@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from repurpose import (
+    calibration,
     candidates,
     embeddings,
     evidence,
@@ -52,7 +53,8 @@ class Run:
         cautions = experience.of_both(self.kg, self.types, self.rows, self.treated)
         known = pairs.known(self.kg, *self.types)
         negative = pair_model.known_negative(folder / "negatives.json", vectors, 1)
-        self.about = candidates.About(self.kg, *self.types, known, trained["calibration"], cautions, negative)
+        curve = calibration.chosen(trained["calibration"], 0.0, folder / "metrics.json")
+        self.about = candidates.About(self.kg, *self.types, known, curve, cautions, negative)
 
     def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:
         """The best heads of a tail, those that a relation joins to it left out unless asked for."""

@@ -118,7 +118,8 @@ def _device(
 ) -> dict[str, Any]:
     """What the page shows of one device."""
     curves = [draw(history, row["device"]) for draw in (figures.loss_curve, figures.auroc_curve)]
-    calibration = (row["metrics"] or {}).get("calibration") or {}
+    # Of the probabilities that are listed: metrics.json has those of other popularity corrections too.
+    calibration = row.get("calibration") or {}
     # The one place where markup is trusted: ElementTree wrote and escaped it.
     return {
         "row": row,

@@ -1,5 +1,6 @@
 """One row per device, and what the rows say together."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,6 +56,7 @@ def outcome(
         "floor": _finite(training.get("floor")),
         "checks_failed": [check["name"] for check in failed],
         "metrics": ranked and ranked.metrics,
+        "calibration": ranked and _calibration(ranked.candidates),
         "candidates": ranked and ranked.candidates.num_rows,
         "top": ranked and top_pairs(ranked.candidates, ranked.evidence),
         "popular": ranked and ranked.popularity[:POPULAR].to_pylist(),
@@ -78,8 +80,13 @@ def embedding_dim(path: str | Path) -> int:
     return kind.list_size
 
 
+def _calibration(candidates: pa.Table) -> dict[str, Any] | None:
+    """How the probabilities of the candidates came about, as their file says (see `candidates.save`)."""
+    return json.loads((candidates.schema.metadata or {}).get(b"calibration", b"null"))
+
+
 def best_new(candidates: pa.Table, count: int) -> pa.Table:
-    """The `count` best pairs by score that no known relation joins; ties by tail_id, then head_id.
+    """The `count` best pairs by probability that no known relation joins; ties by score, tail_id, head_id.
 
     A score or probability that is not finite becomes null, which sorts last.
     """
@@ -88,7 +95,12 @@ def best_new(candidates: pa.Table, count: int) -> pa.Table:
         values = novel[name]
         finite = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
         novel = novel.set_column(novel.schema.get_field_index(name), name, finite)
-    order = [("score", "descending"), ("tail_id", "ascending"), ("head_id", "ascending")]
+    order = [
+        ("probability", "descending"),
+        ("score", "descending"),
+        ("tail_id", "ascending"),
+        ("head_id", "ascending"),
+    ]
     # A partial sort: with `per_tail: 0` the table holds every pair of the graph.
     return novel.take(pc.select_k_unstable(novel, k=count, sort_keys=order))
 
