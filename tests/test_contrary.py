@@ -66,7 +66,7 @@ def test_without_a_split_by_diseases_the_first_one_judges(planted):
 
 def test_damaged_trees_are_not_read(content, planted, tmp_path):
     damaged = content | {"model": content["model"].replace("1", "2", 1)}
-    with pytest.raises(InputError, match=r"negatives\.json is damaged; rebuild it with: snakemake"):
+    with pytest.raises(InputError, match=r"negatives\.json is damaged; make it again with"):
         chance(damaged, planted.vectors, tmp_path)
 
 
