@@ -23,6 +23,7 @@ rule split_pairs:
         target=config["target"],
         split=config["split"],
         seed=config["seed"],
+        kept=config["graph"]["keep_relations"],
         code=code("split_pairs"),
     message:
         "Splitting the labelled pairs"
