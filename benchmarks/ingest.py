@@ -80,7 +80,7 @@ def _texts(codes: np.ndarray, word: str, count: int) -> pa.Array:
 
 def with_repurpose(path: Path) -> int:
     """What the rule build_graph does but for writing; returns the number of edges."""
-    settings = ingest.Settings(COLUMNS, {}, [], [], [], 1.0)
+    settings = ingest.Settings(COLUMNS, {}, [], [], [], [], [], 1.0)
     _, ledger = ingest.build(tables.read(path, list(COLUMNS.values())), settings, ingest.Target(**TARGET))
     return ledger["kept"]
 

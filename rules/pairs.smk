@@ -23,6 +23,7 @@ rule split_pairs:
         split={key: value for key, value in config["split"].items() if key != "areas"},
         tables={"split.areas": config["split"]["areas"]},
         seed=config["seed"],
+        kept=config["graph"]["keep_relations"],
         code=code("split_pairs"),
     message:
         "Splitting the labelled pairs"

@@ -68,6 +68,8 @@ def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
         for reason, count in entry["dropped"].items():
             if count:
                 logging.info("  %s rows dropped of %r: %s", f"{count:,}", entry["relation"], reason)
+    for sentence in ledger["warnings"]:
+        logging.warning("%s", sentence)
     extra = ledger.get("nodes_table")
     if extra:
         logging.info("%s: %s nodes, %s of them without a row", extra["file"], extra["kept"], extra["added"])

@@ -1,7 +1,7 @@
 """Turn the target relations into labelled pairs with one split per scheme, and certify that nothing leaks."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,13 @@ def main(
     target: Mapping[str, Any],
     split: Mapping[str, Any],
     seed: int,
+    kept: Sequence[str] = (),
     areas_in: str | Path | None = None,
 ) -> None:
     """Write pairs.parquet and certificate.json; `target` and `split` are the config sections.
 
-    areas_in: a table of the tails' areas; without it the relation target.hierarchy tells them.
+    kept: graph.keep_relations. areas_in: a table of the tails' areas; without it the relation
+    target.hierarchy tells them.
     """
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.label(kg, target)
@@ -35,7 +37,7 @@ def main(
         )
         labelled["area_index"] = of_tail[labelled["tail_index"]]
     labelled = pairs.split(labelled, split["schemes"], split["valid_share"], split["test_share"], seed)
-    content = certificate.certify(kg, labelled, target)
+    content = certificate.certify(kg, labelled, target, kept)
     pairs.save(labelled, pairs_out)
     files.write_json(certificate_out, content)
     logging.info("%(positives)d positive and %(negatives)d negative pairs", content["pairs"])
@@ -55,5 +57,6 @@ if __name__ == "__main__":
                 target=snakemake.params.target,
                 split=snakemake.params.split,
                 seed=snakemake.params.seed,
+                kept=snakemake.params.kept,
                 areas_in=snakemake.params.tables["split.areas"],
             )

@@ -25,7 +25,9 @@ SETTINGS = {
     "node_columns": NODE_COLUMNS,
     "directed_relations": [],
     "exclude_relations": [],
+    "keep_relations": [],
     "node_types": [],
+    "missing": ["nan", "NaN", "None", "null", "NULL", "<NA>"],
     "max_dropped_share": 1.0,
 }
 TARGET = {"head_type": "drug", "tail_type": "disease", "positive": ["indication"], "negative": []}

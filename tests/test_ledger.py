@@ -50,7 +50,7 @@ def account(rows: list[Row], directed: list[str], listed: list[str]) -> tuple[se
 def test_graph_and_ledger_agree_with_a_plain_account_of_every_row(rows, directed, listed):
     rows = [*rows, ("regulates", "gene", "1", "gene", "2")]
     expected, counts = account([*BASE, *rows], directed, listed or TYPES[:3])
-    kg, ledger = build(rows, directed_relations=directed, node_types=listed)
+    kg, ledger = build(rows, directed_relations=directed, node_types=listed, keep_relations=["indication"])
     assert edges(kg) == expected
     assert [entry["relation"] for entry in ledger["relations"]] == sorted(counts)
     for found in ledger["relations"]:

@@ -10,17 +10,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from repurpose import leaks
 from repurpose.graph import Graph
 from repurpose.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
 
+# Its figures, those that chance would give beside them, are the section `overlaps`.
+OVERLAP_CHECK = "no message relation repeats the pairs by id, but those of graph.keep_relations"
 
-def certify(kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any]) -> dict[str, Any]:
-    """Certificate of labelled and split pairs: target, removed relations, counts and checks.
 
-    Each check counts its violations. Raises RuntimeError if one fails: that is a defect, not a
-    property of the data.
+def certify(
+    kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any], kept: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Certificate of labelled and split pairs: target, removed relations, overlaps, counts and checks.
+
+    kept: graph.keep_relations. Each check counts its violations. Raises RuntimeError if one fails: that is a
+    defect, not a property of the data.
     """
-    counted = [*_graph_violations(kg, pairs, target), *_split_violations(pairs)]
+    overlaps = leaks.described(leaks.overlaps(kg, target), kept)
+    counted = [
+        *_graph_violations(kg, pairs, target),
+        (OVERLAP_CHECK, sum(each["leak"] and not each["kept"] for each in overlaps)),
+        *_split_violations(pairs),
+    ]
     checks = [{"name": name, "passed": not count, "count": count} for name, count in counted]
     failed = [f"{check['name']} ({check['count']} violations)" for check in checks if not check["passed"]]
     if failed:
@@ -29,6 +40,7 @@ def certify(kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any]) -> dict[s
     return {
         "target": dict(target),
         "removed": [asdict(relation) for relation in kg.relations if relation.role != "message"],
+        "overlaps": overlaps,
         "pairs": {
             "positives": int((pairs["label"] == 1).sum()),
             "negatives": int((pairs["label"] == 0).sum()),

@@ -7,12 +7,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def of_text(columns: Sequence[pa.ChunkedArray]) -> tuple[list[np.ndarray], pa.Array]:
+def of_text(
+    columns: Sequence[pa.ChunkedArray], missing: Sequence[str] = ()
+) -> tuple[list[np.ndarray], pa.Array]:
     """Encode text columns by one list of values.
 
-    columns: strings, dictionary-encoded or not; null is the same as "". Returns an int32 array per
-    column, the position of the cell's value or -1 where the cell is empty, and the values: sorted by
-    code point, without "", each in use. Codes therefore compare as the strings do.
+    columns: strings, dictionary-encoded or not; null and what `missing` lists are the same as "". Returns
+    an int32 array per column, the position of the cell's value or -1 where the cell is empty, and the
+    values: sorted by code point, none of them empty, each in use. Codes therefore compare as the strings do.
     """
     chunks = [chunk for column in columns for chunk in _encoded(column).chunks]
     joined = pa.chunked_array(chunks).unify_dictionaries()
@@ -20,7 +22,8 @@ def of_text(columns: Sequence[pa.ChunkedArray]) -> tuple[list[np.ndarray], pa.Ar
     values = joined.chunk(0).dictionary
     used = np.bincount(raw, minlength=len(values)) > 0
     order = pc.array_sort_indices(values).to_numpy()
-    order = order[used[order] & np.asarray(pc.not_equal(values, ""))[order]]
+    is_empty = np.asarray(pc.is_in(values, value_set=pa.array(["", *missing], values.type)))
+    order = order[used[order] & ~is_empty[order]]
     code = np.full(len(values), -1, dtype=np.int32)
     code[order] = np.arange(len(order), dtype=np.int32)
     ends = np.cumsum([len(column) for column in columns])

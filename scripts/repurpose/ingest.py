@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from repurpose import edges, ledger, numbering
+from repurpose import edges, leaks, ledger, missing, numbering
 from repurpose.errors import InputError
 from repurpose.graph import Graph, Relation
 from repurpose.numbering import Nodes, Rows
@@ -21,7 +21,9 @@ class Settings:
     node_columns: Mapping[str, str]
     directed_relations: Sequence[str]
     exclude_relations: Sequence[str]
+    keep_relations: Sequence[str]
     node_types: Sequence[str]
+    missing: Sequence[str]
     max_dropped_share: float
 
 
@@ -59,10 +61,14 @@ def build(
     The tables hold text columns named as `settings` says. Every node that a row names with type and id
     is in the graph, also if the row itself is dropped. Relations between the target's types stand head
     type first, directed or not, for they become pairs. The order of rows does not matter.
-    Raises InputError, with `file` in its sentence, where settings or target name what the table lacks
-    and where a relation loses more than `max_dropped_share` of its rows.
+    Raises InputError, with `file` in its sentence, where settings or target name what the table lacks,
+    where a relation loses more than `max_dropped_share` of its rows, and where a relation that would stay
+    in the graph repeats target pairs under other types.
     """
-    rows = numbering.encode(table, settings.columns, nodes_table, settings.node_columns)
+    rows = numbering.encode(table, settings.columns, nodes_table, settings.node_columns, settings.missing)
+    spelled = missing.count(table, settings.columns, settings.missing, file)
+    if nodes_table is not None:
+        spelled += missing.count(nodes_table, settings.node_columns, settings.missing, nodes_file, [""])
     _check_relation_names(rows.relation_values, settings, target, file)
     listed, usable = _type_masks(rows, settings.node_types, file)
     nodes = numbering.number(rows, usable)
@@ -70,11 +76,16 @@ def build(
     ends = (target.head_type, target.tail_type)
     distinct = edges.collect(rows, nodes, outcome == ledger.SOUND, settings.directed_relations, ends)
     entries = ledger.entries(rows, outcome, distinct)
-    ledger.check_losses(entries, settings.max_dropped_share, file)
+    ledger.check_losses(entries, settings.max_dropped_share, file, missing.note(spelled, file))
     kg = _graph(rows, nodes, distinct, settings, target)
     _check_target(kg, target, file)
+    _check_triples(kg, rows.relation_values, settings, file)
+    overlaps = leaks.overlaps(kg, vars(target))
+    leaks.check(overlaps, settings.keep_relations, settings.exclude_relations, file)
     account = {"file": file, **ledger.totals(entries)}
     account |= {"nodes": {name: kg.count(name) for name in kg.node_types}, "relations": entries}
+    account["missing"] = spelled
+    account["warnings"] = [*missing.warnings(spelled), *leaks.warnings(overlaps, settings.keep_relations)]
     if nodes_table is not None:
         account["nodes_table"] = {"file": nodes_file, **ledger.of_nodes(rows, nodes, listed, usable)}
     return kg, account
@@ -115,7 +126,8 @@ def _graph(rows: Rows, nodes: Nodes, distinct: edges.Edges, settings: Settings, 
         if joins:
             role = "target" if name in (*target.positive, *target.negative) else "excluded"
         else:
-            role = "excluded" if name in settings.exclude_relations else "message"
+            is_out = leaks.is_listed(name, head_type, tail_type, settings.exclude_relations)
+            role = "excluded" if is_out else "message"
         directed = name in settings.directed_relations and not joins
         relations.append(Relation(head_type, name, tail_type, len(heads), role, directed))
     return Graph(
@@ -129,18 +141,31 @@ def _graph(rows: Rows, nodes: Nodes, distinct: edges.Edges, settings: Settings, 
 
 
 def _check_relation_names(names: Sequence[str], settings: Settings, target: Target, file: str) -> None:
-    for key in ("directed_relations", "exclude_relations"):
-        for name in getattr(settings, key):
-            if name not in names:
-                raise InputError(
-                    f"graph.{key} lists {name}, a relation that {file} does not have: "
-                    f"choose from {_listing(names)}"
-                )
+    for name in settings.directed_relations:
+        if name not in names:
+            raise _no_relation("directed_relations", name, names, file)
+    ends = target.head_type, target.tail_type
     for name in (*target.positive, *target.negative):
-        if name in settings.exclude_relations:
+        if leaks.is_listed(name, *ends, settings.exclude_relations):
             raise InputError(
                 f"{name} stands in graph.exclude_relations and in target: take it out of one of them"
             )
+
+
+def _check_triples(kg: Graph, names: Sequence[str], settings: Settings, file: str) -> None:
+    """An entry of these keys is a relation of the table, or one of the graph with its types."""
+    kinds = [(kind.relation, kind.head_type, kind.tail_type) for kind in kg.relations]
+    for key in ("exclude_relations", "keep_relations"):
+        for entry in getattr(settings, key):
+            if entry not in names and not any(leaks.is_listed(*kind, [entry]) for kind in kinds):
+                alike = [leaks.triple(*kind) for kind in kinds if entry.startswith(f"{kind[0]} (")]
+                raise _no_relation(key, entry, alike or names, file)
+
+
+def _no_relation(key: str, name: str, names: Sequence[str], file: str) -> InputError:
+    return InputError(
+        f"graph.{key} lists {name}, a relation that {file} does not have: choose from {_listing(names)}"
+    )
 
 
 def _check_target(kg: Graph, target: Target, file: str) -> None:

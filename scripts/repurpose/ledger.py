@@ -104,8 +104,13 @@ def of_nodes(rows: Rows, nodes: Nodes, listed: np.ndarray, usable: np.ndarray) -
     }
 
 
-def check_losses(parts: Sequence[Mapping[str, Any]], max_share: float, file: str) -> None:
-    """Raise InputError if a relation has lost more than `max_share` of its rows; names the worst."""
+def check_losses(
+    parts: Sequence[Mapping[str, Any]], max_share: float, file: str, about_empty: str = ""
+) -> None:
+    """Raise InputError if a relation has lost more than `max_share` of its rows; names the worst.
+
+    about_empty: what the sentence adds where most of the rows lack a relation, a type or an id.
+    """
     total = sum(entry["rows"] for entry in parts)
     # Rows without a relation are all dropped: what counts is their share of the table.
     bases = [entry["rows"] if entry["relation"] else total for entry in parts]
@@ -119,4 +124,5 @@ def check_losses(parts: Sequence[Mapping[str, Any]], max_share: float, file: str
         f"{file}: {f'relation {name}' if name else 'the table'} loses {100 * losses[worst]:.3g} % of its "
         f"{bases[worst]:,} rows ({count:,} are {REASONS[reason]}), more than "
         f"graph.max_dropped_share allows ({100 * max_share:.3g} %): correct the table or raise that share"
+        f"{about_empty if reason.startswith('empty') else ''}"
     )

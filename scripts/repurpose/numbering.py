@@ -39,10 +39,12 @@ def encode(
     columns: Mapping[str, str],
     nodes_table: pa.Table | None,
     node_columns: Mapping[str, str],
+    missing: Sequence[str] = (),
 ) -> Rows:
     """Encode the edges table, and the nodes table if there is one, with common codes.
 
     columns, node_columns: what the columns of the tables are called; no name column where it is "".
+    missing: spellings that are the same as an empty cell, in every column.
     """
     sources = [(table, columns, "head_"), (table, columns, "tail_")]
     if nodes_table is not None:
@@ -54,10 +56,10 @@ def encode(
             for part, named, prefix in sources
         ]
 
-    (relation,), relation_values = codes.of_text([table[columns["relation"]]])
-    types, type_values = codes.of_text(chunked("type"))
-    ids, id_values = codes.of_text(chunked("id"))
-    names, name_values = codes.of_text(chunked("name"))
+    (relation,), relation_values = codes.of_text([table[columns["relation"]]], missing)
+    types, type_values = codes.of_text(chunked("type"), missing)
+    ids, id_values = codes.of_text(chunked("id"), missing)
+    names, name_values = codes.of_text(chunked("name"), missing)
     return Rows(
         relation,
         types,

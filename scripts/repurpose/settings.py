@@ -143,6 +143,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for relation in target["positive"]:
         if relation in target["negative"]:
             yield f"{shown(relation)} is in target.positive and in target.negative; keep it in one of them"
+    for relation in config["graph"]["keep_relations"]:
+        if relation in config["graph"]["exclude_relations"]:
+            yield (
+                f"{shown(relation)} is in graph.keep_relations and in graph.exclude_relations; "
+                "keep it in one of them"
+            )
     listed = config["graph"]["node_types"]
     for key in ("head_type", "tail_type"):
         if listed and target[key] not in listed:
