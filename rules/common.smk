@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from repurpose import download, files, settings, source
+from repurpose import download, settings, source, verdict
 from repurpose.errors import InputError
 
 try:
@@ -56,6 +56,12 @@ def edges_table(wildcards):
 def nodes_table(wildcards):
     """The optional table of nodes, a named input or none."""
     return {"nodes": config["nodes"]} if config["nodes"] else {}
+
+
+def checked_names(wildcards):
+    """No input: a job that asks waits until the config's names are found to be the graph's."""
+    checkpoints.check_names.get()
+    return {}
 
 
 def external_pairs(wildcards):
@@ -114,7 +120,7 @@ def results_if_passed(wildcards):
 
 def has_passed(device):
     """Whether the gate lets a device pass; a job that asks waits for its verdict."""
-    return files.read_json(checkpoints.validate_embeddings.get(device=device).output.verdict)["passed"]
+    return verdict.has_passed(checkpoints.validate_embeddings.get(device=device).output.verdict)
 
 
 def candidates_of_passing(wildcards):

@@ -6,6 +6,7 @@ The device `given` trains nothing: its vectors are those of another tool.
 
 rule train_embeddings:
     input:
+        unpack(checked_names),
         unpack(features_table),
         **GRAPH,
         # The certificate first: nothing trains on a graph that still holds target pairs.
@@ -46,6 +47,7 @@ rule train_embeddings:
 
 rule import_embeddings:
     input:
+        unpack(checked_names),
         **GRAPH,
         given=config["given"] or [],
         certificate="results/pairs/certificate.json",

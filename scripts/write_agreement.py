@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from repurpose import agreement, embeddings, files, graph, logs, summary, threads
+from repurpose import agreement, embeddings, files, graph, logs, summary, threads, verdict
 
 
 def main(
@@ -49,14 +49,14 @@ if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
     ranked = iter(snakemake.input.get("candidates", []))
-    verdicts = [files.read_json(path) for path in snakemake.input.verdicts]
+    passed = [verdict.has_passed(path) for path in snakemake.input.verdicts]
     main(
         [snakemake.input.nodes, snakemake.input.edges, snakemake.input.relations],
         snakemake.params.devices,
         snakemake.params.batchings,
         snakemake.input.embeddings,
         snakemake.input.histories,
-        [next(ranked) if verdict["passed"] else None for verdict in verdicts],
+        [next(ranked) if has_passed else None for has_passed in passed],
         snakemake.output.agreement,
         options=snakemake.params.agreement,
         seed=snakemake.params.seed,
