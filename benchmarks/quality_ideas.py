@@ -319,7 +319,7 @@ def train(idea: Idea, job: Any) -> Iterator[tuple[str, np.ndarray]]:
     section = learned(job.config["training"])
     options = {**section, **TRAINING, **idea.training}
     contrast = options.pop("contrast", {})
-    options["contrastive"] = {**options["contrastive"], "weight": CONTRAST, **contrast}
+    options["contrastive"] = {**job.config["training"]["contrastive"], "weight": CONTRAST, **contrast}
     options = Settings(**options)
     encoder = hgt.Settings(**{**job.config["hgt"], **ENCODER, **idea.encoder})
     goal = idea.goal(job.kg, options, job.config["target"]["tail_type"], job.seed)

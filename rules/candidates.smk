@@ -10,7 +10,7 @@ rule find_chosen:
         "results/logs/find_chosen/chosen.log",
     benchmark:
         "results/benchmarks/find_chosen/chosen.tsv"
-    # Before any training: a name that the graph lacks is said at once.
+    # Before any training, which waits for check_names: a name that the graph lacks is said at once.
     priority: 10
     retries: 0
     conda:

@@ -9,7 +9,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from snakemake.iocontainers import Wildcards
 
-from repurpose import download, files, making, records, runs, settings, source
+from repurpose import download, making, records, runs, settings, source, verdict
 from repurpose.errors import InputError
 
 try:
@@ -62,6 +62,12 @@ def edges_file():
     return "" if edges == "demo" or download.is_url(edges) else edges
 
 
+def checked_names(wildcards):
+    """No input: a job that asks waits until the config's names are found to be the graph's."""
+    checkpoints.check_names.get()
+    return {}
+
+
 def external_pairs(wildcards):
     """The pairs from elsewhere, a named input or none."""
     return {"external": "results/pairs/external.parquet"} if config["external"]["pairs"] else {}
@@ -106,7 +112,7 @@ def results_if_passed(wildcards):
 
 def has_passed(device):
     """Whether the gate lets a device pass; a job that asks waits for its verdict."""
-    return files.read_json(checkpoints.validate_embeddings.get(device=device).output.verdict)["passed"]
+    return verdict.has_passed(checkpoints.validate_embeddings.get(device=device).output.verdict)
 
 
 def after_the_gate(wildcards):
@@ -186,8 +192,8 @@ def objection(record):
     if not dag.forcefiles.isdisjoint(record.outputs):
         return runs.ASKED
     if record.rule in BEHIND_THE_GATE:
-        verdict = f"results/validation/{record.wildcards['device']}/verdict.json"
-        if os.path.exists(verdict) and not files.read_json(verdict)["passed"]:
+        judged = f"results/validation/{record.wildcards['device']}/verdict.json"
+        if os.path.exists(judged) and not verdict.has_passed(judged):
             return f"the gate does not let {record.wildcards['device']} pass"
     return ""
 
@@ -249,8 +255,7 @@ def begin_run():
         if refusal:
             sys.exit(f"Error: {refusal}")
         Plan.lock = runs.hold()
-        to_make = {path for job in workflow.dag.needrun_jobs() for path in job.output}
-        for name in runs.begin(Plan.judgement, to_make):
+        for name in runs.begin(Plan.judgement):
             print(f"Put in place what a killed run had made: {name}", file=sys.stderr)
         runs.remember(asked(), records.Digests())
     except InputError as error:

@@ -6,6 +6,7 @@ The device `given` trains nothing: its vectors are those of another tool.
 
 rule train_embeddings:
     input:
+        unpack(checked_names),
         **GRAPH,
         # The certificate first: nothing trains on a graph that still holds target pairs.
         certificate="results/pairs/certificate.json",
@@ -47,6 +48,7 @@ rule train_embeddings:
 
 rule import_embeddings:
     input:
+        unpack(checked_names),
         **GRAPH,
         certificate="results/pairs/certificate.json",
     output:

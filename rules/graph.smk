@@ -1,4 +1,8 @@
-"""In: an edges table (planted, or the user's). Out: the typed graph and the ledger of its rows."""
+"""In: an edges table (planted, or the user's). Out: the typed graph and the ledger of its rows.
+
+Names of the config that only late stages use are checked as soon as there is a graph. That is a checkpoint: what
+trains waits for it (`checked_names`) but has no file of it among its inputs, so a corrected name trains nothing.
+"""
 
 
 # The nodes of a cluster often have no way out.
@@ -85,3 +89,31 @@ rule build_graph:
         "Building the graph"
     script:
         "../scripts/build_graph.py"
+
+
+checkpoint check_names:
+    input:
+        unpack(chosen_nodes),
+        unpack(external_pairs),
+        relations=GRAPH["relations"],
+    output:
+        checked="results/graph/checked.json",
+    log:
+        "results/logs/check_names/names.log",
+    benchmark:
+        "results/benchmarks/check_names/names.tsv"
+    retries: 0
+    conda:
+        "../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        names=config["training"]["contrastive"]["relations"],
+        tail_type=config["target"]["tail_type"],
+        code=code("check_names"),
+    message:
+        "Checking the names in the config against the graph"
+    script:
+        "../scripts/check_names.py"

@@ -40,7 +40,7 @@ rule read_external:
         "results/logs/read_external/external.log",
     benchmark:
         "results/benchmarks/read_external/external.tsv"
-    # Before any training: a table that cannot be used is said at once.
+    # Before any training, which waits for check_names: a table that cannot be used is said at once.
     priority: 10
     retries: 0
     conda:

@@ -28,8 +28,10 @@ def main(
     """
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.label(kg, target)
+    tail_type, hierarchy = target["tail_type"], target.get("hierarchy", "")
+    if hierarchy:
+        areas.require(kg, hierarchy, tail_type)
     if "area" in split["schemes"]:
-        tail_type, hierarchy = target["tail_type"], target.get("hierarchy", "")
         of_tail = (
             areas.of_table(areas_in, kg, tail_type)
             if areas_in

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from repurpose import agreement, embeddings, files, graph, logs, making, summary, threads
+from repurpose import agreement, embeddings, files, graph, logs, making, summary, threads, verdict
 
 
 def main(
@@ -49,7 +49,7 @@ if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
     ranked = iter(snakemake.input.get("candidates", []))
-    verdicts = [files.read_json(path) for path in snakemake.input.verdicts]
+    passed = [verdict.has_passed(path) for path in snakemake.input.verdicts]
     job = making.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
@@ -59,7 +59,7 @@ if __name__ == "__main__":
                 snakemake.params.batchings,
                 snakemake.input.embeddings,
                 snakemake.input.histories,
-                [next(ranked) if verdict["passed"] else None for verdict in verdicts],
+                [next(ranked) if has_passed else None for has_passed in passed],
                 output.agreement,
                 options=snakemake.params.agreement,
                 seed=snakemake.params.seed,

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from repurpose import files, logs, making, summary
+from repurpose import files, logs, making, summary, verdict
 
 
 def main(
-    verdict: str | Path,
+    verdict_in: str | Path,
     training: str | Path,
     embeddings: str | Path,
     ranked: Mapping[str, str | Path],
@@ -15,7 +15,7 @@ def main(
 ) -> None:
     """Join a device's results; `ranked`: those of summary.Ranked by name, none where its gate stopped it."""
     row = summary.outcome(
-        files.read_json(verdict),
+        verdict.read(verdict_in),
         files.read_json(training),
         read(ranked) if ranked else None,
         summary.embedding_dim(embeddings),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from repurpose import files, logs, making, report, summary
+from repurpose import files, logs, making, report, summary, verdict
 
 
 def main(
@@ -21,7 +21,7 @@ def main(
 
     `agreement` is None where there is one device only.
     """
-    rows = [files.read_json(path) for path in outcomes]
+    rows = [verdict.read(path) for path in outcomes]
     devices = [row["device"] for row in rows]
     counts, removed = files.read_json(ledger), files.read_json(certificate)
     compared = files.read_json(agreement) if agreement else None
@@ -29,7 +29,7 @@ def main(
     page = report.render(
         content,
         {device: files.read_table(path) for device, path in zip(devices, histories, strict=True)},
-        {device: files.read_json(path) for device, path in zip(devices, verdicts, strict=True)},
+        {device: verdict.read(path) for device, path in zip(devices, verdicts, strict=True)},
         counts,
         removed,
     )

@@ -103,8 +103,8 @@ def test_a_bad_config_is_refused_before_anything_runs(folder, config, sentence):
 def test_a_contrastive_relation_that_the_graph_lacks_is_refused_with_those_it_has(folder):
     config = {"training": {"contrastive": {"relations": ["disease_gene"]}}}
     said = refused(folder, "results/embeddings/cpu/embeddings.parquet", config=config)
-    assert "the graph has no relation disease_gene of disease nodes; it has " in said
-    assert "disease_protein" in said
+    assert "training.contrastive.relations names disease_gene, which disease nodes do not have" in said
+    assert "name some of" in said and "disease_protein" in said and "or [] for none" in said
 
 
 def test_a_device_that_is_not_there_is_refused_by_the_first_rule_that_would_train(folder):

@@ -55,7 +55,8 @@ def test_similar_tails_are_those_above_the_jaccard_threshold(threshold):
 def test_an_unknown_contrastive_relation_is_refused_with_those_there_are():
     kg = communities.build()
     with pytest.raises(
-        InputError, match=r"no relation disease_protein of disease nodes; it has disease_gene"
+        InputError,
+        match=r"names disease_protein, which disease nodes do not have: name some of disease_gene,",
     ):
         losses.similar_tails(kg, holdout.split(kg, 0.0, 0).train, ["disease_protein"], "disease", 0.1)
 

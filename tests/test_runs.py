@@ -40,7 +40,7 @@ def test_a_change_of_the_config_makes_its_job_and_what_follows():
 def test_what_no_longer_fits_is_in_previous_before_the_first_job_starts():
     small_run.run({})
     before = small_run.texts()
-    runs.begin(small_run.judge({"double": 2}), ())
+    runs.begin(small_run.judge({"double": 2}))
     assert sorted(small_run.texts()) == ["results/copy/a.txt", "results/copy/b.txt"]
     kept = small_run.texts("results/previous")
     assert {path.replace("previous/", ""): text for path, text in kept.items()} == {
@@ -52,7 +52,7 @@ def test_after_a_run_that_made_nothing_the_config_of_before_takes_all_back():
     """The failed job of another config has cost nothing."""
     small_run.run({})
     before = small_run.texts()
-    runs.begin(small_run.judge({"copy": 3}), ())
+    runs.begin(small_run.judge({"copy": 3}))
     assert small_run.texts() == {}
     assert small_run.run({}) == []
     assert small_run.texts() == before
@@ -231,7 +231,7 @@ def test_killed_anywhere_among_the_moves_a_job_leaves_all_of_its_files_or_none(a
     """A move is the only step that shows; a process may end after any of them."""
     small_run.run({})
     first, config = small_run.texts(), {"double": 2}
-    runs.begin(small_run.judge(config), ())
+    runs.begin(small_run.judge(config))
     with dying(monkeypatch, after) as moved:
         small_run.do(config, "double")
     assert len(moved) == min(after, 3)  # two files and their record
@@ -245,7 +245,7 @@ def test_killed_anywhere_among_the_moves_a_job_leaves_all_of_its_files_or_none(a
 
 def test_what_was_made_whole_before_the_kill_is_not_made_again(monkeypatch):
     small_run.run({})
-    runs.begin(small_run.judge({"double": 2}), ())
+    runs.begin(small_run.judge({"double": 2}))
     with monkeypatch.context() as patched:
         patched.setattr(shelf, "place", lambda folder: (_ for _ in ()).throw(Killed))
         patched.setattr(shutil, "rmtree", lambda *_, **__: None)
@@ -296,7 +296,7 @@ def test_a_job_of_a_run_that_was_ended_puts_nothing_in_place():
     mine = os.environ[making.VARIABLE]
 
     def another_run():
-        runs.begin(small_run.judge({}), ())
+        runs.begin(small_run.judge({}))
         os.environ[making.VARIABLE] = mine
 
     with pytest.raises((StoppedError, FileNotFoundError)):
@@ -323,7 +323,7 @@ def test_a_job_that_outlives_its_run_ends_when_the_next_begins():
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as orphan:
         assert orphan.stdout.readline() == "ready\n"
         assert orphan.poll() is None
-        runs.begin(small_run.judge({}), ())
+        runs.begin(small_run.judge({}))
         assert orphan.wait(20) == -15
 
 
@@ -340,7 +340,7 @@ def test_results_that_changed_while_a_run_was_planned_stop_it():
     planned = small_run.judge({})
     small_run.do({"double": 2}, "double")
     with pytest.raises(InputError, match="results changed while this run was prepared"):
-        runs.begin(planned, ())
+        runs.begin(planned)
 
 
 def test_times_of_a_copied_folder_and_of_the_future_are_set_right():
@@ -410,7 +410,7 @@ def test_killed_anywhere_as_results_are_set_aside_nothing_is_lost_or_stale(after
     small_run.run({})
     first = small_run.texts()
     with dying(monkeypatch, after) as moved:
-        runs.begin(small_run.judge({"double": 2}), ())
+        runs.begin(small_run.judge({"double": 2}))
     assert len(moved) == min(after, 6)
     small_run.run({})
     assert small_run.texts() == first
@@ -422,7 +422,7 @@ def test_killed_anywhere_as_results_are_set_aside_nothing_is_lost_or_stale(after
 def test_killed_anywhere_as_results_are_taken_back_the_next_run_has_them(after, monkeypatch):
     small_run.run({})
     first = small_run.texts()
-    runs.begin(small_run.judge({"copy": 2}), ())
+    runs.begin(small_run.judge({"copy": 2}))
     with dying(monkeypatch, after):
         small_run.run({})
     small_run.run({})

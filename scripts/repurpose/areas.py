@@ -22,12 +22,7 @@ def of_hierarchy(kg: Graph, relation: str, tail_type: str) -> np.ndarray:
     the one that the fewest edges lead to; of equally near ones to that with more edges. A tail that no
     edges lead to any of them is an area of its own. Raises InputError for a relation that the graph lacks.
     """
-    names = [each.relation for each in kg.relations if each.head_type == each.tail_type == tail_type]
-    if relation not in names:
-        raise InputError(
-            f"target.hierarchy names the relation {relation}, but the graph has none of that name among nodes"
-            f" of type {tail_type}; it has: {', '.join(names) or 'none'}"
-        )
+    require(kg, relation, tail_type)
     count = kg.count(tail_type)
     (index,) = (
         at
@@ -42,6 +37,16 @@ def of_hierarchy(kg: Graph, relation: str, tail_type: str) -> np.ndarray:
     return np.where(
         np.isfinite(distance).any(axis=0), distance.argmin(axis=0), AREAS + np.arange(count)
     ).astype(np.int32)
+
+
+def require(kg: Graph, relation: str, tail_type: str) -> None:
+    """Raise InputError where target.hierarchy names what is no relation among tails."""
+    names = [each.relation for each in kg.relations if each.head_type == each.tail_type == tail_type]
+    if relation not in names:
+        raise InputError(
+            f"target.hierarchy names the relation {relation}, but the graph has none of that name among nodes"
+            f" of type {tail_type}; it has: {', '.join(names) or 'none'}"
+        )
 
 
 def of_table(path: str | Path, kg: Graph, tail_type: str) -> np.ndarray:

@@ -157,12 +157,17 @@ def _load_nodes(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, np.n
     return ids, names
 
 
-def _load_relations(path: str | Path, node_ids: dict[str, np.ndarray]) -> tuple[Relation, ...]:
+def load_relations(path: str | Path) -> tuple[Relation, ...]:
+    """Read the relations alone; raises InputError if the file is missing or damaged."""
     content = files.read_json(path)
     try:
-        kinds = tuple(Relation(**entry) for entry in content)
+        return tuple(Relation(**entry) for entry in content)
     except TypeError as error:
         raise _unfit(path, f"it is not a list of relations ({error})") from error
+
+
+def _load_relations(path: str | Path, node_ids: dict[str, np.ndarray]) -> tuple[Relation, ...]:
+    kinds = load_relations(path)
     for kind in kinds:
         absent = {kind.head_type, kind.tail_type} - set(node_ids)
         if absent:

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from repurpose import graph
-from repurpose.errors import InputError
+from repurpose import compared, graph
 from repurpose.graph import Graph
 
 # Mean BCE of the positives plus mean BCE of the negatives, when every logit is 0.
@@ -135,24 +134,13 @@ def info_nce(anchors: Tensor, partners: Tensor, masked: Tensor, temperature: flo
 
 def incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tail_type: str) -> sp.csr_array:
     """(tails, neighbours) with a one where a tail has the neighbour in any of the named relations."""
-    relations = [kg.relations[i] for i in kg.of_role("message")]
+    compared.require(kg.relations, names, tail_type)
     rows, columns = [], []
-    for name in names:
-        found = [
-            i
-            for i, r in enumerate(relations)
-            if r.relation == name and tail_type in (r.head_type, r.tail_type)
-        ]
-        if not found:
-            have = sorted({r.relation for r in relations if tail_type in (r.head_type, r.tail_type)})
-            raise InputError(
-                f"training.contrastive.relations: the graph has no relation {name} of {tail_type} nodes; "
-                f"it has {', '.join(have) or 'none'}"
-            )
-        for i in found:
-            head, tail = edges[i]
-            flip = relations[i].head_type == tail_type
-            other = relations[i].tail_type if flip else relations[i].head_type
+    for i, (head, tail) in zip(kg.of_role("message"), edges, strict=True):
+        kind = kg.relations[i]
+        if kind.relation in names and tail_type in (kind.head_type, kind.tail_type):
+            flip = kind.head_type == tail_type
+            other = kind.tail_type if flip else kind.head_type
             rows.append(head if flip else tail)
             columns.append((tail if flip else head) + graph.span(kg, other).start)
     shape = (kg.count(tail_type), sum(kg.count(t) for t in kg.node_types))

@@ -10,7 +10,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -269,11 +269,10 @@ def hold() -> IO[str]:
     return lock
 
 
-def begin(before: Judgement, to_make: Iterable[str]) -> list[str]:
+def begin(before: Judgement) -> list[str]:
     """Take the folder over: no job of an earlier run moves anything any more. Set aside what is stale.
 
-    before: what this run was planned on; to_make: files that its jobs will write. Returns the names of the
-    jobs that a killed run had all but ended.
+    before: what this run was planned on. Returns the names of the jobs that a killed run had all but ended.
     Raises InputError where something was put in place since.
     """
     token = uuid.uuid4().hex
@@ -285,9 +284,7 @@ def begin(before: Judgement, to_make: Iterable[str]) -> list[str]:
             raise InputError("results changed while this run was prepared; run the same command again")
         ended = shelf.clear_staging()
         found = records.read_all()
-        made_by = records.makers(found)
-        remade = {made_by[path].name for path in to_make if path in made_by}
-        for name in {*before.reasons, *before.made_from, *remade, *ended}:
+        for name in {*before.reasons, *before.made_from, *ended}:
             shelf.set_aside(found[name], before.reasons.get(name) != ASKED)
         shelf.set_aside_files(before.unknown)
         for path in before.leftovers:

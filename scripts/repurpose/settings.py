@@ -103,8 +103,15 @@ def digest(content: Mapping[str, Any]) -> str:
 
 
 def learned(training: Mapping[str, Any]) -> dict[str, Any]:
-    """The section `training` without what is nothing to learn: where it runs, and how often it is kept."""
-    return {key: value for key, value in training.items() if key not in ("batching", "checkpoint_seconds")}
+    """The section `training` without what is nothing to learn: where it runs, and how often it is kept.
+
+    Of a term whose weight is 0 only that is left: the rest of it changes nothing.
+    """
+    return {
+        key: {"weight": value["weight"]} if isinstance(value, Mapping) and not value["weight"] else value
+        for key, value in training.items()
+        if key not in ("batching", "checkpoint_seconds")
+    }
 
 
 def _kind(name: str) -> str:
@@ -149,6 +156,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
                 f"{shown(relation)} is in graph.keep_relations and in graph.exclude_relations; "
                 "keep it in one of them"
             )
+    contrastive = config["training"]["contrastive"]
+    if contrastive["weight"] and not contrastive["relations"]:
+        yield (
+            f"training.contrastive.weight is {contrastive['weight']:g}, but training.contrastive.relations "
+            "is empty; name the relations whose neighbours are compared, or set the weight to 0"
+        )
     listed = config["graph"]["node_types"]
     for key in ("head_type", "tail_type"):
         if listed and target[key] not in listed:

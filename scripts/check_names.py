@@ -1,0 +1,30 @@
+"""Check the relations that the config names for later against the graph, before anything trains."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from repurpose import compared, files, graph, logs, making
+
+
+def main(relations: str | Path, checked_out: str | Path, *, names: Sequence[str], tail_type: str) -> None:
+    """Write what is found to be there; `names` are training.contrastive.relations.
+
+    Raises InputError where nodes of the tail type have no such relation.
+    """
+    compared.require(graph.load_relations(relations), names, tail_type)
+    files.write_json(checked_out, {"compared": list(names)})
+    logging.info("comparing neighbours over %s", ", ".join(names) or "no relation")
+
+
+if __name__ == "__main__":
+    logs.configure(snakemake.log[0])
+    job = making.Job(snakemake)
+    if not job.taken_back():
+        with job.replacing() as output:
+            main(
+                snakemake.input.relations,
+                output.checked,
+                names=snakemake.params.names,
+                tail_type=snakemake.params.tail_type,
+            )
