@@ -67,6 +67,7 @@ def one_training():
 def test_it_learns_what_is_planted(trained):
     result, rows = trained
     assert result.record["status"] == "completed"
+    assert result.record["depends_on_machine"] is False
     assert rows[-1]["link"] < 0.85 * losses.LINK_FLOOR
     assert result.record["best_valid_auroc"] > 0.75
     assert rows[-1]["contrastive"] < 0.8 * result.record["contrastive_floor"]
@@ -222,6 +223,7 @@ def test_a_sampler_that_fails_its_self_test_is_refused_before_the_first_step(mon
     assert result.record["status"] == "refused"
     assert "self-test, check 'edges'" in result.record["reason"]
     assert result.record["remedy"]
+    assert result.record["depends_on_machine"] is False
     assert {len(vectors) for vectors in result.vectors.values()} == {0}
 
 
