@@ -48,6 +48,8 @@ rule download_edges:
     wildcard_constraints:
         folder="[0-9a-f]{12}",
         name="[^/]+",
+    # The script itself tries again where that may help.
+    retries: 0
     conda:
         "../envs/tables.yaml"
     threads: 1

@@ -26,7 +26,8 @@ def main(
     logging.warning("%s", NOTE)
     embeddings.write(embeddings_out, kg, vectors, {"device": "given", "source": str(given)})
     files.write_table(history_out, history.SCHEMA.empty_table())
-    files.write_json(record_out, {"status": "completed", "reason": "", "remedy": "", "notes": [NOTE]})
+    ended = {"status": "completed", "reason": "", "remedy": "", "depends_on_machine": False}
+    files.write_json(record_out, {**ended, "notes": [NOTE]})
     logging.info("%d nodes of %d types", sum(map(len, vectors.values())), len(vectors))
 
 

@@ -90,6 +90,7 @@ def main(
             checkpoints=folder,
             is_stopping=interrupts.listen(),
             given=given,
+            results=Path(embeddings_out).parent,
         )
         rows.close()
         diagnosis.keep(Path(record_out).parent / "failure", result.failure)

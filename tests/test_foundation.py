@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from repurpose import files, threads
+from repurpose import files, tables, threads
 from repurpose.errors import InputError
 
 SCRIPTS = Path(__file__).parent.parent / "scripts"
@@ -153,6 +153,59 @@ def test_a_defect_ends_with_its_traceback_on_the_terminal_and_in_the_log(tmp_pat
     assert done.returncode == 1
     assert "Traceback" in done.stderr
     assert "KeyError: 'x'" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "MemoryError('Unable to allocate 9 GiB for an array')",
+        "MemoryError()",
+        "RuntimeError('DefaultCPUAllocator: not enough memory:\\n you tried to allocate 9 bytes')",
+        "ValueError('[10:00:00] std::bad_alloc')",
+        "OSError(12, 'Cannot allocate memory')",
+    ],
+)
+def test_want_of_memory_is_one_sentence_with_the_job_and_what_to_do(tmp_path, error):
+    log = tmp_path / "results" / "logs" / "train_classifier" / "cpu.log"
+    done = run(RAISES.format(error), log)
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert "ERROR train_classifier/cpu ran out of memory (" in said
+    assert "--cores 1" in said
+    assert done.stderr == log.read_text()
+
+
+def test_a_real_want_of_memory_is_told_in_the_same_way(tmp_path):
+    """As much as no machine has, by numpy and by PyTorch."""
+    for ask in ("import numpy; numpy.ones(1 << 55)", "import torch; torch.ones(1 << 55)"):
+        code = f"import sys; from repurpose import logs; logs.configure(sys.argv[1]); {ask}"
+        done = run(code, tmp_path / "rule.log")
+        assert "ERROR rule ran out of memory (" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_table_that_memory_is_too_small_for_is_not_called_damaged(tmp_path, monkeypatch):
+    """What Arrow would say is faked; its class counts as one of its errors of format too."""
+
+    def fails(*given, **named):
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    files.write_table(tmp_path / "t.parquet", pa.table({"a": ["1"]}))
+    monkeypatch.setattr(pq, "ParquetFile", fails)
+    monkeypatch.setattr(pq, "read_table", fails)
+    for read in (files.read_table, lambda path: tables.read(path, ["a"])):
+        with pytest.raises(MemoryError):
+            read(tmp_path / "t.parquet")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+def test_a_log_whose_disk_is_full_costs_one_line_and_no_traceback():
+    code = "import sys; from repurpose import logs; logs.configure(sys.argv[1]); import logging\n"
+    done = run(code + "logging.info('one'); logging.info('two')", "/dev/full")
+    assert done.returncode == 0
+    assert done.stderr.count("cannot be written (No space left on device)") == 1
+    assert "INFO two" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_interruption_has_no_traceback(tmp_path):

@@ -309,6 +309,32 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, content, nam
     assert kind in refusal(tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.csv", b"<!DOCTYPE html>\n<html></html>\n", "holds a web page"),
+        ("t.csv.zst", b"<html></html>\n", "what it holds is a web page"),
+        ("t.parquet", b"  <html></html>", "named as parquet but holds a web page"),
+        ("t.csv", b'{"message": "Not Found"}', "holds JSON"),
+        (
+            "t.tsv",
+            b"PK\x03\x04rest",
+            "an Excel workbook or a zip archive: unpack it, or save the sheet as csv",
+        ),
+        ("t.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        ("t.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        ("t.csv", b"BZh91AY&SY", "a bzip2 archive: unpack it"),
+    ],
+)
+def test_a_file_that_is_no_table_at_all_is_told_from_one_with_other_columns(tmp_path, name, content, words):
+    assert words in refusal(write(tmp_path / name, content))
+
+
+def test_marks_of_pages_in_the_header_of_a_table_are_no_fault(tmp_path):
+    path = write(tmp_path / "t.csv", "<b>,{x}\n1,2\n")
+    assert tables.read(path, ["{x}"])["{x}"].to_pylist() == ["2"]
+
+
 def test_a_parquet_column_of_lists_is_refused(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"a": [["1"], ["2"]]}), path)

@@ -1,13 +1,17 @@
 """Training learns planted structure, hides what it predicts, keeps its best state, repeats itself."""
 
+import contextlib
 import dataclasses
+import shutil
+import subprocess
+from pathlib import Path
 
 import communities
 import numpy as np
 import pytest
 import torch
 
-from repurpose import checkpoint, devices, hgt, losses, preparation, steps, training
+from repurpose import checkpoint, devices, hgt, losses, memory, preparation, steps, training
 from repurpose.errors import InputError, StoppedError
 
 ENCODER = hgt.Settings(
@@ -67,6 +71,7 @@ def one_training():
 def test_it_learns_what_is_planted(trained):
     result, rows = trained
     assert result.record["status"] == "completed"
+    assert result.record["depends_on_machine"] is False
     assert rows[-1]["link"] < 0.85 * losses.LINK_FLOOR
     assert result.record["best_valid_auroc"] > 0.75
     assert rows[-1]["contrastive"] < 0.8 * result.record["contrastive_floor"]
@@ -222,6 +227,7 @@ def test_a_sampler_that_fails_its_self_test_is_refused_before_the_first_step(mon
     assert result.record["status"] == "refused"
     assert "self-test, check 'edges'" in result.record["reason"]
     assert result.record["remedy"]
+    assert result.record["depends_on_machine"] is False
     assert {len(vectors) for vectors in result.vectors.values()} == {0}
 
 
@@ -378,3 +384,82 @@ def test_a_diverged_training_is_not_taken_up_again(tmp_path):
     resumable(tmp_path, epochs=2)
     resumable(tmp_path, epochs=9, learning_rate=1e30)
     assert checkpoint.Folder(tmp_path, {"key": "same"}, 0).latest() is None
+
+
+@pytest.fixture(name="small_disk")
+def small_tmpfs(tmp_path):
+    """A folder on a disk of 4 MB of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder]
+    if (
+        not Path("/proc/mounts").exists()
+        or subprocess.run(mount, capture_output=True, check=False).returncode
+    ):
+        pytest.skip("this process may not mount a small tmpfs: that takes root on Linux")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def on_disk(folder, filler=0, results=None, **changes):
+    """A training with a checkpoint after each step, after the fifth of which `filler` bytes take the room."""
+
+    def on_step(row, _):
+        if row["step"] == 5 and filler:
+            with (folder / "filler").open("wb") as file, contextlib.suppress(OSError):
+                file.write(bytes(filler))
+
+    return training.fit(
+        communities.build(),
+        ENCODER,
+        training.Settings(**{**vars(SETTINGS), "epochs": 12, **changes}),
+        tail_type="disease",
+        device="cpu",
+        batching="full",
+        seed=0,
+        on_step=on_step,
+        checkpoints=checkpoint.Folder(folder / "checkpoints", {"key": "same"}, seconds=0.0),
+        results=results,
+    )
+
+
+def test_a_disk_that_is_too_small_from_the_start_is_refused_and_nothing_is_written(small_disk):
+    (small_disk / "filler").write_bytes(bytes(4_000_000))
+    result = on_disk(small_disk)
+    assert result.record["status"] == "refused"
+    assert result.record["depends_on_machine"] is True
+    assert f"on the disk of {small_disk}/checkpoints, which has" in result.record["reason"]
+    assert "make room there" in result.record["remedy"]
+    assert list(small_disk.iterdir()) == [small_disk / "filler"]
+    (small_disk / "filler").unlink()
+    assert on_disk(small_disk).record["status"] == "completed"
+
+
+def test_the_disk_of_the_results_is_looked_at_where_it_is_another_one(small_disk, tmp_path):
+    (small_disk / "filler").write_bytes(bytes(4_000_000))
+    result = on_disk(tmp_path, results=small_disk / "cpu")
+    assert result.record["status"] == "refused"
+    assert f"on the disk of {small_disk}/cpu, which has" in result.record["reason"]
+
+
+def test_checkpoints_that_are_there_already_need_no_room_again(small_disk):
+    on_disk(small_disk)
+    needed = memory.of_checkpoint(communities.build(), ENCODER)
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "filler").write_bytes(bytes(free - int(1.5 * needed) - 4096))
+    assert on_disk(small_disk, epochs=14).record["status"] == "completed"
+
+
+def test_a_disk_that_becomes_full_ends_in_a_sentence_and_the_same_call_goes_on_from_the_last_state(
+    small_disk, caplog
+):
+    with pytest.raises(InputError, match=r"cannot be written .*make room there.* step-0000000\d.* is intact"):
+        on_disk(small_disk, filler=1 << 24)
+    kept = sorted(path.name for path in (small_disk / "checkpoints").glob("*step*"))
+    assert len(kept) == 2 and all(name.startswith("step-") for name in kept)
+    assert checkpoint.Folder(small_disk / "checkpoints", {"key": "same"}, 0.0).latest().step == 5
+    (small_disk / "filler").unlink()
+    caplog.set_level("INFO")
+    again = on_disk(small_disk)
+    assert "resumed at step 5 of 12" in caplog.text
+    assert again.record["status"] == "completed"

@@ -1,7 +1,10 @@
 """Each planted failure ends with its status and the key to change; healthy trainings go on."""
 
 import dataclasses
+import errno
 import json
+import re
+import shutil
 
 import communities
 import numpy as np
@@ -74,10 +77,11 @@ def fit(batching="full", kg=None, seed=0, given=None, **changes):
     return result
 
 
-def ended(result, status, *words):
-    """Whether the record has the status, and its sentences these words."""
+def ended(result, status, *words, by_machine=False):
+    """Whether the record has the status, its sentences these words, and its cause is the machine or not."""
     record = result.record
     assert record["status"] == status, record
+    assert record["depends_on_machine"] is by_machine, record
     sentence = f"{record['reason']}; {record['remedy']}"
     assert [word for word in words if word not in sentence] == []
     assert record["reason"] and record["remedy"]
@@ -324,7 +328,7 @@ def test_a_machine_that_turns_out_too_small_is_refused_after_three_steps(monkeyp
     asked = iter([1 << 50, needs // 2, needs // 2])
     monkeypatch.setattr(memory, "limit", lambda device: next(asked))
     result = fit()
-    assert ended(result, "refused", "of memory, and cpu has")
+    assert ended(result, "refused", "of memory, and cpu has", by_machine=True)
     assert result.record["steps"] == preflight.MEASURED_STEPS
     assert {len(rows) for rows in result.vectors.values()} == {0}
 
@@ -336,6 +340,12 @@ def test_a_machine_that_turns_out_too_small_is_refused_after_three_steps(monkeyp
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
         RuntimeError("MPS backend out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] not enough memory: you tried to allocate 9 bytes"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("Storage size calculation overflowed with sizes=[9, 9]"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ValueError("array is too big; `arr.size * arr.dtype.itemsize` is larger than the maximum size."),
     ],
     ids=repr,
 )
@@ -344,23 +354,34 @@ def test_a_device_that_runs_out_of_memory_is_refused(error, monkeypatch):
         raise error
 
     monkeypatch.setattr(steps.FullSteps, "take", fails)
-    assert ended(fit(), "refused", "ran out of memory", "hgt.hidden_dim")
+    assert ended(fit(), "refused", "ran out of memory", "hgt.hidden_dim", by_machine=True)
 
 
 def test_any_other_error_is_not_taken_for_it(monkeypatch):
-    def fails(self, step):
-        raise RuntimeError("a defect")
+    for error in (RuntimeError("a defect"), OSError(errno.EIO, "a defect"), ValueError("a defect")):
 
-    monkeypatch.setattr(steps.FullSteps, "take", fails)
-    with pytest.raises(RuntimeError, match="a defect"):
-        fit()
+        def fails(self, step, error=error):
+            raise error
+
+        monkeypatch.setattr(steps.FullSteps, "take", fails)
+        with pytest.raises(type(error), match="a defect"):
+            fit()
 
 
 def test_a_disk_too_small_is_refused(tmp_path):
-    assert preflight.disk(tmp_path / "not" / "there", 1000) is None
-    found = preflight.disk(tmp_path / "not" / "there", 1 << 60)
+    folder = tmp_path / "not" / "there"
+    assert preflight.disk({folder: 1000}) is None
+    found = preflight.disk({folder: 1 << 60})
     assert found.status == "refused"
-    assert "free" in found.reason
+    assert found.depends_on_machine
+    assert re.search(rf"need \d+\.\d\d GB on the disk of {folder}, which has .* free", found.reason)
+
+
+def test_folders_of_one_disk_share_its_room(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    both = {tmp_path / name: int(0.7 * free) for name in ("checkpoints", "results")}
+    assert all(preflight.disk({folder: size}) is None for folder, size in both.items())
+    assert f"{tmp_path}/checkpoints and {tmp_path}/results" in preflight.disk(both).reason
 
 
 @pytest.mark.parametrize("change", ["of_one_table", "off_by_one", "without_a_relation", "reversed_edges"])

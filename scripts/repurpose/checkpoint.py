@@ -24,6 +24,7 @@ from repurpose import files, records
 from repurpose.errors import InputError
 
 KEPT = 2
+AT_ONCE = KEPT + 1  # with the one that is being written
 SHARE = 0.02  # of the time of a training that writing may take
 PATIENCE = 20.0
 NAME = re.compile(r"step-(\d+)\.safetensors")
@@ -92,6 +93,10 @@ class Folder:
                 each.unlink(missing_ok=True)
         self.written = time.monotonic()
         self.cost = self.written - started
+
+    def size(self) -> int:
+        """Bytes of all states that are there."""
+        return sum(path.stat().st_size for path in self._paths())
 
     def clear(self) -> None:
         """Remove all states: what ended badly is not to be taken up again."""

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from repurpose import files
+from repurpose import files, kinds
 from repurpose.errors import InputError
 from repurpose.graph import Graph
 
@@ -31,6 +31,7 @@ def read(path: str | Path, kg: Graph) -> dict[str, Given]:
     file where it is no such table, names a node twice, gives a type vectors of several lengths, or has
     none of the graph's nodes.
     """
+    kinds.require(path)
     table = files.read_table(path)
     lacking = [name for name in COLUMNS if name not in table.column_names]
     if lacking:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from repurpose.errors import InputError
+from repurpose.errors import InputError, is_exhausted
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -89,6 +89,8 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
         with Path(path).open("rb") as file:
             return pq.read_table(file, columns=list(columns) if columns is not None else None)
     except (OSError, pa.ArrowException) as error:
+        if is_exhausted(error):
+            raise
         raise _unreadable(path, "parquet", error) from error
 
 

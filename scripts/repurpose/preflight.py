@@ -1,7 +1,7 @@
 """What is looked at before a training has cost anything: its inputs, and what the machine has for it."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from repurpose import hgt, memory
+from repurpose.errors import shortened
 from repurpose.graph import Graph
 from repurpose.watchdog import Outcome
 
@@ -52,50 +53,94 @@ def vectors_fault(rows: Tensor) -> str | None:
 
 def room(kg: Graph, encoder: hgt.Settings, device: str, batching: str) -> Outcome | None:
     """Refuse a training of which the counts of its graph alone say that memory is too small for it."""
-    needed, has = memory.predicted(kg, encoder, device, batching), memory.limit(device)
-    return None if needed <= has else _too_large(kg, encoder, device, batching, needed, has)
+    held, has = memory.peak(device, now=True), memory.limit(device)
+    needed = memory.predicted(kg, encoder, device, batching, held)
+    return None if needed <= has else too_large(kg, encoder, device, batching, needed, has, held)
 
 
-def after(kg: Graph, encoder: hgt.Settings, device: str, batching: str) -> tuple[int, Outcome | None]:
-    """The peak to expect from what the first steps took, and a refusal where memory is too small for it."""
+def after(
+    kg: Graph, encoder: hgt.Settings, device: str, batching: str, held: int = 0
+) -> tuple[int, Outcome | None]:
+    """The peak to expect from what the first steps took, and a refusal where memory is too small for it.
+
+    held: bytes that the process had before the training.
+    """
     needed = memory.peak(device) + memory.still_to_come(kg, encoder)
     has = memory.limit(device)
-    return needed, None if needed <= has else _too_large(kg, encoder, device, batching, needed, has)
+    if needed <= has:
+        return needed, None
+    return needed, too_large(kg, encoder, device, batching, needed, has, held)
 
 
-def disk(folder: Path, needed: int) -> Outcome | None:
-    """Refuse where the disk of `folder` has no room for the checkpoints and vectors, `needed` bytes."""
-    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-    free = shutil.disk_usage(there).free
-    if needed <= free:
-        return None
-    seen = (
-        f"checkpoints and embeddings need {_gb(needed)} on the disk of {folder}, which has {_gb(free)} free"
-    )
-    return Outcome("refused", seen, "make room there, or lower hgt.hidden_dim or hgt.embedding_dim")
+def disk(needed: Mapping[Path, int]) -> Outcome | None:
+    """Refuse where a disk has no room for what is going to be written: folder -> bytes.
+
+    Folders of one disk share its room.
+    """
+    folders_of_disk: dict[int, list[Path]] = {}
+    for folder in needed:
+        folders_of_disk.setdefault(_existing(folder).stat().st_dev, []).append(folder)
+    for folders in folders_of_disk.values():
+        size, free = sum(needed[each] for each in folders), shutil.disk_usage(_existing(folders[0])).free
+        if size > free:
+            seen = (
+                f"checkpoints and results need {_amount(size)} on the disk of "
+                f"{' and '.join(map(str, folders))}, which has {_amount(free)} free"
+            )
+            return by_machine(seen, "make room there, or lower hgt.hidden_dim or hgt.embedding_dim")
+    return None
 
 
-def out_of_memory(kg: Graph, encoder: hgt.Settings, device: str, batching: str, error: Exception) -> Outcome:
-    """The refusal where a step itself found no memory."""
-    seen = f"{device} ran out of memory ({' '.join(str(error).split())[:200]})"
-    fitting = memory.fitting(kg, encoder, device, batching, memory.limit(device), 1.0)
-    return Outcome("refused", seen, _advice(fitting))
-
-
-def _too_large(
-    kg: Graph, encoder: hgt.Settings, device: str, batching: str, needed: int, has: int
+def out_of_memory(
+    kg: Graph, encoder: hgt.Settings, device: str, batching: str, error: Exception, held: int
 ) -> Outcome:
-    scale = needed / memory.predicted(kg, encoder, device, batching)
-    seen = f"the training would take {_gb(needed)} of memory, and {device} has {_gb(has)} for it"
-    return Outcome("refused", seen, _advice(memory.fitting(kg, encoder, device, batching, has, scale)))
+    """The refusal where a step itself found no memory; held: as of `after`."""
+    has = memory.limit(device)
+    # It needs more than there is, whatever is expected of it.
+    needed = max(has, memory.expected(kg, encoder, device, batching, held))
+    fitting = memory.fitting(kg, encoder, device, batching, needed=needed, has=has, held=held)
+    return by_machine(f"{device} ran out of memory ({shortened(error)})", _advice(fitting, device))
 
 
-def _advice(fitting: memory.Fitting | None) -> str:
-    if fitting is None:
-        return "nothing smaller fits either: use a machine with more memory, or graph.node_types for a part"
+def too_large(
+    kg: Graph, encoder: hgt.Settings, device: str, batching: str, needed: int, has: int, held: int
+) -> Outcome:
+    """The refusal of a training that needs `needed` bytes where there are `has`."""
+    seen = f"the training would take {_amount(needed)} of memory, and {device} has {_amount(has)} for it"
+    fitting = memory.fitting(kg, encoder, device, batching, needed=needed, has=has, held=held)
+    return by_machine(seen, _advice(fitting, device))
+
+
+def by_machine(reason: str, remedy: str) -> Outcome:
+    """The refusal of what room, another machine or another moment may allow: the next run asks again.
+
+    The one place where `depends_on_machine` is set.
+    """
+    return Outcome("refused", reason, remedy, depends_on_machine=True)
+
+
+def _advice(fitting: Sequence[memory.Fitting], device: str) -> str:
+    if not fitting:
+        return (
+            f"no width down to {memory.LEAST_WIDTH} fits either: use a machine with more memory, or "
+            "graph.node_types for a part of the graph"
+        )
+    return f"set {', or '.join(_way(each, device) for each in fitting)}"
+
+
+def _way(fitting: memory.Fitting, device: str) -> str:
     settings = ", ".join(f"{key}: {value}" for key, value in fitting.settings.items())
-    return f"set {settings}, which would take about {_gb(fitting.needed)}"
+    kind = torch.device(device).type
+    named = (
+        f" ({kind}-sampled in devices where {kind}-full is)" if "training.fanout" in fitting.settings else ""
+    )
+    return f"{settings}{named}, which would take about {_amount(fitting.needed)}"
 
 
-def _gb(size: float) -> str:
-    return f"{size / 1e9:.2f} GB"
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest above it that is there."""
+    return next(each for each in (folder, *folder.absolute().parents) if each.exists())
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -1,7 +1,6 @@
 """Raw tables as text: csv, tsv and parquet of any origin, with a person's sentence for every fault."""
 
 import csv
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,12 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from repurpose import faults
-from repurpose.errors import InputError
+from repurpose import faults, kinds
+from repurpose.errors import InputError, is_exhausted
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-KNOWN_SUFFIXES = ".csv, .tsv (also with .gz or .zst behind) and .parquet"
 BLOCK_BYTES = 16 << 20  # a row must fit into one block
 BATCH_ROWS = 1 << 20
 TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -53,38 +49,7 @@ def _source(path: Path) -> _Source:
         raise InputError(f"{path} does not exist: correct the path in the config or put the table there")
     if not path.is_file():
         raise InputError(f"{path} is not a file: give the path of one table")
-    suffix = path.suffix.lower()
-    compression = COMPRESSIONS.get(suffix)
-    kind = Path(path.stem).suffix.lower() if compression else suffix
-    if kind == ".parquet" and compression:
-        raise InputError(
-            f"{path} is a compressed parquet file, which is not read: unpack it, parquet is compressed inside"
-        )
-    if kind != ".parquet" and kind not in DELIMITERS:
-        raise InputError(f"{path} is of an unknown kind: give a table whose name ends in {KNOWN_SUFFIXES}")
-    expected = compression or ("parquet" if kind == ".parquet" else "text")
-    found = _content(path)
-    if found != expected:
-        raise InputError(
-            f"{path} is named as {expected} but holds {found}: rename it to what it is, or copy it again"
-        )
-    return _Source(path, DELIMITERS.get(kind, ""), compression)
-
-
-def _content(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened ({error.strerror}): check its permissions") from error
-    if not start:
-        raise InputError(f"{path} is empty: give a table with a header and rows")
-    if start[:2] == b"\x1f\x8b":
-        return "gzip"
-    # 0x184D2A5? opens a skippable frame, which pzstd writes in front.
-    if start == b"\x28\xb5\x2f\xfd" or (start[1:] == b"\x2a\x4d\x18" and start[0] >> 4 == 5):
-        return "zstd"
-    return "parquet" if start == b"PAR1" else "text"
+    return _Source(path, *kinds.require(path))
 
 
 @contextmanager
@@ -93,22 +58,11 @@ def _opened(source: _Source) -> Iterator[pa.NativeFile]:
         with pa.input_stream(str(source.path), compression=source.compression) as stream:
             yield stream
     except OSError as error:
-        raise _damaged(source.path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(f"{path} is cut short or damaged ({detail}): copy or download it again")
+        raise kinds.damaged(source.path, error) from error
 
 
 def _without_rows(path: Path) -> InputError:
     return InputError(f"{path} has a header but no rows: give a table with at least one row")
-
-
-def _lines(stream: pa.NativeFile) -> io.TextIOWrapper:
-    # Bytes that are not UTF-8 become lone surrogates, so that a scan can go on and name them.
-    buffered = io.BufferedReader(stream)
-    return io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
 def _check_columns(path: Path, names: Sequence[str], wanted: Sequence[str], key: str) -> None:
@@ -155,7 +109,7 @@ def _read_text(source: _Source, wanted: Sequence[str], key: str) -> pa.Table:
 
 def _header(source: _Source) -> list[str]:
     with _opened(source) as stream:
-        lines = _lines(stream)
+        lines = kinds.text_of(stream)
         try:
             header = next((row for row in csv.reader(lines, delimiter=source.delimiter) if row), None)
         except csv.Error as error:
@@ -174,7 +128,7 @@ def _header(source: _Source) -> list[str]:
 
 def _fault(source: _Source, header: Sequence[str], wanted: Sequence[str]) -> InputError | None:
     with _opened(source) as stream:
-        fault = faults.first(_lines(stream), source.delimiter, header, wanted)
+        fault = faults.first(kinds.text_of(stream), source.delimiter, header, wanted)
     return InputError(f"{source.path}, {fault}: correct the table") if fault else None
 
 
@@ -196,7 +150,7 @@ def _read_parquet(source: _Source, wanted: Sequence[str], key: str) -> pa.Table:
                 for batch in parquet.iter_batches(BATCH_ROWS, columns=list(wanted))
             ]
     except (OSError, pa.ArrowException) as error:
-        raise _damaged(source.path, error) from error
+        raise kinds.damaged(source.path, error) from error
     return pa.Table.from_batches(batches, pa.schema([(name, TEXT) for name in wanted]))
 
 
@@ -210,6 +164,8 @@ def _as_text(path: Path, name: str, values: pa.Array) -> pa.Array:
         text = values.cast(pa.string()).fill_null("").dictionary_encode()
         text.dictionary.validate(full=True)
     except pa.ArrowException as error:
+        if is_exhausted(error):
+            raise
         raise InputError(
             f"column {name} of {path} holds {values.type}, which cannot be read as text: store it as strings"
         ) from error

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from repurpose import (
     preflight,
     preparation,
 )
-from repurpose.errors import StoppedError
+from repurpose.errors import StoppedError, is_exhausted
 from repurpose.features import Given
 from repurpose.graph import Graph
 from repurpose.objective import Settings
@@ -61,43 +62,48 @@ def fit(
     checkpoints: checkpoint.Folder | None = None,
     is_stopping: Callable[[], bool] = bool,
     given: Mapping[str, Given] | None = None,
+    results: Path | None = None,
 ) -> Result:
     """Train one encoder on the message relations of `kg` on one torch device, `batching` full or sampled.
 
     `on_step` receives one row of the history after each step, and the number of steps; `on_resume` the
     rows before the first step where the training goes on from one of `checkpoints`. given:
     vectors by node type that its inputs start from. The record has a status: `completed`, or
-    with reason and remedy `refused` (preflight), `stalled`, `collapsed` or `diverged` (watchdog). The
+    with reason and remedy `refused` (preflight), `stalled`, `collapsed` or `diverged` (watchdog).
+    results: the folder for what the training leaves, whose disk must have room for it. The
     vectors are those of the best state on the held-out validation edges. Raises StoppedError, after a
     checkpoint, when `is_stopping` says so.
     """
-    started = time.perf_counter()
+    started, held = time.perf_counter(), memory.peak(device, now=True)
     job = Job(kg, encoder, settings, tail_type, device, batching, seed)
     try:
-        run, outcome = _started(job, given, checkpoints, started)
+        run, outcome = _started(job, given, checkpoints, results, started)
         if run is None:
             return _refused(job, outcome, started)
         if not _resumed(run, checkpoints, on_resume):
             outcome = run.begin()
-        outcome = outcome or _take_steps(job, run, on_step, checkpoints, is_stopping)
-    except (MemoryError, RuntimeError) as error:
-        if not memory.is_exhausted(error):
+        outcome = outcome or _take_steps(job, run, on_step, checkpoints, is_stopping, held)
+        if outcome and outcome.status == "refused":
+            return _refused(job, outcome, started, run.step)
+        return _ended(job, run, outcome or Outcome("completed"), checkpoints)
+    except (MemoryError, OSError, RuntimeError, ValueError) as error:
+        if not is_exhausted(error):
             raise
-        return _refused(job, preflight.out_of_memory(kg, encoder, device, batching, error), started)
-    if outcome and outcome.status == "refused":
-        return _refused(job, outcome, started, run.step)
-    return _ended(job, run, outcome or Outcome("completed"), checkpoints)
+        return _refused(job, preflight.out_of_memory(kg, encoder, device, batching, error, held), started)
 
 
 def _started(
-    job: Job, given: Mapping[str, Given] | None, checkpoints: checkpoint.Folder | None, started: float
+    job: Job,
+    given: Mapping[str, Given] | None,
+    checkpoints: checkpoint.Folder | None,
+    results: Path | None,
+    started: float,
 ) -> tuple[Run | None, Outcome | None]:
     """The run before its first step; None, with the refusal, where the preflight ends it."""
     given = given or {}
     outcome = preflight.given({t: each.vectors for t, each in given.items()})
     outcome = outcome or preflight.room(job.kg, job.encoder, job.device, job.batching)
-    if outcome is None and checkpoints:
-        outcome = preflight.disk(checkpoints.path, memory.on_disk(job.kg, job.encoder))
+    outcome = outcome or preflight.disk(_on_disk(job, checkpoints, results))
     if outcome:
         return None, outcome
     steps = preparation.prepare(**vars(job), given=given)
@@ -110,19 +116,32 @@ def _started(
     return Run(steps, watch, job.kg.node_types, total=total, valid_every=valid_every, started=started), None
 
 
+def _on_disk(job: Job, checkpoints: checkpoint.Folder | None, results: Path | None) -> dict[Path, int]:
+    """Bytes that will be written to the folders of the checkpoints and of the results."""
+    needed = {}
+    if checkpoints:
+        one = memory.of_checkpoint(job.kg, job.encoder)
+        # Earlier ones go when later ones come, but not before the first of these is whole.
+        needed[checkpoints.path] = max(one, checkpoint.AT_ONCE * one - checkpoints.size())
+    if results:
+        needed[results] = memory.of_results(job.kg, job.encoder)
+    return needed
+
+
 def _take_steps(
     job: Job,
     run: Run,
     on_step: Callable[[Row, int], None],
     checkpoints: checkpoint.Folder | None,
     is_stopping: Callable[[], bool],
+    held: int,
 ) -> Outcome | None:
     """All steps that are left; how the training ended if it was not well."""
     first, began, outcome = run.step, time.perf_counter(), None
     while run.step < run.total and outcome is None:
         outcome = run.advance()
         if outcome is None and run.step == first + preflight.MEASURED_STEPS:
-            outcome = _forecast(job, run, (time.perf_counter() - began) / preflight.MEASURED_STEPS)
+            outcome = _forecast(job, run, (time.perf_counter() - began) / preflight.MEASURED_STEPS, held)
         if outcome is None:
             _keep(run, checkpoints, is_stopping() and run.step < run.total)
             if run.step < run.total:
@@ -162,9 +181,9 @@ def _resumed(
     return True
 
 
-def _forecast(job: Job, run: Run, seconds: float) -> Outcome | None:
+def _forecast(job: Job, run: Run, seconds: float, held: int) -> Outcome | None:
     """Say what steps of so many seconds mean for the rest, and refuse where memory is too small for it."""
-    needed, outcome = preflight.after(job.kg, job.encoder, job.device, job.batching)
+    needed, outcome = preflight.after(job.kg, job.encoder, job.device, job.batching, held)
     logging.info(
         "%.2f s a step: about %s for the %d steps that are left, and a peak of %.2f GB of memory",
         seconds,

@@ -41,11 +41,15 @@ REPORT = "this is a fault of the program: report it"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: what was seen with its likely cause, and the config key to change."""
+    """How a training ended: what was seen with its likely cause, and the config key to change.
+
+    depends_on_machine: whether the same training may end otherwise once there is room, or elsewhere.
+    """
 
     status: str
     reason: str = ""
     remedy: str = ""
+    depends_on_machine: bool = False
 
 
 @dataclass(frozen=True)
