@@ -10,6 +10,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from snakemake.iocontainers import Wildcards
 
 from repurpose import download, making, records, runs, settings, source, verdict
+from repurpose import logs as job_logs
 from repurpose.errors import InputError
 
 try:
@@ -270,7 +271,8 @@ def end_run(logs, is_failed):
     if not is_failed:
         return
     text = "".join(Path(path).read_text(errors="replace") for path in logs)
-    sentences = dict.fromkeys(re.findall(r"^[0-9:]{8} ERROR (.*)$", text, re.MULTILINE))
+    said = re.findall(r"^[0-9:]{8} ERROR (.*)$", text, re.MULTILINE)
+    sentences = dict.fromkeys([*said, *job_logs.killed(text)])
     lines = ["", "The run stopped:", *(f"  {each}" for each in sentences or ["see the messages above"])]
     if missing:
         lines += [

@@ -436,7 +436,7 @@ def test_a_disk_that_is_too_small_from_the_start_is_refused_and_nothing_is_writt
 
 
 def test_the_disk_of_the_results_is_looked_at_where_it_is_another_one(small_disk, tmp_path):
-    (small_disk / "filler").write_bytes(bytes(4_000_000))
+    (small_disk / "filler").write_bytes(bytes(4_150_000))
     result = on_disk(tmp_path, results=small_disk / "cpu")
     assert result.record["status"] == "refused"
     assert f"on the disk of {small_disk}/cpu, which has" in result.record["reason"]
