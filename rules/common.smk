@@ -199,8 +199,11 @@ def objection(record):
         return runs.ASKED
     if record.rule in BEHIND_THE_GATE:
         judged = f"results/validation/{record.wildcards['device']}/verdict.json"
-        if os.path.exists(judged) and not verdict.has_passed(judged):
-            return f"the gate does not let {record.wildcards['device']} pass"
+        try:
+            if os.path.exists(judged) and not verdict.has_passed(judged):
+                return f"the gate does not let {record.wildcards['device']} pass"
+        except InputError:
+            return f"{judged} is no verdict"
     return ""
 
 

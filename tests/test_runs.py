@@ -449,3 +449,11 @@ def test_a_reader_of_results_without_records_is_told_so():
     shutil.rmtree("results/records")
     with pytest.raises(InputError, match="results has no records of what made it"):
         records.require_whole(Path("results"), "cpu")
+
+
+def test_a_full_disk_only_costs_that_digests_are_read_again(monkeypatch):
+    """A run is planned, and says what is wrong, where nothing can be written any more."""
+    small_run.run({})
+    time.sleep(records.TICK + 0.1)
+    monkeypatch.setattr(files, "write_json", lambda *_: (_ for _ in ()).throw(InputError("no space")))
+    assert not small_run.judge({}).reasons

@@ -5,6 +5,7 @@ section of the config, its code, the user's tables and the job's inputs by their
 the files themselves. Times, folders and machines are not in it: a copy of a result is the same result.
 """
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -12,7 +13,6 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -159,10 +159,13 @@ class Digests:
         return digest
 
     def save(self) -> None:
-        """Add what was read to what is remembered on disk, for the next process."""
+        """Add what was read to what is remembered on disk, for the next process.
+
+        Where that is full or may not be written, the next process reads again.
+        """
         if not self.fresh:
             return
-        with locked("digests"):
+        with contextlib.suppress(InputError), locked("digests"):
             files.write_json(self.path, {**self._stored(), **self.fresh})
         self.fresh = {}
 
@@ -180,7 +183,7 @@ def signature_of(path: str | Path) -> list[int]:
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
-@contextmanager
+@contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
     """Hold one of the short locks of this folder's results, over all processes."""
     with files.writing(RUN):
