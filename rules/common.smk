@@ -275,7 +275,7 @@ def end_run(logs, is_failed):
     """Take from results/ what this run found wanting, and tell the person of a failed one what became of it."""
     workflow.dag.forcefiles.clear()
     workflow.dag.forcerules.clear()
-    missing = runs.end(runs.judge(expected, is_result, records.Digests()))
+    missing = runs.end(runs.judge(expected, is_result, records.Digests(), is_end=True))
     if not is_failed:
         return
     text = "".join(Path(path).read_text(errors="replace") for path in logs)

@@ -92,11 +92,15 @@ class Judgement:
 
 
 def judge(
-    expected: Callable[[Record], Expected | None], is_result: Callable[[str], bool], digests: Digests
+    expected: Callable[[Record], Expected | None],
+    is_result: Callable[[str], bool],
+    digests: Digests,
+    is_end: bool = False,
 ) -> Judgement:
     """Compare all records with the present. expected: of a record's job, None where there is no such rule.
 
-    is_result: whether a rule makes a file of this path. Nothing is moved or written but remembered digests.
+    is_result: whether a rule makes a file of this path. is_end: of a run, for which what holds for the moment
+    does hold. Nothing is moved or written but remembered digests.
     """
     found = records.read_all()
     made_by = records.makers(found)
@@ -104,7 +108,7 @@ def judge(
     reasons = {
         name: reason
         for name, record in found.items()
-        if (reason := _reason(record, now[name], made_by, digests))
+        if (reason := _reason(record, now[name], made_by, digests, is_end))
     }
     sources = {name: _sources(record, now[name]) for name, record in found.items()}
     made_from: dict[str, str] = {}
@@ -146,7 +150,9 @@ def _sources(record: Record, now: Expected | None) -> set[str]:
     return {path for each in record.inputs.values() for path in each} | (now.waits_for if now else set())
 
 
-def _reason(record: Record, now: Expected | None, made_by: Mapping[str, Record], digests: Digests) -> str:
+def _reason(
+    record: Record, now: Expected | None, made_by: Mapping[str, Record], digests: Digests, is_end: bool
+) -> str:
     """Why a record does not fit by itself, as a phrase; "" where it does."""
     if now is None:
         return "no rule of this version makes it"
@@ -155,7 +161,7 @@ def _reason(record: Record, now: Expected | None, made_by: Mapping[str, Record],
     change = records.difference(record.params, making.plain(now.params))
     if change:
         return change
-    if record.provisional:
+    if record.provisional and not is_end:
         return f"it held for that moment only: {record.provisional}"
     if record.code != now.params.get("code", ""):
         return "its code changed"
