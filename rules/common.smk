@@ -192,12 +192,12 @@ def expected(record):
 
 def objection(record):
     """Why a job's results are not wanted, whatever made them, as a phrase; "" where nothing is against them."""
-    dag = workflow.dag
-    if workflow.dag_settings.forceall or record.rule in {rule.name for rule in dag.forcerules}:
+    dag, made_by = workflow.dag, record.rule
+    if workflow.dag_settings.forceall or made_by in {each.name for each in dag.forcerules}:
         return runs.ASKED
     if not dag.forcefiles.isdisjoint(record.outputs):
         return runs.ASKED
-    if record.rule in BEHIND_THE_GATE:
+    if made_by in BEHIND_THE_GATE:
         judged = f"results/validation/{record.wildcards['device']}/verdict.json"
         try:
             if os.path.exists(judged) and not verdict.has_passed(judged):

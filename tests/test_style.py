@@ -86,11 +86,6 @@ def test_the_style_checkers_can_object(tmp_path):
     assert run("snakemake", "--lint", "--snakefile", str(tmp_path / "bad.smk"))[0] == 1
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_library_module_is_250_lines_at_most(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
-
-
 @pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=lambda path: path.stem)
 def test_a_heavy_package_is_imported_only_where_it_is_used(path):
     within = path.stem if path.parent == LIBRARY else ""
