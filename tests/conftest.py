@@ -9,7 +9,9 @@ from turns import turn
 # would leave the other workers idle.
 LONGEST = (
     "test_workflow",
+    "test_endings",
     "test_interrupted",
+    "test_contradictions",
     "test_hetionet",
     "test_demo_found",
     "test_benchmark_quality",
