@@ -29,8 +29,10 @@ from repurpose import download
 from repurpose.errors import InputError
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+# A shell's background jobs ignore Ctrl-C, and so would all that they start.
 FETCH = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from repurpose import download
 download.fetch(*sys.argv[2:])
@@ -248,7 +250,10 @@ def test_a_download_that_is_stopped_leaves_nothing_to_the_next(site, tmp_path, n
             time.sleep(0.05)
         time.sleep(0.3)
         process.send_signal(number)
-        assert process.wait(30) != 0
+        try:
+            assert process.wait(30) != 0
+        finally:
+            process.kill()
     assert not path.exists()
     if number == signal.SIGINT:
         assert list(tmp_path.iterdir()) == []

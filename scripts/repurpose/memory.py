@@ -100,20 +100,21 @@ def fitting(
     training, which with libraries are there in any case; of what is left a way fills `SAFE` at most.
     """
 
-    def need(smaller: hgt.Settings, of: str) -> int:
-        return expected(kg, smaller, device, of, held) - held
-
     fixed = held + (LIBRARIES if hgt.is_fused(settings, device) else 0)
+
+    def beyond(smaller: hgt.Settings, of: str) -> int:
+        return expected(kg, smaller, device, of, held) - fixed
+
     most = fixed + SAFE * (has - fixed)
-    found, scale = [], max(1.0, (needed - held) / need(settings, batching))
+    found, scale = [], max(1.0, (needed - fixed) / beyond(settings, batching))
     if batching == "full" and not hgt.is_fused(settings, device):
         sampled = {
             f"training.batching.{torch.device(device).type}": "sampled",
             "training.fanout": [max(4, 16 >> layer) for layer in range(settings.layers)],
         }
-        found.append(Fitting(sampled, held + need(settings, "sampled")))
+        found.append(Fitting(sampled, fixed + beyond(settings, "sampled")))
     for smaller in _narrower(settings):
-        found.append(Fitting(_changed(settings, smaller), held + int(scale * need(smaller, batching))))
+        found.append(Fitting(_changed(settings, smaller), fixed + int(scale * beyond(smaller, batching))))
         if found[-1].needed <= most:
             break
     return [each for each in found if each.needed <= most]
