@@ -63,12 +63,6 @@ def edges_file():
     return "" if edges == "demo" or download.is_url(edges) else edges
 
 
-def checked_names(wildcards):
-    """No input: a job that asks waits until the config's names are found to be the graph's."""
-    checkpoints.check_names.get()
-    return {}
-
-
 def external_pairs(wildcards):
     """The pairs from elsewhere, a named input or none."""
     return {"external": "results/pairs/external.parquet"} if config["external"]["pairs"] else {}

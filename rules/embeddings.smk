@@ -6,10 +6,11 @@ The device `given` trains nothing: its vectors are those of another tool.
 
 rule train_embeddings:
     input:
-        unpack(checked_names),
         **GRAPH,
         # The certificate first: nothing trains on a graph that still holds target pairs.
         certificate="results/pairs/certificate.json",
+        # A wrong name is said before anything trains; a corrected one trains nothing.
+        checked="results/graph/checked.json",
     output:
         embeddings="results/embeddings/{device}/embeddings.parquet",
         encoder="results/embeddings/{device}/encoder.safetensors",
@@ -38,7 +39,7 @@ rule train_embeddings:
         tail_type=config["target"]["tail_type"],
         seed=config["seed"],
         tables={"graph.features": config["graph"]["features"]},
-        unread=["certificate"],
+        unread=["certificate", "checked"],
         code=code("train_embeddings"),
     message:
         "Training the HGT encoder on {wildcards.device}"
@@ -48,9 +49,10 @@ rule train_embeddings:
 
 rule import_embeddings:
     input:
-        unpack(checked_names),
         **GRAPH,
         certificate="results/pairs/certificate.json",
+        # A wrong name is said before anything trains; a corrected one trains nothing.
+        checked="results/graph/checked.json",
     output:
         embeddings="results/embeddings/given/embeddings.parquet",
         history="results/embeddings/given/history.parquet",
@@ -68,7 +70,7 @@ rule import_embeddings:
         runtime=60,
     params:
         tables={"given": config["given"]},
-        unread=["certificate"],
+        unread=["certificate", "checked"],
         code=code("import_embeddings"),
     message:
         "Reading embeddings from elsewhere"

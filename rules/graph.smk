@@ -1,7 +1,7 @@
 """In: an edges table (planted, or the user's). Out: the typed graph and the ledger of its rows.
 
-Names of the config that only late stages use are checked as soon as there is a graph. That is a checkpoint: what
-trains waits for it (`checked_names`) but has no file of it among its inputs, so a corrected name trains nothing.
+Names of the config that only late stages use are checked as soon as there is a graph. What trains waits for that and
+does not read it (`unread`), so a corrected name trains nothing: the job takes its files back.
 """
 
 
@@ -93,7 +93,7 @@ rule build_graph:
         "../scripts/build_graph.py"
 
 
-checkpoint check_names:
+rule check_names:
     input:
         unpack(chosen_nodes),
         unpack(external_pairs),

@@ -47,11 +47,11 @@ def test_relations_that_are_compared_train_nothing_again_where_the_weight_is_0(f
     other = with_keys({"training": {"contrastive": {"relations": ["disease_disease"], "temperature": 0.2}}})
     run = folder.run(target, config=other)
     assert run.code == 0, run.output
-    assert run.rules == ["check_names", "measure_embeddings[cpu]"]
+    assert run.made == ["check_names", "measure_embeddings[cpu]"]
     longer = {**other, "training": {**other["training"], "valid_every": 15}}
     longer["training"]["contrastive"] = {"weight": 0.0, "relations": []}
     run = folder.run(target, config=longer)
-    assert run.rules == ["check_names", "measure_embeddings[cpu]", "train_embeddings[cpu]"], run.output
+    assert run.made == ["check_names", "measure_embeddings[cpu]", "train_embeddings[cpu]"], run.output
     weighed = {**longer, "training": {"contrastive": {"weight": 0.5, "relations": ["disease_disease"]}}}
     assert "train_embeddings[cpu]" in folder.dry_run(target, config=weighed)
 

@@ -255,7 +255,7 @@ def test_the_ranking_can_be_restricted_to_chosen_drugs_and_diseases(done):
     assert "the graph has no disease called disease of which nobody knows" in unknown.output
     run = done.run(config={"candidates": {"tails": tails, "heads": heads}})
     assert run.code == 0, run.output
-    assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.rules)
+    assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.made)
     found = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
     assert set(found["tail_name"]) == set(tails) and set(found["head_id"]) == set(heads)
     assert (found.groupby("tail_id")["rank"].max() == 5).all()

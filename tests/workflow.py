@@ -43,6 +43,13 @@ class Run:
         return {_job(message): reason for message, reason in jobs}
 
     @property
+    def made(self) -> list[str]:
+        """The jobs that made their files anew: those that ran and did not take them back."""
+        taken = re.findall(r"INFO (\w+)(?:/(\S+))?: made before", self.output)
+        names = {f"{rule}[{device}]" if device else rule for rule, device in taken}
+        return [rule for rule in self.rules if rule not in names]
+
+    @property
     def rules(self) -> list[str]:
         return sorted(self.reasons)
 

@@ -76,7 +76,8 @@ class Job:
         self.digests.save()
         if found:
             logging.info(
-                "made before from the same config, inputs and code: taken back from results/previous"
+                "%s: made before from the same config, inputs and code, taken back from results/previous",
+                self.wanted.name,
             )
         return found
 
