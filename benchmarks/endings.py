@@ -33,6 +33,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+
+from repurpose import settings
+
 PROJECT = Path(__file__).resolve().parents[1]
 PLANTED = PROJECT / "tests" / "planted_faults"
 
@@ -76,6 +80,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "train_baselines": ("one", {"classifier": {"trees": 6}}),
     "train_classifier": ("one", {"classifier": {"trees": 6}}),
     "train_contrary": ("one", {"classifier": {"trees": 6}}),
+    "check_names": ("one", {"training": {"contrastive": {"relations": ["disease_disease"]}}}),
     "find_chosen": ("one", {"candidates": {"tails": ["@tail"]}}),
     "rank_candidates": ("one", {"candidates": {"per_head": 3}}),
     "explain_candidates": ("one", {"evidence": {"similar": 2}}),
@@ -133,7 +138,7 @@ class Bench:
             "url": given,
             "plain": {},
         }[base]
-        return named(merged(merged(SMALL, own), change), self.names)
+        return named(settings.merged(settings.merged(SMALL, own), change), self.names)
 
     def prepare(self) -> None:
         """A plain run, and the user's files for the others."""
@@ -166,10 +171,6 @@ class Bench:
             done = self.run(building, self.config(base, change), self.targets(base, building))
             if done.returncode:
                 raise RuntimeError(f"{key}: {done.stdout}")
-            if base == "one":  # the diseases are known now
-                done = self.run(building, self.config(base, change), self.targets(base, building))
-                if done.returncode:
-                    raise RuntimeError(f"{key}: {done.stdout}")
             building.rename(folder)
         return folder
 
@@ -280,14 +281,6 @@ def environment(fault: str) -> dict[str, str]:
     found = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     found.pop("REPURPOSE_RUN", None)
     return {**found, "PYTHONPATH": str(PLANTED), "PLANTED_FAULT": fault} if fault else found
-
-
-def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Sections merge key by key."""
-    result = dict(below)
-    for key, value in above.items():
-        result[key] = merged(result.get(key, {}), value) if isinstance(value, dict) else value
-    return result
 
 
 def named(content: Any, names: dict[str, str]) -> Any:

@@ -57,10 +57,9 @@ def edges_table(wildcards):
     return {"edges": download.local_path(edges)} if download.is_url(edges) else {}
 
 
-def edges_file():
-    """The user's table of edges, "" where it is planted or downloaded."""
-    edges = config["edges"]
-    return "" if edges == "demo" or download.is_url(edges) else edges
+def tables(*keys):
+    """The user's files of these config keys."""
+    return {key: settings.tables(config)[key] for key in keys}
 
 
 def external_pairs(wildcards):
@@ -209,16 +208,8 @@ def is_result(path):
 def asked():
     """What the command line asked for."""
     given = workflow.config_settings
-    tables = {
-        "edges": edges_file(),
-        "nodes": config["nodes"],
-        "graph.features": config["graph"]["features"],
-        "external.pairs": config["external"]["pairs"],
-        "split.areas": config["split"]["areas"],
-        "given": config["given"],
-    }
     overlays = [os.path.relpath(path) for path in given.configfiles]
-    return runs.Asked(config, overlays, bool(overlays or given.config), tables)
+    return runs.Asked(config, overlays, bool(overlays or given.config), settings.tables(config))
 
 
 class Plan:

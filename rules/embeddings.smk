@@ -38,7 +38,7 @@ rule train_embeddings:
         checkpoint_seconds=config["training"]["checkpoint_seconds"],
         tail_type=config["target"]["tail_type"],
         seed=config["seed"],
-        tables={"graph.features": config["graph"]["features"]},
+        tables=tables("graph.features"),
         unread=["certificate", "checked"],
         code=code("train_embeddings"),
     message:
@@ -69,7 +69,7 @@ rule import_embeddings:
         mem_mb=8000,
         runtime=60,
     params:
-        tables={"given": config["given"]},
+        tables=tables("given"),
         unread=["certificate", "checked"],
         code=code("import_embeddings"),
     message:

@@ -85,7 +85,7 @@ rule build_graph:
     params:
         graph=graph_section,
         target=TARGET,
-        tables={"edges": edges_file(), "nodes": config["nodes"]},
+        tables=tables("edges", "nodes"),
         code=code("build_graph"),
     message:
         "Building the graph"

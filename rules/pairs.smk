@@ -21,7 +21,7 @@ rule split_pairs:
     params:
         target=config["target"],
         split={key: value for key, value in config["split"].items() if key != "areas"},
-        tables={"split.areas": config["split"]["areas"]},
+        tables=tables("split.areas"),
         seed=config["seed"],
         kept=config["graph"]["keep_relations"],
         code=code("split_pairs"),
@@ -52,7 +52,7 @@ rule read_external:
     params:
         target=TARGET,
         external={key: value for key, value in config["external"].items() if key != "pairs"},
-        tables={"external.pairs": config["external"]["pairs"]},
+        tables=tables("external.pairs"),
         code=code("read_external"),
     message:
         "Reading pairs from elsewhere"

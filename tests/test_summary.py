@@ -166,7 +166,9 @@ def test_the_dimension_is_read_from_the_schema(tmp_path):
 def test_an_embedding_file_that_is_none_is_named(tmp_path):
     path = tmp_path / "embeddings.parquet"
     path.write_bytes(b"PAR1 half a file")
-    with pytest.raises(InputError, match=r"embeddings\.parquet is not a readable embedding file; make it again"):
+    with pytest.raises(
+        InputError, match=r"embeddings\.parquet is not a readable embedding file; make it again"
+    ):
         summary.embedding_dim(path)
     with pytest.raises(InputError, match="lists of one fixed size"):
         summary.embedding_dim(vectors(path, pa.list_(pa.float32())))

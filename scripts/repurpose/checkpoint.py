@@ -6,14 +6,13 @@ with the same key only: the settings, data and code that it came from.
 
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 from safetensors import SafetensorError, safe_open
@@ -109,28 +108,10 @@ class Folder:
 
         patience: seconds in which a training of an earlier run, which ends when another begins, may do so.
         """
-        with files.writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / "lock").open("a+")
-        with lock as file:
-            self._wait(file, time.monotonic() + patience)
-            with files.writing(self.path):
-                file.truncate(0)
-                file.write(str(os.getpid()))
-                file.flush()
+        with records.claim(self.path / "lock", lambda holder: _occupied(self.path, holder), patience):
             for left in self.path.glob(".step-*"):  # by a process that was killed as it wrote
                 left.unlink()
             yield
-
-    def _wait(self, lock: IO[str], until: float) -> None:
-        while True:
-            try:
-                return records.lock(lock, at_once=True)
-            except BlockingIOError as error:
-                if time.monotonic() > until:
-                    lock.seek(0)
-                    raise InputError(_occupied(self.path, lock.read())) from error
-            time.sleep(0.2)
 
     def _paths(self) -> list[Path]:
         """The states that are there, the newest last."""

@@ -86,7 +86,7 @@ def fetch(url: str, path: str | Path, pauses: Sequence[float] = PAUSES) -> int:
     with files.replacing(path) as temporary:
         arrival, wanted = _repeated(url, temporary, pauses), _digest(url)
         try:
-            require_table(temporary, path.name)
+            kinds.require_whole(temporary, path.name)
         except InputError as error:
             fault = str(error).removeprefix(f"{temporary} ")
             led = f"led to {arrival.redirected} and " if arrival.redirected else ""
@@ -97,14 +97,6 @@ def fetch(url: str, path: str | Path, pauses: Sequence[float] = PAUSES) -> int:
                 "look at it before you correct #sha256="
             )
     return arrival.count
-
-
-def require_table(path: str | Path, name: str | None = None) -> None:
-    """Raise InputError where a downloaded file is no whole table of the kind that `name` says.
-
-    name: that of the table, where the file itself is called otherwise.
-    """
-    kinds.require_whole(path, name)
 
 
 def _repeated(url: str, path: Path, pauses: Sequence[float]) -> Arrival:

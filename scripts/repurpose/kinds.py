@@ -104,7 +104,7 @@ def require_whole(path: str | Path, name: str | None = None) -> None:
     if len(header) < 2:
         raise InputError(f"{path} {_one_column(header[0], kind.delimiter)}")
     if first is None:
-        raise InputError(f"{path} has a header but no rows: give a table with at least one row")
+        raise without_rows(path)
     if _is_suspicious(tail, kind.delimiter, len(header)):
         with _lines(path, kind) as lines:
             fault = faults.first(lines, kind.delimiter, header, [])
@@ -117,6 +117,11 @@ def damaged(path: str | Path, error: Exception) -> InputError:
     if is_exhausted(error):
         raise error
     return InputError(f"{path} is cut short or damaged ({shortened(error)}): copy or download it again")
+
+
+def without_rows(path: str | Path) -> InputError:
+    """The sentence on a table that has a header alone."""
+    return InputError(f"{path} has a header but no rows: give a table with at least one row")
 
 
 def _start(path: str | Path) -> bytes:
@@ -195,7 +200,7 @@ def _require_footer(path: str | Path) -> None:
     except (OSError, pa.ArrowException) as error:
         raise damaged(path, error) from error
     if not rows:
-        raise InputError(f"{path} has a header but no rows: give a table with at least one row")
+        raise without_rows(path)
 
 
 def _one_column(header: str, delimiter: str) -> str:

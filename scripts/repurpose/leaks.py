@@ -3,7 +3,7 @@
 A node is its type and its id: drug D1 and Drug D1 are two nodes, and a treatment that stands under both types
 leaves the graph once and stays in it once. Here the ends of edges are compared by id alone, whatever their
 types and in either direction, with the labelled pairs. Ids that are bare numbers may also repeat by accident
-(a gene and a disease called 3091), so what is found stands beside what chance would bring.
+(a gene and a disease called 3091), so each overlap is given with the overlap expected by chance.
 """
 
 import json

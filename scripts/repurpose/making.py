@@ -53,7 +53,7 @@ class Job:
         self.digests = Digests()
         self.run = os.environ.get(VARIABLE, "")
         params = dict(given.params.items())
-        self.tables = {key: path for key, path in params.get("tables", {}).items() if path}
+        self.tables = tables_of(params)
         self.inputs = paths_of(given.input, params.get("unread", ()))
         self.seen = self._signatures()
         self.wanted = Record(
@@ -62,8 +62,9 @@ class Job:
             plain(params),
             params.get("code", ""),
             {key: self.digests.of(path) for key, path in self.tables.items()},
-            self._input_digests(),
+            {name: {path: self.digests.of(path) for path in paths} for name, paths in self.inputs.items()},
         )
+        self._require_as_made()
         self.provisional = ""  # a script says here why its result holds for this moment only
         if self.run:
             threading.Thread(target=self._watch, daemon=True).start()
@@ -114,18 +115,14 @@ class Job:
             shelf.place(folder)
         self.digests.save()
 
-    def _input_digests(self) -> dict[str, dict[str, str]]:
-        made_by = records.makers(records.read_all())
-        digests = {
-            name: {path: self.digests.of(path) for path in paths} for name, paths in self.inputs.items()
-        }
-        for path, digest in (item for each in digests.values() for item in each.items()):
-            if path not in made_by or made_by[path].outputs[path] != digest:
-                raise InputError(
-                    f"{path} is not as the job that made it left it: something else wrote there while this "
-                    "run went on; the same command makes it again"
-                )
-        return digests
+    def _require_as_made(self) -> None:
+        """Raise InputError where an input is not as its maker left it."""
+        other = records.other_input(self.wanted, records.makers(records.read_all()))
+        if other:
+            raise InputError(
+                f"{other} is not as the job that made it left it: something else wrote there while this run "
+                "went on; the same command makes it again"
+            )
 
     def _signatures(self) -> dict[str, list[int]]:
         paths = [*self.tables.values(), *(path for each in self.inputs.values() for path in each)]
@@ -147,9 +144,8 @@ class Job:
             # Snakemake may touch a file that a parallel job reads too: then its content decides.
             if records.signature_of(path) == before:
                 return False
-            known = {p: d for each in self.wanted.inputs.values() for p, d in each.items()}
-            known |= {p: self.wanted.tables[key] for key, p in self.tables.items()}
-            return self.digests.of(path) != known[path]
+            of_tables = {p: self.wanted.tables[key] for key, p in self.tables.items()}
+            return self.digests.of(path) != (self.wanted.sources | of_tables)[path]
         except FileNotFoundError:
             return True
 
@@ -179,6 +175,11 @@ def paths_of(inputs: Any, unread: tuple[str, ...] = ()) -> dict[str, list[str]]:
     """A job's inputs by name, each a list of paths, without those that are not read."""
     named = ((name, [paths] if isinstance(paths, str) else list(paths)) for name, paths in inputs.items())
     return {name: [str(path) for path in paths] for name, paths in named if name not in unread}
+
+
+def tables_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """The user's files that a job reads, by config key."""
+    return {key: path for key, path in params.get("tables", {}).items() if path}
 
 
 def plain(params: Mapping[str, Any]) -> dict[str, Any]:

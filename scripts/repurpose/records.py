@@ -8,11 +8,10 @@ the files themselves. Times, folders and machines are not in it: a copy of a res
 import contextlib
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -49,6 +48,11 @@ class Record:
     def name(self) -> str:
         """The job, as a path without suffix: rank_candidates/cpu."""
         return "/".join([self.rule, *self.wildcards.values()])
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The inputs' paths and digests, without their names."""
+        return {path: digest for each in self.inputs.values() for path, digest in each.items()}
 
     def is_of(self, other: "Record") -> bool:
         """Whether the same config, code, tables and inputs made both."""
@@ -97,6 +101,14 @@ def makers(found: Mapping[str, Record]) -> dict[str, Record]:
     return {path: record for record in found.values() for path in record.outputs}
 
 
+def other_input(record: Record, made_by: Mapping[str, Record]) -> str:
+    """The first input of a record that no maker (see `makers`) left as the record has it; "" for none."""
+    for path, digest in record.sources.items():
+        if path not in made_by or made_by[path].outputs[path] != digest:
+            return path
+    return ""
+
+
 def require_whole(results: Path, device: str) -> None:
     """Raise InputError where a device's results are not as they were made, or not made from one another.
 
@@ -112,9 +124,9 @@ def require_whole(results: Path, device: str) -> None:
     for record in found.values():
         if device not in (record.wildcards.get("device"), None) and record.wildcards:
             continue
-        for path, digest in (item for each in record.inputs.values() for item in each.items()):
-            if path not in made_by or made_by[path].outputs[path] != digest:
-                raise InputError(_not_whole(results, record.name, f"was made from another {path}"))
+        other = other_input(record, made_by)
+        if other:
+            raise InputError(_not_whole(results, record.name, f"was made from another {other}"))
         for path, digest in record.outputs.items():
             place = results / Path(path).relative_to(RESULTS) if Path(path).is_relative_to(RESULTS) else None
             if place and not (place.exists() and digests.of(place) == digest):
@@ -197,7 +209,8 @@ def locked(name: str) -> Iterator[None]:
 def lock(file: IO[str], at_once: bool = False) -> None:
     """Lock an open file until it is closed; `at_once` raises BlockingIOError where another process has it.
 
-    Some file systems of clusters know no such locks: there it does nothing, and Snakemake's own lock is left.
+    Some file systems of clusters know no such locks: there it does nothing, and only the token of the last
+    run to begin (see `making`) keeps the jobs of others out.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if at_once else 0))
@@ -206,6 +219,34 @@ def lock(file: IO[str], at_once: bool = False) -> None:
             raise
 
 
-def text_digest(text: str) -> str:
-    """SHA-256 of a text, in hexadecimal."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def claim(path: Path, occupied: Callable[[str], str], patience: float = 0.0) -> IO[str]:
+    """Open a lock file, lock it for as long as it stays open, and write this process's number into it.
+
+    Raises InputError with the sentence that `occupied` makes of the holder's number where another process
+    has it for longer than `patience` seconds.
+    """
+    until = time.monotonic() + patience
+    with files.writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    with contextlib.ExitStack() as closing:
+        closing.callback(file.close)
+        while not _is_locked(file):
+            if time.monotonic() > until:
+                file.seek(0)
+                raise InputError(occupied(file.read()))
+            time.sleep(0.2)
+        with files.writing(path.parent):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        closing.pop_all()
+    return file
+
+
+def _is_locked(file: IO[str]) -> bool:
+    try:
+        lock(file, at_once=True)
+    except BlockingIOError:
+        return False
+    return True

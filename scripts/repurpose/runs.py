@@ -43,7 +43,7 @@ class Expected:
     @property
     def tables(self) -> dict[str, str]:
         """The user's files by config key."""
-        return {key: path for key, path in self.params.get("tables", {}).items() if path}
+        return making.tables_of(self.params)
 
     @property
     def read(self) -> dict[str, list[str]]:
@@ -147,7 +147,7 @@ def _half_written(path: str) -> str:
 
 def _sources(record: Record, now: Expected | None) -> set[str]:
     """What a job's result was made from, and what the job waits for."""
-    return {path for each in record.inputs.values() for path in each} | (now.waits_for if now else set())
+    return set(record.sources) | (now.waits_for if now else set())
 
 
 def _reason(
@@ -176,10 +176,8 @@ def _other_inputs(record: Record, now: Expected, made_by: Mapping[str, Record], 
             return f"{path} ({key}) has other content"
     if not now.is_open and now.read != {name: list(each) for name, each in record.inputs.items()}:
         return "it is made from other files now"
-    for path, digest in (item for each in record.inputs.values() for item in each.items()):
-        if path not in made_by or made_by[path].outputs[path] != digest:
-            return f"{path} is another one now"
-    return ""
+    other = records.other_input(record, made_by)
+    return f"{other} is another one now" if other else ""
 
 
 def _other_outputs(record: Record, digests: Digests) -> str:
@@ -258,21 +256,13 @@ def remember(asked: Asked, digests: Digests) -> None:
 
 def hold() -> IO[str]:
     """Keep this folder for one run until the process ends; raises InputError where another run has it."""
-    with files.writing(RUN):
-        RUN.mkdir(parents=True, exist_ok=True)
-        lock = (RUN / "lock").open("a+")
-    try:
-        records.lock(lock, at_once=True)
-    except BlockingIOError as error:
-        lock.seek(0)
-        raise InputError(
-            f"another run (process {lock.read() or 'unknown'}) makes results in {RESULTS.resolve()}: wait "
-            "until it ends, or use another --directory"
-        ) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
+    return records.claim(
+        RUN / "lock",
+        lambda holder: (
+            f"another run (process {holder or 'unknown'}) makes results in {RESULTS.resolve()}: wait until "
+            "it ends, or use another --directory"
+        ),
+    )
 
 
 def begin(before: Judgement) -> list[str]:

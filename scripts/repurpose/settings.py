@@ -66,20 +66,28 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
         raise InputError(sentence)
 
 
+def tables(config: Mapping[str, Any]) -> dict[str, str]:
+    """The person's own files by config key; "" where the config names none, or the workflow makes it."""
+    edges = config["edges"]
+    return {
+        "edges": "" if edges == "demo" or download.is_url(edges) else edges,
+        "nodes": config["nodes"],
+        "graph.features": config["graph"]["features"],
+        "external.pairs": config["external"]["pairs"],
+        "given": config["given"],
+        "split.areas": config["split"]["areas"],
+    }
+
+
 def require_tables(config: Mapping[str, Any]) -> None:
     """Raise InputError where a table that the config names is not there, or its URL does not name a table.
 
-    Snakemake itself would go on with the results of an earlier run.
+    Snakemake does not look for them: to it they are parameters.
     """
-    paths = {key: config[key] for key in ("edges", "nodes")}
-    paths["graph.features"] = config["graph"]["features"]
-    paths["external.pairs"] = config["external"]["pairs"]
-    paths["given"] = config["given"]
-    paths["split.areas"] = config["split"]["areas"]
-    for key, path in paths.items():
-        if key == "edges" and download.is_url(path):
-            download.local_path(path)
-        elif path and not (key == "edges" and path == "demo") and not Path(path).exists():
+    if download.is_url(config["edges"]):
+        download.local_path(config["edges"])
+    for key, path in tables(config).items():
+        if path and not Path(path).exists():
             raise InputError(
                 f"{path} does not exist: correct the key {key} in the config or put the table there"
             )

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from repurpose import files, records
@@ -55,7 +56,7 @@ def take_back(wanted: Record, digests: Digests) -> bool:
     if any(digest != digest_or_none(earlier(path), digests) for path, digest in record.outputs.items()):
         return False
     # The inputs may have other names now: the record is written as the job that asked would have written it.
-    renewed = Record(**{**vars(wanted), "outputs": record.outputs})
+    renewed = replace(wanted, outputs=record.outputs)
     shelved.unlink()
     for path in record.outputs:
         move(earlier(path), Path(path))

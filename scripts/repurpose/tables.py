@@ -39,7 +39,7 @@ def read(path: str | Path, columns: Sequence[str], key: str = "graph.columns") -
     reader = _read_text if source.delimiter else _read_parquet
     table = reader(source, wanted, key)
     if table.num_rows == 0:
-        raise _without_rows(source.path)
+        raise kinds.without_rows(source.path)
     return table
 
 
@@ -59,10 +59,6 @@ def _opened(source: _Source) -> Iterator[pa.NativeFile]:
             yield stream
     except OSError as error:
         raise kinds.damaged(source.path, error) from error
-
-
-def _without_rows(path: Path) -> InputError:
-    return InputError(f"{path} has a header but no rows: give a table with at least one row")
 
 
 def _check_columns(path: Path, names: Sequence[str], wanted: Sequence[str], key: str) -> None:
@@ -122,7 +118,7 @@ def _header(source: _Source) -> list[str]:
     if faults.foreign_byte(header) is not None:
         raise InputError(f"{source.path} is not UTF-8 text (its header already): save the table as UTF-8")
     if not has_rows:
-        raise _without_rows(source.path)
+        raise kinds.without_rows(source.path)
     return header
 
 
