@@ -39,7 +39,7 @@ env: ## make .venv from envs/requirements.txt and compile the kernels, unless bo
 	$(REQUIRE_PLAIN_PATH); \
 	digest=$$({ sha256sum $(LOCK) 2>/dev/null || shasum -a 256 $(LOCK); } | cut -c 1-64); \
 	stamp="$(VENV)/lock-$$digest"; \
-	code=$$(cat scripts/repurpose/*.py | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-64); \
+	code=$$(find scripts/repurpose -name '*.py' | LC_ALL=C sort | xargs cat | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-64); \
 	if [ -x $(VENV)/bin/python ] && [ "$$(cat "$$stamp" 2>/dev/null)" = "$$(pwd) $$code" ]; then exit 0; fi; \
 	if [ -x $(VENV)/bin/python ] && [ "$$(cut -d ' ' -f 1 "$$stamp" 2>/dev/null)" = "$$(pwd)" ]; then \
 		$(VENV)/bin/python scripts/compile_kernels.py; \

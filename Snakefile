@@ -13,13 +13,12 @@ wildcard_constraints:
 
 
 include: "rules/common.smk"
-include: "rules/graph.smk"
+include: "rules/ingest.smk"
 include: "rules/pairs.smk"
-include: "rules/embeddings.smk"
-include: "rules/validation.smk"
+include: "rules/training.smk"
+include: "rules/gate.smk"
 include: "rules/classifier.smk"
 include: "rules/candidates.smk"
-include: "rules/agreement.smk"
 include: "rules/report.smk"
 
 

@@ -24,7 +24,9 @@ import yaml
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import write_agreement
-from repurpose import agreement, graph, settings
+from repurpose.config import settings
+from repurpose.gate import agreement
+from repurpose.graph import graph
 
 PROJECT = Path(__file__).resolve().parents[1]
 FILES = ("nodes.parquet", "edges.parquet", "relations.json")

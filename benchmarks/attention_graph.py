@@ -10,8 +10,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import build_demo
 import build_graph
-from repurpose import graph
-from repurpose.graph import Graph, Relation
+from repurpose.graph import graph
+from repurpose.graph.graph import Graph, Relation
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.yaml"
 # PrimeKG's node types but the two small ones.

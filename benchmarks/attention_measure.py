@@ -14,8 +14,12 @@ from torch_geometric.nn import HGTConv
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from repurpose import devices, graph, hgt, parallel, preparation, pyg_layer, simd, threads, training
-from repurpose.graph import Graph
+from repurpose.core import threads
+from repurpose.graph import graph
+from repurpose.graph.graph import Graph
+from repurpose.hgt import hgt, pyg_layer
+from repurpose.kernels import parallel, simd
+from repurpose.training import devices, preparation, training
 
 ENCODER = hgt.Settings(
     hidden_dim=256,

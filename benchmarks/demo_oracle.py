@@ -25,8 +25,12 @@ import quality_protocol as protocol
 import quality_rows
 
 import build_graph
-from repurpose import baselines, demo, examples, settings, threads
-from repurpose.vectors import Vectors
+from repurpose.classifier import examples
+from repurpose.config import settings
+from repurpose.core import threads
+from repurpose.ingest import demo
+from repurpose.vectors import baselines
+from repurpose.vectors.vectors import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
 SVD_DIM = 128

@@ -25,8 +25,13 @@ import numpy as np
 
 import build_demo
 import build_graph
-from repurpose import agreement, graph, hgt, memory, settings, threads, training
-from repurpose.graph import Graph
+from repurpose.config import settings
+from repurpose.core import threads
+from repurpose.gate import agreement
+from repurpose.graph import graph
+from repurpose.graph.graph import Graph
+from repurpose.hgt import hgt
+from repurpose.training import memory, training
 
 PROJECT = Path(__file__).resolve().parents[1]
 NEIGHBOURS = 20

@@ -20,11 +20,17 @@ import devices
 import numpy as np
 import scoring
 
-from repurpose import graph, hgt, holdout, pairs, paths, profiles, recoding, run, threads
-from repurpose.evidence import Witness
-from repurpose.graph import Graph
-from repurpose.influence import Influence
-from repurpose.vectors import Vectors
+from repurpose.candidates import recoding
+from repurpose.candidates.evidence import Witness
+from repurpose.candidates.influence import Influence
+from repurpose.core import threads
+from repurpose.graph import graph, holdout, paths
+from repurpose.graph.graph import Graph
+from repurpose.hgt import hgt
+from repurpose.pairs import pairs
+from repurpose.training import run
+from repurpose.vectors import profiles
+from repurpose.vectors.vectors import Vectors
 
 CANDIDATES, PATHS, LIKE, ROUNDS = 100, 5, 3, 300
 

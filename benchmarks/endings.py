@@ -35,7 +35,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from repurpose import settings
+from repurpose.config import settings
 
 PROJECT = Path(__file__).resolve().parents[1]
 PLANTED = PROJECT / "tests" / "planted_faults"

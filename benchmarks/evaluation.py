@@ -22,7 +22,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from repurpose import files, metric_tables, paths
+from repurpose.core import files
+from repurpose.graph import paths
+from repurpose.report import metric_tables
 
 PROJECT = Path(__file__).resolve().parents[1]
 COLUMNS = ("AUPRC, all pairs (95 %)", "AUROC, matched", "AUROC, known negatives", "Recall@100", "MRR")

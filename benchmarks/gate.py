@@ -25,8 +25,14 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from repurpose import gate, graph, hgt, preparation, quality, settings, spectral, subgraph, threads, training
-from repurpose.graph import Graph
+from repurpose.config import settings
+from repurpose.core import threads
+from repurpose.gate import gate, quality
+from repurpose.graph import graph, subgraph
+from repurpose.graph.graph import Graph
+from repurpose.hgt import hgt
+from repurpose.training import preparation, training
+from repurpose.vectors import spectral
 
 PROJECT = Path(__file__).resolve().parents[1]
 FILES = ("nodes.parquet", "edges.parquet", "relations.json")

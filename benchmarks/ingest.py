@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from repurpose import ingest, tables
+from repurpose.ingest import ingest, tables
 
 FORMATS = ("csv", "csv.gz", "parquet")
 TYPES = 10

@@ -22,8 +22,12 @@ from scipy import sparse
 from scoring import timed
 from sklearn.utils.extmath import randomized_svd
 
-from repurpose import graph, hgt, lowrank, profiles, spectral, threads
-from repurpose.graph import Graph
+from repurpose.core import threads
+from repurpose.graph import graph
+from repurpose.graph.graph import Graph
+from repurpose.hgt import hgt
+from repurpose.kernels import lowrank
+from repurpose.vectors import profiles, spectral
 
 
 def main() -> None:

@@ -23,21 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 
-from repurpose import (
-    calibration,
-    classifier,
-    examples,
-    external,
-    files,
-    graph,
-    out_of_fold,
-    pair_model,
-    pairs,
-    settings,
-    threads,
-)
-from repurpose.classifier import Task
-from repurpose.vectors import Vectors
+from repurpose.classifier import classifier, examples, out_of_fold, pair_model
+from repurpose.classifier.classifier import Task
+from repurpose.config import settings
+from repurpose.core import files, threads
+from repurpose.evaluation import calibration
+from repurpose.graph import graph
+from repurpose.pairs import external, pairs
+from repurpose.vectors.vectors import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
 GRAPH = ("nodes.parquet", "edges.parquet", "relations.json")

@@ -33,8 +33,12 @@ from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 
 import build_graph
-from repurpose import devices, examples, pairs, settings, threads
-from repurpose.vectors import Vectors
+from repurpose.classifier import examples
+from repurpose.config import settings
+from repurpose.core import threads
+from repurpose.pairs import pairs
+from repurpose.training import devices
+from repurpose.vectors.vectors import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
 BLOCKS = ("head_blocks", "tail_blocks")  # of a file of vectors: where their parts end

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from repurpose import hgt, losses, starts
-from repurpose.graph import Graph
-from repurpose.hgt import HGT, Block
-from repurpose.objective import Draw, Objective, Settings, Terms
-from repurpose.settings import learned
-from repurpose.steps import FullSteps, SampledSteps
+from repurpose.config.settings import learned
+from repurpose.graph.graph import Graph
+from repurpose.hgt import hgt
+from repurpose.hgt.hgt import HGT, Block
+from repurpose.training import losses, starts
+from repurpose.training.objective import Draw, Objective, Settings, Terms
+from repurpose.training.steps import FullSteps, SampledSteps
 
 ENCODER = {"hidden_dim": 128, "embedding_dim": 128, "inputs": "spectral", "svd_dim": 0, "profile_dim": 0}
 TRAINING = {"epochs": 40, "learning_rate": 0.003, "ranking": {"weight": 0.0, "edges": 512}}

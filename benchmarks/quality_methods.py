@@ -16,8 +16,12 @@ from quality_ideas import IDEAS, STEPS, Idea
 from quality_ideas import train as train_idea
 from quality_walks import walks
 
-from repurpose import baselines, graph, hgt, profiles, settings, starts, training
-from repurpose.graph import Graph
+from repurpose.config import settings
+from repurpose.graph import graph
+from repurpose.graph.graph import Graph
+from repurpose.hgt import hgt
+from repurpose.training import starts, training
+from repurpose.vectors import baselines, profiles
 
 SVD_DIMS = (32, 64, 128, 256)
 DIM = 128  # numbers in a vector of the peers

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from repurpose import boosting, examples, kernel, pair_model, pairs
-from repurpose.graph import Graph
-from repurpose.vectors import Vectors
+from repurpose.classifier import boosting, examples, kernel, pair_model
+from repurpose.graph.graph import Graph
+from repurpose.pairs import pairs
+from repurpose.vectors.vectors import Vectors
 
 FOLDS = 5
 DRAWS = 2  # of negatives; the margins of their models are averaged

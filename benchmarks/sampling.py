@@ -20,9 +20,11 @@ import attention_graph  # puts scripts/ on the path
 import numpy as np
 from attention_measure import ENCODER, _options
 
-from repurpose import hgt, preparation, threads
-from repurpose.sampling import Sampler
-from repurpose.steps import SampledSteps
+from repurpose.core import threads
+from repurpose.hgt import hgt
+from repurpose.hgt.sampling import Sampler
+from repurpose.training import preparation
+from repurpose.training.steps import SampledSteps
 
 SEED = 7
 FANOUT, BATCH_SIZE = (16, 8), 1024  # config/config.yaml

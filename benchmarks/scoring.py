@@ -29,8 +29,13 @@ import numpy as np
 import xgboost
 from scipy.special import expit
 
-from repurpose import by_head, candidates, devices, files, graph, kernel, pair_model, pairs, threads, trees
-from repurpose.vectors import Vectors
+from repurpose.candidates import by_head, candidates
+from repurpose.classifier import kernel, pair_model, trees
+from repurpose.core import files, threads
+from repurpose.graph import graph
+from repurpose.pairs import pairs
+from repurpose.training import devices
+from repurpose.vectors.vectors import Vectors
 
 FULL = {"heads": 7957, "tails": 17080, "width": 512, "rounds": 300, "positives": 9388, "timed": 1_000_000}
 QUICK = {"heads": 1000, "tails": 800, "width": 64, "rounds": 50, "positives": 900, "timed": 100_000}

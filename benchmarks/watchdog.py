@@ -18,8 +18,12 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from repurpose import graph, hgt, preparation, settings, subgraph, threads, training, watchdog
-from repurpose.graph import Graph
+from repurpose.config import settings
+from repurpose.core import threads
+from repurpose.graph import graph, subgraph
+from repurpose.graph.graph import Graph
+from repurpose.hgt import hgt
+from repurpose.training import preparation, training, watchdog
 
 PROJECT = Path(__file__).resolve().parents[1]
 FILES = ("nodes.parquet", "edges.parquet", "relations.json")

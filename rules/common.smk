@@ -9,9 +9,13 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from snakemake.iocontainers import Wildcards
 
-from repurpose import download, making, records, runs, settings, source, verdict
-from repurpose import logs as job_logs
-from repurpose.errors import InputError
+from repurpose.config import settings
+from repurpose.core import source
+from repurpose.gate import verdict
+from repurpose.ingest import download
+from repurpose.provenance import jobs, records, runs
+from repurpose.core import logs as job_logs
+from repurpose.core.errors import InputError
 
 try:
     settings.check(config, settings.read(f"{workflow.basedir}/config/schema.yaml"))

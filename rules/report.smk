@@ -25,7 +25,7 @@ rule write_summary:
         mem_mb=4000,
         runtime=10,
     params:
-        code=code("write_summary", "repurpose/templates/report.html.j2"),
+        code=code("write_summary", "repurpose/report/templates/report.html.j2"),
     message:
         "Writing results/summary.json and results/report.html"
     script:

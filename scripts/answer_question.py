@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from repurpose import files, logs, making, names, questions, threads
+from repurpose.candidates import questions
+from repurpose.core import files, logs, threads
+from repurpose.graph import names
+from repurpose.provenance import jobs
 
 
 def main(results: str | Path, device: str, disease: str, answer_out: str | Path, *, top: int) -> None:
@@ -15,7 +18,7 @@ def main(results: str | Path, device: str, disease: str, answer_out: str | Path,
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -3,7 +3,9 @@
 import logging
 from pathlib import Path
 
-from repurpose import demo, files, logs, making
+from repurpose.core import files, logs
+from repurpose.ingest import demo
+from repurpose.provenance import jobs
 
 
 def main(edges_out: str | Path, *, scale: float, seed: int) -> None:
@@ -15,7 +17,7 @@ def main(edges_out: str | Path, *, scale: float, seed: int) -> None:
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -7,7 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from repurpose import files, graph, ingest, logs, making, tables, threads
+from repurpose.core import files, logs, threads
+from repurpose.graph import graph
+from repurpose.ingest import ingest, tables
+from repurpose.provenance import jobs
 
 
 def main(
@@ -82,7 +85,7 @@ def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     pa.set_cpu_count(threads.usable(snakemake.threads))
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

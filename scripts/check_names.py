@@ -4,7 +4,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from repurpose import compared, files, graph, logs, making
+from repurpose.core import files, logs
+from repurpose.graph import graph
+from repurpose.provenance import jobs
+from repurpose.training import compared
 
 
 def main(relations: str | Path, checked_out: str | Path, *, names: Sequence[str], tail_type: str) -> None:
@@ -19,7 +22,7 @@ def main(relations: str | Path, checked_out: str | Path, *, names: Sequence[str]
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -2,7 +2,8 @@
 
 import time
 
-from repurpose import compiled, precompile
+from repurpose.kernels import compiled
+from repurpose.training import precompile
 
 if __name__ == "__main__":
     print("Compiling kernels, about a minute at most.", flush=True)

@@ -2,7 +2,9 @@
 
 import logging
 
-from repurpose import download, logs, making
+from repurpose.core import logs
+from repurpose.ingest import download
+from repurpose.provenance import jobs
 
 
 def main(edges_out, *, url):
@@ -13,7 +15,7 @@ def main(edges_out, *, url):
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(output.edges, url=snakemake.params.url)

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import embeddings, graph, hgt, logs, making, quality, threads
+from repurpose.core import logs, threads
+from repurpose.gate import quality
+from repurpose.graph import graph
+from repurpose.hgt import hgt
+from repurpose.provenance import jobs
+from repurpose.vectors import embeddings
 
 
 def main(
@@ -27,7 +32,7 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -5,21 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import (
-    embeddings,
-    evidence,
-    files,
-    graph,
-    influence,
-    logs,
-    making,
-    pair_model,
-    pairs,
-    paths,
-    summary,
-    threads,
-)
-from repurpose.vectors import Vectors
+from repurpose.candidates import evidence, influence
+from repurpose.classifier import pair_model
+from repurpose.core import files, logs, threads
+from repurpose.graph import graph, paths
+from repurpose.pairs import pairs
+from repurpose.provenance import jobs
+from repurpose.report import summary
+from repurpose.vectors import embeddings
+from repurpose.vectors.vectors import Vectors
 
 
 def main(
@@ -70,7 +64,7 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repurpose import files, graph, logs, making, names
+from repurpose.core import files, logs
+from repurpose.graph import graph, names
+from repurpose.provenance import jobs
 
 
 def main(
@@ -31,7 +33,7 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

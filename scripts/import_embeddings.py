@@ -3,7 +3,11 @@
 import logging
 from pathlib import Path
 
-from repurpose import embeddings, files, graph, history, logs, making
+from repurpose.core import files, logs
+from repurpose.graph import graph
+from repurpose.provenance import jobs
+from repurpose.training import history
+from repurpose.vectors import embeddings
 
 NOTE = (
     "these vectors were made elsewhere: if the treatments were among what they were trained on, the metrics "
@@ -33,7 +37,7 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -1,6 +1,11 @@
 """Measure one embedding file, its null (an untrained model) and what its layers have learned."""
 
-from repurpose import embeddings, files, graph, hgt, logs, making, quality, threads
+from repurpose.core import files, logs, threads
+from repurpose.gate import quality
+from repurpose.graph import graph
+from repurpose.hgt import hgt
+from repurpose.provenance import jobs
+from repurpose.vectors import embeddings
 
 
 def main(
@@ -47,7 +52,7 @@ def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

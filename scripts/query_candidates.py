@@ -10,8 +10,11 @@ import json
 import sys
 from pathlib import Path
 
-from repurpose import names, questions, records, threads
-from repurpose.errors import InputError
+from repurpose.candidates import questions
+from repurpose.core import threads
+from repurpose.core.errors import InputError
+from repurpose.graph import names
+from repurpose.provenance import records
 
 PATHS, SIMILAR = 3, 3  # of each candidate of a list
 

@@ -7,22 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from repurpose import (
-    by_head,
-    calibration,
-    candidates,
-    experience,
-    files,
-    graph,
-    logs,
-    making,
-    pair_model,
-    pairs,
-    popularity,
-    stability,
-    threads,
-)
-from repurpose.vectors import Vectors
+from repurpose.candidates import by_head, candidates, experience, stability
+from repurpose.classifier import pair_model
+from repurpose.core import files, logs, threads
+from repurpose.evaluation import calibration, popularity
+from repurpose.graph import graph
+from repurpose.pairs import pairs
+from repurpose.provenance import jobs
+from repurpose.vectors.vectors import Vectors
 
 
 def main(
@@ -81,7 +73,7 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import external, graph, logs, making, pairs
+from repurpose.core import logs
+from repurpose.graph import graph
+from repurpose.pairs import external, pairs
+from repurpose.provenance import jobs
 
 
 def main(
@@ -26,7 +29,7 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from repurpose import files, logs, making, summary
-from repurpose.errors import InputError
+from repurpose.core import files, logs
+from repurpose.core.errors import InputError
+from repurpose.provenance import jobs
+from repurpose.report import summary
 
 
 def main(summary_path: str | Path, out_path: str | Path) -> None:
@@ -16,7 +18,7 @@ def main(summary_path: str | Path, out_path: str | Path) -> None:
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(snakemake.input.summary, output.passed)

@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from repurpose import areas, certificate, files, graph, logs, making, pairs
+from repurpose.core import files, logs
+from repurpose.graph import graph
+from repurpose.pairs import areas, certificate, pairs
+from repurpose.provenance import jobs
 
 
 def main(
@@ -47,7 +50,7 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

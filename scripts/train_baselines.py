@@ -6,21 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from repurpose import (
-    baselines,
-    classifier,
-    examples,
-    external,
-    files,
-    graph,
-    logs,
-    making,
-    pairs,
-    ranks,
-    search,
-    threads,
-)
-from repurpose.vectors import Vectors
+from repurpose.classifier import classifier, examples, search
+from repurpose.core import files, logs, threads
+from repurpose.evaluation import ranks
+from repurpose.graph import graph
+from repurpose.pairs import external, pairs
+from repurpose.provenance import jobs
+from repurpose.vectors import baselines
+from repurpose.vectors.vectors import Vectors
 
 
 def main(
@@ -67,7 +60,7 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

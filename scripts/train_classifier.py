@@ -6,24 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from repurpose import (
-    classifier,
-    evaluation,
-    examples,
-    external,
-    files,
-    graph,
-    logs,
-    making,
-    out_of_fold,
-    pair_model,
-    pairs,
-    ranks,
-    search,
-    threads,
-)
-from repurpose.vectors import Vectors, count_pairs
-from repurpose.verdict import require_pass
+from repurpose.classifier import classifier, examples, out_of_fold, pair_model, search
+from repurpose.core import files, logs, threads
+from repurpose.evaluation import evaluation, ranks
+from repurpose.gate.verdict import require_pass
+from repurpose.graph import graph
+from repurpose.pairs import external, pairs
+from repurpose.provenance import jobs
+from repurpose.vectors.vectors import Vectors, count_pairs
 
 
 def main(
@@ -92,7 +82,7 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import classifier, contrary, examples, files, graph, logs, making, pairs, threads
-from repurpose.vectors import Vectors
-from repurpose.verdict import require_pass
+from repurpose.classifier import classifier, contrary, examples
+from repurpose.core import files, logs, threads
+from repurpose.gate.verdict import require_pass
+from repurpose.graph import graph
+from repurpose.pairs import pairs
+from repurpose.provenance import jobs
+from repurpose.vectors.vectors import Vectors
 
 
 def main(
@@ -39,7 +43,7 @@ def main(
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

@@ -4,26 +4,13 @@ import json
 import logging
 from pathlib import Path
 
-from repurpose import (
-    checkpoint,
-    devices,
-    diagnosis,
-    embeddings,
-    features,
-    files,
-    graph,
-    hgt,
-    history,
-    interrupts,
-    logs,
-    making,
-    memory,
-    settings,
-    starts,
-    threads,
-    trained,
-    training,
-)
+from repurpose.config import settings
+from repurpose.core import files, interrupts, logs, threads
+from repurpose.graph import graph
+from repurpose.hgt import hgt, trained
+from repurpose.provenance import jobs
+from repurpose.training import checkpoint, devices, diagnosis, history, memory, starts, training
+from repurpose.vectors import embeddings, features
 
 CONTINUED = ("epochs", "sampled_epochs")  # more of them go on from a checkpoint
 
@@ -110,7 +97,7 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log.text)
     threads.limit(snakemake.threads)
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             record = main(

@@ -11,7 +11,12 @@ import sys
 from pathlib import Path
 
 import measure_embeddings
-from repurpose import embeddings, files, gate, graph, logs, making, settings
+from repurpose.config import settings
+from repurpose.core import files, logs
+from repurpose.gate import gate
+from repurpose.graph import graph
+from repurpose.provenance import jobs
+from repurpose.vectors import embeddings
 
 RECORD_OF_A_FILE = {"status": "completed", "reason": "", "remedy": "", "notes": []}
 
@@ -66,7 +71,7 @@ def command(arguments):
 if __name__ == "__main__":
     if "snakemake" in globals():
         logs.configure(snakemake.log[0])
-        job = making.Job(snakemake)
+        job = jobs.Job(snakemake)
         if not job.taken_back():
             with job.replacing() as output:
                 main(

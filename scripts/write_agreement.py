@@ -7,7 +7,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from repurpose import agreement, embeddings, files, graph, logs, making, summary, threads, verdict
+from repurpose.core import files, logs, threads
+from repurpose.gate import agreement, verdict
+from repurpose.graph import graph
+from repurpose.provenance import jobs
+from repurpose.report import summary
+from repurpose.vectors import embeddings
 
 
 def main(
@@ -50,7 +55,7 @@ if __name__ == "__main__":
     threads.limit(snakemake.threads)
     ranked = iter(snakemake.input.get("candidates", []))
     passed = [verdict.has_passed(path) for path in snakemake.input.verdicts]
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

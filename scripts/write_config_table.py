@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from repurpose import files, logs, settings
-from repurpose.errors import InputError
-from repurpose.schema import entries
+from repurpose.config import settings
+from repurpose.config.schema import entries
+from repurpose.core import files, logs
+from repurpose.core.errors import InputError
 
 PROJECT = Path(__file__).resolve().parent.parent
 BEGIN = "<!-- config table: begin -->"

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from repurpose import files, logs, making, summary, verdict
+from repurpose.core import files, logs
+from repurpose.gate import verdict
+from repurpose.provenance import jobs
+from repurpose.report import summary
 
 
 def main(
@@ -38,7 +41,7 @@ def read(ranked: Mapping[str, str | Path]) -> summary.Ranked:
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     given = dict(snakemake.input.items())
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

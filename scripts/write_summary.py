@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from repurpose import files, logs, making, report, summary, verdict
+from repurpose.core import files, logs
+from repurpose.gate import verdict
+from repurpose.provenance import jobs
+from repurpose.report import page, summary
 
 
 def main(
@@ -26,7 +29,7 @@ def main(
     counts, removed = files.read_json(ledger), files.read_json(certificate)
     compared = files.read_json(agreement) if agreement else None
     content = summary.summary(rows, files.read_json(relations), counts, removed, compared)
-    page = report.render(
+    html = page.render(
         content,
         {device: files.read_table(path) for device, path in zip(devices, histories, strict=True)},
         {device: verdict.read(path) for device, path in zip(devices, verdicts, strict=True)},
@@ -35,12 +38,12 @@ def main(
     )
     files.write_json(summary_out, content)
     with files.replacing(report_out) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8")
 
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    job = making.Job(snakemake)
+    job = jobs.Job(snakemake)
     if not job.taken_back():
         with job.replacing() as output:
             main(

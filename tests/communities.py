@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from repurpose.graph import Graph, Relation
+from repurpose.graph.graph import Graph, Relation
 
 COUNTS = {"disease": 60, "drug": 50, "gene": 150}
 COMMUNITIES = 5

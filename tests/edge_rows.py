@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
-from repurpose import ingest
-from repurpose.errors import InputError
-from repurpose.graph import Graph
+from repurpose.core.errors import InputError
+from repurpose.graph.graph import Graph
+from repurpose.ingest import ingest
 
 COLUMNS = {
     "relation": "relation",

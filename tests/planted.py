@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from repurpose.graph import Graph, Relation
+from repurpose.graph.graph import Graph, Relation
 
 TARGET = {
     "head_type": "drug",

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
-from repurpose import making, records, runs
+from repurpose.provenance import jobs, records, runs
 
 TABLE = Path("table.csv")
 INPUTS = {
@@ -50,7 +50,7 @@ def write(config, rule, output):
 
 def do(config, rule, code="1", before_end=lambda: None):
     """Run one job; returns whether it had to make its files."""
-    job = making.Job(given(config, rule, code))
+    job = jobs.Job(given(config, rule, code))
     if job.taken_back():
         return False
     with job.replacing() as output:
@@ -96,4 +96,4 @@ def texts(folder="results"):
 
 def forget_run():
     """This process belongs to no run any more."""
-    os.environ.pop(making.VARIABLE, None)
+    os.environ.pop(jobs.VARIABLE, None)

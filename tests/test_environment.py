@@ -14,7 +14,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from repurpose import source
+from repurpose.core import source
 
 PROJECT = Path(__file__).parent.parent
 SCRIPTS = PROJECT / "scripts"
@@ -22,7 +22,7 @@ CONDA = sorted((PROJECT / "envs").glob("*.yaml"))
 # Packages whose import name is not their own.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "xgboost": "xgboost-cpu"}
 OWN = {"repurpose"} | {
-    path.stem for name in ("scripts", "tests", "benchmarks") for path in (PROJECT / name).glob("*.py")
+    path.stem for name in ("scripts", "tests", "benchmarks") for path in (PROJECT / name).glob("**/*.py")
 }
 # What a CUDA build of torch brings with it, pinned by torch itself.
 CUDA = ("nvidia-", "cuda-", "triton")
@@ -143,6 +143,7 @@ def test_the_python_of_the_project_is_3_11():
 
 
 COMPILE = "scripts/compile_kernels.py"
+LOOPS = "scripts/repurpose/kernels/loops.py"
 # A Python that makes a venv in an instant: the venv's python writes down what it was asked for.
 QUICK_PYTHON = """#!/bin/sh
 if [ "$1" = -c ]; then exit 0; fi
@@ -165,8 +166,8 @@ def tree(tmp_path):
     shutil.copy(PROJECT / "Makefile", folder)
     for name in ("requirements.in", "requirements.txt"):
         shutil.copy(PROJECT / "envs" / name, folder / "envs")
-    (folder / "scripts" / "repurpose").mkdir(parents=True)
-    (folder / "scripts" / "repurpose" / "loops.py").touch()
+    (folder / "scripts" / "repurpose" / "kernels").mkdir(parents=True)
+    (folder / LOOPS).touch()
     for name, content in (("python", QUICK_PYTHON), ("in_venv", IN_VENV)):
         (folder / name).write_text(content)
         (folder / name).chmod(0o755)
@@ -226,7 +227,7 @@ def test_make_env_starts_again_where_the_lock_has_changed(tree):
 def test_make_env_compiles_again_and_nothing_more_where_the_library_has_changed(tree):
     make(tree, "env", f"PYTHON={tree}/python")
     calls(tree)
-    (tree / "scripts" / "repurpose" / "loops.py").write_text("x = 1\n")
+    (tree / LOOPS).write_text("x = 1\n")
     for expected in ([COMPILE], []):
         assert make(tree, "env", "PYTHON=no-such-python").returncode == 0
         assert calls(tree) == expected
@@ -239,7 +240,7 @@ def test_make_env_compiles_anew_after_a_compilation_that_failed(tree):
     calls(tree)
     assert make(tree, "env", f"PYTHON={tree}/python").returncode == 0
     assert calls(tree)[-1] == COMPILE
-    (tree / "scripts" / "repurpose" / "loops.py").write_text("x = 1\n")
+    (tree / LOOPS).write_text("x = 1\n")
     (tree / "broken_kernels").touch()
     assert make(tree, "env", f"PYTHON={tree}/python").returncode != 0
     (tree / "broken_kernels").unlink()

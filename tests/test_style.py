@@ -1,4 +1,4 @@
-"""The style that machines can check: ruff, snakefmt, Snakemake's lint, sizes and imports of modules."""
+"""The style that machines can check: ruff, snakefmt, Snakemake's lint, and which package imports which."""
 
 import ast
 import shutil
@@ -12,33 +12,30 @@ PROJECT = Path(__file__).parent.parent
 LIBRARY = PROJECT / "scripts" / "repurpose"
 MODULES = sorted(LIBRARY.glob("**/*.py"))
 SCRIPTS = sorted((PROJECT / "scripts").glob("*.py"))
+# Bottom up: a package imports only from those above it in this list.
+PACKAGES = (
+    "core",
+    "kernels",
+    "graph",
+    "ingest",
+    "config",
+    "provenance",
+    "report",
+    "pairs",
+    "vectors",
+    "evaluation",
+    "hgt",
+    "classifier",
+    "training",
+    "candidates",
+    "gate",
+)
 # Importing PyTorch takes seconds, and each stage runs in an environment of its own.
 ALLOWED = {
-    "torch": {
-        "attention",
-        "checkpoint",
-        "decoder",
-        "devices",
-        "diagnosis",
-        "fused",
-        "hgt",
-        "losses",
-        "memory",
-        "message_edges",
-        "objective",
-        "preflight",
-        "pyg_layer",
-        "quality",
-        "readout",
-        "run",
-        "selftest",
-        "steps",
-        "watchdog",
-        "workspace",
-    },
-    "torch_geometric": {"fused", "pyg_layer"},
-    "numba": {"compiled", "simd"},
-    "xgboost": {"boosting", "classifier", "ensemble", "pair_model", "trees"},
+    "torch": {"hgt", "training", "gate"},
+    "torch_geometric": {"hgt"},
+    "numba": {"kernels"},
+    "xgboost": {"classifier"},
 }
 
 
@@ -51,14 +48,20 @@ def run(tool, *arguments):
 
 
 def imported(path):
-    """Top names of the packages that a module imports, anywhere in it."""
-    found = set()
+    """Dotted names that a file imports, anywhere in it: `from a import b` is a.b."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.partition(".")[0])
-    return found
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names}
+    return names
+
+
+def arrows(path, package):
+    """The packages of the library that a file of one of them imports from, apart from its own."""
+    parts = {tuple(name.split(".")) for name in imported(path)}
+    return {each[1] for each in parts if each[0] == "repurpose" and each[1] != package}
 
 
 @pytest.mark.parametrize(
@@ -86,16 +89,45 @@ def test_the_style_checkers_can_object(tmp_path):
     assert run("snakemake", "--lint", "--snakefile", str(tmp_path / "bad.smk"))[0] == 1
 
 
-@pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=lambda path: path.stem)
+def test_every_package_is_in_the_order_and_says_what_it_is():
+    assert sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py")) == sorted(PACKAGES)
+    for package in PACKAGES:
+        said = ast.get_docstring(ast.parse((LIBRARY / package / "__init__.py").read_text(encoding="utf-8")))
+        assert all(word in said for word in ("In: ", "Out: ", "Read first: ".strip())), package
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_from_those_above_it(package):
+    above = set(PACKAGES[: PACKAGES.index(package)])
+    for path in (LIBRARY / package).glob("*.py"):
+        assert arrows(path, package) <= above, path
+
+
+@pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_a_heavy_package_is_imported_only_where_it_is_used(path):
-    within = path.stem if path.parent == LIBRARY else ""
-    assert {name for name in imported(path) & ALLOWED.keys() if within not in ALLOWED[name]} == set()
+    heavy = {name.partition(".")[0] for name in imported(path)} & ALLOWED.keys()
+    assert {name for name in heavy if path.parent.name not in ALLOWED[name]} == set()
+
+
+def test_the_snakefile_loads_no_heavy_package():
+    """A dry run is instant."""
+    lines = (PROJECT / "rules" / "common.smk").read_text(encoding="utf-8").splitlines()
+    imports = [line for line in lines if line.startswith("from repurpose")]
+    assert len(imports) > 3
+    code = "\n".join([*imports, "import sys", f"print(sorted(set(sys.modules) & {set(ALLOWED)}))"])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT / "scripts", check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_the_reader_of_imports_sees_those_inside_functions(tmp_path):
     path = tmp_path / "module.py"
-    path.write_text("def f():\n    from torch.nn import functional\n    import xgboost.sklearn\n")
-    assert imported(path) == {"torch", "xgboost"}
+    path.write_text(
+        "from repurpose.gate import verdict\nfrom repurpose.core.files import read_json\n"
+        "def f():\n    from torch.nn import functional\n    import xgboost.sklearn\n"
+    )
+    assert {"torch.nn.functional", "xgboost.sklearn"} < imported(path)
+    assert arrows(path, "core") == {"gate"}
 
 
 def test_no_module_of_the_library_knows_snakemake():
@@ -104,4 +136,4 @@ def test_no_module_of_the_library_knows_snakemake():
         names = {
             node.id for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Name)
         }
-        assert "snakemake" not in names | imported(path), path
+        assert "snakemake" not in names | {name.partition(".")[0] for name in imported(path)}, path

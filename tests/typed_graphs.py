@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.nn import HGTConv
 
-from repurpose import fused, messages, pyg_layer, workspace
+from repurpose.hgt import fused, messages, pyg_layer, workspace
 
 ERROR = 1e-5  # what is allowed at least, as a share of a tensor's largest value
 

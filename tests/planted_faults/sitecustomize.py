@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-MODULE = "repurpose.making"
+MODULE = "repurpose.provenance.jobs"
 
 
 class Finder:

@@ -1,0 +1,64 @@
+"""The two parts of the model of pairs fitted to examples: boosted trees and kernel ridge regression."""
+
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from repurpose.classifier import kernel
+from repurpose.classifier.examples import Examples, Settings
+from repurpose.pairs.pairs import SCHEMES
+from repurpose.vectors.vectors import Vectors
+
+BINS = 64  # of a feature's values
+
+
+def fit(
+    vectors: Vectors, train: Examples, valid: Examples, settings: Settings, seed: int, threads: int
+) -> xgboost.Booster:
+    """Train until the validation AUPRC has not risen for `patience` rounds; the best rounds are kept."""
+    data = _matrix(vectors, train, threads)
+    return xgboost.train(
+        _parameters(settings, seed, threads),
+        data,
+        settings.trees,
+        evals=[(_matrix(vectors, valid, threads, ref=data), "valid")],
+        callbacks=[xgboost.callback.EarlyStopping(rounds=settings.patience, save_best=True, maximize=True)],
+        verbose_eval=False,
+    )
+
+
+def boost(
+    vectors: Vectors, examples: Examples, rounds: int, settings: Settings, seed: int, threads: int
+) -> xgboost.Booster:
+    """Train for a fixed number of rounds."""
+    return xgboost.train(_parameters(settings, seed, threads), _matrix(vectors, examples, threads), rounds)
+
+
+def fit_kernel(vectors: Vectors, examples: Examples, seed: int) -> kernel.Ridge:
+    """Kernel ridge regression on the positives among the examples."""
+    is_positive = examples.labels == 1
+    positives = examples.heads[is_positive], examples.tails[is_positive]
+    rng = np.random.default_rng([seed, len(SCHEMES) + 1])
+    return kernel.fit(vectors.heads, vectors.tails, positives, rng, vectors.blocks)
+
+
+def _matrix(vectors: Vectors, examples: Examples, threads: int, **options: Any) -> xgboost.QuantileDMatrix:
+    rows = vectors.features(examples.heads, examples.tails)
+    options |= {"weight": examples.weights, "max_bin": BINS, "nthread": threads}
+    return xgboost.QuantileDMatrix(rows, examples.labels, **options)
+
+
+def _parameters(settings: Settings, seed: int, threads: int) -> dict[str, Any]:
+    return {
+        "objective": "binary:logistic",
+        "eval_metric": "aucpr",
+        "tree_method": "hist",
+        # Coarser bins and fewer columns to a tree: 2.7 times as fast on Hetionet's pairs, no worse.
+        "max_bin": BINS,
+        "colsample_bytree": 0.2,
+        "max_depth": settings.depth,
+        "learning_rate": settings.learning_rate,
+        "seed": seed,
+        "nthread": threads,
+    }

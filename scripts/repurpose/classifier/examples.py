@@ -1,0 +1,113 @@
+"""Labelled examples for the classifier: the pairs of a split and random unknown pairs as negatives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from repurpose.core.errors import InputError
+from repurpose.pairs import unknown
+from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The config section `classifier`."""
+
+    draws: int
+    negatives_per_positive: int
+    trees: int
+    depth: int
+    learning_rate: float
+    patience: int
+    svd_dim: int
+    kernel_weights: Sequence[float]
+    evaluation_pairs: int
+    search_minutes: float = 0.0
+
+
+class Examples(NamedTuple):
+    """Pairs to learn from; `draw` is the number of the draw of a random negative, -1 of a labelled pair."""
+
+    heads: np.ndarray
+    tails: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    draw: np.ndarray
+
+    @property
+    def is_drawn(self) -> np.ndarray:
+        """Which pairs are random unknown ones."""
+        return self.draw >= 0
+
+    def of_draw(self, number: int) -> "Examples":
+        """The labelled pairs and the negatives of one draw, each counted once."""
+        kept = np.isin(self.draw, (-1, number))
+        found = Examples(*(column[kept] for column in self))
+        return found._replace(weights=np.ones(int(kept.sum()), np.float32))
+
+
+def make_examples(
+    pairs: pd.DataFrame,
+    known: Known,
+    heads: np.ndarray,
+    tails: np.ndarray,
+    settings: Settings,
+    rng: np.random.Generator,
+) -> Examples:
+    """`pairs` with their labels, and `draws` draws of random unknown pairs of heads x tails as negatives.
+
+    A draw has `negatives_per_positive` distinct pairs per positive (fewer if there are not as many)
+    and weight 1 / draws each, so that more draws do not change the balance of the classes. Raises
+    InputError if there is no negative at all.
+    """
+    labels = pairs["label"].to_numpy()
+    size = settings.negatives_per_positive * int(labels.sum())
+    draws = [unknown.draw(known, heads, tails, size, rng) for _ in range(settings.draws)]
+    drawn_heads, drawn_tails = (np.concatenate([draw[side] for draw in draws]) for side in (0, 1))
+    if labels.all() and not len(drawn_heads):
+        raise InputError(
+            "the classifier has no negatives: every head x tail pair it may draw from is known; name "
+            "relations in target.negative or use a graph with more nodes of the target types"
+        )
+    n_drawn = len(drawn_heads)
+    return Examples(
+        np.concatenate([pairs["head_index"].to_numpy(), drawn_heads]),
+        np.concatenate([pairs["tail_index"].to_numpy(), drawn_tails]),
+        np.concatenate([labels, np.zeros(n_drawn, labels.dtype)]),
+        np.repeat(np.array([1, 1 / settings.draws], np.float32), [len(labels), n_drawn]),
+        np.concatenate([np.full(len(labels), -1), *(np.full(len(d[0]), k) for k, d in enumerate(draws))]),
+    )
+
+
+def split_examples(
+    pairs: pd.DataFrame, scheme: str, known: Known, n_heads: int, n_tails: int, settings: Settings, seed: int
+) -> tuple[Examples, Examples]:
+    """Training and validation examples of a scheme.
+
+    Random negatives never come from held-out tails (disease) or heads (drug): they would label the
+    held-out pairs. Those of validation come from its own tails (heads) and are no training pairs.
+    """
+    rng = np.random.default_rng([seed, ALL_SCHEMES.index(scheme)])
+    train_pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
+    column = HELD_OUT.get(scheme)
+    if column:
+        train_pools[column] = np.setdiff1d(train_pools[column], pairs.loc[pairs[scheme] != "train", column])
+    valid_pools = asked_pools(pairs, scheme, "valid", n_heads, n_tails)
+    train = make_examples(pairs[pairs[scheme] == "train"], known, *train_pools.values(), settings, rng)
+    taken = Known(np.append(known.heads, train.heads), np.append(known.tails, train.tails), known.names)
+    valid = make_examples(pairs[pairs[scheme] == "valid"], taken, *valid_pools, settings, rng)
+    return train, valid
+
+
+def asked_pools(
+    pairs: pd.DataFrame, scheme: str, part: str, n_heads: int, n_tails: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Heads and tails that a part (valid, test) is asked about: of those held out whole, its own alone."""
+    pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
+    column = HELD_OUT.get(scheme)
+    if column:
+        pools[column] = np.unique(pairs.loc[pairs[scheme] == part, column])
+    return pools["head_index"], pools["tail_index"]

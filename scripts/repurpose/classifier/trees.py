@@ -1,0 +1,230 @@
+"""Boosted trees on every pair of some heads and tails, without a feature matrix.
+
+A feature of a pair is a number of its head, a number of its tail or the product of two, so a tail fixed
+decides its own splits once and for all: what is left of the trees is written down as steps, and these are
+walked for a tile of heads at a time, from the leaves upwards, each step one comparison and one choice between
+two rows. XGBoost walks every tree from its root for every pair, over a row of features that must be written
+first.
+
+The scores are XGBoost's own to the last bit: the product is rounded before it meets the threshold, and leaves
+are added in the order of the trees.
+"""
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+import xgboost
+
+from repurpose.classifier import ensemble
+from repurpose.kernels import parallel
+from repurpose.kernels.compiled import loop
+from repurpose.kernels.simd import choose, load, splat, store
+
+TILE = 512  # heads walked at once: their vectors of 512 numbers are 1 MB, what a core's second cache holds
+VECTOR = 32  # heads in one instruction, or two
+LEAF = -1
+OF_HEAD, OF_TAIL, OF_BOTH = 0, 1, 2
+GROUP = 8  # tails whose trees are planned together, so that a tile of heads is fetched once for all of them
+LOW_IS_LEAF, HIGH_IS_LEAF, LAST, ALONE = 1, 2, 4, 8  # of a step: what it chooses between; the end of its tree
+
+
+class Forest(NamedTuple):
+    """Trees as arrays over all their nodes, those of tree i being first[i] to first[i + 1].
+
+    left, right: number of the child of a split, LEAF for a leaf. column: of the head's vectors or the tail's;
+    kind: OF_HEAD, OF_TAIL or OF_BOTH, whose column it is. value: float32, what a split's feature must be
+    below to go left, or what a leaf adds. base: what the sum starts from. levels: nodes on the longest way
+    from a root to a leaf.
+    """
+
+    first: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+    kind: np.ndarray
+    column: np.ndarray
+    value: np.ndarray
+    base: np.float32
+    levels: int
+
+
+def read(booster: xgboost.Booster, width: int) -> Forest:
+    """The trees of a booster on features [head, tail, head x tail] of vectors of this width, one output.
+
+    Raises ValueError for trees that split categories or other features, and where there is no tree.
+    """
+    model = json.loads(booster.save_raw("json"))
+    trees = model["learner"]["gradient_booster"]["model"]["trees"]
+    counts = [len(tree["left_children"]) for tree in trees]
+    first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+    def joined(name: str, dtype: Any) -> np.ndarray:
+        return np.concatenate([np.zeros(0, dtype), *(np.asarray(tree[name], dtype) for tree in trees)])
+
+    if not trees:
+        raise ValueError("the model has no trees")
+    if booster.num_features() != 3 * width or any(tree["categories_nodes"] for tree in trees):
+        raise ValueError(f"the trees do not split numbers of [head, tail, head x tail] of {width} each")
+    moved = np.repeat(first[:-1], counts)
+    left, right = (joined(f"{side}_children", np.int64) for side in ("left", "right"))
+    is_leaf, feature = left == LEAF, joined("split_indices", np.int64)
+    left, right = (np.where(is_leaf, LEAF, side + moved) for side in (left, right))
+    return Forest(
+        first,
+        left,
+        right,
+        np.where(is_leaf, LEAF, feature // width),
+        feature % width,
+        joined("split_conditions", np.float32),
+        _base(model, booster.num_features()),
+        _levels(first[:-1], left, right),
+    )
+
+
+def part(forest: Forest, begin: int, end: int) -> Forest:
+    """Some of the trees, from the one numbered `begin` to the one before `end`."""
+    return forest._replace(first=forest.first[begin : end + 1])
+
+
+def columns(heads: np.ndarray) -> np.ndarray:
+    """Vectors (n, d) by column, (d, n and up to VECTOR - 1 heads of zeros), as `scores` reads them."""
+    return np.ascontiguousarray(np.pad(heads, ((0, -len(heads) % VECTOR), (0, 0))).T, np.float32)
+
+
+def scores(
+    forest: Forest, heads: np.ndarray, tails: np.ndarray, onto: np.ndarray | None = None
+) -> np.ndarray:
+    """Margins (tails, heads) of all pairs, float32: XGBoost's, to the last bit.
+
+    heads: of `columns`, with its heads of zeros; tails: float32 (m, d). onto: margins of earlier trees, which
+    these are added to in place.
+    """
+    tails = np.ascontiguousarray(tails, np.float32)
+    result = np.full((len(tails), heads.shape[1]), forest.base) if onto is None else onto
+    work = heads.shape[1] * max(len(forest.first) - 1, 1)
+    parallel.run(_score, parallel.even(len(tails), work), heads, tails, *forest[:6], forest.levels, result)
+    return result
+
+
+def _base(model: dict[str, Any], features: int) -> np.float32:
+    """The sum that the first leaf is added to, asked of XGBoost: its own logarithm, with its own rounding."""
+    first = model["learner"]["gradient_booster"]["model"]["trees"][0]
+    # Of the first tree alone, every leaf (and threshold) 0.
+    empty = first | {"split_conditions": [0.0] * len(first["split_conditions"])}
+    booster = ensemble.of_trees(model, [empty])
+    return booster.inplace_predict(np.zeros((1, features), np.float32), predict_type="margin")[0]
+
+
+def _levels(nodes: np.ndarray, left: np.ndarray, right: np.ndarray) -> int:
+    levels = 0
+    while len(nodes):
+        levels += 1
+        inner = nodes[left[nodes] != LEAF]
+        nodes = np.concatenate([left[inner], right[inner]])
+    return levels
+
+
+@loop(fastmath=False)
+def _score(begin, end, columns, tails, first, left, right, kind, column, value, levels, result):
+    # Per tail, what is left of all trees: splits, each behind all that lies below it, the left side first.
+    most = len(left)
+    count = np.empty(GROUP, np.int64)
+    shape = np.empty((GROUP, most), np.int8)
+    row = np.empty((GROUP, most), np.int32)
+    numbers = np.empty((GROUP, most, 4), np.float32)  # factor, threshold, constant below, constant above
+    chosen = np.empty((levels + 1, TILE), np.float32)
+    work = np.empty((3, most), np.int64), np.empty(levels + 1, np.int64)
+    for group in range(begin, end, GROUP):
+        size = min(GROUP, end - group)
+        for at in range(size):
+            tail = tails[group + at]
+            count[at] = _plan(
+                tail, first, left, right, kind, column, value, *work, shape[at], row[at], numbers[at]
+            )
+        for start in range(0, columns.shape[1], TILE):
+            width = min(TILE, columns.shape[1] - start)
+            for at in range(size):
+                _walk(
+                    count[at],
+                    shape[at],
+                    row[at],
+                    numbers[at],
+                    columns,
+                    start,
+                    width,
+                    chosen,
+                    result,
+                    group + at,
+                )
+
+
+@loop(fastmath=False, nogil=False)
+def _plan(tail, first, left, right, kind, column, value, visited, waiting, shape, row, numbers):
+    """Write down what is left of the trees for one tail; returns the number of steps."""
+    steps = 0
+    for tree in range(len(first) - 1):
+        root = first[tree]
+        while kind[root] == OF_TAIL:
+            root = left[root] if tail[column[root]] < value[root] else right[root]
+        if left[root] < 0:
+            shape[steps], numbers[steps, 2] = ALONE, value[root]
+            steps += 1
+            continue
+        seen, waiting[0], open_nodes = 0, root, 1
+        while open_nodes:
+            open_nodes -= 1
+            node = waiting[open_nodes]
+            low, high = left[node], right[node]
+            while kind[low] == OF_TAIL:
+                low = left[low] if tail[column[low]] < value[low] else right[low]
+            while kind[high] == OF_TAIL:
+                high = left[high] if tail[column[high]] < value[high] else right[high]
+            visited[0, seen], visited[1, seen], visited[2, seen] = node, low, high
+            seen += 1
+            for child in (low, high):
+                if left[child] >= 0:
+                    waiting[open_nodes] = child
+                    open_nodes += 1
+        for at in range(seen - 1, -1, -1):
+            node, low, high = visited[0, at], visited[1, at], visited[2, at]
+            form = LAST if at == 0 else 0
+            if left[low] < 0:
+                form |= LOW_IS_LEAF
+                numbers[steps, 2] = value[low]
+            if left[high] < 0:
+                form |= HIGH_IS_LEAF
+                numbers[steps, 3] = value[high]
+            shape[steps], row[steps] = form, column[node]
+            numbers[steps, 0] = tail[column[node]] if kind[node] == OF_BOTH else np.float32(1)
+            numbers[steps, 1] = value[node]
+            steps += 1
+    return steps
+
+
+@loop(fastmath=False, nogil=False)
+def _walk(steps, shape, row, numbers, columns, start, width, chosen, result, line):
+    """Walk all steps for one tail and a tile of heads, and add the leaves to result[line]."""
+    top = 0
+    for step in range(steps):
+        form = shape[step]
+        low, high = splat(VECTOR, numbers[step, 2]), splat(VECTOR, numbers[step, 3])
+        if form == ALONE:
+            for j in range(0, width, VECTOR):
+                store(result, line, start + j, load(VECTOR, result, line, start + j) + low)
+            continue
+        top -= (form & LOW_IS_LEAF == 0) + (form & HIGH_IS_LEAF == 0)
+        # Where both sides are rows, that of the right side stands above that of the left.
+        below, above = top, top + (form & LOW_IS_LEAF == 0)
+        is_last, is_low, is_high = form & LAST != 0, form & LOW_IS_LEAF != 0, form & HIGH_IS_LEAF != 0
+        factor, threshold = numbers[step, 0], numbers[step, 1]
+        for j in range(0, width, VECTOR):
+            if not is_low:
+                low = load(VECTOR, chosen, below, j)
+            if not is_high:
+                high = load(VECTOR, chosen, above, j)
+            found = choose(load(VECTOR, columns, row[step], start + j), factor, threshold, low, high)
+            if is_last:
+                store(result, line, start + j, load(VECTOR, result, line, start + j) + found)
+            else:
+                store(chosen, top, j, found)
+        top = 0 if is_last else top + 1

@@ -1,0 +1,116 @@
+"""Reading and writing result files: never half a file, never an unreadable error."""
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from repurpose.core.errors import InputError, is_exhausted
+
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Raise InputError that names `path` where the block meets a full disk or a read-only folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise InputError(
+            f"{path} cannot be written ({os.strerror(error.errno)}); make room there or make it writable, "
+            "then run the same command again"
+        ) from error
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that takes its place when the block ends well.
+
+    An exception inside the block leaves what stood at `path` as it was.
+    """
+    path = Path(path)
+    with writing(path), _sibling(path) as temporary:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        # mkstemp makes private files; results are for the whole group, as open() would make them.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+
+
+@contextmanager
+def _sibling(path: Path) -> Iterator[Path]:
+    """A new file beside `path`, which is gone after the block unless it has another name by then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write `content` as indented JSON; NaN and infinity are errors, for JSON has neither."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON result; raises InputError that names the file and how to rebuild it."""
+    try:
+        return json.loads(Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, "JSON", error) from error
+
+
+def write_table(path: str | Path, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
+    """Write a parquet file (zstd); `metadata` is added to the file's key-value metadata."""
+    if metadata:
+        table = table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a parquet result; raises InputError that names the file and how to rebuild it."""
+    try:
+        # A plain file handle: a path would let pyarrow read hive keys out of folder names.
+        with Path(path).open("rb") as file:
+            return pq.read_table(file, columns=list(columns) if columns is not None else None)
+    except (OSError, pa.ArrowException) as error:
+        if is_exhausted(error):
+            raise
+        raise _unreadable(path, "parquet", error) from error
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remade(path: str | Path) -> str:
+    """How a person has a result made again, for the end of a sentence: with the overlays of before."""
+    return f"make it again with the snakemake command of before and --forcerun {path}"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _unreadable(path: str | Path, kind: str, error: Exception) -> InputError:
+    detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError(f"{path} is not a readable {kind} file ({detail}); {remade(path)}")

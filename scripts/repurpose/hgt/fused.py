@@ -1,0 +1,233 @@
+"""The dense parts of an HGT layer on the CPU, without autograd's temporary copies.
+
+The mathematics is that of PyG's `HGTConv`, whose parameters go in as they are; large results lie in
+`workspace` memory. Nodes are numbered through: type t has the rows bounds[t] to bounds[t + 1] of every
+(N, width) tensor.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch_geometric.nn import HGTConv
+
+from repurpose.hgt import attention, workspace
+from repurpose.hgt.messages import Messages
+from repurpose.hgt.trained import Parameters
+from repurpose.kernels import parallel
+from repurpose.kernels.compiled import loop
+
+
+def parameters(conv: HGTConv) -> Parameters:
+    """The parameters of `conv`, as tensors, in the form that they are computed with."""
+    share = torch.stack([conv.skip[name][0].sigmoid() for name in conv.node_types])
+    out = _stacked(conv.out_lin.lins, conv.node_types)
+    return Parameters(*_head_by_head(conv), _relation_matrices(conv), *out, share)
+
+
+def receiving(conv: HGTConv) -> list[bool]:
+    """Which node types receive anything."""
+    return [name in conv.dst_node_types for name in conv.node_types]
+
+
+def layer(conv: HGTConv, x: Tensor, messages: Messages, bounds: Sequence[int]) -> Tensor:
+    """What `conv` computes, all node types at once; types that receive nothing keep their x, (N, F)."""
+    own = parameters(conv)
+    kvq = typed_linear(x, own.kvq, own.kvq_bias, bounds)
+    out = attention.attend(kvq, own.relations, messages)
+    return _Update.apply(x, out, own.out, own.out_bias, own.share, receiving(conv), bounds)
+
+
+def typed_linear(x: Tensor, weight: Tensor, bias: Tensor, bounds: Sequence[int]) -> Tensor:
+    """x @ weight[t].T + bias[t] for the nodes of each type t; weight (T, out, in), bias (T, out)."""
+    return _TypedLinear.apply(x, weight, bias, bounds)
+
+
+def standardise(z: Tensor) -> Tensor:
+    """Rows with mean 0 and variance 1, in place; `layer_norm` without parameters."""
+    return _Standardise.apply(z)
+
+
+class _TypedLinear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, bounds: Sequence[int]) -> Tensor:
+        y = workspace.empty(x.shape[0], weight.shape[1])
+        for t, rows in _spans(bounds):
+            torch.addmm(bias[t], x[rows], weight[t].T, out=y[rows])
+        ctx.save_for_backward(x, weight)
+        ctx.bounds = bounds
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        x, weight = ctx.saved_tensors
+        dx, dweight = workspace.empty(*x.shape), torch.empty_like(weight)
+        dbias = torch.empty(weight.shape[:2])
+        for t, rows in _spans(ctx.bounds):
+            torch.mm(gradient[rows], weight[t], out=dx[rows])
+            torch.mm(gradient[rows].T, x[rows], out=dweight[t])
+            torch.sum(gradient[rows], 0, out=dbias[t])
+        return dx, dweight, dbias, None
+
+
+class _Update(torch.autograd.Function):
+    """(1 - share) x + share (gelu(out) @ weight.T + bias), per type; x where a type receives nothing."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        out: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        share: Tensor,
+        receiving: Sequence[bool],
+        bounds: Sequence[int],
+    ) -> Tensor:
+        share = share * torch.tensor(receiving)
+        y, active = workspace.empty(*x.shape), torch._C._nn.gelu(out, out=workspace.empty(*out.shape))
+        for t, rows in _spans(bounds):
+            torch.mm(active[rows], weight[t].T, out=y[rows])
+        pieces = parallel.even(len(x), x.shape[1])
+        parallel.run(_blend, pieces, *_arrays(x, bias, share), np.array(bounds), _arrays(y)[0])
+        ctx.save_for_backward(x, out, weight, bias, share)
+        ctx.bounds = bounds
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        x, out, weight, bias, share = ctx.saved_tensors
+        gradient = gradient.contiguous()
+        dx, dout = workspace.empty(*x.shape), workspace.empty(*out.shape)
+        along = torch.empty(len(x), dtype=torch.float64)
+        pieces = parallel.even(len(x), x.shape[1])
+        of_type = np.array(ctx.bounds)
+        parallel.run(_blend_back, pieces, *_arrays(gradient, x, share), of_type, *_arrays(dx, along))
+        active = torch._C._nn.gelu(out, out=workspace.empty(*out.shape))
+        dweight, dbias, dshare = torch.empty_like(weight), torch.empty_like(bias), torch.empty_like(share)
+        for t, rows in _spans(ctx.bounds):
+            g = gradient[rows]
+            torch.mm(g, weight[t], out=dout[rows]).mul_(share[t])
+            torch.mm(g.T, active[rows], out=dweight[t])
+            torch.sum(g, 0, out=dbias[t])
+            # The linear map's output is not kept; its product with g follows from the gradients. In float64,
+            # for this is the difference of two large sums.
+            pairs = (dweight[t], weight[t]), (dbias[t], bias[t])
+            mapped = sum((a.double() * b).sum() for a, b in pairs)
+            dshare[t] = mapped - along[rows].sum()
+        received = share > 0
+        torch.ops.aten.gelu_backward.grad_input(dout, out, grad_input=dout)
+        return dx, dout, dweight * share[:, None, None], dbias * share[:, None], dshare * received, None, None
+
+
+class _Standardise(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, z: Tensor) -> Tensor:
+        ctx.mark_dirty(z)
+        scale = torch.empty(len(z))
+        pieces = parallel.even(len(z), z.shape[1])
+        parallel.run(_standardise, pieces, *_arrays(z, scale))
+        ctx.save_for_backward(z, scale)
+        return z
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        z, scale = ctx.saved_tensors
+        dz = workspace.empty(*z.shape)
+        arrays = _arrays(gradient.contiguous(), z, scale, dz)
+        parallel.run(_standardise_back, parallel.even(len(z), z.shape[1]), *arrays)
+        return dz
+
+
+@loop()
+def _blend(first, last, x, bias, share, bounds, y):
+    """y[i] = (1 - share) x[i] + share (y[i] + bias), share and bias of i's type."""
+    t = 0
+    for i in range(first, last):
+        while i >= bounds[t + 1]:
+            t += 1
+        s = share[t]
+        for d in range(x.shape[1]):
+            y[i, d] = (np.float32(1) - s) * x[i, d] + s * (y[i, d] + bias[t, d])
+
+
+@loop()
+def _blend_back(first, last, gradient, x, share, bounds, dx, along):
+    """dx[i] = (1 - share) gradient[i], along[i] = gradient[i] . x[i]."""
+    t = 0
+    for i in range(first, last):
+        while i >= bounds[t + 1]:
+            t += 1
+        rest, product = np.float32(1) - share[t], np.float32(0)
+        for d in range(x.shape[1]):
+            dx[i, d] = rest * gradient[i, d]
+            product += gradient[i, d] * x[i, d]
+        along[i] = product
+
+
+@loop()
+def _standardise(first, last, z, scale):
+    """z[i] = (z[i] - mean) * scale[i], scale[i] = 1 / sqrt(variance + 1e-5)."""
+    width = z.shape[1]
+    for i in range(first, last):
+        mean = variance = np.float32(0)
+        for d in range(width):
+            mean += z[i, d]
+        mean /= np.float32(width)
+        for d in range(width):
+            variance += (z[i, d] - mean) * (z[i, d] - mean)
+        by = np.float32(1) / np.sqrt(variance / np.float32(width) + np.float32(1e-5))
+        for d in range(width):
+            z[i, d] = (z[i, d] - mean) * by
+        scale[i] = by
+
+
+@loop()
+def _standardise_back(first, last, gradient, z, scale, dz):
+    """dz[i] = scale[i] (g - mean(g) - z mean(g z)), g = gradient[i] and z the standardised row."""
+    width = z.shape[1]
+    for i in range(first, last):
+        mean = along = np.float32(0)
+        for d in range(width):
+            mean += gradient[i, d]
+            along += gradient[i, d] * z[i, d]
+        mean /= np.float32(width)
+        along /= np.float32(width)
+        for d in range(width):
+            dz[i, d] = scale[i] * (gradient[i, d] - mean - along * z[i, d])
+
+
+def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
+    return tuple(each.detach().numpy() for each in tensors)
+
+
+def _spans(bounds: Sequence[int]) -> Iterator[tuple[int, slice]]:
+    return ((t, slice(first, last)) for t, (first, last) in enumerate(pairwise(bounds)))
+
+
+def _stacked(lins: Any, names: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Weights (T, out, in) and biases (T, out) of one linear map per type."""
+    return torch.stack([lins[n].weight for n in names]), torch.stack([lins[n].bias for n in names])
+
+
+def _head_by_head(conv: HGTConv) -> tuple[Tensor, Tensor]:
+    """Weight (T, 3 F, in) and bias (T, 3 F) of key, value and query, head by head.
+
+    PyG's columns are all heads' keys, then all queries, then all values.
+    """
+    weight, bias = _stacked(conv.kqv_lin.lins, conv.node_types)
+    order = torch.arange(weight.shape[1]).view(3, conv.heads, -1)[[0, 2, 1]].transpose(0, 1).reshape(-1)
+    return weight.index_select(1, order), bias.index_select(1, order)
+
+
+def _relation_matrices(conv: HGTConv) -> Tensor:
+    """The matrices for keys, times prior / sqrt(D), and for values, (2, H, R, D, D)."""
+    prior = torch.stack([conv.p_rel["__".join(each)][0] for each in conv.edge_types], dim=1)
+    width = conv.out_channels // conv.heads
+    shape = conv.heads, len(conv.edge_types), width, width
+    keys, values = conv.k_rel.weight.view(shape), conv.v_rel.weight.view(shape)
+    return torch.stack([keys * (prior / math.sqrt(width))[:, :, None, None], values])

@@ -1,0 +1,175 @@
+"""Tables from the web: where they are kept, and how they get there whole."""
+
+import hashlib
+import http.client
+import logging
+import re
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qsl, quote, unquote, urldefrag, urlsplit
+
+from repurpose.core import files
+from repurpose.core.errors import InputError
+from repurpose.ingest import kinds
+
+FOLDER = "data/downloads"
+CHUNK = 1 << 20
+TIMEOUT = 60  # seconds without a byte
+PAUSES = (2.0, 10.0)  # seconds before a second and a third try, where the fault may pass
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(csv|tsv|parquet)(\.gz|\.zst)?")
+PASSING = {408, 425, 429, 500, 502, 503, 504}  # status codes
+BY_HAND = "download the table by hand and give its path in the key edges"
+LATER = "try again later"
+REMEDIES = {
+    401: f"the address asks for a log-in: {BY_HAND}",
+    403: f"the address does not give it to everyone: {BY_HAND}",
+    404: "nothing is there: correct the address",
+    410: "nothing is there any more: correct the address",
+    429: f"it was asked too often: {LATER}",
+    503: f"the server is busy: {LATER}",
+}
+
+
+class BrokenOffError(OSError):
+    """A transfer ended before all bytes that were announced had come."""
+
+
+class Arrival(NamedTuple):
+    """What came: bytes, their SHA-256, and the address that a redirection led to, "" where none did."""
+
+    count: int
+    digest: str
+    redirected: str
+
+
+def is_url(table: str) -> bool:
+    """Whether a configured table is an address on the web and not a file."""
+    return table.startswith(("http://", "https://"))
+
+
+def local_path(url: str) -> str:
+    """Where the table of a URL is kept, a folder per URL so that equal names do not meet.
+
+    The name is the last part of the URL's path, or what #name= says. Raises InputError where that is no
+    table's name, the checksum of #sha256= is none, or the address is none.
+    """
+    try:
+        name, digest = _name(url), _digest(url)
+    except ValueError as error:
+        raise InputError(f"{url} is not an address ({error}); correct it") from error
+    if not NAME.fullmatch(name):
+        raise InputError(
+            f"{url} does not end like a table (.csv, .tsv or .parquet; csv and tsv also with .gz or .zst): "
+            "say what it is by adding #name=edges.csv to it"
+        )
+    if digest and not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise InputError(
+            f"{url} has a checksum that is not 64 hexadecimal digits; correct or remove #sha256="
+        )
+    return f"{FOLDER}/{hashlib.sha256(url.encode()).hexdigest()[:12]}/{name}"
+
+
+def fetch(url: str, path: str | Path, pauses: Sequence[float] = PAUSES) -> int:
+    """Download `url` to `path` and return the number of bytes; what is there before stays until all is well.
+
+    A fault that may pass (a busy server, a transfer that breaks off) is met with another try after each of
+    `pauses` seconds. Raises InputError for an address that does not answer, a wrong checksum, and what is
+    no whole table of the kind that `path` is named as.
+    """
+    path = Path(path)
+    for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed as it downloaded
+        left.unlink()
+    with files.replacing(path) as temporary:
+        arrival, wanted = _repeated(url, temporary, pauses), _digest(url)
+        try:
+            kinds.require_whole(temporary, path.name)
+        except InputError as error:
+            fault = str(error).removeprefix(f"{temporary} ")
+            led = f"led to {arrival.redirected} and " if arrival.redirected else ""
+            raise InputError(f"{url} {led}gave a file, not kept, that {fault}") from error
+        if wanted and wanted != arrival.digest:
+            raise InputError(
+                f"{url} has the SHA-256 {arrival.digest}, not the one that its address asks for: it changed; "
+                "look at it before you correct #sha256="
+            )
+    return arrival.count
+
+
+def _repeated(url: str, path: Path, pauses: Sequence[float]) -> Arrival:
+    """The transfer, tried once more after each pause where it failed for a reason that may pass."""
+    for pause in (*pauses, None):
+        try:
+            return _transfer(url, path)
+        except (http.client.HTTPException, OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in files.UNWRITABLE:
+                raise  # of the disk here
+            if pause is None or not is_passing(error):
+                raise _failed(url, error) from error
+            logging.warning("%s: %s; once more in %.0f s", url, _reason(error), pause)
+            time.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether a fault of a transfer may be gone a moment later."""
+    if isinstance(error, urllib.error.HTTPError):
+        return error.code in PASSING
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, socket.gaierror):
+        return cause.errno == socket.EAI_AGAIN
+    passing = (
+        BrokenOffError,
+        TimeoutError,
+        ConnectionResetError,
+        ConnectionAbortedError,
+        BrokenPipeError,
+        http.client.IncompleteRead,
+        http.client.RemoteDisconnected,
+    )
+    return isinstance(cause, passing)
+
+
+def _transfer(url: str, path: Path) -> Arrival:
+    digest, count = hashlib.sha256(), 0
+    address = quote(urldefrag(url)[0], safe="%/:=&?~+!$,;'@()*[]")
+    request = urllib.request.Request(address, headers={"User-Agent": "drug-repurposing"})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
+        expected = answer.headers.get("Content-Length")
+        while chunk := answer.read(CHUNK):
+            file.write(chunk)
+            digest.update(chunk)
+            count += len(chunk)
+        if expected and count != int(expected):
+            raise BrokenOffError(f"it broke off after {count:,} of {int(expected):,} bytes")
+        redirected = answer.url.partition("?")[0] if answer.url != request.full_url else ""
+        return Arrival(count, digest.hexdigest(), redirected)
+
+
+def _failed(url: str, error: Exception) -> InputError:
+    """The sentence on a transfer that failed."""
+    remedy = "check the address and the network"
+    if isinstance(error, urllib.error.HTTPError):
+        remedy = REMEDIES.get(error.code, f"the server failed: {LATER}" if error.code >= 500 else remedy)
+    elif is_passing(error):
+        remedy = f"{remedy}, or {LATER}"
+    return InputError(f"{url} cannot be downloaded ({_reason(error)}); {remedy}")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"HTTP {error.code}, {error.reason}"
+    return str(getattr(error, "reason", None) or error) or type(error).__name__
+
+
+def _name(url: str) -> str:
+    parts = urlsplit(url)
+    return dict(parse_qsl(parts.fragment)).get("name") or unquote(parts.path).rpartition("/")[2]
+
+
+def _digest(url: str) -> str:
+    return dict(parse_qsl(urlsplit(url).fragment)).get("sha256", "").lower()

@@ -1,0 +1,86 @@
+"""The distinct edges of rows of nodes: oriented, sorted, repeats counted."""
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from repurpose.ingest import codes
+from repurpose.ingest.numbering import Nodes, Rows
+
+
+class Edges(NamedTuple):
+    """The edges of each relation, sorted by relation name and types; int32 indices within the types."""
+
+    triples: list[tuple[int, int, int]]  # relation, head type, tail type as codes
+    heads: list[np.ndarray]
+    tails: list[np.ndarray]
+    tally: np.ndarray  # (triples, 3): kept, mirrored, duplicate
+
+
+def collect(
+    rows: Rows, nodes: Nodes, sound: np.ndarray, directed: Sequence[str], target: tuple[str, str]
+) -> Edges:
+    """Orient the sound rows, sort them by tail, then head, and keep each edge once.
+
+    sound: bool (rows,). directed: names of the relations that keep their orientation. target: its head
+    type and its tail type; what joins them stands head type first, directed or not.
+
+    A row becomes one integer, (offset of its relation + tail * heads + head) * 2 + turned; sorted, these
+    stand in the order of the edges file, repeated edges side by side, the unturned first.
+    """
+    n_types = np.int64(len(rows.type_values))
+    head, tail = (nodes.numbers[end][sound] for end in (0, 1))
+    head_type, tail_type = (rows.types[end][sound] for end in (0, 1))
+    triple, triples = codes.of_numbers((rows.relation[sound] * n_types + head_type) * n_types + tail_type)
+    turn, turn_by_number = _turns(triples, rows, directed, target)
+    relation, first, second = triples // n_types**2, triples // n_types % n_types, triples % n_types
+    oriented = (relation * n_types + np.where(turn, second, first)) * n_types + np.where(turn, first, second)
+    relation_of, relations = codes.of_numbers(oriented)
+    head_type, tail_type = relations // n_types % n_types, relations % n_types
+    counts = np.diff(nodes.starts)
+    offsets = np.concatenate([[0], np.cumsum(counts[head_type] * counts[tail_type])])
+
+    turned = turn[triple] | (turn_by_number[triple] & (head > tail))
+    head, tail = np.where(turned, tail, head), np.where(turned, head, tail)
+    relation = relation_of[triple]
+    head = head - nodes.starts[head_type][relation]
+    tail = tail - nodes.starts[tail_type][relation]
+    key = (offsets[relation] + tail * counts[head_type][relation] + head) * 2 + turned
+    key.sort()
+    named = zip((relations // n_types**2).tolist(), head_type.tolist(), tail_type.tolist(), strict=True)
+    return Edges(list(named), *_unique_edges(key, offsets, counts[head_type]))
+
+
+def _turns(
+    triples: np.ndarray, rows: Rows, directed: Sequence[str], target: tuple[str, str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks over the triples as they stand in the table: to be turned; to be turned where head > tail."""
+    n_types = len(rows.type_values)
+    head, tail = triples // n_types % n_types, triples % n_types
+    is_head, is_tail = (np.isin(rows.type_values, [name]) for name in target)
+    undirected = ~np.isin(rows.relation_values, list(directed))[triples // n_types**2]
+    to_target = is_head[head] & is_tail[tail]
+    from_target = is_tail[head] & is_head[tail]
+    by_name = undirected & (head > tail)
+    return from_target | (by_name & ~to_target), undirected & (head == tail)
+
+
+def _unique_edges(
+    key: np.ndarray, offsets: np.ndarray, n_heads: np.ndarray
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    edge = key >> 1
+    first = np.flatnonzero(np.diff(edge, prepend=-1))
+    last = np.append(first[1:], len(edge)) - 1 if len(edge) else first
+    mirrored = np.concatenate([[0], np.cumsum((key[first] ^ key[last]) & 1)])
+    rows_until = np.searchsorted(edge, offsets)
+    edge = edge[first]
+    bounds = np.searchsorted(edge, offsets)
+    heads, tails = [], []
+    for index, (start, stop) in enumerate(itertools.pairwise(bounds)):
+        tail, head = np.divmod(edge[start:stop] - offsets[index], n_heads[index])
+        heads.append(head.astype(np.int32))
+        tails.append(tail.astype(np.int32))
+    kept, turned_back = np.diff(bounds), np.diff(mirrored[bounds])
+    return heads, tails, np.stack([kept, turned_back, np.diff(rows_until) - kept - turned_back], axis=1)

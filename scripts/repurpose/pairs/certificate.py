@@ -1,0 +1,107 @@
+"""The leakage certificate: what left the graph, how the pairs are split, and checks of both.
+
+The checks count the graph's edges anew, not with the code that made the pairs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from repurpose.graph import leaks
+from repurpose.graph.graph import Graph
+from repurpose.pairs.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
+
+# Its figures, those that chance would give beside them, are the section `overlaps`.
+OVERLAP_CHECK = "no message relation repeats the pairs by id, but those of graph.keep_relations"
+
+
+def certify(
+    kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any], kept: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Certificate of labelled and split pairs: target, removed relations, overlaps, counts and checks.
+
+    kept: graph.keep_relations. Each check counts its violations. Raises RuntimeError if one fails: that is a
+    defect, not a property of the data.
+    """
+    overlaps = leaks.described(leaks.overlaps(kg, target), kept)
+    counted = [
+        *_graph_violations(kg, pairs, target),
+        (OVERLAP_CHECK, sum(each["leak"] and not each["kept"] for each in overlaps)),
+        *_split_violations(pairs),
+    ]
+    checks = [{"name": name, "passed": not count, "count": count} for name, count in counted]
+    failed = [f"{check['name']} ({check['count']} violations)" for check in checks if not check["passed"]]
+    if failed:
+        raise RuntimeError(f"the pairs leak or are wrong: {'; '.join(failed)}")
+    positive, negative = (_edges(kg, target, target[key]) for key in ("positive", "negative"))
+    return {
+        "target": dict(target),
+        "removed": [asdict(relation) for relation in kg.relations if relation.role != "message"],
+        "overlaps": overlaps,
+        "pairs": {
+            "positives": int((pairs["label"] == 1).sum()),
+            "negatives": int((pairs["label"] == 0).sum()),
+            "conflicts": len(np.intersect1d(positive, negative)),
+        },
+        "splits": {scheme: _summary(pairs, scheme) for scheme in ALL_SCHEMES if scheme in pairs},
+        "checks": checks,
+    }
+
+
+def _graph_violations(kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    types = target["head_type"], target["tail_type"]
+    roles = [r.role for r in kg.relations if (r.head_type, r.tail_type) in (types, types[::-1])]
+    yield f"no message relation joins {types[0]} and {types[1]} in either direction", roles.count("message")
+    codes = _codes(kg, target, pairs["head_index"].to_numpy(), pairs["tail_index"].to_numpy())
+    yield "no pair stands twice", len(codes) - len(np.unique(codes))
+    is_positive = (pairs["label"] == 1).to_numpy()
+    positive, negative = (_edges(kg, target, target[key]) for key in ("positive", "negative"))
+    yield (
+        "the positives are the distinct edges of the positive relations",
+        len(np.setxor1d(codes[is_positive], positive)),
+    )
+    yield (
+        "the negatives are the distinct edges of the negative relations that are not positive",
+        len(np.setxor1d(codes[~is_positive], np.setdiff1d(negative, positive))),
+    )
+
+
+def _split_violations(pairs: pd.DataFrame) -> Iterator[tuple[str, int]]:
+    for scheme in (scheme for scheme in ALL_SCHEMES if scheme in pairs):
+        yield f"{scheme}: each pair lies in train, valid or test", int((~pairs[scheme].isin(SPLITS)).sum())
+        if scheme in GROUPED_BY:
+            splits = pairs.groupby(GROUPED_BY[scheme])[scheme].nunique()
+            yield f"{scheme}: all pairs of one {scheme} lie in one split", int((splits > 1).sum())
+
+
+def _edges(kg: Graph, target: Mapping[str, Any], names: Sequence[str]) -> np.ndarray:
+    """Distinct codes of the edges of the relations of these names between the target's types."""
+    types = target["head_type"], target["tail_type"]
+    codes = [np.empty(0, np.int64)]
+    for relation, heads, tails in zip(kg.relations, kg.heads, kg.tails, strict=True):
+        ends = relation.head_type, relation.tail_type
+        if relation.relation in names and ends == types:
+            codes.append(_codes(kg, target, heads, tails))
+        if relation.relation in names and ends == types[::-1]:
+            codes.append(_codes(kg, target, tails, heads))
+    return np.unique(np.concatenate(codes))
+
+
+def _codes(kg: Graph, target: Mapping[str, Any], heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+    return heads.astype(np.int64) * kg.count(target["tail_type"]) + tails
+
+
+def _summary(pairs: pd.DataFrame, scheme: str) -> dict[str, dict[str, int]]:
+    parts = {name: pairs[pairs[scheme] == name] for name in SPLITS}
+    return {
+        name: {
+            "positives": int((part["label"] == 1).sum()),
+            "negatives": int((part["label"] == 0).sum()),
+            "heads": int(part["head_index"].nunique()),
+            "tails": int(part["tail_index"].nunique()),
+        }
+        for name, part in parts.items()
+    }

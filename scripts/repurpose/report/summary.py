@@ -1,0 +1,199 @@
+"""One row per device, and what the rows say together."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from repurpose.core import files
+from repurpose.core.errors import InputError
+from repurpose.graph import paths
+
+TOP_PAIRS = 50
+POPULAR = 10  # heads that are listed for the most tails
+PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probability", "rank", "known"]
+PAIR_COLUMNS += ["caution", "rank_low", "rank_high"]
+
+
+class Ranked(NamedTuple):
+    """The files of those names of a device that passed: JSON content and tables."""
+
+    metrics: Mapping[str, Any]
+    candidates: pa.Table
+    evidence: pa.Table
+    popularity: pa.Table
+    stability: Mapping[str, Any]
+    negatives: Mapping[str, Any]
+
+
+def outcome(
+    verdict: Mapping[str, Any], training: Mapping[str, Any], ranked: Ranked | None, embedding_dim: int
+) -> dict[str, Any]:
+    """What became of one device: its row of the summary, ready for JSON.
+
+    `verdict` and `training` are the contents of the device's JSON files; `ranked` is None for a device that
+    its gate stopped. `seconds` are those of training, `final_link` is the last link loss, to be read beside
+    `floor`, the loss of guessing.
+    """
+    failed = [check for check in verdict["checks"] if not check["passed"]]
+    reason, remedy = ("", "") if verdict["passed"] else _explanation(failed, training)
+    return {
+        "device": verdict["device"],
+        "passed": bool(verdict["passed"]),
+        "status": training["status"],
+        "batching": training.get("batching"),
+        "reason": reason,
+        "remedy": remedy,
+        "steps": training.get("steps"),
+        "seconds": _finite(training.get("seconds")),
+        "peak_rss_bytes": training.get("peak_rss_bytes"),
+        "embedding_dim": embedding_dim,
+        "final_link": _finite(verdict.get("classic", {}).get("final_loss")),
+        "floor": _finite(training.get("floor")),
+        "checks_failed": [check["name"] for check in failed],
+        "metrics": ranked and ranked.metrics,
+        "calibration": ranked and _calibration(ranked.candidates),
+        "candidates": ranked and ranked.candidates.num_rows,
+        "top": ranked and top_pairs(ranked.candidates, ranked.evidence),
+        "popular": ranked and ranked.popularity[:POPULAR].to_pylist(),
+        "stability": ranked and ranked.stability,
+        # All but the trees of the model, which are most of the file.
+        "negatives": ranked and {k: v for k, v in ranked.negatives.items() if k not in ("model", "digest")},
+    }
+
+
+def embedding_dim(path: str | Path) -> int:
+    """Dimension of an embedding file, from its schema alone.
+
+    Raises InputError that names the file where it is not parquet or holds no vectors of fixed size.
+    """
+    try:
+        kind = pq.read_schema(path).field("embedding").type
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise InputError(f"{path} is not a readable embedding file; {files.remade(path)}") from error
+    if not pa.types.is_fixed_size_list(kind):
+        raise InputError(f"{path}: the column embedding must hold lists of one fixed size, found {kind}")
+    return kind.list_size
+
+
+def _calibration(candidates: pa.Table) -> dict[str, Any] | None:
+    """How the probabilities of the candidates came about, as their file says (see `candidates.save`)."""
+    return json.loads((candidates.schema.metadata or {}).get(b"calibration", b"null"))
+
+
+def best_new(candidates: pa.Table, count: int) -> pa.Table:
+    """The `count` best pairs by probability that no known relation joins; ties by score, tail_id, head_id.
+
+    A score or probability that is not finite becomes null, which sorts last.
+    """
+    novel = candidates.filter(pc.equal(candidates["known"], ""))
+    for name in ("score", "probability"):
+        values = novel[name]
+        finite = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
+        novel = novel.set_column(novel.schema.get_field_index(name), name, finite)
+    order = [
+        ("probability", "descending"),
+        ("score", "descending"),
+        ("tail_id", "ascending"),
+        ("head_id", "ascending"),
+    ]
+    # A partial sort: with `per_tail: 0` the table holds every pair of the graph.
+    return novel.take(pc.select_k_unstable(novel, k=count, sort_keys=order))
+
+
+def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) -> list[dict[str, Any]]:
+    """The best new pairs, each with the path that its score rests on most where `evidence` has one.
+
+    `path`: its text, else ""; `path_change`: of the score without its edges, None where that is not known.
+    """
+    found = {}
+    for row in evidence.select(["head_id", "tail_id", "paths"]).to_pylist():
+        way = paths.leading(row["paths"])
+        if way:
+            found[row["head_id"], row["tail_id"]] = {"path": way["text"], "path_change": way["change"]}
+    best = best_new(candidates.select(PAIR_COLUMNS), count).to_pylist()
+    none = {"path": "", "path_change": None}
+    return [{**pair, **found.get((pair["head_id"], pair["tail_id"]), none)} for pair in best]
+
+
+def summary(
+    outcomes: Sequence[Mapping[str, Any]],
+    relations: Sequence[Mapping[str, Any]],
+    ledger: Mapping[str, Any],
+    certificate: Mapping[str, Any],
+    agreement: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The whole run in one object: the devices' rows, who passed, counts of graph and pairs.
+
+    `relations`, `ledger`, `certificate` and `agreement` (None for a single device) are the contents of the
+    JSON files of those names; `edges` counts an undirected edge once, `rows` and `dropped` count rows of the
+    edges table.
+    """
+    # The certificate counts pairs in a section of its own; without one, at its top.
+    pairs = certificate.get("pairs", certificate)
+    return {
+        "devices": [dict(row) for row in outcomes],
+        "passed": [row["device"] for row in outcomes if row["passed"]],
+        "graph": {
+            "nodes": sum(ledger["nodes"].values()),
+            "edges": sum(relation["edges"] for relation in relations),
+            "relations": len(relations),
+            "rows": ledger["rows"],
+            "dropped": sum(ledger["dropped"].values()),
+        },
+        "pairs": {"positives": pairs["positives"], "negatives": pairs["negatives"]},
+        "agreement": agreement,
+    }
+
+
+def verdict_sentence(summary: Mapping[str, Any]) -> str:
+    """The gate's verdict on all devices in one sentence, without a full stop at its end."""
+    passed = summary["passed"]
+    failed = "; ".join(
+        f"{row['device']}: {'; '.join(filter(None, [row['reason'], row['remedy']]))}"
+        for row in summary["devices"]
+        if not row["passed"]
+    )
+    if not passed:
+        return f"no device passed the gate: {failed}"
+    total = len(summary["devices"])
+    noun = "device" if total == 1 else "devices"
+    sentence = f"{len(passed)} of {total} {noun} passed the gate: {', '.join(passed)}"
+    return f"{sentence}; failed: {failed}" if failed else sentence
+
+
+def disagreements(agreement: Mapping[str, Any]) -> list[str]:
+    """One sentence for each pair of devices that is out of tolerance, from the content of agreement.json."""
+    return [
+        f"{' and '.join(pair['devices'])} do not agree: "
+        + "; ".join(_beside_tolerance(check) for check in pair["checks"] if not check["passed"])
+        for pair in agreement["pairs"]
+        if not pair["agrees"]
+    ]
+
+
+def _beside_tolerance(check: Mapping[str, Any]) -> str:
+    value = "not known" if check["value"] is None else f"{check['value']:.3g}"
+    return (
+        f"{check['name'].replace('_', ' ')} is {value}, {check['side']} {check['threshold']:g} was expected"
+    )
+
+
+def _explanation(failed: Sequence[Mapping[str, Any]], training: Mapping[str, Any]) -> tuple[str, str]:
+    """Why a device failed and what to do about it; an ended training explains its failed checks."""
+    if training["status"] != "completed":
+        parts = [training["status"], training.get("reason", "")]
+        return ": ".join(part for part in parts if part), training.get("remedy", "")
+    reasons = [": ".join(filter(None, [check["name"], check["reason"]])) for check in failed]
+    # Several checks often ask for the same change: say it once.
+    remedies = dict.fromkeys(check["remedy"] for check in failed if check["remedy"])
+    return "; ".join(reasons) or "the verdict names no failed check", "; ".join(remedies)
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,144 @@
+"""What a failed training leaves to look at: losses, gradients and vectors, and its last batch."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from repurpose.core import files
+from repurpose.graph import graph
+from repurpose.graph.graph import Graph
+from repurpose.training import losses, watchdog
+from repurpose.training.objective import Draw, Objective
+from repurpose.training.steps import FullSteps, SampledSteps
+
+EDGES = pa.schema(
+    [
+        ("relation", pa.string()),
+        ("head_type", pa.string()),
+        ("head_id", pa.string()),
+        ("tail_type", pa.string()),
+        ("tail_id", pa.string()),
+        ("is_edge", pa.bool_()),
+        ("logit", pa.float32()),
+    ]
+)
+
+
+def diagnose(kg: Graph, steps: FullSteps | SampledSteps, z: Tensor) -> tuple[dict[str, Any], pa.Table]:
+    """The facts of a failure, ready for JSON, and the pairs of the last batch with the logits they now have.
+
+    z: (nodes, d) as they are now. Losses are None where a relation had nothing to predict, and no figure
+    is other than finite: what is not is None.
+    """
+    relations = [kg.relations[i] for i in kg.of_role("message")]
+    names = [f"{r.head_type} - {r.relation} - {r.tail_type}" for r in relations]
+    draw, model = steps.last, steps.model
+    facts = {
+        "vectors": _vectors(kg, steps, z),
+        "gradient_norm_per_relation": dict(zip(names, gradient_norms(steps), strict=True)),
+    }
+    if draw is None:
+        return {**facts, "loss_per_relation": dict.fromkeys(names)}, EDGES.empty_table()
+    relation, head, tail = (
+        torch.from_numpy(each).to(z.device) for each in (draw.relation, draw.head, draw.tail)
+    )
+    with torch.no_grad():
+        logits = model.read(z, relation, head, tail, head[:0])[0].cpu()
+    facts["loss_per_relation"] = dict(zip(names, _losses(draw, logits, len(relations)), strict=True))
+    facts["known_share_of_negatives"] = watchdog.known_share(steps.objective, draw)
+    return facts, _pairs(kg, steps.objective, draw, logits.numpy())
+
+
+def keep(folder: Path, failure: tuple[dict[str, Any], pa.Table] | None) -> None:
+    """Write the facts and pairs of a failure into `folder`, or remove those of an earlier training."""
+    if failure is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    files.write_json(folder / "facts.json", failure[0])
+    files.write_table(folder / "last_batch.parquet", failure[1])
+
+
+def gradient_norms(steps: FullSteps | SampledSteps) -> list[float | None]:
+    """Per message relation the norm of the last gradient of its decoder and of its maps in all layers."""
+    model = steps.model
+    edge_types = sum(len(pair) for pair in model.edge_types)
+    squares = np.zeros(len(model.edge_types))
+    if model.decoder.weight.grad is not None:
+        squares += model.decoder.weight.grad.square().sum(dim=1).cpu().numpy()
+    owner = np.repeat(np.arange(len(model.edge_types)), [len(pair) for pair in model.edge_types])
+    for layer in model.layers:
+        for maps in (layer.k_rel, layer.v_rel):
+            if maps.weight.grad is not None:
+                # One map per head and edge type, heads first.
+                each = maps.weight.grad.view(-1, edge_types, maps.weight[0].numel()).square().sum(dim=(0, 2))
+                squares += np.bincount(owner, each.cpu().numpy(), len(squares))
+    return [_finite(value) for value in np.sqrt(squares)]
+
+
+def _vectors(kg: Graph, steps: FullSteps | SampledSteps, z: Tensor) -> dict[str, dict[str, float | None]]:
+    degree = np.zeros(len(z))
+    for edges, offset in zip(steps.objective.held.train, steps.objective.offsets, strict=True):
+        degree += np.bincount((edges + offset).ravel(), minlength=len(z))
+    result = {}
+    spread = watchdog.spread(z, steps.model.bounds, list(kg.node_types))
+    for node_type, (rank, distinct) in spread.items():
+        span = graph.span(kg, node_type)
+        correlation = degree_correlation(z[span].double().cpu().numpy(), degree[span])
+        result[node_type] = {
+            "effective_rank": rank,
+            "distinct_share": distinct,
+            "degree_correlation": correlation,
+        }
+    return result
+
+
+def degree_correlation(rows: np.ndarray, degree: np.ndarray) -> float | None:
+    """Spearman's correlation of degrees (n,) with the first principal component of rows (n, d), unsigned.
+
+    None where either does not vary.
+    """
+    if not np.isfinite(rows).all():
+        return None
+    step = max(1, len(rows) // 2000)
+    rows, degree = rows[::step] - rows[::step].mean(axis=0), degree[::step]
+    first = np.linalg.svd(rows, full_matrices=False)
+    component = first[0][:, 0] * first[1][0]
+    if np.ptp(component) == 0 or np.ptp(degree) == 0:
+        return None
+    return abs(float(spearmanr(component, degree).statistic))
+
+
+def _losses(draw: Draw, logits: Tensor, relations: int) -> list[float | None]:
+    of, at = torch.from_numpy(draw.relation), draw.positives
+    mean, counts = losses.link_losses(logits[:at], logits[at:], of[:at], of[at:], relations)
+    return [
+        _finite(value) if counted else None
+        for value, counted in zip(mean.tolist(), counts.tolist(), strict=True)
+    ]
+
+
+def _pairs(kg: Graph, objective: Objective, draw: Draw, logits: np.ndarray) -> pa.Table:
+    """The pairs of a draw with the names that the edges table has for them."""
+    relations = [kg.relations[i] for i in kg.of_role("message")]
+    columns = {"relation": np.array([r.relation for r in relations], object)[draw.relation]}
+    for end, side, numbers in (("head", 0, draw.head), ("tail", 1, draw.tail)):
+        types = np.array([getattr(r, f"{end}_type") for r in relations], object)
+        start = np.array([offset[side, 0] for offset in objective.offsets])
+        ids = np.empty(len(numbers), object)
+        for index, relation in enumerate(relations):
+            of = draw.relation == index
+            ids[of] = kg.node_ids[getattr(relation, f"{end}_type")][numbers[of] - start[index]]
+        columns[f"{end}_type"], columns[f"{end}_id"] = types[draw.relation], ids
+    columns["is_edge"] = np.arange(len(logits)) < draw.positives
+    columns["logit"] = logits
+    return pa.table(columns, schema=EDGES)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

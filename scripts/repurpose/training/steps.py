@@ -1,0 +1,231 @@
+"""One optimizer step, over the whole graph or over a sample of it.
+
+Both kinds of step hide the edges that they predict from the messages, and both leave embeddings that
+are computed from all neighbours.
+"""
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from repurpose.hgt import message_edges
+from repurpose.hgt.hgt import HGT, Block
+from repurpose.hgt.pyg_layer import Layer
+from repurpose.hgt.sampling import Sampler
+from repurpose.training.checkpoint import named, part
+from repurpose.training.objective import Draw, Objective, Settings, Terms
+
+PART_EDGES = 2_000_000  # messages that are computed at once when a sampled training embeds all nodes
+
+
+class FullSteps:
+    """A step is an epoch: all messages but those of the edges that it predicts."""
+
+    per_epoch = 1
+
+    def __init__(self, model: HGT, objective: Objective, settings: Settings, seed: int) -> None:
+        self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
+        self.edges = model.prepare(objective.held.train)
+        # fused: one pass over each parameter, no temporary copies.
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+        self.last: Draw | None = None
+
+    def take(self, step: int) -> tuple[Terms, int]:
+        """Update the model; the losses before the update, and the number of edges predicted."""
+        generator = _start(self.model, self.seed, step)
+        hidden = [self._choose(edges.shape[1], generator) for edges in self.objective.held.train]
+        draw = self.last = self.objective.draw(hidden, generator)
+        # No name for the embeddings: they would outlive their use in the backward pass.
+        terms = self.objective.terms(self.model, self.model(self.edges.without(hidden)), draw)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms.total.backward()
+        self.optimizer.step()
+        return terms.detached(), draw.positives
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the next step depends on beside its number, by name."""
+        return {**named("model", self.model.state_dict()), **named("adam", _moments(self.optimizer))}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to what `tensors` gave."""
+        self.model.load_state_dict(part("model", tensors))
+        _set_moments(self.optimizer, part("adam", tensors))
+
+    @torch.no_grad()
+    def embed(self) -> Tensor:
+        """Embeddings of all nodes, (nodes, d)."""
+        self.model.eval()
+        return self.model(self.edges.whole)
+
+    def applied(self, layer: Layer, x: Tensor) -> Tensor:
+        """A layer's output for all nodes, from all messages."""
+        return self.model.apply_layer(layer, x, Block(self.edges.whole, self.model.bounds, None))
+
+    def _choose(self, edges: int, generator: np.random.Generator) -> np.ndarray:
+        """Positions in one relation to predict in a step: at least one, where it has two or more edges."""
+        size = min(self.settings.edge_sample_size, int(self.settings.supervision_share * edges))
+        size = max(size, 1) if edges > 1 else 0
+        return generator.choice(edges, size, replace=False, shuffle=False)
+
+
+class SampledSteps:
+    """A step predicts `batch_size` edges from sampled neighbours; an epoch predicts every edge once."""
+
+    def __init__(self, model: HGT, objective: Objective, settings: Settings, seed: int) -> None:
+        self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
+        train = objective.held.train
+        edges = message_edges.sort(train, model.edge_types, model.bounds)
+        self.sampler = Sampler(edges.numbered, model.bounds, settings.fanout, seed)
+        self.starts = np.array([*edges.starts, sum(each.shape[1] for each in train)])
+        self.per_epoch = max(1, -(-int(self.starts[-1]) // settings.batch_size))
+        self.table = RowAdam(model.inputs, settings.learning_rate)
+        others = [p for p in model.parameters() if p is not model.inputs]
+        self.optimizer = torch.optim.Adam(others, lr=settings.learning_rate, fused=True)
+        self.order: tuple[int, np.ndarray] | None = None
+        self.last: Draw | None = None
+
+    def take(self, step: int) -> tuple[Terms, int]:
+        """Update the model; the losses before the update, and the number of edges predicted."""
+        generator = _start(self.model, self.seed, step)
+        numbers = self._numbers(step)
+        cuts = np.searchsorted(numbers, self.starts)
+        chosen = [
+            numbers[first:last] - start
+            for (first, last), start in zip(itertools.pairwise(cuts), self.starts[:-1], strict=True)
+        ]
+        draw = self.last = self.objective.draw(chosen, generator)
+        batch = self.sampler.batch(draw.nodes, numbers, step)
+        device = self.model.inputs.device
+        rows = torch.from_numpy(batch.inputs).to(device)
+        x = self.model.inputs.detach().index_select(0, rows).requires_grad_()
+        z = self.model.encode(x, self.model.blocks(batch.levels), batch.bounds)
+        terms = self.objective.terms(self.model, z, draw.moved(batch.positions))
+        self.optimizer.zero_grad(set_to_none=True)
+        terms.total.backward()
+        self.optimizer.step()
+        self.table.step(rows, x.grad)
+        return terms.detached(), draw.positives
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All that the next step depends on beside its number, by name."""
+        table = {
+            "mean": self.table.mean,
+            "square": self.table.square,
+            "steps": torch.tensor(self.table.steps),
+        }
+        whole = named("model", self.model.state_dict()), named("adam", _moments(self.optimizer))
+        return {**whole[0], **whole[1], **named("table", table)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go back to what `tensors` gave."""
+        self.model.load_state_dict(part("model", tensors))
+        _set_moments(self.optimizer, part("adam", tensors))
+        table = part("table", tensors)
+        self.table.mean.copy_(table["mean"])
+        self.table.square.copy_(table["square"])
+        self.table.steps = int(table["steps"])
+
+    @torch.no_grad()
+    def embed(self) -> Tensor:
+        """Embeddings of all nodes from all their neighbours, (nodes, d), a layer and some nodes at a time."""
+        self.model.eval()
+        x = self.model.inputs
+        for layer in self.model.layers:
+            x = self.applied(layer, x)
+        return self.model.project(x, self.model.bounds)
+
+    def applied(self, layer: Layer, x: Tensor) -> Tensor:
+        """A layer's output for all nodes, some at a time."""
+        parts = []
+        for nodes in self._parts():
+            level = self.sampler.neighbourhood(nodes)
+            (block,) = self.model.blocks([level])
+            rows = torch.from_numpy(level.nodes).to(x.device)
+            parts.append(self.model.apply_layer(layer, x.index_select(0, rows), block))
+        return torch.cat(parts)
+
+    def _parts(self) -> list[np.ndarray]:
+        """Ranges of nodes that receive about `PART_EDGES` messages each."""
+        received = self.sampler.numbered.whole.target_ptr
+        steps = np.arange(PART_EDGES, received[-1], PART_EDGES)
+        cuts = np.unique([0, *np.searchsorted(received, steps), len(received) - 1])
+        return [np.arange(first, last, dtype=np.int32) for first, last in itertools.pairwise(cuts)]
+
+    def _numbers(self, step: int) -> np.ndarray:
+        """Numbers of the edges that a step predicts, ascending."""
+        epoch, at = divmod(step - 1, self.per_epoch)
+        if self.order is None or self.order[0] != epoch:
+            self.order = epoch, spread(np.diff(self.starts), np.random.default_rng([self.seed, 3, epoch]))
+        size = self.settings.batch_size
+        return np.sort(self.order[1][at * size : (at + 1) * size])
+
+
+@torch.no_grad()
+def states(steps: FullSteps | SampledSteps) -> list[Tensor]:
+    """What each layer reads of all nodes, (nodes, hidden_dim) each."""
+    steps.model.eval()
+    found: list[Tensor] = [steps.model.inputs]
+    for layer in steps.model.layers[:-1]:
+        found.append(steps.applied(layer, found[-1]))
+    return found
+
+
+class RowAdam:
+    """Adam (Kingma and Ba, ICLR 2015) on some rows of a table; the others keep their moments (SparseAdam).
+
+    With plain tensors, for sparse ones are not there on every device.
+    """
+
+    BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+    def __init__(self, table: nn.Parameter, rate: float) -> None:
+        self.table, self.rate, self.steps = table, rate, 0
+        self.mean, self.square = torch.zeros_like(table), torch.zeros_like(table)
+
+    @torch.no_grad()
+    def step(self, rows: Tensor, gradient: Tensor) -> None:
+        """Update the different `rows` (n,) along their gradient (n, width)."""
+        self.steps += 1
+        first, second = self.BETAS
+        mean = self.mean.index_select(0, rows).lerp_(gradient, 1 - first)
+        square = self.square.index_select(0, rows).lerp_(gradient.square(), 1 - second)
+        self.mean.index_copy_(0, rows, mean)
+        self.square.index_copy_(0, rows, square)
+        size = mean / (1 - first**self.steps)
+        size /= (square / (1 - second**self.steps)).sqrt_().add_(self.EPSILON)
+        self.table.index_add_(0, rows, size, alpha=-self.rate)
+
+
+def spread(sizes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """An order of sum(sizes) edges, numbered relation by relation, in which every relation is spread evenly.
+
+    Any stretch of it has of each relation what is its share, give or take one edge.
+    """
+    places = [
+        (generator.permutation(size) + generator.random(size)) / size for size in sizes.tolist() if size
+    ]
+    return np.argsort(np.concatenate([np.zeros(0), *places]), kind="stable")
+
+
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The optimizer's state as tensors named position.key."""
+    state = optimizer.state_dict()["state"]
+    return {f"{at}.{key}": value for at, values in state.items() for key, value in values.items()}
+
+
+def _set_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in moments.items():
+        at, _, key = name.partition(".")
+        state.setdefault(int(at), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _start(model: HGT, seed: int, step: int) -> np.random.Generator:
+    """Training mode, and random numbers that depend on the seed and the step alone."""
+    model.train()
+    torch.manual_seed(seed * 1_000_003 + step)
+    return np.random.default_rng([seed, 1, step])

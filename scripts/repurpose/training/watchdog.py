@@ -1,0 +1,243 @@
+"""Whether a training learns: judged from held-out edges, from its vectors and from its numbers.
+
+The loss alone does not tell: on edges that were shuffled it falls far below its floor, for degrees are
+learned and edges remembered. Held-out edges beside negatives of the same degrees stay at 0.5 then.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from repurpose.graph.holdout import contains, pair_keys
+from repurpose.hgt.hgt import HGT
+from repurpose.training import losses
+from repurpose.training.objective import Draw, Objective
+from repurpose.vectors import spectrum
+
+# The deadline: the latest of these.
+LEAST_STEPS = 30
+SHARE = 0.05  # of all steps
+SECONDS = 120.0
+
+NOISE = 3.0  # standard errors of a difference
+LEARNING_LINK = 0.98  # share of the link loss of guessing, where nothing is held out
+EXPLODED = 50.0  # times the link loss of guessing; healthy trainings had spikes of 6 times
+LARGEST = 1e3  # root mean square of a parameter; healthy ones were below 3
+LEAST_RANK = 1.5  # effective rank of a type's vectors
+LEAST_DISTINCT = 0.5  # share of a type's vectors
+SAMPLE = 256  # vectors of a type that are looked at
+RANKED_NODES = 20  # a smaller type has too short a spectrum
+STRIKES = 2  # looks in a row that find the vectors collapsed
+LARGEST_ERROR = 1e-3  # of embeddings by way of samples, relative; rounding is below 1e-5
+STILL = 1e-4  # relative change of the vectors below which nothing has moved
+
+SLOWER = "lower training.learning_rate"
+REPORT = "this is a fault of the program: report it"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: what was seen with its likely cause, and the config key to change.
+
+    depends_on_machine: whether the same training may end otherwise once there is room, or elsewhere.
+    """
+
+    status: str
+    reason: str = ""
+    remedy: str = ""
+    depends_on_machine: bool = False
+
+
+@dataclass(frozen=True)
+class Level:
+    """AUROC of held-out edges against negatives matched to degree, and its standard error."""
+
+    value: float
+    error: float
+
+
+def level(objective: Objective, model: HGT, z: Tensor) -> Level | None:
+    """The level of embeddings z; None without held-out edges.
+
+    Relations are weighted by the root of their held-out edges: all alike, the smallest would be most of
+    the noise; each edge alike, the largest would be all that is seen. The error is that of the rank-sum
+    statistic where nothing is known (Mann and Whitney, 1947).
+    """
+    if not objective.matched:
+        return None
+    sizes = np.array([(p.shape[1], n.shape[1]) for _, p, n in objective.matched], float)
+    weights = np.sqrt(sizes[:, 0]) / np.sqrt(sizes[:, 0]).sum()
+    error = np.sqrt((sizes.sum(axis=1) + 1) / (12 * sizes.prod(axis=1)))
+    value = np.dot(weights, objective.aurocs(model, z, objective.matched))
+    return Level(float(value), float(np.sqrt(np.dot(weights**2, error**2))))
+
+
+def is_above(now: Level, before: Level) -> bool:
+    """Whether one level exceeds another beyond noise."""
+    return now.value - before.value > NOISE * math.hypot(now.error, before.error)
+
+
+class Watchdog:
+    """What is known of one training: where it began, and whether it has been seen to learn.
+
+    `no_signal` gives the level of the same training on shuffled edges; it is asked only when needed.
+    """
+
+    def __init__(
+        self, objective: Objective, bounds: list[int], total: int, no_signal: Callable[[], Level | None]
+    ) -> None:
+        self.objective, self.bounds, self.total, self.no_signal = objective, bounds, total, no_signal
+        self.start: Level | None = None
+        self.first: Tensor | None = None  # some vectors before the first step, (n, d)
+        self.best: Level | None = None
+        self.is_learning, self.strikes = False, 0
+
+    def begin(self, model: HGT, z: Tensor) -> None:
+        """Remember where the training starts."""
+        self.start, self.first = level(self.objective, model, z), self._few(z)
+
+    def due(self, step: int, seconds: float) -> bool:
+        """Whether a training that is not known to learn has had its time."""
+        if step < LEAST_STEPS or self.is_learning:
+            return False
+        return step == self.total or (step >= SHARE * self.total and seconds >= SECONDS)
+
+    def numbers(self, link: float | None, step: int) -> Outcome | None:
+        """What the link loss (None: no number) says after a step."""
+        if link is None:
+            return Outcome("diverged", f"the loss was no number at step {step}", SLOWER)
+        if link > EXPLODED * losses.LINK_FLOOR:
+            seen = f"the link loss was {link:.3g} at step {step}; guessing has {losses.LINK_FLOOR:.3f}"
+            return Outcome("diverged", seen, SLOWER)
+        return None
+
+    def parameters(self, model: HGT, step: int) -> Outcome | None:
+        """Whether the size of a parameter is one that no sound training has."""
+        for name, parameter in model.named_parameters():
+            size = parameter.detach().square().mean().sqrt().item()
+            if not size <= LARGEST:
+                seen = f"the parameters {name} have a root mean square of {size:.3g} after step {step}"
+                return Outcome(
+                    "diverged", f"{seen}; those of a sound training stay below {LARGEST:g}", SLOWER
+                )
+        return None
+
+    def vectors(self, z: Tensor, names: list[str], step: int) -> Outcome | None:
+        """Whether vectors are no numbers, or those of a node type have become alike, twice in a row."""
+        if not torch.isfinite(z).all():
+            return Outcome("diverged", f"embeddings were no numbers at step {step}", SLOWER)
+        found = None
+        for name, (rank, distinct) in spread(z, self.bounds, names).items():
+            if rank is not None and rank < LEAST_RANK:
+                found = f"the vectors of {name} nodes have an effective rank of {rank:.2f} at step {step}"
+            elif distinct is not None and distinct < LEAST_DISTINCT:
+                found = f"only {distinct:.0%} of the vectors of {name} nodes differ at step {step}"
+        self.strikes = self.strikes + 1 if found else 0
+        if self.strikes < STRIKES:
+            return None
+        return Outcome("collapsed", str(found), "lower training.learning_rate or training.contrastive.weight")
+
+    def samples(self, error: float, step: int) -> Outcome | None:
+        """Whether embeddings by way of samples are off from those of the whole graph."""
+        if error <= LARGEST_ERROR:
+            return None
+        seen = f"at step {step} embeddings from samples are off by {error:.1e} from those of the whole graph"
+        return Outcome("diverged", f"{seen}: the sampler mixes up nodes or edges", REPORT)
+
+    def notice(self, model: HGT, z: Tensor) -> None:
+        """Take note of the level now."""
+        now = level(self.objective, model, z)
+        if now and (self.best is None or now.value > self.best.value):
+            self.best = now
+
+    def stalled(self, model: HGT, z: Tensor, draw: Draw, step: int, link: float) -> Outcome | None:
+        """The judgement at the deadline: None if the training has been seen to learn, else what it does."""
+        self.notice(model, z)
+        if self.best is None or self.start is None:
+            # Nothing is held out: the loss has to do.
+            self.is_learning = link < LEARNING_LINK * losses.LINK_FLOOR
+            seen, beside = "no edges are held out", ""
+        else:
+            null = self.no_signal() if is_above(self.best, self.start) else None
+            self.is_learning = null is not None and is_above(self.best, null)
+            beside = f"; shuffled edges give {null.value:.3f}" if null else ""
+            seen = (
+                f"the AUROC of held-out edges against pairs of the same degrees began at "
+                f"{self.start.value:.3f} and came to {self.best.value:.3f} (noise {self.best.error:.3f})"
+            )
+        if self.is_learning:
+            return None
+        cause, remedy = self._cause(model, z, draw)
+        floor = f"at step {step} the link loss is {link:.3f}, where guessing has {losses.LINK_FLOOR:.3f}"
+        return Outcome("stalled", f"{seen}{beside}; {floor}: {cause}", remedy)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Facts for JSON and tensors, for a checkpoint."""
+        start, best = (each and asdict(each) for each in (self.start, self.best))
+        facts = {"start": start, "best": best, "is_learning": self.is_learning, "strikes": self.strikes}
+        return facts, {} if self.first is None else {"first": self.first}
+
+    def resume(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Know again what `state` gave."""
+        self.start, self.best = (facts[k] and Level(**facts[k]) for k in ("start", "best"))
+        self.is_learning, self.strikes = facts["is_learning"], facts["strikes"]
+        self.first = tensors.get("first")
+
+    def _few(self, z: Tensor) -> Tensor:
+        return z[:: max(1, len(z) // SAMPLE)].detach().cpu().clone()
+
+    def _cause(self, model: HGT, z: Tensor, draw: Draw) -> tuple[str, str]:
+        """The likely cause of a stall and what to change, by what can be seen of it."""
+        few = self._few(z)
+        if self.first is not None and (few - self.first).norm() <= STILL * self.first.norm():
+            return "the vectors have not moved since the start", "raise training.learning_rate"
+        if not model.decoder.weight.detach().any():
+            return "the decoder's weights are all zero, so no gradient reaches the encoder", REPORT
+        share = known_share(self.objective, draw)
+        if share > 0.5:
+            return f"{share:.0%} of the negatives are edges of the graph", REPORT
+        return (
+            "the edges hold no structure that a model could learn, or it learns too slowly to be seen",
+            "check that graph.columns names the right columns of the edges table; else raise "
+            "training.learning_rate",
+        )
+
+
+def spread(
+    z: Tensor, bounds: list[int], names: list[str], least: int = RANKED_NODES
+) -> dict[str, tuple[float | None, float | None]]:
+    """Effective rank (None for a type of fewer than `least` nodes) and share of distinct vectors per type.
+
+    Of `SAMPLE` nodes of each type of two or more; both None where vectors are not finite.
+    """
+    result = {}
+    for name, first, last in zip(names, bounds[:-1], bounds[1:], strict=True):
+        if last - first < 2:
+            continue
+        rows = z[first : last : max(1, (last - first) // SAMPLE)].double().cpu().numpy()
+        if not np.isfinite(rows).all():
+            result[name] = None, None
+            continue
+        distinct = len(np.unique(rows, axis=0)) / len(rows)
+        values = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
+        rank = spectrum.effective_rank(values, np.abs(rows).max() * math.sqrt(len(rows)))
+        result[name] = (rank if last - first >= least else None, distinct)
+    return result
+
+
+def known_share(objective: Objective, draw: Draw) -> float:
+    """Share of a draw's negatives that are training edges."""
+    at, known = draw.positives, 0
+    for index, source in enumerate(objective.sources):
+        of = draw.relation[at:] == index
+        head, tail = (
+            each[at:][of] - offset
+            for each, offset in zip((draw.head, draw.tail), objective.offsets[index][:, 0], strict=True)
+        )
+        known += contains(source.known, pair_keys(head, tail, source.tails, source.symmetric)).sum()
+    return float(known / max(1, len(draw.head) - at))

@@ -1,0 +1,32 @@
+"""Node vectors that a learned encoder has to beat: degrees, and a truncated SVD of the graph."""
+
+import numpy as np
+
+from repurpose.graph import graph
+from repurpose.graph.graph import Graph
+from repurpose.vectors import spectral
+
+
+def degree_features(kg: Graph, node_type: str) -> np.ndarray:
+    """log(1 + degree) per message relation at `node_type`: float32 (nodes, relations).
+
+    A relation within the type counts both of its ends.
+    """
+    columns = []
+    for index in kg.of_role("message"):
+        relation = kg.relations[index]
+        ends = ((relation.head_type, kg.heads[index]), (relation.tail_type, kg.tails[index]))
+        degrees = [np.bincount(nodes, minlength=kg.count(kind)) for kind, nodes in ends if kind == node_type]
+        if degrees:
+            columns.append(np.log1p(sum(degrees)))
+    return (
+        np.stack(columns, axis=1, dtype=np.float32)
+        if columns
+        else np.zeros((kg.count(node_type), 0), np.float32)
+    )
+
+
+def svd(kg: Graph, dim: int, seed: int) -> dict[str, np.ndarray]:
+    """Truncated SVD of all message edges (see `spectral.rows`): type -> float32 (nodes, dim)."""
+    found = spectral.rows(kg, graph.message_edges(kg), dim, seed)
+    return {kind: found[graph.span(kg, kind)] for kind in kg.node_types}

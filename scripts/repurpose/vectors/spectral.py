@@ -1,0 +1,124 @@
+"""Truncated SVD of the graph's normalised adjacency: one row per node, of any type."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from repurpose.graph import graph
+from repurpose.graph.graph import Graph
+from repurpose.kernels import lowrank
+
+
+class Axes(NamedTuple):
+    """A truncated SVD, and what it takes to know a row again from the node's neighbours.
+
+    rows: those of `rows`, float32 (nodes, dim). lengths: (nodes,) that they had before they were scaled to 1.
+    values: (dim,) eigenvalues: before its scaling a row is the sum of its neighbours' rows, each divided by
+    the roots of both degrees, divided by these.
+    """
+
+    rows: np.ndarray
+    lengths: np.ndarray
+    values: np.ndarray
+
+    def first(self, dim: int) -> "Axes":
+        """The first `dim` axes, each row of unit length again."""
+        if dim == self.rows.shape[1]:
+            return self
+        kept = self.rows[:, :dim]
+        rows = _unit(kept, self.rows.any(axis=1))
+        return Axes(rows, self.lengths * np.linalg.norm(kept, axis=1), self.values[:dim])
+
+    def padded(self, dim: int) -> "Axes":
+        """With zero columns up to `dim`, where the graph has fewer axes."""
+        lacking = dim - self.rows.shape[1]
+        rows, values = np.pad(self.rows, ((0, 0), (0, lacking))), np.pad(self.values, (0, lacking))
+        return Axes(rows, self.lengths, np.where(np.arange(dim) < dim - lacking, values, np.float32(1)))
+
+
+def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> np.ndarray:
+    """The rows of U S^1/2, where D^-1/2 A D^-1/2 is about U S V': float32 (nodes, dim), each of unit length.
+
+    edges: per message relation (2, E) head and tail indices within their types. A is the symmetric
+    adjacency of all nodes, relations summed. Unit length makes any scaling of a row by its degree void; a
+    node without edges is zero. `dim` is capped at the number of nodes - 1.
+    """
+    return axes(kg, edges, dim, seed).rows
+
+
+def axes(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> Axes:
+    """The SVD behind `rows`."""
+    matrix = normalised(kg, edges)
+    left, values, right = lowrank.svd(matrix, min(dim, matrix.shape[0] - 1), seed)
+    scaled, has_edges = left * np.sqrt(values), matrix.indptr[1:] > matrix.indptr[:-1]
+    # Both sides of a symmetric matrix are the same vectors, but for the sign where an eigenvalue is negative.
+    signs = np.where((left * right).sum(axis=0) < 0, -1, 1)
+    lengths = np.linalg.norm(scaled, axis=1).astype(np.float32)
+    return Axes(_unit(scaled, has_edges), lengths, (values * signs).astype(np.float32))
+
+
+def normalised(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
+    """D^-1/2 A D^-1/2 of `rows`, (nodes, nodes)."""
+    joined = adjacency(kg, edges)
+    scale = _inverse_root(joined.sum(axis=1))
+    return sparse.csr_array(scale @ joined @ scale)
+
+
+def relation_rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> list[list[np.ndarray]]:
+    """Per node type, rows (nodes, at most dim) of unit length from an SVD of each relation of the type.
+
+    edges: per message relation (2, E) head and tail indices within their types. A relation's matrix of heads
+    by tails is scaled by the degrees of both; a node that has none of its edges is zero.
+    """
+    found: list[list[np.ndarray]] = [[] for _ in kg.node_types]
+    relations = [kg.relations[i] for i in kg.of_role("message")]
+    for relation, (heads, tails) in zip(relations, edges, strict=True):
+        shape = kg.count(relation.head_type), kg.count(relation.tail_type)
+        half = sparse.coo_array((np.ones(len(heads), np.float32), (heads, tails)), shape=shape)
+        symmetric = relation.head_type == relation.tail_type and not relation.directed
+        matrix = sparse.csr_array(half + half.T if symmetric else half)
+        size = min(dim, min(shape) - 1)
+        if size < 1 or not matrix.nnz:
+            continue
+        left, right = (_inverse_root(matrix.sum(axis=axis)) for axis in (1, 0))
+        u, values, v = lowrank.svd(left @ matrix @ right, size, seed)
+        found[kg.node_types.index(relation.head_type)].append(
+            _unit(u * np.sqrt(values), left.data.ravel() > 0)
+        )
+        if not symmetric:
+            found[kg.node_types.index(relation.tail_type)].append(
+                _unit(v * np.sqrt(values), right.data.ravel() > 0)
+            )
+    return found
+
+
+def components(joined: np.ndarray, width: int, scale: float) -> np.ndarray:
+    """The first principal components (n, width) of rows, zeros behind them; root mean square `scale`."""
+    centred = joined - joined.mean(axis=0)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    kept = centred @ directions[:, ::-1][:, :width]
+    padded = np.pad(kept, ((0, 0), (0, width - kept.shape[1])))
+    return (padded * (scale / max(np.sqrt((padded**2).mean()), 1e-9))).astype(np.float32)
+
+
+def _inverse_root(sums: np.ndarray) -> sparse.dia_array:
+    sums = np.asarray(sums).ravel()
+    return sparse.diags_array(np.divide(1, np.sqrt(sums), out=np.zeros_like(sums), where=sums > 0))
+
+
+def _unit(found: np.ndarray, has_edges: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(found, axis=1, keepdims=True)
+    # Rows of nodes without edges are zero but for rounding, which must not be blown up to length 1.
+    kept = has_edges[:, None] & (length > 0)
+    return np.divide(found, length, out=np.zeros_like(found), where=kept).astype(np.float32)
+
+
+def adjacency(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
+    """The symmetric adjacency (nodes, nodes) of all nodes, relations summed."""
+    moved = [edge + offset for edge, offset in zip(edges, graph.offsets(kg), strict=True)]
+    heads, tails = np.concatenate([np.zeros((2, 0), np.int64), *moved], axis=1)
+    nodes = sum(kg.count(node_type) for node_type in kg.node_types)
+    half = sparse.coo_array((np.ones(len(heads), np.float32), (heads, tails)), shape=(nodes, nodes))
+    return sparse.csr_array(half + half.T)

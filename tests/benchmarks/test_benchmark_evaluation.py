@@ -1,0 +1,54 @@
+"""The table of what candidates are worth has every split and method, and dashes where nothing is defined."""
+
+import argparse
+from pathlib import Path
+
+import evaluation
+import yaml
+
+from repurpose.config import settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def interval(value):
+    return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+
+def measures(auprc):
+    found = {name: interval(0.5) for name in ("recall_at_100", "mrr")}
+    against = {"matched": {"auroc": interval(0.7)}, "known": {"auroc": None}}
+    return {**found, "auprc": interval(auprc), "against": against}
+
+
+def test_a_line_per_split_and_method_in_the_report_s_order():
+    methods = {"degree": measures(0.1), "svd": measures(0.2), "hgt": measures(0.3)}
+    leads = {"svd": {"auprc": interval(0.1)}}
+    metrics = {"schemes": {"random": methods, "drug": methods}, "differences": {"random": leads}}
+    lines = list(evaluation.table(metrics))
+    assert lines[2] == "| random | hgt | 0.300 (0.200 to 0.400) | 0.700 | - | 0.500 | 0.500 |"
+    assert [line.split(" | ")[:2] for line in lines[3:6]] == [
+        ["| random", "svd"],
+        ["| random", "degree"],
+        ["| drug", "hgt"],
+    ]
+    assert len({line.count("|") for line in lines}) == 1
+    assert list(evaluation.leads(metrics)) == ["", "random: AUPRC less the SVD's 0.100 (0.000 to 0.200)"]
+
+
+def test_scores_that_rest_on_the_first_path_are_counted():
+    first, second = ([{"change": low}, {"change": high}] for low, high in ((-0.5, -0.1), (-0.1, -0.5)))
+    alone = [{"change": -0.2}]
+    line = evaluation.reasons([first, second, first, alone, []])
+    assert line == "\n2 of 3 scores rest most on the path of the highest score"
+
+
+def test_its_overlay_is_a_valid_config_with_full_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = argparse.Namespace(edges="kg.csv", nodes=None, pairs="pairs.csv")
+    content = evaluation.settings_of(options)
+    (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(content))
+    loaded = settings.load([PROJECT / "config" / "config.yaml", tmp_path / "overlay.yaml"])
+    assert loaded["edges"] == str(tmp_path / "kg.csv") and loaded["nodes"] == ""
+    assert loaded["external"]["pairs"] == str(tmp_path / "pairs.csv")
+    assert loaded["external"]["negative"] == ["NOT"] and loaded["external"]["positive"] == []

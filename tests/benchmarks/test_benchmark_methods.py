@@ -1,0 +1,43 @@
+"""The quality benchmark's methods that train nothing give what they say."""
+
+from pathlib import Path
+
+import communities
+import numpy as np
+import pytest
+import quality_methods
+
+from repurpose.config import settings
+from repurpose.vectors import profiles
+
+ROOT = Path(__file__).resolve().parents[2]
+KG = communities.build()
+EDGES = [np.stack([KG.heads[i], KG.tails[i]]) for i in KG.of_role("message")]
+
+
+@pytest.fixture(name="job")
+def small_job():
+    config = settings.load([ROOT / "config" / "config.yaml"])
+    config["target"] |= {"head_type": "drug", "tail_type": "disease"}
+    config["hgt"] |= {"hidden_dim": 16, "embedding_dim": 24, "svd_dim": 8, "profile_dim": 8}
+    return quality_methods.Job(KG, config, 0, 1.0)
+
+
+def test_a_profiles_products_are_the_similarities(job):
+    (found,) = quality_methods.profile(job)
+    for rows, node_type in ((found.heads, "drug"), (found.tails, "disease")):
+        whole = profiles.of_type(KG, EDGES, node_type)
+        assert rows @ rows.T == pytest.approx((whole @ whole.T).toarray(), abs=1e-5)
+        assert np.abs(rows).max() > 0.1
+
+
+def test_without_layers_there_is_what_stands_beside_them(job):
+    (found,) = quality_methods.no_layers(job)
+    axes = profiles.rows(KG, EDGES, "drug", 8, 0).rows
+    assert found.heads.shape == (KG.count("drug"), 16)
+    assert np.array_equal(found.heads[:, :8], axes)
+    ends = [part.stop for part in profiles.columns(KG, "drug", 8).values()]
+    assert ends[-1] == 8 and found.blocks[0] == [*ends, 16] and found.blocks[1][-1] == 16
+    job.config["hgt"] |= {"svd_dim": 0, "profile_dim": 0}
+    with pytest.raises(ValueError, match="nothing stands beside"):
+        next(quality_methods.no_layers(job))

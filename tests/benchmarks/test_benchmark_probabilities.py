@@ -1,0 +1,52 @@
+"""The benchmark of probabilities: predicted and found agree on test pairs, and untreated tails are those."""
+
+import numpy as np
+import planted
+import probabilities
+import pyarrow as pa
+import pytest
+import test_classifier
+from planted import TARGET
+from test_classifier import SETTINGS
+
+from repurpose.classifier import classifier
+from repurpose.core import files
+from repurpose.graph import graph
+
+
+@pytest.fixture(name="task", scope="module")
+def planted_task():
+    return classifier.Task(*test_classifier.make(shuffled=False), SETTINGS, 0, 1)
+
+
+def test_what_is_predicted_of_hidden_treatments_is_found(task):
+    rows = {(row["what"], row.get("tails")): row for row in probabilities.tested(task, "disease", [14, 9], 3)}
+    whole, treated = rows["disease", None], rows["disease, best", "treated"]
+    assert whole["predicted"] == pytest.approx(whole["found"], rel=0.4)
+    test = task.pairs[(task.pairs["disease"] == "test") & (task.pairs["label"] == 1)]
+    assert sum(each["positives"] for each in whole["bins"]) == len(test)
+    assert treated["count"] == test["tail_index"].nunique()
+    assert treated["low"] <= treated["predicted"] <= treated["high"]
+
+
+def test_of_known_tails_only_what_is_hidden_is_asked(task):
+    rows = list(probabilities.tested(task, "random", [14, 9], 0.0))
+    hidden = ((task.pairs["random"] == "test") & (task.pairs["label"] == 1)).sum()
+    assert sum(each["positives"] for each in rows[0]["bins"]) == hidden
+    assert rows[0]["predicted"] > rows[0]["found"]
+
+
+def test_untreated_tails_are_those_without_a_treatment_and_their_best_new_head_counts(tmp_path):
+    kg = planted.graph({"drug": 3, "disease": 3}, [("drug", "indication", "disease", "target", [(0, 1)])])
+    folder = tmp_path / "results"
+    for name in ("graph", "pairs", "candidates/cpu"):
+        (folder / name).mkdir(parents=True)
+    graph.save(kg, *(folder / "graph" / name for name in probabilities.GRAPH))
+    files.write_json(folder / "pairs" / "certificate.json", {"target": TARGET | {"negative": []}})
+    tails = np.repeat([f"disease:{number}" for number in range(3)], 2)
+    columns = {"tail_id": tails, "rank": [2, 1, 1, 2, 1, 2], "probability": [0.1, 0.2, 0.9, 0.8, 0.6, 0.4]}
+    table = pa.table(columns | {"known": ["", "", "", "", "palliates", ""]})
+    files.write_table(folder / "candidates" / "cpu" / "candidates.parquet", table)
+    found = probabilities.untreated(folder, "cpu")
+    assert found["tails"] == 2 and found["predicted"] == pytest.approx((0.2 + 0.4) / 2)
+    assert found["highest"] == 0.4

@@ -1,0 +1,318 @@
+"""The quality benchmark: its ranks are right, its folds leak nothing, and it goes on where it stopped."""
+
+import dataclasses
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import demo_oracle
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import quality
+import quality_protocol as protocol
+import quality_rows
+import quality_walks
+import yaml
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from repurpose.classifier import examples
+from repurpose.config import settings
+from repurpose.ingest import demo
+from repurpose.pairs import pairs
+from repurpose.vectors.vectors import Vectors
+
+SETTINGS = examples.Settings(
+    draws=1,
+    negatives_per_positive=5,
+    trees=10,
+    depth=3,
+    learning_rate=0.3,
+    patience=5,
+    svd_dim=4,
+    kernel_weights=(4.0,),
+    evaluation_pairs=1000,
+)
+
+
+DEEPER = dataclasses.replace(SETTINGS, trees=100, depth=6)
+
+
+@pytest.fixture(name="job")
+def small_task():
+    rng = np.random.default_rng(0)
+    cells = rng.permutation(40 * 30)[:120]
+    heads, tails = np.divmod(np.sort(cells), 30)
+    known = pairs.Known(heads.astype(np.int32), tails.astype(np.int32), np.full(120, "treats", object))
+    return protocol.Task(heads, tails, known, (40, 30))
+
+
+def ranked(job, asked, scores):
+    """The ranks of some positives among all pairs that are no other positive."""
+    is_candidate = np.ones(job.counts, bool)
+    rest = np.setdiff1d(np.arange(len(job.heads)), asked)
+    is_candidate[job.heads[rest], job.tails[rest]] = False
+    labels = np.zeros(job.counts, int)
+    labels[job.heads[asked], job.tails[asked]] = 1
+    found = protocol._ranked(scores, is_candidate, job.heads[asked], job.tails[asked])
+    return found, labels, is_candidate
+
+
+def test_metrics_from_ranks_are_those_of_scikit_learn(job):
+    asked = np.arange(0, 120, 4)
+    scores = np.random.default_rng(1).normal(size=job.counts).astype(np.float32)
+    scores[job.heads, job.tails] += 1
+    found, labels, is_candidate = ranked(job, asked, scores)
+    above = np.array(found["above"])
+    flat = labels[is_candidate], scores[is_candidate]
+    assert protocol.auroc(above, found["negatives"])[0] == pytest.approx(roc_auc_score(*flat))
+    assert protocol.auprc(above)[0] == pytest.approx(average_precision_score(*flat))
+
+
+def test_tied_scores_count_half_for_the_auroc(job):
+    asked = np.arange(0, 120, 4)
+    scores = np.random.default_rng(1).integers(0, 4, job.counts).astype(np.float32)
+    found, labels, is_candidate = ranked(job, asked, scores)
+    expected = roc_auc_score(labels[is_candidate], scores[is_candidate])
+    assert protocol.auroc(np.array(found["above"]), found["negatives"])[0] == pytest.approx(expected)
+    constant, *_ = ranked(job, asked, np.zeros(job.counts, np.float32))
+    assert protocol.auroc(np.array(constant["above"]), constant["negatives"])[0] == 0.5
+
+
+def test_recall_counts_each_tail_alike_by_hand():
+    # Twice the number of pairs ahead: one of the first tail's two is among its best 3, and the second's one.
+    place, tails = np.array([4, 6, 0]), np.array([7, 7, 9])
+    assert protocol.recall(place, tails, top=3)[0] == pytest.approx((0.5 + 1) / 2)
+    weights = np.array([[1, 0, 0], [0, 1, 1], [0, 1, 0]])
+    assert protocol.recall(place, tails, weights, top=3).tolist() == [1.0, 0.5, 0.0]
+
+
+def test_weights_of_the_bootstrap_count_a_positive_as_often_as_they_say():
+    rng = np.random.default_rng(3)
+    ahead, weights = np.sort(rng.integers(0, 100, 20)), rng.integers(0, 4, (5, 20))
+    # Negatives score 0, -1, -2 and so on; a positive with 7 of them ahead lies between -6 and -7.
+    scores = np.concatenate([0.9 - ahead - 0.01 * np.arange(20), -np.arange(100.0)])
+    labels = np.repeat([1, 0], [20, 100])
+    aurocs, auprcs = protocol.auroc(2 * ahead, 100, weights), protocol.auprc(2 * ahead, weights)
+    for line, auroc, auprc in zip(weights, aurocs, auprcs, strict=True):
+        given = {"sample_weight": np.concatenate([line, np.ones(100)])}
+        assert auroc == pytest.approx(roc_auc_score(labels, scores, **given))
+        assert auprc == pytest.approx(average_precision_score(labels, scores, **given))
+
+
+@pytest.mark.parametrize("scheme", pairs.SCHEMES)
+def test_folds_are_of_one_size_and_keep_groups_together(job, scheme):
+    of_fold = protocol.folds(job, scheme, 3)
+    sizes = np.bincount(of_fold, minlength=5)
+    assert sizes.min() >= 20 and sizes.sum() == 120
+    assert np.array_equal(of_fold, protocol.folds(job, scheme, 3))
+    assert not np.array_equal(of_fold, protocol.folds(job, scheme, 4))
+    groups = {"random": np.arange(120), "disease": job.tails, "drug": job.heads}[scheme]
+    assert all(len(np.unique(of_fold[groups == group])) == 1 for group in np.unique(groups))
+
+
+@pytest.mark.parametrize("scheme", pairs.SCHEMES)
+def test_validation_never_sees_the_test_fold(job, scheme):
+    of_fold = protocol.folds(job, scheme, 0)
+    part = protocol.valid_part(job, scheme, of_fold, 2, 0)
+    assert np.array_equal(np.sort(np.concatenate([part.train, part.asked, part.hidden])), np.arange(120))
+    assert np.array_equal(part.hidden, np.flatnonzero(of_fold == 2))
+    groups = {"random": np.arange(120), "disease": job.tails, "drug": job.heads}[scheme]
+    assert not np.intersect1d(groups[part.train], groups[part.asked]).size
+
+
+def test_choices_are_made_without_the_reserved_pairs(job):
+    heads, tails = np.append(job.heads, [0, 1]), np.append(job.tails, [29, 29])
+    names = np.append(job.known.names, ["palliates"] * 2)
+    everything = protocol.Task(job.heads, job.tails, pairs.Known(heads, tails, names), job.counts)
+    chosen = protocol.development(everything)
+    is_reserved = protocol.reserved(everything)
+    assert 0.3 < is_reserved.mean() < 0.7
+    asked, kept = (
+        set(zip(h.tolist(), t.tolist(), strict=True))
+        for h, t in ((chosen.heads, chosen.tails), (job.heads[is_reserved], job.tails[is_reserved]))
+    )
+    assert not asked & kept and {(0, 29), (1, 29)} <= asked
+    assert asked | kept == set(zip(heads.tolist(), tails.tolist(), strict=True))
+    part = protocol.test_part(chosen, protocol.folds(chosen, "random", 0), 0)
+    rng = np.random.default_rng(0)
+    vectors = Vectors(*(rng.normal(size=(n, 4)).astype(np.float32) for n in job.counts), True)
+    found = protocol.ranks(chosen, vectors, "random", part, SETTINGS, [0], 1, 2)["both"]
+    assert found["negatives"] == 40 * 30 - len(asked | kept)
+
+
+@pytest.mark.parametrize("scheme", pairs.SCHEMES)
+def test_the_classifier_learns_from_nothing_that_is_held_out(job, scheme, monkeypatch):
+    seen = []
+    boost = protocol.boosting.boost
+    monkeypatch.setattr(protocol.boosting, "boost", lambda *given: (seen.append(given[1]), boost(*given))[1])
+    rng = np.random.default_rng(0)
+    vectors = Vectors(
+        rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(30, 4)).astype(np.float32), True
+    )
+    part = protocol.test_part(job, protocol.folds(job, scheme, 0), 1)
+    fits = []
+    fit = protocol.kernel.fit
+    monkeypatch.setattr(protocol.kernel, "fit", lambda *given: fits.append(fit(*given)) or fits[-1])
+    found = protocol.ranks(job, vectors, scheme, part, SETTINGS, [0, 1, 0], 2, 2)["kernel"]
+    assert len(seen) == 2 and not np.array_equal(seen[0].heads, seen[1].heads)
+    positives = set(zip(job.heads.tolist(), job.tails.tolist(), strict=True))
+    for made in seen:
+        drawn = set(zip(made.heads[made.is_drawn].tolist(), made.tails[made.is_drawn].tolist(), strict=True))
+        assert not drawn & positives
+        if scheme == "disease":
+            assert not np.isin(made.tails, job.tails[part.asked]).any()
+        if scheme == "drug":
+            assert not np.isin(made.heads, job.heads[part.asked]).any()
+    assert np.array_equal(fits[0].heads, np.unique(job.heads[part.train]))
+    assert np.array_equal(fits[0].tails, np.unique(job.tails[part.train]))
+    tails = len(np.unique(job.tails[part.asked])) if scheme == "disease" else 30
+    heads = len(np.unique(job.heads[part.asked])) if scheme == "drug" else 40
+    among = len(part.asked) + (len(part.train) if scheme == "random" else 0)
+    assert found["negatives"] == heads * tails - among
+
+
+def test_vectors_that_hold_the_answer_are_found_and_random_ones_are_not(job):
+    rng = np.random.default_rng(0)
+    answer = np.zeros(job.counts, np.float32)
+    answer[job.heads, job.tails] = 1
+    told = Vectors(np.ascontiguousarray(answer), np.eye(30, dtype=np.float32), True)
+    blind = Vectors(rng.normal(size=(40, 30)).astype(np.float32), np.eye(30, dtype=np.float32), True)
+    part = protocol.test_part(job, protocol.folds(job, "random", 0), 0)
+    of_told, of_blind = (
+        {
+            name: protocol.auroc(np.array(found["above"]), found["negatives"])[0]
+            for name, found in protocol.ranks(job, vectors, "random", part, DEEPER, [0], 1, 2).items()
+        }
+        for vectors in (told, blind)
+    )
+    assert of_told["trees"] > 0.7 > max(of_blind.values())
+    assert of_told["both"] > 0.7
+
+
+def test_the_kernel_finds_what_similar_heads_have(job):
+    rng = np.random.default_rng(0)
+    rows = [rng.normal(size=(count, 3)).astype(np.float32) for count in job.counts]
+    heads, tails = np.divmod(np.sort(np.argsort(-(rows[0] @ rows[1].T), axis=None)[:120]), job.counts[1])
+    near = dataclasses.replace(
+        job, heads=heads, tails=tails, known=pairs.Known(heads, tails, job.known.names)
+    )
+    part = protocol.test_part(near, protocol.folds(near, "disease", 0), 0)
+    found = protocol.ranks(near, Vectors(*rows, True), "disease", part, DEEPER, [0], 1, 2)
+    assert protocol.auroc(np.array(found["kernel"]["above"]), found["kernel"]["negatives"])[0] > 0.75
+
+
+def row(method, seed, above):
+    return {
+        "kind": "test",
+        "method": method,
+        "seed": seed,
+        "scheme": "random",
+        "positions": [list(range(0, 60)), list(range(60, 120))],
+        "above": [above[:60], above[60:]],
+        "place": [above[:60], above[60:]],
+        "negatives": [1000, 1000],
+    }
+
+
+def test_the_paired_bootstrap_tells_a_real_difference_from_none(job):
+    rng = np.random.default_rng(0)
+    base = rng.integers(20, 400, 120)
+    rows = [row("svd", seed, base.tolist()) for seed in range(2)]
+    rows += [row("same", seed, base.tolist()) for seed in range(2)]
+    rows += [row("lucky", 0, base.tolist()), row("lucky", 2, (base // 3).tolist())]
+    rows += [row("better", seed, (base // 3).tolist()) for seed in range(2)]
+    entries = {entry["method"]: entry for entry in quality_rows.summary(rows, job, "random", "svd")}
+    assert entries["same"]["auprc"]["difference_low"] == entries["same"]["auprc"]["difference_high"] == 0
+    # A seed that the reference has not seen says nothing about the difference.
+    assert entries["lucky"]["auprc"]["difference_low"] == entries["lucky"]["auprc"]["difference_high"] == 0
+    assert entries["better"]["auprc"]["difference_low"] > 0
+    assert "difference_low" not in entries["svd"]["auprc"]
+    for entry in entries.values():
+        entry |= {"training_seconds": 1.0, "peak_rss_gb": 1.0, "classifier": "trees"}
+    lines = quality_rows.table(list(entries.values()), "svd").splitlines()
+    assert [line.count("*") > 0 for line in lines[2:6]] == [False, False, False, True]
+
+
+def test_walks_follow_edges_and_end_where_there_is_none():
+    indptr, indices = np.array([0, 1, 2, 2]), np.array([1, 0], np.int32)
+    lines = {line[0]: line.tolist() for line in quality_walks.walks(indptr, indices, 4, 0)}
+    assert lines == {0: [0, 1, 0, 1], 1: [1, 0, 1, 0], 2: [2, -1, -1, -1]}
+
+
+OVERLAYS = sorted(Path(quality.__file__).parent.glob("**/*.yaml"))
+
+
+@pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.stem)
+def test_an_overlay_of_the_benchmark_is_a_valid_config_that_docs_name(path):
+    settings.load([quality.PROJECT / "config" / "config.yaml", path])
+    assert path.stem in (quality.PROJECT / "docs" / "recipe.md").read_text()
+
+
+@pytest.fixture(name="folder", scope="module")
+def small_graph(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("quality")
+    pq.write_table(demo.plant(0.004, 7), folder / "kg.parquet")
+    overlay = {"classifier": {"trees": 20}, "training": {"epochs": 10}}
+    (folder / "small.yaml").write_text(yaml.safe_dump(overlay))
+    return folder
+
+
+def run(folder, *options):
+    command = [sys.executable, quality.__file__, "--edges", "kg.parquet", "--config", "small.yaml", *options]
+    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
+    options = ("--methods", "degree", "hgt", "--seeds", 1, "--json", "--schemes", "random")
+    path = folder / "results/quality/rows.jsonl"
+    run(folder, *options)
+    before = path.read_text().splitlines()
+    assert [json.loads(line)["kind"] for line in before] == ["training", "test", "test"] * 2
+    second = run(folder, *options, "disease", "--figure", "quality.png")
+    lines = path.read_text().splitlines()
+    assert lines[:6] == before and [json.loads(line)["scheme"] for line in lines[6:]] == ["disease"] * 4
+    assert (folder / "quality.png").stat().st_size > 0
+    entries = [json.loads(line) for line in second.stdout.splitlines()]
+    assert [(e["scheme"], e["classifier"], e["method"]) for e in entries] == [
+        (scheme, classifier, method)
+        for scheme in ("random", "disease")
+        for classifier in ("trees", "both")
+        for method in ("degree", "hgt")
+    ]
+    assert all(e["peak_rss_gb"] > 0 and 0 <= e["auprc"]["mean"] <= 1 for e in entries)
+    path.write_text("\n".join(lines[:-1]) + f"\n{lines[-1][:30]}")  # stopped while it wrote the last test
+    assert run(folder, *options, "disease").stdout == second.stdout
+    assert path.read_text().splitlines() == lines
+    # Another seed, into a file of its own, and a summary of both.
+    more = ("--methods", "degree", "--seeds", 1, "--first-seed", 3, "--json", "--schemes", "random")
+    both = run(folder, *more, "--rows", path, "more.jsonl").stdout.splitlines()
+    added = [json.loads(line) for line in (folder / "more.jsonl").read_text().splitlines()]
+    assert [(row["kind"], row["seed"]) for row in added] == [("training", 3), ("test", 3), ("test", 3)]
+    assert path.read_text().splitlines() == lines
+    seeds = {(entry["method"], entry["seeds"]) for entry in map(json.loads, both)}
+    assert seeds == {("degree", 2), ("hgt", 1)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (importlib.util.find_spec("pykeen") and importlib.util.find_spec("gensim")),
+    reason="pykeen and gensim are absent: pip install -c envs/requirements.txt -r envs/benchmarks.txt",
+)
+def test_the_peers_train_and_give_vectors_of_their_size(folder):
+    options = ("--methods", "deepwalk", "distmult", "complex", "rotate", "--seeds", 1, "--schemes", "random")
+    done = run(folder, *options, "--json", "--minutes", 0.02, "--rows", "peers.jsonl")
+    assert {json.loads(line)["method"] for line in done.stdout.splitlines()} == set(options[1:5])
+
+
+def test_who_knows_the_planted_mechanisms_finds_more_than_the_svd():
+    config = settings.load([quality.PROJECT / "config" / "config.yaml"])
+    config["classifier"]["trees"] = 20
+    found = {(r["scheme"], r["method"]): r for r in demo_oracle.rows(config, 0.01, 1, 1)}
+    for scheme in ("random", "disease"):
+        oracle, svd = found[scheme, "oracle"], found[scheme, "svd"]
+        assert oracle["auroc"] > 0.9 and oracle["auroc"] > svd["auroc"] and oracle["auprc"] > svd["auprc"]

@@ -1,0 +1,35 @@
+"""The benchmarks of scoring and of dossiers print their figures, and scores are XGBoost's to the last bit."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.timed
+
+
+def test_quick_prints_both_sides_and_the_full_matrix():
+    command = [sys.executable, PROJECT / "benchmarks" / "scoring.py", "--json", "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    theirs, ours, last = map(json.loads, done.stdout.splitlines())
+    assert ours["ratio"] > 3 and theirs["seconds"] > 0
+    assert ours["max_difference"] == 0.0
+    assert (last["pairs"], last["rows"]) == (800_000, 100 * 800 + 50 * 1000)
+    assert 0.1 < last["peak_rss_gb"] < 4
+    assert {"seconds", "ratio", "max_difference"} < set(last)
+
+
+def test_dossiers_are_timed_for_two_diseases():
+    command = [sys.executable, PROJECT / "benchmarks" / "dossiers.py", "--planted", "0.01", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    median, highest, last = map(json.loads, done.stdout.splitlines())
+    assert 0 < median["degree"] < highest["degree"]
+    for row in (median, highest):
+        assert row["paths"] > row["candidates"] > 50
+        assert row["seconds"] > 0.8 * row["seconds_of_changes"] > 0
+    assert last["nodes"] > 1000 and last["edges"] > 10_000 and last["read"] > 0

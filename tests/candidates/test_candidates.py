@@ -1,0 +1,229 @@
+import csv
+import dataclasses
+
+import numpy as np
+import planted
+import pyarrow as pa
+import pytest
+
+from repurpose.candidates import by_head, candidates
+from repurpose.core import files
+from repurpose.pairs import pairs
+
+CALIBRATION = {"margins": [0.0, 1.0], "log_odds": [-2.0, -1.5]}
+
+
+@pytest.fixture(scope="module")
+def kg():
+    return planted.repurposing(30, 12)[0]
+
+
+@pytest.fixture(scope="module")
+def scores(kg):
+    """Margins with many ties, (drugs, diseases)."""
+    rng = np.random.default_rng(0)
+    return rng.integers(-3, 4, (kg.count("drug"), kg.count("disease"))).astype(np.float32)
+
+
+def about(kg, cautions=None, demoted=None):
+    none = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
+    known = pairs.known(kg, "drug", "disease")
+    return candidates.About(
+        kg, "drug", "disease", known, CALIBRATION, cautions or tuple(none), demoted=demoted
+    )
+
+
+def ranked(kg, scores, cautions=None, demoted=None, **options):
+    """scores: (drugs, diseases), or a stack of the model's and its members', or a function of tails."""
+    stack = None if callable(scores) else scores.reshape(-1, *scores.shape[-2:]).swapaxes(1, 2)
+    score = scores if stack is None else lambda tails: stack[:, tails]
+    return pa.concat_tables(candidates.rank(score, about(kg, cautions, demoted), **options))
+
+
+@pytest.mark.parametrize("per_tail", [0, 5])
+def test_the_ranking_does_not_depend_on_the_chunks(kg, scores, per_tail):
+    found = [ranked(kg, scores, per_tail=per_tail, chunk=chunk) for chunk in (7, 100, 10_000)]
+    assert found[0].equals(found[1])
+    assert found[0].equals(found[2])
+
+
+def test_no_more_than_a_chunk_is_scored_together(kg, scores):
+    calls = []
+
+    def score(tails):
+        calls.append(len(tails))
+        return scores.T[tails][None]
+
+    ranked(kg, score, per_tail=1, chunk=100)
+    assert calls == [3, 3, 3, 3]
+
+
+def test_per_tail_0_keeps_every_pair_once(kg, scores):
+    found = ranked(kg, scores, per_tail=0)
+    assert found.schema == candidates.SCHEMA
+    assert found.num_rows == scores.size
+    assert (
+        len(set(zip(found["head_id"].to_pylist(), found["tail_id"].to_pylist(), strict=True))) == scores.size
+    )
+
+
+def test_rows_are_sorted_by_tail_id_and_rank_and_ties_by_head_index(kg, scores):
+    frame = ranked(kg, scores, per_tail=0, chunk=100).to_pandas()
+    assert frame["tail_id"].tolist() == sorted(frame["tail_id"])
+    for tail_id, part in frame.groupby("tail_id"):
+        tail = int(tail_id.split(":")[1])
+        expected = sorted(range(len(scores)), key=lambda head, tail=tail: (-scores[head, tail], head))
+        assert part["head_id"].tolist() == [f"drug:{head}" for head in expected]
+        assert part["rank"].tolist() == list(range(1, len(scores) + 1))
+        assert part["score"].tolist() == [scores[head, tail] for head in expected]
+
+
+def test_the_best_of_each_tail_are_kept(kg, scores):
+    every, best = ranked(kg, scores, per_tail=0).to_pandas(), ranked(kg, scores, per_tail=4).to_pandas()
+    expected = every[every["rank"] <= 4].reset_index(drop=True)
+    assert best.equals(expected)
+    assert len(ranked(kg, scores, per_tail=1000)) == scores.size
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 29, 30, 31])
+def test_the_best_of_a_row_are_those_of_a_stable_sort(scores, count):
+    rows = np.concatenate([scores, np.full((1, scores.shape[1]), 2, np.float32)])
+    expected = np.argsort(-rows, axis=1, kind="stable")
+    assert np.array_equal(candidates.best(rows, count), expected[:, : count or None])
+
+
+@pytest.mark.parametrize("chunk", [1, 70, 10_000])
+@pytest.mark.parametrize("count", [1, 5, 11, 12, 40])
+def test_the_best_tails_of_each_head_are_kept(kg, scores, count, chunk):
+    of_heads = by_head.OfHeads(len(scores), count)
+    every = ranked(kg, scores, per_tail=0, listeners=[of_heads], chunk=chunk).to_pandas()
+    found = of_heads.table(about(kg)).to_pandas()
+    # Equal scores in the order of tail ids.
+    expected = every.sort_values(["head_id", "score", "tail_id"], ascending=[True, False, True])
+    expected["rank"] = (expected.groupby("head_id").cumcount() + 1).astype("int32")
+    expected = expected[expected["rank"] <= count].reset_index(drop=True)
+    assert found.equals(expected[found.columns])
+
+
+@pytest.mark.parametrize("chunk", [31, 10_000])
+def test_chosen_heads_and_tails_are_ranked_among_themselves(kg, scores, chunk):
+    heads, tails = np.array([2, 7, 8, 20]), np.array([0, 3, 10, 11])
+    of_heads = by_head.OfHeads(len(scores), 3)
+    options = {"heads": heads, "tails": tails, "listeners": [of_heads], "chunk": chunk}
+    found = ranked(kg, scores, per_tail=3, **options).to_pandas()
+    for tail_id, part in found.groupby("tail_id"):
+        tail = int(tail_id.split(":")[1])
+        expected = sorted(heads, key=lambda head, tail=tail: (-scores[head, tail], head))[:3]
+        assert part["head_id"].tolist() == [f"drug:{head}" for head in expected]
+        assert part["rank"].tolist() == [1, 2, 3]
+    assert set(found["tail_id"]) == {f"disease:{tail}" for tail in tails}
+    kept = of_heads.table(about(kg)).to_pandas()
+    assert set(kept["head_id"]) == {f"drug:{head}" for head in heads}
+    assert (kept.groupby("head_id").size() == 3).all()
+
+
+def test_the_range_of_ranks_is_that_of_the_members(kg, scores):
+    rng = np.random.default_rng(0)
+    members = [rng.normal(size=scores.shape).astype(np.float32) for _ in range(3)]
+    frame = ranked(kg, np.stack([scores, *members]), per_tail=4, chunk=100).to_pandas()
+    heads, tails = (frame[f"{side}_id"].str.split(":").str[1].astype(int) for side in ("head", "tail"))
+    for head, tail, low, high in zip(heads, tails, frame["rank_low"], frame["rank_high"], strict=True):
+        ranks = [1 + (member[:, tail] > member[head, tail]).sum() for member in members]
+        assert (low, high) == (min(ranks), max(ranks))
+    alone = ranked(kg, scores, per_tail=4).to_pandas()
+    assert (alone["rank_low"] == alone["rank"]).all() and (alone["rank_high"] == alone["rank"]).all()
+
+
+def test_a_caution_on_either_side_is_said(kg, scores):
+    cautions = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
+    cautions[0][3], cautions[1][2] = "no binds", "like no disease with a known pair"
+    frame = ranked(kg, scores, tuple(cautions), per_tail=0).to_pandas()
+    said = dict(zip(zip(frame["head_id"], frame["tail_id"], strict=True), frame["caution"], strict=True))
+    assert said["drug:3", "disease:2"] == "no binds; like no disease with a known pair"
+    assert said["drug:3", "disease:1"] == "no binds" and said["drug:1", "disease:1"] == ""
+    assert said["drug:1", "disease:2"] == "like no disease with a known pair"
+
+
+def test_names_belong_to_their_ids(kg, scores):
+    frame = ranked(kg, scores, per_tail=3).to_pandas()
+    for kind in ("head", "tail"):
+        node_type = {"head": "drug", "tail": "disease"}[kind]
+        assert (
+            frame[f"{kind}_name"] == node_type + " number " + frame[f"{kind}_id"].str.split(":").str[1]
+        ).all()
+
+
+def test_known_pairs_are_flagged_with_their_relations(kg, scores):
+    frame = ranked(kg, scores, per_tail=0, chunk=60).to_pandas()
+    known = pairs.known(kg, "drug", "disease")
+    expected = {
+        (f"drug:{head}", f"disease:{tail}"): name
+        for head, tail, name in zip(known.heads, known.tails, known.names, strict=True)
+    }
+    flagged = frame[frame["known"] != ""]
+    assert (
+        dict(zip(zip(flagged["head_id"], flagged["tail_id"], strict=True), flagged["known"], strict=True))
+        == expected
+    )
+    assert set(flagged["known"]) == {"indication", "contraindication", "palliates"}
+
+
+def test_nothing_is_flagged_where_nothing_is_known(scores):
+    kg = planted.graph({"drug": 30, "disease": 12}, [])
+    assert set(ranked(kg, scores, per_tail=2)["known"].to_pylist()) == {""}
+
+
+def test_probabilities_are_the_calibrated_scores(kg, scores):
+    frame = ranked(kg, scores, per_tail=0).to_pandas()
+    assert np.allclose(frame["probability"], 1 / (1 + np.exp(2 - 0.5 * frame["score"])))
+
+
+def test_csv_and_parquet_hold_the_same_rows_whatever_the_names(kg, scores, tmp_path):
+    names = kg.node_names["drug"].copy()
+    names[:5] = ['a "quoted" name', "commas, many", "two\nlines", "1 = 1", "ünïcode \u03b1-tocopherol"]
+    awkward = dataclasses.replace(kg, node_names={**kg.node_names, "drug": names})
+    tables = iter([ranked(awkward, scores, per_tail=0, chunk=100)])
+    assert candidates.save(tables, tmp_path / "c.parquet", tmp_path / "c.csv") == scores.size
+    rows = files.read_table(tmp_path / "c.parquet").to_pylist()
+    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
+        texts = list(csv.DictReader(file))
+    assert set(names[:5]) <= {row["head_name"] for row in texts}
+    for row, text in zip(rows, texts, strict=True):
+        assert [row[key] for key in ("head_id", "head_name", "tail_id", "tail_name", "known")] == [
+            text[key] for key in ("head_id", "head_name", "tail_id", "tail_name", "known")
+        ]
+        assert (row["rank"], row["score"]) == (int(text["rank"]), float(text["score"]))
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-beta-estradiol", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_of_the_csv_is_a_formula(kg, scores, tmp_path, name):
+    ids, names = (columns["drug"].copy() for columns in (kg.node_ids, kg.node_names))
+    ids[3] = names[3] = name
+    awkward = dataclasses.replace(
+        kg, node_names={**kg.node_names, "drug": names}, node_ids={**kg.node_ids, "drug": ids}
+    )
+    tables = [ranked(awkward, scores, per_tail=0)]
+    candidates.save(iter(tables), tmp_path / "c.parquet", tmp_path / "c.csv")
+    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for column in ("head_id", "head_name"):
+        texts = {row[column] for row in rows}
+        assert f"'{name}" in texts and name not in texts
+        # Only the csv has the apostrophe, and negative scores none.
+        assert name in files.read_table(tmp_path / "c.parquet")[column].to_pylist()
+    assert min(float(row["score"]) for row in rows) < 0
+
+
+def test_a_ranking_that_breaks_off_leaves_the_old_files(kg, scores, tmp_path):
+    paths = tmp_path / "c.parquet", tmp_path / "c.csv"
+    for path in paths:
+        path.write_text("old")
+
+    def breaking():
+        yield ranked(kg, scores, per_tail=1)
+        raise RuntimeError("out of power")
+
+    with pytest.raises(RuntimeError, match="out of power"):
+        candidates.save(breaking(), *paths)
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    assert len(list(tmp_path.iterdir())) == 2

@@ -1,0 +1,213 @@
+"""A run answers questions: by name or id, with near misses, the same as its files say."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import planted
+import pytest
+import test_classifier
+from planted import TARGET
+
+import rank_candidates
+import split_pairs
+import train_baselines
+import train_classifier
+import train_contrary
+from repurpose.candidates import questions
+from repurpose.core import files
+from repurpose.core.errors import InputError
+from repurpose.graph import graph, names
+from repurpose.provenance import records
+from repurpose.vectors import embeddings
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "query_candidates.py"
+
+
+@pytest.fixture(name="results", scope="module")
+def finished_run(tmp_path_factory):
+    """What the rules leave of a small graph, as far as questions read it."""
+    results = tmp_path_factory.mktemp("run") / "results"
+    kg, rows = planted.repurposing(90, 70)
+    for name in ("graph", "pairs", "embeddings/cpu", "classifier/cpu", "candidates/cpu", "baselines"):
+        (results / name).mkdir(parents=True)
+    paths = [results / "graph" / name for name in questions.FILES]
+    graph.save(kg, *paths)
+    vectors = results / "embeddings" / "cpu" / "embeddings.parquet"
+    embeddings.write(vectors, kg, rows, {})
+    labelled, certificate = (results / "pairs" / name for name in ("pairs.parquet", "certificate.json"))
+    split_pairs.main(*paths, labelled, certificate, target=TARGET, split=test_classifier.SPLIT, seed=0)
+    options = {"target": TARGET, "settings": test_classifier.SETTINGS, "seed": 0, "n_threads": 1}
+    others = results / "baselines" / "metrics.json", results / "baselines" / "ranks.parquet"
+    train_baselines.main(labelled, *paths, None, vectors, *others, **options)
+    verdict = results / "verdict.json"
+    files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
+    names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
+    trained = [results / "classifier" / "cpu" / name for name in names]
+    train_classifier.main(
+        labelled, *paths, vectors, *others, None, verdict, *trained, device="cpu", **options
+    )
+    negatives = results / "classifier" / "cpu" / "negatives.json"
+    train_contrary.main(labelled, *paths, vectors, verdict, negatives, device="cpu", **options)
+    tables = [
+        results / "candidates" / "cpu" / n
+        for n in ("candidates.parquet", "c.csv", "by_head.parquet", "p.parquet", "s.json")
+    ]
+    rank_candidates.main(
+        *trained[:3],
+        negatives,
+        vectors,
+        *paths,
+        *tables,
+        target=TARGET,
+        per_tail=30,
+        per_head=20,
+        correct_popularity=0.0,
+        seed=0,
+    )
+    files.write_json(results / "summary.json", {"passed": ["cpu"]})
+    made = {str(p.relative_to(results.parent)): files.digest(p) for p in results.rglob("*") if p.is_file()}
+    records.Record("finished_run", {}, {}, "", {}, {}, made).write(results / "records" / "finished_run.json")
+    return results
+
+
+@pytest.fixture(name="run", scope="module")
+def opened(results):
+    return questions.Run(results, "cpu")
+
+
+def ask(results, *arguments):
+    command = [sys.executable, str(SCRIPT), "--results", str(results), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def named(**names):
+    kg = planted.graph({"disease": len(names)}, [])
+    column = np.array(list(names.values()), object)
+    return graph.Graph(
+        kg.node_types, {"disease": np.array(list(names), object)}, {"disease": column}, (), (), ()
+    )
+
+
+def test_a_node_is_found_by_its_id_and_by_its_name_in_any_case():
+    kg = named(a="Type 2 diabetes", b="Asthma", asthma="Gout")
+    assert [names.find(kg, "disease", text) for text in ("a", " type 2 DIABETES ", "Asthma")] == [0, 0, 1]
+    # An id comes before a name.
+    assert names.find(kg, "disease", "asthma") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("type 2 diabets", "did you mean Type 2 diabetes"),
+        ("diabetes", "did you mean Type 2 diabetes"),
+        ("zzz", "called zzz$"),
+        ("  ", "called   $"),
+    ],
+)
+def test_a_name_that_is_not_there_brings_the_nearest(text, near):
+    with pytest.raises(InputError, match=near):
+        names.find(named(a="Type 2 diabetes", b="Asthma"), "disease", text)
+
+
+def test_a_name_of_several_nodes_asks_for_an_id():
+    with pytest.raises(
+        InputError, match=r"several nodes of type disease are called gout: ask for one of a, c$"
+    ):
+        names.find(named(a="Gout", b="Asthma", c="gout"), "disease", "gout")
+
+
+def test_the_heads_of_a_disease_are_those_of_the_file(results, run):
+    table = files.read_table(results / "candidates" / "cpu" / "candidates.parquet").to_pylist()
+    for tail in (0, 17, 69):
+        own = [row for row in table if row["tail_id"] == f"disease:{tail}"]
+        assert run.heads_of(tail, 30, True).to_pylist() == own
+        new = [row for row in own if not row["known"]]
+        assert run.heads_of(tail, 5, False).to_pylist() == new[:5]
+
+
+def test_known_pairs_do_not_take_the_place_of_new_ones(run):
+    tail = int(np.bincount(run.about.known.tails).argmax())
+    found = run.heads_of(tail, 12, False)
+    assert found.num_rows == 12 and set(found["known"].to_pylist()) == {""}
+
+
+def test_the_tails_of_a_drug_and_a_pair_agree_with_the_list_of_the_disease(run):
+    best = run.tails_of(4, 3, True).to_pylist()
+    scores = [row["score"] for row in best]
+    assert scores == sorted(scores, reverse=True) and [row["rank"] for row in best] == [1, 2, 3]
+    row = run.pair(4, int(best[0]["tail_id"].split(":")[1]))
+    assert row["score"] == pytest.approx(best[0]["score"], abs=1e-5) and row["of"] == 90
+    of_tail = run.heads_of(int(best[0]["tail_id"].split(":")[1]), 90, True).to_pylist()
+    assert of_tail[row["rank"] - 1]["head_id"] == "drug:4"
+
+
+def test_the_script_answers_in_text_and_in_json(results):
+    done = ask(results, "--disease", "disease number 17", "--top", "4")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5 and lines[0].split()[:3] == ["rank", "models", "probability"]
+    assert all("-[binds]-> gene number" in line for line in lines[1:] if "gene" in line)
+    rows = json.loads(ask(results, "--disease", "disease:17", "--top", "4", "--json").stdout)
+    assert all(row["head_name"] in line for row, line in zip(rows, lines[1:], strict=True))
+    assert {"paths", "heads_of_tail", "tails_of_head", "caution"} <= set(rows[0])
+
+
+def test_the_script_tells_all_of_a_pair(results):
+    done = ask(results, "--pair", "drug:4", "disease number 17")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("drug number 4 (drug:4) for disease number 17 (disease:17)\nknown: ")
+    for words in (
+        "cpu: rank ",
+        " of 90, ",
+        "; probability of a known negative ",
+        "nearest known treatments of it: ",
+        "nearest that it is known",
+    ):
+        assert words in done.stdout
+    (row,) = json.loads(ask(results, "--pair", "drug:4", "disease:17", "--json").stdout).values()
+    assert f"rank {row['rank']} of 90" in done.stdout
+
+
+def test_a_dossier_says_what_the_model_makes_of_a_path_and_what_its_encoder_reads(run):
+    row = run.pair(4, 17)
+    row["paths"] = [{"score": 0.5, "text": "a -[binds]-> b", "change": -0.251}]
+    row["head_attention"] = [{"name": "b", "relation": "binds", "weight": 0.5}]
+    lines = questions.dossier({"cpu": row}).splitlines()
+    assert "  0.5  a -[binds]-> b  (score -0.25 without it)" in lines
+    assert lines[-1] == "of drug number 4 its encoder reads most: b (binds, 0.5)"
+    row["paths"][0]["change"], row["head_attention"] = None, None
+    lines = questions.dossier({"cpu": row}).splitlines()
+    assert "  0.5  a -[binds]-> b" in lines and "its encoder" not in lines[-1]
+
+
+def test_models_of_all_devices_are_counted_together(run):
+    row = run.pair(4, 17)
+    assert row["members"] == test_classifier.SETTINGS.draws > 1
+    rows = {"cpu": {**row, "listed_by": 1, "members": 3}, "mps": {**row, "listed_by": 3, "members": 3}}
+    assert "among the 100 best by 4 of 6 models" in questions.dossier(rows).splitlines()
+    alone = {"cpu": {**row, "listed_by": 1, "members": 1}}
+    assert "among the" not in questions.dossier(alone)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ("--disease", "disease number 177"),
+            "Error: the graph has no disease called disease number 177; did you",
+        ),
+        (("--drug", "drug:4", "--device", "mps"), "Error: mps has no candidates; devices that passed"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_gets_one_sentence(results, arguments, sentence):
+    done = ask(results, *arguments)
+    assert done.returncode == 1 and done.stderr.startswith(sentence) and done.stderr.count("\n") == 1
+
+
+def test_where_nothing_has_run_or_passed_the_script_says_so(tmp_path):
+    assert "run the workflow first" in ask(tmp_path / "none", "--drug", "x").stderr
+    files.write_json(tmp_path / "summary.json", {"passed": []})
+    assert "no device passed its gate" in ask(tmp_path, "--drug", "x").stderr

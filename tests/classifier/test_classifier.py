@@ -1,0 +1,329 @@
+import json
+
+import numpy as np
+import planted
+import pytest
+from planted import TARGET
+
+import rank_candidates
+import split_pairs
+import train_baselines
+import train_classifier
+import train_contrary
+from repurpose.classifier import boosting, classifier, kernel, pair_model, trees
+from repurpose.classifier.examples import Settings, split_examples
+from repurpose.core import files
+from repurpose.core.errors import InputError
+from repurpose.evaluation import evaluation, ranks
+from repurpose.graph import graph
+from repurpose.pairs import pairs
+from repurpose.vectors import embeddings
+from repurpose.vectors.vectors import Vectors, count_pairs
+
+SETTINGS = Settings(
+    draws=2,
+    negatives_per_positive=6,
+    trees=40,
+    depth=4,
+    learning_rate=0.2,
+    patience=10,
+    svd_dim=16,
+    kernel_weights=(0.0, 4.0),
+    evaluation_pairs=10**6,
+)
+SPLIT = {"schemes": ["random", "disease", "drug"], "valid_share": 0.1, "test_share": 0.2}
+
+
+def make(*, shuffled, seed=0):
+    kg, rows = planted.repurposing(90, 70, shuffled=shuffled, seed=seed)
+    labelled = pairs.split(pairs.label(kg, TARGET), **SPLIT, seed=0)
+    vectors = Vectors(rows["drug"], rows["disease"], product=True)
+    return vectors, labelled, pairs.known(kg, "drug", "disease")
+
+
+@pytest.fixture(scope="module")
+def case():
+    return make(shuffled=False)
+
+
+@pytest.fixture(scope="module")
+def fits(case):
+    return classifier.evaluate_all(classifier.Task(*case, SETTINGS, 0, 1))
+
+
+def test_features_are_head_tail_and_their_product():
+    heads, tails = np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8], [9, 10]], np.float32)
+    found = Vectors(heads, tails, product=True).features(np.array([1, 0]), np.array([2, 0]))
+    assert found.tolist() == [[3, 4, 9, 10, 27, 40], [1, 2, 5, 6, 5, 12]]
+    wide = Vectors(heads, tails[:, :1], product=False).features(np.array([0]), np.array([1]))
+    assert wide.tolist() == [[1, 2, 7]]
+
+
+def test_vectors_without_a_single_dimension_are_refused():
+    none = np.zeros((4, 0), np.float32)
+    with pytest.raises(InputError, match=r"no message relation at target\.head_type"):
+        Vectors(none, none, product=False)
+
+
+@pytest.mark.parametrize("scheme", pairs.SCHEMES)
+def test_a_planted_bilinear_signal_is_found(fits, scheme):
+    metrics = fits[scheme].metrics
+    assert metrics["auprc"]["low"] > 3 * metrics["prevalence"]
+    assert metrics["auroc"]["value"] > 0.75
+
+
+def test_shuffled_labels_are_not_found():
+    # Over many draws the ratio to chance is one; a few of so few pairs scatter widely about it.
+    shuffles = [
+        classifier.evaluate_all(classifier.Task(*make(shuffled=True, seed=seed), SETTINGS, 0, 1))
+        for seed in range(6)
+    ]
+    for scheme in pairs.SCHEMES:
+        ratios = [
+            fits[scheme].metrics["auprc"]["value"] / fits[scheme].metrics["prevalence"] for fits in shuffles
+        ]
+        assert np.mean(ratios) < 1.5, scheme
+
+
+def test_training_stops_where_validation_is_best(case, fits):
+    for each in fits.values():
+        assert len(each.rounds) == SETTINGS.draws
+        assert all(0 < count <= SETTINGS.trees for count in each.rounds)
+        assert each.model.booster.num_boosted_rounds() == sum(each.rounds)
+    vectors, labelled, known = make(shuffled=True)
+    train, valid = split_examples(labelled, "random", known, 90, 70, SETTINGS, 0)
+    assert boosting.fit(vectors, train, valid, SETTINGS, 0, 1).num_boosted_rounds() < SETTINGS.trees
+
+
+def test_a_seed_gives_the_same_model_whatever_the_threads(case):
+    models = [
+        bytes(
+            classifier.fit_final(
+                classifier.Task(*case, SETTINGS, seed, threads), (8, 5), 2.0
+            ).booster.save_raw("ubj")
+        )
+        for seed, threads in ((0, 1), (0, 2), (1, 1))
+    ]
+    assert models[0] == models[1]
+    assert models[0] != models[2]
+
+
+def test_scores_do_not_depend_on_the_blocks_that_they_are_computed_in(case, fits, monkeypatch):
+    vectors, labelled, _ = case
+    ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
+    whole = pair_model.tree_scorer(fits["random"].model.booster, vectors, 1)(*ends)
+    monkeypatch.setattr(pair_model, "BLOCK_VALUES", 100)
+    assert np.array_equal(pair_model.tree_scorer(fits["random"].model.booster, vectors, 1)(*ends), whole)
+
+
+def test_scores_do_not_depend_on_who_walks_the_trees(case, fits, monkeypatch):
+    vectors, booster = case[0], fits["random"].model.booster
+    every = [each.ravel().astype(np.int32) for each in np.meshgrid(np.arange(90), np.arange(70))]
+    rng = np.random.default_rng(0)
+    order, few = rng.permutation(90 * 70), rng.permutation(90 * 70)[:300]
+    asked = {}
+    for share in (0.0, 1 / 8, 2.0):
+        monkeypatch.setattr(pair_model, "DENSE", share)
+        score = pair_model.tree_scorer(booster, vectors, 1)
+        asked[share] = [score(*(each[at] for each in every)) for at in (order, few)]
+    for own, other in ((0.0, 2.0), (1 / 8, 2.0)):
+        assert all(map(np.array_equal, asked[own], asked[other]))
+
+
+def metrics_of(paths):
+    """What metrics.json says of a model's two files."""
+    return {"model_digests": [files.digest(path) for path in paths], "kernel_weight": 4.0}
+
+
+def test_a_model_comes_back_from_its_file(case, fits, tmp_path):
+    vectors, labelled, _ = case
+    ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
+    paths = tmp_path / "model.ubj", tmp_path / "kernel.safetensors"
+    model = fits["disease"].model
+    assert model.weight == 4
+    pair_model.save(model, *paths)
+    back = pair_model.load(*paths, metrics_of(paths))
+    scores = [pair_model.scorer(each, vectors, 1)(*ends) for each in (model, back)]
+    assert np.array_equal(*scores)
+
+
+def test_the_kernel_adds_its_logarithm_to_the_margins_as_often_as_its_weight_says(case, fits):
+    vectors, labelled, _ = case
+    ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
+    model = fits["drug"].model
+    both, trees = (
+        pair_model.scorer(model._replace(weight=weight), vectors, 1)(*ends) for weight in (3.0, 0.0)
+    )
+    similar = kernel.scorer(model.ridge, vectors.heads, vectors.tails)(*ends)
+    assert np.array_equal(trees, pair_model.tree_scorer(model.booster, vectors, 1)(*ends))
+    assert both - trees == pytest.approx(3 * np.log(np.maximum(similar, 0) + 0.01), abs=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.0, 3.0])
+def test_all_pairs_of_some_tails_are_scored_as_single_pairs_are(case, fits, weight):
+    vectors, model = case[0], fits["drug"].model._replace(weight=weight)
+    tails, heads = np.array([5, 2, 9], np.int32), np.arange(len(vectors.heads), dtype=np.int32)
+    found, *members = pair_model.members(model, vectors, fits["drug"].rounds)(tails)
+    assert np.mean(members, axis=0) == pytest.approx(found, abs=1e-4)
+    assert np.abs(members[0] - found).max() > 0.1
+    single = pair_model.scorer(model, vectors, 1)(np.tile(heads, 3), np.repeat(tails, len(heads)))
+    if weight:
+        # The kernel's matrix product sums in another order.
+        assert found.ravel() == pytest.approx(single, rel=1e-5, abs=1e-5)
+    else:
+        assert np.array_equal(found.ravel(), single)
+
+
+def test_a_member_s_margins_are_those_of_its_own_trees(case, fits):
+    vectors, fit = case[0], fits["random"]
+    tails = np.arange(4, dtype=np.int32)
+    _, *members = pair_model.members(fit.model._replace(weight=0.0), vectors, fit.rounds)(tails)
+    pairs_of = np.tile(np.arange(90), 4), np.repeat(tails, 90)
+    base, begun = trees.read(fit.model.booster, vectors.heads.shape[1]).base, 0
+    for member, count in zip(members, fit.rounds, strict=True):
+        own = fit.model.booster.inplace_predict(
+            vectors.features(*pairs_of), iteration_range=(begun, begun + count), predict_type="margin"
+        )
+        assert member.ravel() == pytest.approx(2 * (own - base) + base, abs=1e-4)
+        begun += count
+
+
+def test_the_kernel_learns_from_no_head_or_tail_that_is_held_out(case, fits):
+    labelled = case[1]
+    for scheme, name in (("disease", "tail_index"), ("drug", "head_index")):
+        ridge = fits[scheme].model.ridge
+        used = ridge.tails if scheme == "disease" else ridge.heads
+        assert not np.isin(used, labelled.loc[labelled[scheme] != "train", name]).any()
+
+
+def test_validation_tells_which_weight_of_the_kernel_is_best(fits):
+    for fit in fits.values():
+        assert set(fit.valid_auprc) == {"weight 0", "weight 4", "kernel"}
+        share = float(np.average(fit.valid.labels, weights=fit.valid.weights))
+        assert all(found > 1.5 * share for found in fit.valid_auprc.values())
+        both = {weight: fit.valid_auprc[f"weight {weight}"] for weight in (0, 4)}
+        assert fit.model.weight == max(both, key=both.get)
+    assert {fit.model.weight for fit in fits.values()} == {0.0, 4.0}
+
+
+def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, tmp_path):
+    paths = tmp_path / "model.ubj", tmp_path / "kernel.safetensors"
+    pair_model.save(fits["drug"].model, *paths)
+    trained = metrics_of(paths)
+    for path in paths:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-100])
+        with pytest.raises(InputError, match=rf"{path.name} is not the model that was .* --forcerun"):
+            pair_model.load(*paths, trained)
+        path.unlink()
+        with pytest.raises(InputError, match=rf"{path.name} is not the model that was .* \(No such file"):
+            pair_model.load(*paths, trained)
+        path.write_bytes(whole)
+
+
+def test_pairs_whose_vectors_are_zero_are_counted(case):
+    vectors, labelled, known = case
+    heads = vectors.heads.copy()
+    heads[labelled["head_index"][0]] = 0
+    found = count_pairs(Vectors(heads, vectors.tails, product=True), labelled, known)
+    own = int((labelled["head_index"] == labelled["head_index"][0]).sum())
+    assert found == {
+        "positives": 315,
+        "negatives": 158,
+        "known": 503,
+        "unknown": 90 * 70 - 503,
+        "pairs_without_embedding": own,
+    }
+
+
+def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
+    kg, rows = planted.repurposing()
+    paths = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
+    graph.save(kg, *paths)
+    embeddings.write(tmp_path / "embeddings.parquet", kg, rows, {"device": "cpu"})
+    labelled, verdict = tmp_path / "pairs.parquet", tmp_path / "verdict.json"
+    files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
+    split_pairs.main(*paths, labelled, tmp_path / "certificate.json", target=TARGET, split=SPLIT, seed=0)
+    options = {"target": TARGET, "settings": SETTINGS, "seed": 0, "n_threads": 1}
+    others = tmp_path / "baselines.json", tmp_path / "baselines.parquet"
+    train_baselines.main(labelled, *paths, None, tmp_path / "embeddings.parquet", *others, **options)
+    names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
+    outputs = [tmp_path / name for name in names]
+    inputs = tmp_path / "embeddings.parquet", *others, None, verdict
+    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
+    metrics = json.loads(outputs[2].read_text())
+    assert set(metrics["schemes"]) == {"random", "disease", "drug"}
+    assert set(metrics["schemes"]["drug"]) == {"hgt", "degree", "svd", "untrained"}
+    values = {name: each["auprc"]["value"] for name, each in metrics["schemes"]["random"].items()}
+    assert values["hgt"] > values["degree"]
+    lead = metrics["differences"]["random"]["degree"]["auprc"]
+    assert lead["value"] == pytest.approx(values["hgt"] - values["degree"]) and lead["low"] > 0
+    back = ranks.load(outputs[3])["random"]["hgt"]
+    assert evaluation.evaluate(back, None, 0) == metrics["schemes"]["random"]["hgt"]
+    first = [path.read_bytes() for path in outputs]
+    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
+    assert [path.read_bytes() for path in outputs] == first
+    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options | {"n_threads": 2})
+    assert outputs[0].read_bytes() == first[0]
+
+    negatives = tmp_path / "negatives.json"
+    train_contrary.main(labelled, *paths, inputs[0], verdict, negatives, device="cpu", **options)
+    tables = [
+        tmp_path / name
+        for name in (
+            "candidates.parquet",
+            "candidates.csv",
+            "by_head.parquet",
+            "popularity.parquet",
+            "stability.json",
+        )
+    ]
+    rank_candidates.main(
+        *outputs[:3],
+        negatives,
+        inputs[0],
+        *paths,
+        *tables,
+        target=TARGET,
+        per_tail=5,
+        per_head=3,
+        correct_popularity=0.0,
+        seed=0,
+    )
+    assert files.read_table(tables[0]).num_rows == 5 * kg.count("disease")
+    assert len(tables[1].read_text().splitlines()) == 5 * kg.count("disease") + 1
+    assert files.read_table(tables[2]).num_rows == 3 * kg.count("drug")
+
+
+def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):
+    check = {"name": "distinct", "passed": False, "reason": "all vectors are alike"}
+    verdict = {"device": "cpu", "passed": False, "status": "completed", "checks": [check]}
+    files.write_json(tmp_path / "verdict.json", verdict)
+    paths = [tmp_path / name for name in "abcdefgh"]
+    with pytest.raises(InputError, match="device cpu did not pass the gate: distinct: all vectors are alike"):
+        train_classifier.main(
+            *paths,
+            tmp_path / "verdict.json",
+            tmp_path / "model.ubj",
+            tmp_path / "kernel.safetensors",
+            tmp_path / "metrics.json",
+            tmp_path / "ranks.parquet",
+            target=TARGET,
+            settings=SETTINGS,
+            device="cpu",
+            seed=0,
+            n_threads=1,
+        )
+    assert not (tmp_path / "model.ubj").exists()
+    with pytest.raises(InputError, match="device cpu did not pass the gate: distinct: all vectors are alike"):
+        train_contrary.main(
+            *paths[:5],
+            tmp_path / "verdict.json",
+            tmp_path / "negatives.json",
+            target=TARGET,
+            settings=SETTINGS,
+            device="cpu",
+            seed=0,
+            n_threads=1,
+        )
+    assert not (tmp_path / "negatives.json").exists()

@@ -1,0 +1,114 @@
+import numpy as np
+import pandas as pd
+import planted
+import pytest
+from planted import TARGET
+
+from repurpose.classifier.examples import Settings, make_examples, split_examples
+from repurpose.core.errors import InputError
+from repurpose.pairs import pairs
+
+SETTINGS = Settings(
+    draws=3,
+    negatives_per_positive=4,
+    trees=10,
+    depth=2,
+    learning_rate=0.3,
+    patience=5,
+    svd_dim=8,
+    kernel_weights=(4.0,),
+    evaluation_pairs=10**6,
+)
+SIZES = 60, 50
+
+
+@pytest.fixture(scope="module")
+def case():
+    kg, _ = planted.repurposing()
+    shares = {"valid_share": 0.1, "test_share": 0.2}
+    return pairs.split(pairs.label(kg, TARGET), pairs.SCHEMES, **shares, seed=0), pairs.known(
+        kg, "drug", "disease"
+    )
+
+
+def drawn(examples):
+    return set(zip(*(side[examples.is_drawn].tolist() for side in examples[:2]), strict=True))
+
+
+@pytest.mark.parametrize("scheme", pairs.SCHEMES)
+def test_known_pairs_of_any_role_are_never_drawn_as_negatives(case, scheme):
+    labelled, known = case
+    taken = set(zip(known.heads.tolist(), known.tails.tolist(), strict=True))
+    for part in split_examples(labelled, scheme, known, *SIZES, SETTINGS, seed=0):
+        assert part.is_drawn.any()
+        assert not drawn(part) & taken
+
+
+@pytest.mark.parametrize("scheme", ["disease", "drug"])
+def test_negatives_are_never_drawn_from_groups_that_another_split_holds(case, scheme):
+    labelled, known = case
+    column = pairs.GROUPED_BY[scheme]
+    side = 1 if scheme == "disease" else 0
+    held = {name: set(labelled.loc[labelled[scheme] == name, column]) for name in pairs.SPLITS}
+    train, valid = split_examples(labelled, scheme, known, *SIZES, SETTINGS, seed=0)
+    assert not {pair[side] for pair in drawn(train)} & (held["valid"] | held["test"])
+    assert {pair[side] for pair in drawn(valid)} <= held["valid"]
+
+
+def test_groups_without_pairs_are_drawn_for_training():
+    kg, _ = planted.repurposing(n_diseases=90)
+    few = pairs.label(kg, TARGET)
+    few = few[few["tail_index"] < 30]
+    few = pairs.split(few, ["disease"], 0.1, 0.2, seed=0)
+    known = pairs.known(kg, "drug", "disease")
+    train, _ = split_examples(few, "disease", known, 60, 90, SETTINGS, seed=0)
+    assert {tail for _, tail in drawn(train)} >= set(range(60, 90))
+
+
+@pytest.mark.parametrize("scheme", pairs.SCHEMES)
+def test_validation_has_no_example_of_training(case, scheme):
+    labelled, known = case
+    train, valid = split_examples(labelled, scheme, known, *SIZES, SETTINGS, seed=0)
+    codes = [part.tails.astype(int) * SIZES[0] + part.heads for part in (train, valid)]
+    assert not len(np.intersect1d(*codes))
+
+
+@pytest.mark.parametrize("scheme", pairs.SCHEMES)
+def test_labelled_examples_are_the_pairs_of_their_split(case, scheme):
+    labelled, known = case
+    for name, part in zip(
+        ("train", "valid"), split_examples(labelled, scheme, known, *SIZES, SETTINGS, seed=0), strict=True
+    ):
+        own = labelled[labelled[scheme] == name]
+        assert part.heads[~part.is_drawn].tolist() == own["head_index"].tolist()
+        assert part.labels[~part.is_drawn].tolist() == own["label"].tolist()
+        assert not part.labels[part.is_drawn].any()
+
+
+def test_draws_share_their_weight(case):
+    labelled, known = case
+    train, _ = split_examples(labelled, "random", known, *SIZES, SETTINGS, seed=0)
+    positives = int(train.labels.sum())
+    assert train.is_drawn.sum() == 3 * 4 * positives
+    assert train.weights[train.is_drawn].sum() == pytest.approx(4 * positives, rel=1e-5)
+    assert (train.weights[~train.is_drawn] == 1).all()
+
+
+def test_a_seed_gives_the_same_examples_and_another_seed_others(case):
+    labelled, known = case
+    first, again, other = (
+        split_examples(labelled, "random", known, *SIZES, SETTINGS, seed=seed)[0].heads for seed in (1, 1, 2)
+    )
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_matrix_without_unknown_pairs_has_no_negatives_to_learn_from():
+    heads, tails = (grid.ravel().astype(np.int32) for grid in np.indices((3, 4)))
+    whole = pairs.Known(heads, tails, np.full(12, "indication", object))
+    frame = pd.DataFrame({"head_index": heads, "tail_index": tails, "label": np.ones(12, np.int8)})
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError, match="no negatives"):
+        make_examples(frame, whole, np.arange(3), np.arange(4), SETTINGS, rng)
+    frame.loc[0, "label"] = 0
+    assert len(make_examples(frame, whole, np.arange(3), np.arange(4), SETTINGS, rng).heads) == 12

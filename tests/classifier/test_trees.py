@@ -1,0 +1,95 @@
+"""Trees on every pair of a block are XGBoost's own scores, to the last bit."""
+
+import numpy as np
+import pytest
+import xgboost
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from repurpose.classifier import trees
+from repurpose.vectors.vectors import Vectors
+
+
+def case(heads, tails, dim, seed, coarse=False, rounds=12, **options):
+    """Vectors, trees that were fitted to some of their pairs, and XGBoost's margins of all."""
+    rng = np.random.default_rng(seed)
+
+    def draw(count):
+        # Few distinct values: thresholds then lie on values, where < and <= differ.
+        return (
+            rng.integers(-3, 4, (count, dim)) * np.float32(0.1) if coarse else rng.normal(size=(count, dim))
+        )
+
+    vectors = Vectors(draw(heads).astype(np.float32), draw(tails).astype(np.float32), product=True)
+    head, tail = rng.integers(0, heads, 3000), rng.integers(0, tails, 3000)
+    rows = vectors.features(head, tail)
+    labels = rows[:, 0] + rows[:, dim] + 2 * rows[:, 2 * dim :].sum(axis=1) + rng.normal(size=3000) > 0.5
+    data = xgboost.QuantileDMatrix(rows, labels, max_bin=options.pop("max_bin", 256))
+    parameters = {"objective": "binary:logistic", "max_depth": 6, "nthread": 1, **options}
+    booster = xgboost.train(parameters, data, rounds)
+    every = [each.ravel() for each in np.meshgrid(np.arange(heads), np.arange(tails))]
+    margins = booster.inplace_predict(vectors.features(*every), predict_type="margin")
+    return vectors, booster, margins.reshape(tails, heads)
+
+
+def scored(vectors, forest):
+    found = trees.scores(forest, trees.columns(vectors.heads), vectors.tails)
+    return found[:, : len(vectors.heads)]
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    heads=st.sampled_from([1, 31, 32, trees.TILE, trees.TILE + 5]),
+    dim=st.integers(1, 9),
+    depth=st.integers(1, 9),
+    coarse=st.booleans(),
+)
+@settings(max_examples=25, deadline=None)
+def test_scores_are_xgboosts_to_the_last_bit(seed, heads, dim, depth, coarse):
+    vectors, booster, margins = case(heads, 7, dim, seed, coarse, max_depth=depth)
+    assert np.array_equal(scored(vectors, trees.read(booster, dim)), margins)
+
+
+def test_a_threshold_that_many_products_hit_is_compared_with_the_rounded_product():
+    """Negative control: the rule that one might write instead, t < threshold / h, moves whole leaves."""
+    vectors, booster, margins = case(200, 40, 6, 3, coarse=True, rounds=30)
+    forest = trees.read(booster, 6)
+    splits = np.flatnonzero(forest.kind == trees.OF_BOTH)
+    left, right = vectors.heads[:, forest.column[splits]], vectors.tails[:, forest.column[splits]]
+    product = left[:, None] * right < forest.value[splits]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        divided = np.where(left[:, None] > 0, right < forest.value[splits] / left[:, None], product)
+    assert (product != divided).any()
+    assert np.array_equal(scored(vectors, forest), margins)
+
+
+def test_other_leaves_other_thresholds_and_another_order_of_trees_give_other_scores():
+    vectors, booster, margins = case(100, 9, 5, 1)
+    forest = trees.read(booster, 5)
+    for changed in (
+        forest._replace(value=np.nextafter(forest.value, np.float32(9))),
+        forest._replace(left=forest.right, right=forest.left),
+        forest._replace(kind=np.where(forest.kind == trees.OF_BOTH, trees.OF_HEAD, forest.kind)),
+        forest._replace(base=forest.base + np.float32(1e-6)),
+    ):
+        assert not np.array_equal(scored(vectors, changed), margins)
+
+
+def test_scores_do_not_depend_on_the_pieces_of_work(monkeypatch):
+    vectors, booster, margins = case(90, 64, 4, 5)
+    forest = trees.read(booster, 4)
+    for pieces in (1, 64):
+        monkeypatch.setattr(trees.parallel, "_pieces", lambda work, pieces=pieces: pieces)
+        assert np.array_equal(scored(vectors, forest), margins)
+
+
+def test_trees_of_other_features_are_refused():
+    _, booster, _ = case(20, 3, 4, 0)
+    with pytest.raises(ValueError, match="of 5 each"):
+        trees.read(booster, 5)
+
+
+def test_a_model_without_trees_is_refused():
+    data = xgboost.DMatrix(np.zeros((2, 12), np.float32), [0, 1])
+    with pytest.raises(ValueError, match="no trees"):
+        trees.read(xgboost.train({"objective": "binary:logistic"}, data, 0), 4)

@@ -1,0 +1,214 @@
+"""Code digests change with the code that a rule runs, and with nothing else."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from repurpose.core import source
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+RULES = sorted(
+    rule
+    for path in (SCRIPTS.parent / "rules").glob("*.smk")
+    for rule in re.findall(r'code=code\("(\w+)"', path.read_text(encoding="utf-8"))
+)
+FILES = {
+    "rule.py": "from repurpose.stage import used\nprint(used.X)\n",
+    "page.html": "<p>",
+    "repurpose/__init__.py": "",
+    "repurpose/stage/__init__.py": '"""A stage."""\nfrom .shown import SHOWN\n',
+    "repurpose/stage/used.py": (
+        '"""Doc."""\nfrom repurpose.core import deep\nfrom ..core.near import Z\nX = 1\n'
+    ),
+    "repurpose/stage/shown.py": "SHOWN = 1\n",
+    "repurpose/stage/other.py": "OTHER = 1\n",
+    "repurpose/core/__init__.py": "",
+    "repurpose/core/deep.py": """def deep(rows):
+    if not rows:
+        raise ValueError(f"no {rows} in the table")
+    logging.info("rows: %d", rows)
+    return 1, "a text"
+
+
+def fault(path):
+    return InputError(f"{path} is damaged")
+""",
+    "repurpose/core/near.py": "from . import nearer\nZ = 1\n",
+    "repurpose/core/nearer.py": "N = 1\n",
+}
+
+
+@pytest.fixture(name="folder")
+def small_project(tmp_path):
+    for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def edit(folder, file, old, new):
+    assert old in FILES[file]
+    (folder / file).write_text(FILES[file].replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("rule.py", "print(used.X)", "print(used.X + 1)"),
+        ("repurpose/stage/used.py", "X = 1", "X = 2"),
+        ("repurpose/core/deep.py", "return 1", "return 2"),
+        ("repurpose/core/deep.py", "if not rows", "if rows"),
+        ("repurpose/core/deep.py", "a text", "another text"),
+        ("repurpose/core/near.py", "Z = 1", "Z = 2"),
+        ("repurpose/core/nearer.py", "N = 1", "N = 2"),
+        ("repurpose/stage/shown.py", "SHOWN = 1", "SHOWN = 2"),
+        ("repurpose/stage/__init__.py", "SHOWN\n", "SHOWN\nMORE = 1\n"),
+        ("page.html", "<p>", "<b>"),
+    ],
+)
+def test_an_edit_of_used_code_changes_the_digest(folder, file, old, new):
+    """Through absolute and relative imports, and through what a package takes from its modules."""
+    before = source.digest(folder, "rule.py", ["page.html"])
+    edit(folder, file, old, new)
+    assert source.digest(folder, "rule.py", ["page.html"]) != before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("rule.py", "\nprint(used.X)", "\n\n\nprint(used.X)  # what"),
+        ("repurpose/stage/used.py", "Doc.", "Other words."),
+        ("repurpose/stage/__init__.py", "A stage.", "One of the stages."),
+        ("repurpose/stage/other.py", "OTHER = 1", "OTHER = 2"),
+        ("repurpose/core/deep.py", "no {rows} in the table", "the table has no {rows}: give another"),
+        ("repurpose/core/deep.py", "rows: %d", "%d rows"),
+        ("repurpose/core/deep.py", "is damaged", "is cut short: copy it again"),
+    ],
+)
+def test_comments_sentences_of_errors_and_unused_modules_do_not_count(folder, file, old, new):
+    before = source.digest(folder, "rule.py")
+    edit(folder, file, old, new)
+    assert source.digest(folder, "rule.py") == before
+
+
+def test_how_results_are_kept_does_not_count(folder):
+    (folder / "repurpose" / "provenance").mkdir()
+    (folder / "repurpose" / "provenance" / "jobs.py").write_text("J = 1\n")
+    (folder / "rule.py").write_text("from repurpose.provenance import jobs\n" + FILES["rule.py"])
+    before = source.digest(folder, "rule.py")
+    (folder / "repurpose" / "provenance" / "jobs.py").write_text("J = 2\n")
+    assert source.digest(folder, "rule.py") == before
+    (folder / "rule.py").write_text("from repurpose.core import nearer as jobs\n" + FILES["rule.py"])
+    assert source.digest(folder, "rule.py") != before
+
+
+@pytest.fixture(name="copy", scope="module")
+def copy_of_all_code(tmp_path_factory):
+    """The project's scripts and library, to be edited; each test puts back what it edits."""
+    folder = tmp_path_factory.mktemp("scripts")
+    return Path(shutil.copytree(SCRIPTS, folder / "scripts", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+class Reworded(ast.NodeTransformer):
+    """Another word in each docstring, error and log line of a file (`elsewhere`: in all other text)."""
+
+    def __init__(self, elsewhere=False):
+        self.elsewhere, self.words = elsewhere, 0
+
+    def visit(self, node):
+        said = {
+            "InputError",
+            "ValueError",
+            "RuntimeError",
+            "logging.info",
+            "logging.warning",
+            "logging.error",
+        }
+        is_said = isinstance(node, ast.Raise) or (
+            isinstance(node, ast.Call) and ast.unparse(node.func) in said
+        )
+        is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not (is_said or is_docstring):
+            return self.reword(node) if self.elsewhere else self.generic_visit(node)
+        if self.elsewhere:
+            return node
+        for each in ast.walk(node):
+            self.reword(each)
+        return node
+
+    def reword(self, node):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value += "word"
+            self.words += 1
+            return node
+        return self.generic_visit(node) if self.elsewhere else node
+
+
+def reached(folder):
+    """Every file that rules reach, and the rules that do."""
+    rules = {}
+    for rule in RULES:
+        for path in source.modules(folder, f"{rule}.py"):
+            rules.setdefault(path, []).append(rule)
+    return rules
+
+
+def digests(folder, rules):
+    return {rule: source.digest(folder, f"{rule}.py") for rule in rules}
+
+
+def test_a_formula_counts_for_a_rule_that_reaches_it_and_for_no_other(copy):
+    all_reached = reached(copy)
+    assert len(RULES) > 20 and len(all_reached) > 100
+    for path, rules in all_reached.items():
+        others = [rule for rule in RULES if rule not in rules]
+        asked, text = [*rules[:1], *others[:1]], path.read_text(encoding="utf-8")
+        before = digests(copy, asked)
+        path.write_text(text + "\nADDED = 1 + 1\n")
+        after = digests(copy, asked)
+        path.write_text(text)
+        assert [rule for rule in asked if after[rule] != before[rule]] == rules[:1], path
+
+
+def test_no_sentence_of_an_error_and_no_line_of_the_log_counts(copy):
+    """In any module that a rule reaches; other text, which may be written to results, does."""
+    sentences = 0
+    for path, rules in reached(copy).items():
+        before, text = digests(copy, rules[:1]), path.read_text(encoding="utf-8")
+        for elsewhere in (False, True):
+            reworded = Reworded(elsewhere)
+            path.write_text("# A comment.\n" + ast.unparse(reworded.visit(ast.parse(text))))
+            is_same = digests(copy, rules[:1]) == before
+            assert is_same == (not elsewhere or not reworded.words), path
+            sentences += 0 if elsewhere else reworded.words
+        path.write_text(text)
+    assert sentences > 500
+
+
+LOADED = """
+import importlib, json, sys
+loaded = {}
+for rule in sys.argv[2:]:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("repurpose", *sys.argv[2:])]:
+        del sys.modules[name]
+    importlib.import_module(rule)
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    loaded[rule] = [file for file in files if file and file.startswith(sys.argv[1])]
+print(json.dumps(loaded))
+"""
+
+
+def test_the_modules_of_a_rule_are_those_that_python_loads():
+    command = [sys.executable, "-c", LOADED, str(SCRIPTS), *RULES]
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    for rule, files in json.loads(done.stdout).items():
+        kept = {path for path in map(Path, files) if source.KEEPING not in path.parts}
+        assert kept == set(source.modules(SCRIPTS, f"{rule}.py")), rule

@@ -1,0 +1,195 @@
+"""Devices that hold the same neighbourhoods agree, whatever their vectors; others do not, and it is said."""
+
+import numpy as np
+import pandas as pd
+import planted
+import pyarrow as pa
+import pytest
+import test_candidates
+
+import write_agreement
+from repurpose.core import files
+from repurpose.gate import agreement
+from repurpose.graph import graph
+from repurpose.report import summary
+from repurpose.vectors import embeddings
+
+SETTINGS = agreement.Settings(
+    neighbours=5,
+    top=3,
+    first_steps=3,
+    min_neighbour_overlap=0.5,
+    min_cka=0.5,
+    min_candidate_overlap=0.5,
+    max_loss_difference=0.02,
+)
+EVERY = {"drug": np.ones(40, bool), "disease": np.ones(60, bool)}
+
+
+def vectors(seed, width=6):
+    generator = np.random.default_rng(seed)
+    return {t: generator.normal(size=(len(rows), width)) for t, rows in EVERY.items()}
+
+
+def rotated(before, seed=9):
+    """The same space turned, stretched and moved."""
+    generator = np.random.default_rng(seed)
+    turn = np.linalg.qr(generator.normal(size=(6, 6)))[0]
+    return {t: 3.0 * rows @ turn + 1.5 for t, rows in before.items()}
+
+
+def device(name, found, losses=(1.4, 1.3, 1.2, 1.0), batching="full", best=None):
+    return agreement.Device(name, batching, found, list(losses), best)
+
+
+def compare(*devices, **changes):
+    settings = agreement.Settings(**{**vars(SETTINGS), **changes})
+    return agreement.compare(devices, EVERY, settings, seed=0)
+
+
+def values(pair):
+    return {check["name"]: check["value"] for check in pair["checks"]}
+
+
+def test_a_turned_space_agrees_in_full_and_an_unrelated_one_does_not():
+    found = compare(device("cpu", vectors(0)), device("cuda", rotated(vectors(0))), device("mps", vectors(1)))
+    same, other, third = found["pairs"]
+    assert [pair["devices"] for pair in found["pairs"]] == [["cpu", "cuda"], ["cpu", "mps"], ["cuda", "mps"]]
+    assert values(same) == pytest.approx({"neighbour_overlap": 1.0, "cka": 1.0, "first_losses": 0.0})
+    assert same["agrees"] and not other["agrees"] and not third["agrees"] and not found["agrees"]
+    for row in other["types"].values():
+        assert abs(row["neighbour_overlap"] - row["chance"]) < 0.08
+        assert abs(row["cka"]) < 0.15
+
+
+def test_the_alignment_of_independent_vectors_is_0_on_average_where_the_plain_one_is_far_above_it():
+    generator = np.random.default_rng(0)
+    pairs_of = [(generator.normal(size=(30, 40)), generator.normal(size=(30, 40))) for _ in range(50)]
+    assert abs(np.mean([agreement.cka(*two) for two in pairs_of])) < 0.02
+
+    def plain(first, second):
+        first, second = (rows - rows.mean(axis=0) for rows in (first, second))
+        cross = np.linalg.norm(first.T @ second) ** 2
+        return cross / (np.linalg.norm(first.T @ first) * np.linalg.norm(second.T @ second))
+
+    assert np.mean([plain(*two) for two in pairs_of]) > 0.4
+
+
+def test_the_alignment_of_many_rows_is_the_plain_one():
+    generator = np.random.default_rng(1)
+    first = generator.normal(size=(1500, 4))
+    second = first @ generator.normal(size=(4, 3)) + generator.normal(size=(1500, 3))
+    a, b = (rows - rows.mean(axis=0) for rows in (first, second))
+    plain = np.linalg.norm(a.T @ b) ** 2 / (np.linalg.norm(a.T @ a) * np.linalg.norm(b.T @ b))
+    assert agreement.cka(first, second) == pytest.approx(plain, abs=0.003)
+
+
+def test_constant_vectors_have_no_alignment_and_do_not_pass():
+    constant = {t: np.full(rows.shape, 0.1) for t, rows in vectors(0).items()}
+    assert agreement.cka(constant["drug"], vectors(0)["drug"]) is None
+    (pair,) = compare(device("cpu", vectors(0)), device("cuda", constant))["pairs"]
+    assert values(pair)["cka"] is None and not pair["agrees"]
+
+
+def test_neighbours_in_common_by_hand():
+    """On a line, of four points: the nearest of each by direction from the centre."""
+    first = np.array([[-2.0, 0.1], [-1.0, 0.1], [1.0, -0.1], [2.0, -0.1]])
+    assert agreement.neighbour_overlap(first, first, np.arange(4), 1) == 1.0
+    # Two and three change places: the nearest of all four change.
+    assert agreement.neighbour_overlap(first, first[[0, 2, 1, 3]], np.arange(4), 1) == 0.0
+
+
+def test_losses_are_compared_between_devices_of_one_batching_only():
+    shifted = (1.4, 1.33, 1.2, 9.0)  # the fourth step is not among the first three
+    (same,) = compare(device("cpu", vectors(0)), device("cuda", vectors(0), shifted))["pairs"]
+    assert values(same)["first_losses"] == pytest.approx(0.03 / 1.33)
+    assert not same["agrees"]
+    (other,) = compare(
+        device("cpu", vectors(0)), device("cpu-sampled", vectors(0), shifted, batching="sampled")
+    )["pairs"]
+    assert "first_losses" not in values(other) and other["agrees"]
+
+
+@pytest.mark.parametrize("losses", [(), (1.4, None, 1.2)])
+def test_losses_that_are_not_known_do_not_pass(losses):
+    (pair,) = compare(device("cpu", vectors(0)), device("cuda", vectors(0), losses))["pairs"]
+    assert values(pair)["first_losses"] is None and not pair["agrees"]
+
+
+def test_a_refused_device_is_named_and_agrees_with_nothing():
+    (pair,) = compare(device("cpu", vectors(0)), device("mps", {}, ()))["pairs"]
+    assert values(pair) == {"neighbour_overlap": None, "cka": None, "first_losses": None}
+    assert pair["notes"] == ["cpu has no candidates", "mps has no vectors"] and not pair["agrees"]
+
+
+def test_types_with_few_nodes_with_edges_are_left_out():
+    few = {**EVERY, "drug": np.arange(40) < agreement.FEWEST_NODES - 1}
+    (pair,) = agreement.compare(
+        [device("cpu", vectors(0)), device("cuda", vectors(0))], few, SETTINGS, seed=0
+    )["pairs"]
+    assert list(pair["types"]) == ["disease"]
+
+
+def table(best, known=()):
+    """Rows of candidates.parquet: tail -> heads, best first."""
+    rows = [
+        {"tail_id": tail, "head_id": head, "known": "indication" if (head, tail) in known else ""}
+        for tail, heads in best.items()
+        for head in heads
+    ]
+    return pa.Table.from_pandas(pd.DataFrame(rows), preserve_index=False)
+
+
+def test_a_shortlist_has_the_best_unknown_heads_however_the_rows_are_cut():
+    rows = table({"x": "abcde", "y": "edcba"}, known={("b", "x")})
+    whole = agreement.shortlist(rows.to_batches(), 3)
+    assert whole == {"x": {"a", "c", "d"}, "y": {"e", "d", "c"}}
+    assert agreement.shortlist(rows.to_batches(max_chunksize=2), 3) == whole
+    assert agreement.shortlist([], 3) == {}
+
+
+def test_candidates_in_common_by_hand():
+    first, second = {"x": {"a", "b"}, "y": {"a", "b"}}, {"x": {"b", "c"}, "z": {"a", "b"}}
+    assert agreement.candidate_overlap(first, second) == 0.25  # one of two for x, none for y
+    assert agreement.candidate_overlap({}, second) is None
+    (pair,) = compare(device("cpu", vectors(0), best=first), device("cuda", vectors(0), best=second))["pairs"]
+    assert values(pair)["candidate_overlap"] == 0.25 and not pair["agrees"] and not pair["notes"]
+
+
+def test_what_is_out_of_tolerance_is_a_sentence():
+    found = compare(device("cpu", vectors(0)), device("cuda", rotated(vectors(0)), (1.4, 1.5, 1.2)))
+    assert summary.disagreements(found) == [
+        "cpu and cuda do not agree: first losses is 0.133, at most 0.02 was expected"
+    ]
+    assert summary.disagreements(compare(device("cpu", vectors(0)), device("cuda", vectors(0)))) == []
+
+
+def test_the_script_reads_each_device_in_the_graph_s_order(tmp_path, caplog):
+    kg = planted.repurposing(30, 24)[0]
+    paths = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
+    graph.save(kg, *paths)
+    generator = np.random.default_rng(0)
+    rows = {t: generator.normal(size=(kg.count(t), 4)).astype(np.float32) for t in kg.node_types}
+    scores = generator.normal(size=(kg.count("drug"), kg.count("disease"))).astype(np.float32)
+    best = [test_candidates.ranked(kg, scores, per_tail=5)]
+    files.write_table(tmp_path / "candidates.parquet", pa.concat_tables(best))
+    files.write_table(tmp_path / "history.parquet", pa.table({"link": [1.3, 1.2, 1.1]}))
+    embeddings.write(tmp_path / "cpu.parquet", kg, rows, {})
+    files.write_table(  # the same file, its rows in another order
+        tmp_path / "mps.parquet", files.read_table(tmp_path / "cpu.parquet")[::-1]
+    )
+    write_agreement.main(
+        paths,
+        ["cpu", "mps"],
+        ["full", "sampled"],
+        [tmp_path / "cpu.parquet", tmp_path / "mps.parquet"],
+        [tmp_path / "history.parquet"] * 2,
+        [tmp_path / "candidates.parquet", None],
+        tmp_path / "agreement.json",
+        options=vars(SETTINGS),
+        seed=0,
+    )
+    (pair,) = files.read_json(tmp_path / "agreement.json")["pairs"]
+    assert values(pair) == pytest.approx({"neighbour_overlap": 1.0, "cka": 1.0})
+    assert pair["notes"] == ["mps has no candidates"]
+    assert not caplog.records

@@ -1,0 +1,189 @@
+"""The verdict follows from measures, nulls and thresholds; nothing passes unmeasured."""
+
+import copy
+
+import pytest
+
+from repurpose.gate import gate, quality
+
+THRESHOLDS = gate.Thresholds(
+    min_distinct_share=0.95,
+    min_effective_rank=3.0,
+    min_auroc_margin=0.02,
+    min_gain_over_inputs=0.01,
+    min_enrichment=1.1,
+    min_nearer_share=0.7,
+    min_agreement_margin=0.1,
+)
+RECORD = {"status": "completed", "reason": "", "remedy": "", "final_link": 0.9, "notes": []}
+
+
+def measures(auroc=0.8, agreement=0.5, overlap=0.2, nearer=0.95):
+    spread = {
+        "nodes": 100,
+        "distinct_share": 1.0,
+        "effective_rank": 20.0,
+        "components_at_90": 8,
+        "mean_cosine": 0.3,
+    }
+    return {
+        "finite": {"drug": True, "gene": True},
+        "types": {"drug": spread, "gene": dict(spread)},
+        "links": {
+            "drug - binds - gene": {"edges": 50, "auroc_uniform": auroc, "auroc_degree_matched": auroc}
+        },
+        "agreement": agreement,
+        "agreement_applies": True,
+        "neighbourhoods": {
+            "drug": {"nodes": 100, "nearer": nearer},
+            "gene": {"nodes": 100, "nearer": nearer},
+        },
+        "clusters": {
+            name: {
+                "overlap": overlap,
+                "null_low": 0.08,
+                "null": 0.09,
+                "null_high": 0.1,
+                "ratio": overlap / 0.09,
+            }
+            for name in ("shares", "is_a")
+        },
+    }
+
+
+NULL = measures(0.6, 0.1, nearer=0.5)
+
+
+def failed(measured, record=RECORD, null=NULL):
+    verdict = gate.judge("cpu", measured, null, record, THRESHOLDS)
+    assert verdict["passed"] == all(check["passed"] for check in verdict["checks"])
+    return {check["name"]: check for check in verdict["checks"] if not check["passed"]}
+
+
+def test_good_embeddings_pass_without_reasons_or_remedies():
+    verdict = gate.judge("cpu", measures(), NULL, RECORD, THRESHOLDS)
+    assert verdict["passed"]
+    assert all(check["reason"] == check["remedy"] == "" for check in verdict["checks"])
+    assert verdict["classic"] == {"final_loss": 0.9, "mean_cosine": 0.3, "components_at_90": 8.0}
+
+
+def edited(path, value):
+    measured = copy.deepcopy(measures())
+    inner = measured
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return measured
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "check"),
+    [
+        (("finite", "gene"), False, "finite_vectors"),
+        (("types", "gene", "distinct_share"), 0.5, "distinct_vectors"),
+        (("types", "gene", "effective_rank"), 1.2, "effective_rank"),
+        (("types", "gene", "effective_rank"), float("nan"), "effective_rank"),
+        (("links", "drug - binds - gene", "auroc_degree_matched"), 0.61, "link_auroc_degree_matched"),
+        (("links", "drug - binds - gene", "auroc_uniform"), 0.59, "link_auroc_uniform"),
+        (("links",), {}, "link_auroc_uniform"),
+        (("agreement",), 0.15, "neighbour_agreement"),
+        (("clusters", "is_a", "overlap"), 0.105, "neighbour_enrichment"),
+        (("clusters", "is_a", "overlap"), float("nan"), "neighbour_enrichment"),
+        (("neighbourhoods", "drug", "nearer"), 0.55, "type_neighbourhoods"),
+        (("neighbourhoods", "drug", "nearer"), float("nan"), "type_neighbourhoods"),
+        (("agreement",), None, "neighbour_agreement"),
+        (("agreement",), float("nan"), "neighbour_agreement"),
+    ],
+)
+def test_each_measure_can_fail_with_a_reason_and_a_remedy(path, value, check):
+    found = failed(edited(path, value))
+    assert check in found
+    assert found[check]["reason"]
+    assert found[check]["remedy"]
+
+
+def test_the_reason_names_the_worst_type():
+    assert "gene" in failed(edited(("types", "gene", "effective_rank"), 1.2))["effective_rank"]["reason"]
+
+
+@pytest.mark.parametrize("status", ["diverged", "stalled", "refused", "collapsed"])
+def test_an_unfinished_training_fails_whatever_its_vectors(status):
+    record = {
+        **RECORD,
+        "status": status,
+        "reason": "the loss was nan",
+        "remedy": "lower training.learning_rate",
+    }
+    assert failed(measures(), record)["training_completed"]["remedy"] == "lower training.learning_rate"
+
+
+def test_a_refused_training_fails_for_its_reason_and_for_want_of_vectors():
+    nothing = quality.unmeasured({})
+    refused = {"status": "refused", "reason": "the sampler is wrong", "remedy": "report it", "notes": []}
+    verdict = gate.judge("cpu", nothing, nothing, refused, THRESHOLDS)
+    assert [check["name"] for check in verdict["checks"]] == ["training_completed", "finite_vectors"]
+    assert not any(check["passed"] for check in verdict["checks"])
+    assert "the sampler is wrong" in verdict["checks"][0]["reason"]
+    assert verdict["checks"][1]["reason"] == "there are no vectors"
+
+
+def test_types_with_few_nodes_are_not_judged_by_rank():
+    measured = edited(("types", "gene"), {**measures()["types"]["gene"], "nodes": 5, "effective_rank": 1.0})
+    assert not failed(measured)
+
+
+def test_agreement_that_does_not_apply_is_no_check_but_a_note():
+    measured = {**measures(), "agreement": None, "agreement_applies": False}
+    verdict = gate.judge("cpu", measured, NULL, RECORD, THRESHOLDS)
+    assert verdict["passed"]
+    assert "neighbour_agreement" not in [check["name"] for check in verdict["checks"]]
+    assert "not measured" in verdict["notes"][0]
+
+
+def test_the_untrained_model_itself_fails():
+    assert "link_auroc_degree_matched" in failed(NULL)
+
+
+def test_the_table_says_what_failed_and_what_to_do():
+    text = gate.table(gate.judge("mps", edited(("agreement",), 0.0), NULL, RECORD, THRESHOLDS))
+    assert "neighbour_agreement" in text
+    assert text.splitlines()[-1] == "mps: FAILED"
+
+
+def gain(layers):
+    verdict = gate.judge("cpu", measures(), NULL, RECORD, THRESHOLDS, layers)
+    return next((check for check in verdict["checks"] if check["name"] == "gain_over_inputs"), None)
+
+
+def test_the_gain_over_inputs_is_asked_for_where_there_are_layers_to_compare():
+    links = {auroc: measures(auroc)["links"] for auroc in (0.78, 0.795, 0.8)}
+    assert gain(None) is None
+    assert gain({"trained": links[0.8], "untrained": links[0.78]})["passed"]
+    refused = gain({"trained": links[0.8], "untrained": links[0.795]})
+    assert not refused["passed"] and "0.795" in refused["reason"] and refused["remedy"]
+    for undefined in ({"trained": {}, "untrained": links[0.78]}, {"trained": links[0.8], "untrained": {}}):
+        assert not gain(undefined)["passed"]
+
+
+def test_without_groups_of_tails_there_is_no_enrichment_to_ask_for():
+    verdict = gate.judge("cpu", {**measures(), "clusters": {}}, NULL, RECORD, THRESHOLDS)
+    assert verdict["passed"]
+    assert "neighbour_enrichment" not in {check["name"] for check in verdict["checks"]}
+
+
+def test_the_reason_names_the_type_whose_rows_disagree_with_the_graph():
+    check = failed(edited(("neighbourhoods", "drug", "nearer"), 0.55))["type_neighbourhoods"]
+    assert (check["value"], check["null"], check["threshold"]) == (0.55, 0.5, 0.7)
+    assert "of drug nodes" in check["reason"] and "rows of drug" in check["remedy"]
+
+
+def test_graphs_of_small_types_alone_are_not_asked_for_neighbourhoods():
+    verdict = gate.judge("cpu", {**measures(), "neighbourhoods": {}}, NULL, RECORD, THRESHOLDS)
+    assert verdict["passed"]
+    assert "type_neighbourhoods" not in {check["name"] for check in verdict["checks"]}
+
+
+def test_the_verdict_keeps_what_the_picture_of_the_groups_needs():
+    verdict = gate.judge("cpu", measures(), {**NULL, "clusters": {}}, RECORD, THRESHOLDS)
+    assert [each["name"] for each in verdict["clusters"]] == ["shares", "is_a"]
+    assert verdict["clusters"][0]["overlap"] == 0.2 and verdict["clusters"][0]["untrained"] is None

@@ -1,0 +1,124 @@
+"""Measures tell learned from untrained, collapsed, shuffled and broken embeddings."""
+
+import communities
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from repurpose.gate import clusters, quality
+from repurpose.hgt import hgt
+
+CONTRASTIVE = {"relations": ["disease_gene"], "similarity_threshold": 0.1}
+ENCODER = hgt.Settings(
+    hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
+)
+
+
+@pytest.fixture(name="kg", scope="module")
+def graph():
+    return communities.build()
+
+
+def measure(kg, vectors, seed=0):
+    return quality.measure(
+        kg, vectors, tail_type="disease", contrastive=CONTRASTIVE, valid_share=0.1, seed=seed
+    )
+
+
+def planted(kg, seed=0, noise=0.5):
+    """Vectors that hold the planted communities, as a good training would."""
+    generator = np.random.default_rng(seed)
+    centres = generator.normal(size=(communities.COMMUNITIES, 16))
+    return {
+        t: (
+            centres[np.arange(kg.count(t)) % len(centres)] + noise * generator.normal(size=(kg.count(t), 16))
+        ).astype(np.float32)
+        for t in kg.node_types
+    }
+
+
+def mean_auroc(measured, kind="degree_matched"):
+    return np.mean([link[f"auroc_{kind}"] for link in measured["links"].values()])
+
+
+def test_vectors_that_hold_the_communities_beat_the_untrained_model(kg):
+    good, null = measure(kg, planted(kg)), measure(kg, quality.untrained(kg, ENCODER, 16, 0.1, 0))
+    assert mean_auroc(good) > mean_auroc(null) + 0.15
+    assert good["agreement"] > null["agreement"] + 0.3
+
+
+def test_shuffled_rows_lose_everything(kg):
+    generator = np.random.default_rng(1)
+    shuffled = {t: rows[generator.permutation(len(rows))] for t, rows in planted(kg).items()}
+    measured = measure(kg, shuffled)
+    assert 0.35 < mean_auroc(measured) < 0.65
+    assert measured["agreement"] < 0.4
+
+
+def test_the_mean_cosine_is_that_of_all_pairs_of_rows_with_a_direction():
+    rows = np.random.default_rng(3).normal(0.3, 1, (40, 5))
+    units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    expected = (units @ units.T)[~np.eye(40, dtype=bool)].mean()
+    with_zeros = np.insert(rows, 7, 0, axis=0)
+    assert quality._spread(with_zeros, 0)["mean_cosine"] == pytest.approx(expected, abs=1e-12)
+    assert quality._spread(np.eye(3)[:1], 0)["mean_cosine"] is None
+    assert quality._spread(np.zeros((4, 3)), 0)["mean_cosine"] is None
+
+
+def test_constant_vectors_have_no_rank_and_one_distinct_row(kg):
+    constant = {t: np.full((kg.count(t), 16), 0.3, np.float32) for t in kg.node_types}
+    spread = measure(kg, constant)["types"]["gene"]
+    assert spread["effective_rank"] == 0.0
+    assert spread["components_at_90"] is None
+    assert spread["distinct_share"] == pytest.approx(1 / spread["nodes"])
+
+
+def test_vectors_on_a_line_have_rank_one(kg):
+    line = {t: np.outer(np.arange(1, kg.count(t) + 1), np.ones(16)).astype(np.float32) for t in kg.node_types}
+    assert measure(kg, line)["types"]["gene"]["effective_rank"] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_components_at_90_are_those_of_pca(kg):
+    rows = planted(kg)["gene"]
+    variance = np.cumsum(PCA().fit(rows).explained_variance_ratio_)
+    assert quality._spread(rows, 0)["components_at_90"] == int((variance < 0.9).sum()) + 1
+
+
+def test_vectors_that_are_not_finite_are_told_apart_by_type(kg):
+    vectors = planted(kg)
+    vectors["drug"][3, 2] = np.nan
+    measured = measure(kg, vectors)
+    assert measured["finite"] == {"disease": True, "drug": False, "gene": True}
+    assert measured["links"] == {}
+
+
+def test_measures_are_the_same_twice(kg):
+    assert measure(kg, planted(kg)) == measure(kg, planted(kg))
+
+
+def test_agreement_by_brute_force(kg):
+    """Against a slow count over the nearest tails of each tail."""
+    rows = planted(kg)["disease"]
+    held = quality.holdout.split(kg, 0.1, 0)
+    similar = quality._similar(kg, held, CONTRASTIVE, "disease")
+    centred = rows - rows.mean(axis=0)
+    cosine = centred @ centred.T / np.outer(*[np.linalg.norm(centred, axis=1)] * 2)
+    np.fill_diagonal(cosine, -2)
+    shares = []
+    for anchor in similar.anchors:
+        partners = set(np.flatnonzero(similar.similar[[anchor]].toarray()[0]))
+        nearest = np.argsort(-cosine[anchor])[: clusters.NEIGHBOURS]
+        shares.append(len(partners & set(nearest)) / min(len(partners), clusters.NEIGHBOURS))
+    assert quality._agreement(rows, similar) == pytest.approx(np.mean(shares))
+
+
+def test_no_similar_tails_means_that_agreement_does_not_apply(kg):
+    measured = quality.measure(
+        kg,
+        planted(kg),
+        tail_type="disease",
+        contrastive={**CONTRASTIVE, "similarity_threshold": 1.0},
+        valid_share=0.1,
+        seed=0,
+    )
+    assert measured["agreement_applies"] is False

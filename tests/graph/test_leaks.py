@@ -1,0 +1,266 @@
+"""Target pairs under other node types are found by their ids; ids that repeat by accident are no leak."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from edge_rows import SETTINGS, build, nodes_table, refusal, triples, turned
+
+import build_demo
+from repurpose.core.errors import InputError
+from repurpose.graph import leaks
+from repurpose.ingest import ingest, tables
+from repurpose.pairs import certificate, pairs
+
+TARGET = {"head_type": "drug", "tail_type": "disease", "positive": ["indication"], "negative": []}
+BOTH = {**TARGET, "negative": ["contraindication"]}
+TARGETS = ingest.Target(**BOTH)
+
+
+def drawn(count, *, heads=60, tails=60, seed=0):
+    """Distinct pairs at random, popular ends more often: (count, 2)."""
+    rng = np.random.default_rng(seed)
+    weights = np.outer(1 / np.arange(2, heads + 2) ** 0.7, 1 / np.arange(2, tails + 2) ** 0.7).ravel()
+    keys = rng.choice(heads * tails, count, replace=False, p=weights / weights.sum())
+    return np.stack(np.divmod(keys, tails), axis=1).tolist()
+
+
+def rows(name, head_type, tail_type, ends, head="D{}", tail="S{}"):
+    return [(name, head_type, head.format(a), tail_type, tail.format(b)) for a, b in ends]
+
+
+TREATMENTS = drawn(200)
+GRAPH = [
+    *rows("indication", "drug", "disease", TREATMENTS),
+    *rows("binds", "drug", "gene", drawn(300, seed=1), tail="G{}"),
+    *rows("associated", "disease", "gene", drawn(300, seed=2), head="S{}", tail="G{}"),
+    *rows("interacts", "drug", "drug", drawn(300, seed=3), tail="D{}"),
+]
+
+
+@pytest.mark.parametrize("name", ["indication", "treats"])
+@pytest.mark.parametrize(
+    ("head_type", "tail_type"),
+    [
+        ("Drug", "disease"),
+        ("drug ", "disease"),
+        ("drug", "Disease"),
+        ("ChemicalEntity", "PhenotypicFeature"),
+        ("biolink:Drug|biolink:ChemicalEntity", "disease"),
+        ("entity", "entity"),
+    ],
+)
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_treatments_that_stand_under_other_types_too_stop_the_run(name, head_type, tail_type, is_turned):
+    leaking = rows(name, head_type, tail_type, TREATMENTS)
+    sentence = refusal(*GRAPH, *(map(turned, leaking) if is_turned else leaking))
+    assert f"the relation {name}" in sentence and "200 of the 201 pairs of target.positive" in sentence
+    assert "edges.csv" in sentence and "would stay in the graph as messages" in sentence
+
+
+def test_the_line_that_the_sentence_proposes_solves_it():
+    leaking = [*rows("indication", "Drug", "disease", TREATMENTS), *rows("near", "gene", "gene", [(1, 2)])]
+    sentence = refusal(*GRAPH, *leaking, exclude_relations=["near"])
+    assert "the relation indication of target.positive also joins Drug and disease (200 edges" in sentence
+    assert 'graph: {exclude_relations: ["near", "indication (Drug, disease)"]}' in sentence
+    assert 'graph: {keep_relations: ["indication (Drug, disease)"]}' in sentence
+    kg, _ = build([*GRAPH, *leaking], exclude_relations=["near", "indication (Drug, disease)"])
+    assert triples(kg)["Drug", "indication", "disease"] == "excluded"
+    assert triples(kg)["drug", "indication", "disease"] == "target"
+
+
+@pytest.mark.parametrize("entry", ["indication (Drug, disease)", "indication (disease, Drug)", "indication"])
+def test_who_has_looked_at_a_relation_may_keep_it(entry):
+    kg, _ = build([*GRAPH, *rows("indication", "Drug", "disease", TREATMENTS)], keep_relations=[entry])
+    assert triples(kg)["Drug", "indication", "disease"] == "message"
+
+
+def test_one_relation_that_is_kept_keeps_no_other():
+    leaking = [
+        *rows("indication", "Drug", "disease", TREATMENTS),
+        *rows("treats", "drug", "Disease", TREATMENTS),
+    ]
+    sentence = refusal(*GRAPH, *leaking, keep_relations=["indication (Drug, disease)"])
+    assert "the relation treats joins Disease and drug" in sentence
+
+
+def test_all_relations_that_leak_stand_in_the_line():
+    leaking = [row for name in ("treats", "indication") for row in rows(name, "Drug", "disease", TREATMENTS)]
+    sentence = refusal(*GRAPH, *leaking)
+    assert (
+        '["indication (Drug, disease)", "treats (Drug, disease)"]' in sentence and "(and 1 more)" in sentence
+    )
+
+
+def test_known_non_treatments_leak_as_well():
+    against = drawn(150, seed=5)
+    table = [*GRAPH, *rows("contraindication", "drug", "disease", against)]
+    sentence = refusal(*table, *rows("warns", "Drug", "disease", against), target=BOTH)
+    assert "150 of the 150 pairs of target.negative" in sentence
+    build([*table, *rows("warns", "Drug", "disease", drawn(150, seed=6))], target=BOTH)
+
+
+@pytest.mark.parametrize("share", [0.15, 0.3])
+def test_a_part_of_the_treatments_among_many_other_pairs_is_found(share):
+    size = {"heads": 400, "tails": 400}
+    treatments, others = drawn(600, **size), drawn(600, seed=9, **size)
+    table = rows("indication", "drug", "disease", treatments)
+    mixed = treatments[: int(600 * share)] + others
+    assert "the relation related joins" in refusal(*table, *rows("related", "Drug", "disease", mixed))
+    build([*table, *rows("related", "Drug", "disease", others)])
+
+
+def test_equal_names_tell_a_part_of_the_treatments_from_bare_numbers_that_repeat():
+    size, plain = {"heads": 400, "tails": 400}, {"head": "{}", "tail": "{}"}
+    treatments = drawn(600, **size)
+    mixed = treatments[:180] + drawn(600, seed=9, **size)
+    table = [
+        *rows("indication", "drug", "disease", treatments, **plain),
+        *rows("related", "Drug", "disease", mixed, **plain),
+    ]
+    (found,) = leaks.overlaps(build(table)[0], TARGET)
+    assert found.is_beyond_chance and found.same_ends == 0 and not found.is_leak
+    ids = [(kind, str(at)) for kind in ("drug", "Drug") for at in range(400)]
+    alike = nodes_table([(kind, id_, f"{kind} {id_}") for kind, id_ in ids])
+    assert "the relation related joins" in refusal(*table, nodes=alike)
+    build(table, nodes=nodes_table([(kind, id_, f"{ord(kind[0])} {id_}") for kind, id_ in ids]))
+
+
+# ---- what is no leak ----
+
+
+def test_relations_of_drugs_and_of_diseases_with_ids_of_their_own_share_nothing():
+    kg, ledger = build(GRAPH)
+    assert leaks.overlaps(kg, TARGET) == [] and ledger["warnings"] == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ids_that_repeat_across_types_by_accident_are_no_leak(seed):
+    """Drugs, diseases and genes are all numbered from 0: each relation joins some of the target's pairs."""
+    plain = {"head": "{}", "tail": "{}"}
+    table = [
+        *rows("indication", "drug", "disease", drawn(300, seed=seed), **plain),
+        *rows("binds", "drug", "gene", drawn(500, seed=seed + 100), **plain),
+        *rows("associated", "disease", "gene", drawn(500, seed=seed + 200), **plain),
+        *rows("interacts", "drug", "drug", drawn(500, seed=seed + 300), **plain),
+        *rows("is_a", "disease", "disease", drawn(100, seed=seed + 400), **plain),
+    ]
+    kg, _ = build(table)
+    found = leaks.overlaps(kg, TARGET)
+    assert {each.relation for each in found} == {"binds", "associated", "interacts", "is_a"}
+    assert all(each.pairs > 0 and not each.is_beyond_chance for each in found)
+    leaking = rows("treats", "Drug", "disease", drawn(300, seed=seed), **plain)
+    assert "the relation treats joins" in refusal(*table, *leaking)
+
+
+@pytest.mark.parametrize("directed", [[], ["interacts"]])
+def test_the_expected_overlap_is_that_of_edges_dealt_out_at_random(directed):
+    plain = {"head": "{}", "tail": "{}"}
+    treatments = rows("indication", "drug", "disease", drawn(300), **plain)
+    expected, pairs_found = [], []
+    for seed in range(30):
+        table = [
+            *treatments,
+            *rows("binds", "drug", "gene", drawn(400, seed=seed + 1), **plain),
+            *rows("interacts", "drug", "drug", drawn(400, seed=seed + 50), **plain),
+        ]
+        found = leaks.overlaps(build(table, directed_relations=directed)[0], TARGET)
+        expected.append([each.expected for each in found])
+        pairs_found.append([each.pairs for each in found])
+    # Popular ends join once, not as often as their degrees would have it: the expectation is a little high.
+    assert np.mean(pairs_found, axis=0) == pytest.approx(np.mean(expected, axis=0), rel=0.15)
+
+
+def test_ids_that_number_the_members_of_groups_alike_are_no_leak():
+    """Drug 7, disease 7 and gene 7 are of one group, and groups hold together: a planted graph's habit."""
+    rng = np.random.default_rng(0)
+
+    def within(count, width):
+        ends = rng.integers(0, (60, width), (20 * count, 2))
+        return np.unique(ends[ends[:, 0] % 5 == ends[:, 1] % 5], axis=0)[::2][:count].tolist()
+
+    plain = {"head": "{}", "tail": "{}"}
+    table = rows("indication", "drug", "disease", within(120, 60), **plain)
+    _, ledger = build([*table, *rows("binds", "drug", "gene", within(500, 150), **plain)])
+    assert all("binds joins drug and gene" in sentence for sentence in ledger["warnings"])
+
+
+def test_the_demo_graph_numbers_all_types_from_1_and_has_no_leak_until_one_is_planted(tmp_path):
+    path = tmp_path / "edges.parquet"
+    build_demo.main(path, scale=0.01, seed=7)
+    rows_of = tables.read(path, list(SETTINGS["columns"].values()))
+
+    kg, _ = ingest.build(rows_of, ingest.Settings(**SETTINGS), TARGETS)
+    honest = leaks.overlaps(kg, vars(TARGETS))
+    assert sum(each.pairs for each in honest) > 50
+    assert not any(each.is_leak or each.is_beyond_chance for each in honest)
+    frame = rows_of.to_pandas().astype(str)
+    leaking = frame[frame["relation"] == "indication"].replace("drug", "Drug").replace("indication", "treats")
+    both = pa.Table.from_pandas(pd.concat([frame, leaking]), preserve_index=False)
+    with pytest.raises(InputError, match="the relation treats joins Drug and disease"):
+        ingest.build(both, ingest.Settings(**SETTINGS), TARGETS)
+
+
+def test_a_name_that_the_target_shares_with_other_relations_is_warned_about_and_no_leak():
+    table = [*GRAPH, *rows("indication", "drug", "gene", drawn(100, seed=8), tail="G{}")]
+    _, ledger = build(table)
+    (sentence,) = ledger["warnings"]
+    assert (
+        "the relation indication of target.positive also joins drug and gene (100 edges; 0 of the" in sentence
+    )
+
+
+def test_a_relation_between_the_target_types_leaves_the_graph_and_is_no_leak():
+    kg, _ = build([*GRAPH, *rows("treats", "drug", "disease", TREATMENTS)])
+    assert triples(kg)["drug", "treats", "disease"] == "excluded"
+    assert leaks.overlaps(kg, TARGET) == []
+
+
+# ---- the keys ----
+
+
+@pytest.mark.parametrize("key", ["exclude_relations", "keep_relations"])
+def test_an_entry_that_names_no_relation_is_refused_with_those_of_its_name(key):
+    assert f"graph.{key} lists bind" in refusal(*GRAPH, **{key: ["bind"]})
+    sentence = refusal(*GRAPH, **{key: ["binds (Drug, gene)"]})
+    assert (
+        f"graph.{key} lists binds (Drug, gene)" in sentence and "choose from binds (drug, gene)" in sentence
+    )
+
+
+def test_a_target_relation_cannot_be_excluded_with_its_types_either():
+    for entry in ("indication (drug, disease)", "indication (disease, drug)"):
+        assert "graph.exclude_relations and in target" in refusal(exclude_relations=[entry])
+
+
+# ---- the certificate ----
+
+
+def certified(kg, kept=()):
+    return certificate.certify(kg, pairs.label(kg, TARGET), TARGET, kept)
+
+
+def test_the_certificate_fails_where_a_graph_holds_target_pairs_under_other_types():
+    leaking = [*GRAPH, *rows("treats", "Drug", "disease", TREATMENTS)]
+    kg, _ = build(leaking, keep_relations=["treats"])
+    with pytest.raises(RuntimeError, match=r"no message relation repeats the pairs by id.* \(1 violations\)"):
+        certified(kg)
+    (row,) = certified(kg, ["treats (Drug, disease)"])["overlaps"]
+    assert (row["pairs"], row["labelled"], row["leak"], row["kept"]) == (200, 201, True, True)
+    assert row["expected"] < 60
+
+
+def test_the_certificate_lists_what_ids_have_in_common_beside_what_chance_brings():
+    plain = {"head": "{}", "tail": "{}"}
+    treatments = rows("indication", "drug", "disease", drawn(300), **plain)
+    kg, _ = build([*treatments, *rows("binds", "drug", "gene", drawn(400, seed=1), **plain)])
+    content = certified(kg)
+    (row,) = content["overlaps"]
+    assert row["pairs"] > 10 and row["expected"] == pytest.approx(row["pairs"], rel=0.5) and not row["leak"]
+    assert certificate.OVERLAP_CHECK in [check["name"] for check in content["checks"]]
+
+
+def test_a_refusal_is_a_sentence_for_a_person():
+    with pytest.raises(InputError) as caught:
+        build([*GRAPH, *rows("treats", "drug ", "disease", TREATMENTS)])
+    assert 'joins disease and "drug "' in str(caught.value)

@@ -1,0 +1,117 @@
+"""Messages hold every edge twice, by target and by row, and leave out exactly what is hidden."""
+
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typed_graphs import TypedGraph, random_graph, typed_graphs, varied
+
+from repurpose.hgt import messages
+
+SETTINGS = settings(max_examples=40, deadline=None)
+
+
+def build(graph):
+    return messages.build(graph.bounds[-1], graph.directions())
+
+
+def expected(graph, hidden=()):
+    """Every directed edge as (edge type, source, target) with how often it is there."""
+    return Counter(
+        (kind, int(s), int(t))
+        for kind, (sources, targets, numbers) in enumerate(graph.directions())
+        for s, t, number in zip(sources, targets, numbers, strict=True)
+        if number not in hidden
+    )
+
+
+def by_target(found):
+    targets = np.repeat(np.arange(found.nodes), np.diff(found.target_ptr))
+    return _edges(found.rows, found.target_rows, targets)
+
+
+def by_row(found):
+    rows = np.repeat(np.arange(len(found.rows)), np.diff(found.row_ptr))
+    return _edges(found.rows, rows, found.row_targets)
+
+
+def _edges(rows, row, target):
+    return Counter(zip(rows.kind[row].tolist(), rows.node[row].tolist(), target.tolist(), strict=True))
+
+
+@given(typed_graphs())
+@SETTINGS
+def test_both_lists_hold_all_edges(graph):
+    found = build(graph).whole
+    assert by_target(found) == by_row(found) == expected(graph)
+    assert found.nodes == graph.bounds[-1]
+    assert found.edges == sum(edge.shape[1] for edge in graph.edges)
+
+
+@given(typed_graphs(), st.randoms(use_true_random=False))
+@SETTINGS
+def test_hidden_edges_are_in_neither_list_and_the_others_in_both(graph, random):
+    whole = build(graph)
+    count = whole.whole.edges
+    for share in (0, 1, count // 2, count):
+        hidden = np.array(random.sample(range(count), min(share, count)), np.int64)
+        found = whole.without(hidden)
+        assert by_target(found) == by_row(found) == expected(graph, set(hidden.tolist()))
+        assert found.rows is whole.whole.rows
+    assert by_target(whole.whole) == expected(graph)
+
+
+def test_one_number_hides_an_edge_in_both_directions():
+    edges = np.array([[0, 1, 2], [1, 2, 0]])
+    numbers = np.arange(3)
+    whole = messages.build(3, [(edges[0], edges[1], numbers), (edges[1], edges[0], numbers)])
+    assert set(by_target(whole.without(np.array([1])))) == {(0, 0, 1), (1, 1, 0), (0, 2, 0), (1, 0, 2)}
+
+
+def test_of_two_equal_edges_one_may_be_hidden():
+    graph = TypedGraph((2,), ((0, 0),), (np.array([[0, 0], [1, 1]]),))
+    found = build(graph).without(np.array([0]))
+    assert by_target(found) == by_row(found) == {(0, 0, 1): 1}
+
+
+@given(typed_graphs())
+@SETTINGS
+def test_a_row_is_an_edge_type_and_a_node_that_sends_and_those_of_a_type_stand_together(graph):
+    rows = build(graph).whole.rows
+    pairs = list(zip(rows.kind.tolist(), rows.node.tolist(), strict=True))
+    assert sorted(pairs) == sorted({(kind, source) for kind, source, _ in expected(graph)})
+    for kind, (first, last) in enumerate(pairwise(rows.type_bounds.tolist())):
+        assert (rows.kind[first:last] == kind).all()
+    for node, (first, last) in enumerate(pairwise(rows.of_ptr.tolist())):
+        assert (rows.node[rows.of_node[first:last]] == node).all()
+
+
+def test_rows_that_send_most_come_first_and_lists_go_by_the_other_end():
+    found = build(varied()).whole
+    sends = np.diff(found.row_ptr)
+    for first, last in pairwise(found.rows.type_bounds.tolist()):
+        assert (np.diff(sends[first:last]) <= 0).all()
+    for pointer, entries in (
+        (found.target_ptr, found.target_rows),
+        (found.row_ptr, found.row_targets),
+    ):
+        assert all((np.diff(entries[first:last]) >= 0).all() for first, last in pairwise(pointer))
+
+
+def test_blocks_cut_the_rows_of_each_type():
+    graph = random_graph([3000, 10], [(0, 1), (1, 0), (0, 0)], [9000, 50, 20_000], seed=0)
+    rows = build(graph).whole.rows
+    covered = [row for first, last, _ in rows.blocks for row in range(first, last)]
+    assert covered == list(range(len(rows)))
+    assert (np.diff(rows.blocks[:, :2]) <= messages.BLOCK).all()
+    assert all((rows.kind[first:last] == kind).all() for first, last, kind in rows.blocks)
+    assert len(rows.blocks) > 10
+
+
+def test_a_graph_without_edges_has_no_rows():
+    for graph in (TypedGraph((3,), (), ()), TypedGraph((3,), ((0, 0),), (np.zeros((2, 0), np.int64),))):
+        whole = build(graph)
+        assert (whole.whole.nodes, whole.whole.edges, len(whole.whole.rows)) == (3, 0, 0)
+        assert whole.without(np.zeros(0, np.int64)).edges == 0

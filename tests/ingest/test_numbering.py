@@ -1,0 +1,92 @@
+import pyarrow as pa
+from edge_rows import BASE, COLUMNS, NODE_COLUMNS, SETTINGS, TARGET, build, edges, nodes_table, table
+
+from repurpose.ingest import ingest
+
+
+def test_a_node_is_type_and_id():
+    kg, ledger = build([("binds", "drug", "3091", "gene", "3091"), ("binds", "drug", "0012", "gene", "12")])
+    assert kg.node_ids["drug"].tolist() == ["0012", "3091", "d1"]
+    assert kg.node_ids["gene"].tolist() == ["12", "3091"]
+    assert ledger["nodes"] == {"disease": 1, "drug": 3, "gene": 2}
+    assert ledger["dropped"]["self_loop"] == 0
+
+
+def test_nodes_are_sorted_by_type_and_by_id_as_a_string():
+    kg, _ = build([("near", "gene", id_, "organ", id_) for id_ in ("9", "é", "10", "a", "B")])
+    assert kg.node_types == ("disease", "drug", "gene", "organ")
+    assert kg.node_ids["gene"].tolist() == ["10", "9", "B", "a", "é"]
+
+
+def test_a_node_of_a_dropped_row_is_in_the_graph():
+    kg, _ = build([("binds", "gene", "lonely", "gene", "lonely"), ("", "organ", "o", "gene", "")])
+    assert kg.node_ids["gene"].tolist() == ["lonely"]
+    assert kg.node_ids["organ"].tolist() == ["o"]
+
+
+def test_the_smallest_name_wins_whatever_the_order_and_an_id_is_the_last_resort():
+    rows = [("binds", "drug", "d", "gene", "g"), ("binds", "drug", "d", "gene", "h")]
+    names = {("gene", "h"): "H", ("disease", "s1"): "sickness"}
+    first, second = (
+        table([row], {**names, ("drug", "d"): name})
+        for row, name in zip(rows, ("Zeta", "Alpha"), strict=True)
+    )
+    base = table(BASE, names)
+    for parts in ([base, first, second], [second, first, base]):
+        kg, _ = ingest.build(pa.concat_tables(parts), ingest.Settings(**SETTINGS), ingest.Target(**TARGET))
+        assert kg.node_names["drug"].tolist() == ["Alpha", "d1"]
+        assert kg.node_names["gene"].tolist() == ["g", "H"]
+        assert kg.node_names["disease"].tolist() == ["sickness"]
+
+
+def test_columns_of_names_may_be_left_out():
+    columns = {**COLUMNS, "head_name": "", "tail_name": "y_name"}
+    raw = table(BASE, {("drug", "d1"): "Drug", ("disease", "s1"): "Sickness"})
+    kg, _ = ingest.build(raw, ingest.Settings(**{**SETTINGS, "columns": columns}), ingest.Target(**TARGET))
+    assert kg.node_names["drug"].tolist() == ["d1"]
+    assert kg.node_names["disease"].tolist() == ["Sickness"]
+
+
+def test_the_nodes_table_renames_and_adds_nodes():
+    nodes = nodes_table(
+        [
+            ("drug", "d1", "Beta"),
+            ("drug", "d1", "Alpha"),
+            ("drug", "d0", ""),
+            ("disease", "s1", ""),
+            ("plant", "p", "no edge has this type"),
+            ("", "x", "no type"),
+            ("drug", "", "no id"),
+        ]
+    )
+    kg, ledger = build([], nodes=nodes)
+    assert kg.node_types == ("disease", "drug")
+    assert kg.node_ids["drug"].tolist() == ["d0", "d1"]
+    assert kg.node_names["drug"].tolist() == ["d0", "Alpha"]
+    assert kg.node_names["disease"].tolist() == ["s1"]
+    assert ledger["nodes_table"] == {
+        "file": "nodes.csv",
+        "rows": 7,
+        "kept": 3,
+        "added": 1,
+        "excluded": 0,
+        "dropped": {"empty_type": 1, "empty_id": 1, "unknown_type": 1, "duplicate": 1},
+    }
+    assert edges(kg) == edges(build([])[0])
+
+
+def test_the_nodes_table_follows_the_listed_types():
+    nodes = nodes_table([("gene", "g", "G"), ("drug", "d1", "D")])
+    kg, ledger = build([("binds", "drug", "d1", "gene", "g")], nodes=nodes, node_types=["drug", "disease"])
+    assert kg.node_types == ("disease", "drug")
+    assert ledger["nodes_table"]["excluded"] == 1
+    assert kg.node_names["drug"].tolist() == ["D"]
+
+
+def test_a_nodes_table_without_names_leaves_the_names_of_the_edges():
+    raw = table(BASE, {("drug", "d1"): "Drug"})
+    nodes = nodes_table([("drug", "d1", "Other"), ("drug", "d2", "Other")])
+    for name, expected in (("", ["Drug", "d2"]), ("node_name", ["Other", "Other"])):
+        chosen = ingest.Settings(**{**SETTINGS, "node_columns": {**NODE_COLUMNS, "name": name}})
+        kg, _ = ingest.build(raw, chosen, ingest.Target(**TARGET), nodes)
+        assert kg.node_names["drug"].tolist() == expected

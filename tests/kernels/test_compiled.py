@@ -1,0 +1,132 @@
+"""Loops are compiled once per environment and version of the code, wherever the code lies."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from repurpose.training import precompile
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+LOOPS = '''"""Loops."""
+from repurpose.kernels.compiled import loop
+from repurpose.stage.factor import FACTOR
+
+
+@loop()
+def scaled(x):
+    return FACTOR * x
+'''
+CALL = """
+import json, sys
+from pathlib import Path
+from repurpose.kernels import compiled
+compiled.CACHE = Path(sys.argv[1])
+from repurpose.stage.loops import scaled
+result = scaled(2.0)
+print(json.dumps([result, sum(scaled.stats.cache_hits.values()), sum(scaled.stats.cache_misses.values())]))
+"""
+TRAINING = """
+import json
+import communities, test_training, test_trees
+from repurpose.hgt import attention_kernels
+from repurpose.hgt import fused
+from repurpose.hgt import messages
+from repurpose.hgt import readout
+from repurpose.hgt import sampling
+from repurpose.classifier import trees
+encoder = test_training.dataclasses.replace(test_training.ENCODER, heads=2)
+test_training.fit(encoder=encoder, epochs=5)
+test_training.fit(encoder=encoder, batching="sampled")
+vectors, booster, _ = test_trees.case(40, 3, 2, 0)
+test_trees.scored(vectors, trees.read(booster, 2))
+places = [*map(vars, (fused, messages, readout, sampling, trees)), vars(attention_kernels.of_width(8))]
+found = [(name, each) for place in places for name, each in place.items() if hasattr(each, "stats")]
+loops = {name: each.stats for name, each in found if each.targetoptions.get("nogil")}  # not their parts
+print(json.dumps({name: [sum(s.cache_hits.values()), len(s.cache_misses)] for name, s in loops.items()}))
+"""
+
+
+def copy(folder):
+    """A package with one loop, which uses a constant of another module."""
+    for name in ("__init__", "core/__init__", "core/source", "kernels/__init__", "kernels/compiled"):
+        copied = folder / "repurpose" / f"{name}.py"
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SCRIPTS / "repurpose" / f"{name}.py", copied)
+    package = folder / "repurpose" / "stage"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "loops.py").write_text(LOOPS)
+    (package / "factor.py").write_text("FACTOR = 3.0\n")
+    return package
+
+
+def python(code, scripts, *arguments):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("NUMBA")}
+    environment |= {"PYTHONPATH": str(scripts), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def call(package, cache):
+    """The loop's result and how often its machine code was found, and how often not."""
+    return python(CALL, package.parents[1], cache)
+
+
+@pytest.fixture(name="cache")
+def folder_of_machine_code(tmp_path):
+    return tmp_path / "kernels"
+
+
+def test_machine_code_is_found_again_from_another_copy_of_the_source(tmp_path, cache):
+    first, second = copy(tmp_path / "a"), copy(tmp_path / "b")
+    assert call(first, cache) == [6.0, 0, 1]
+    assert call(first, cache) == [6.0, 1, 0]
+    assert call(second, cache) == [6.0, 1, 0]
+    assert not list(tmp_path.glob("**/__pycache__/*"))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "result"),
+    [("loops.py", "FACTOR * x", "FACTOR + x", 5.0), ("factor.py", "3.0", "4.0", 8.0)],
+    ids=["the loop", "a module that it imports"],
+)
+def test_changed_code_is_compiled_anew(tmp_path, cache, file, old, new, result):
+    package = copy(tmp_path / "a")
+    call(package, cache)
+    (package / file).write_text((package / file).read_text().replace(old, new))
+    assert call(package, cache) == [result, 0, 1]
+
+
+def test_a_comment_compiles_nothing(tmp_path, cache):
+    package = copy(tmp_path / "a")
+    call(package, cache)
+    (package / "factor.py").write_text("# Why three.\nFACTOR = 3.0\n")
+    assert call(package, cache) == [6.0, 1, 0]
+
+
+def test_where_nothing_can_be_kept_loops_work_all_the_same(tmp_path):
+    package = copy(tmp_path / "a")
+    (tmp_path / "file").touch()
+    assert call(package, tmp_path / "file" / "kernels")[0] == 6.0
+
+
+def test_after_make_env_neither_training_nor_scoring_compiles():
+    """In a new process, with validation, at a common width of a head; all of its loops are called."""
+    tests = Path(__file__).resolve().parents[1]
+    found = python(TRAINING, f"{SCRIPTS}:{tests}:{tests / 'training'}:{tests / 'classifier'}")
+    assert len(found) > 15
+    assert all(hits and not misses for hits, misses in found.values()), found
+
+
+def test_make_env_compiles_for_the_widths_of_the_presets():
+    for name in ("config.yaml", "presets/full.yaml"):
+        encoder = yaml.safe_load((SCRIPTS.parent / "config" / name).read_text())["hgt"]
+        assert encoder["hidden_dim"] // encoder["heads"] in precompile.WIDTHS

@@ -1,0 +1,97 @@
+"""Areas of diseases: nearest hubs of a hierarchy, or a table's; whole ones are held out."""
+
+import planted
+import pytest
+
+from repurpose.classifier import classifier, examples
+from repurpose.core.errors import InputError
+from repurpose.pairs import areas, certificate, pairs
+
+TREE = [(0, 1), (0, 2), (0, 3), (3, 4), (5, 6), (5, 7), (5, 8), (4, 9)]
+
+
+def graph(edges, diseases=12):
+    return planted.graph({"disease": diseases, "drug": 3}, [("disease", "is_a", "disease", "message", edges)])
+
+
+def test_a_disease_belongs_to_the_nearest_of_the_broadest_terms(monkeypatch):
+    monkeypatch.setattr(areas, "AREAS", 2)
+    found = areas.of_hierarchy(graph(TREE), "is_a", "disease")
+    assert found[[0, 1, 2, 3, 4, 9]].tolist() == [found[0]] * 6
+    assert found[[5, 6, 7, 8]].tolist() == [found[5]] * 4
+    # Two that nothing leads to: areas of their own.
+    assert len({*found.tolist()}) == 4 and found[10] != found[11]
+
+
+def test_of_equally_near_terms_the_broader_one_has_it(monkeypatch):
+    monkeypatch.setattr(areas, "AREAS", 2)
+    edges = [(0, 1), (0, 2), (0, 3), (0, 9), (5, 6), (5, 7), (5, 9)]
+    found = areas.of_hierarchy(graph(edges), "is_a", "disease")
+    assert found[9] == found[0] != found[5]
+
+
+def test_a_relation_that_is_not_there_is_named_with_those_that_are():
+    with pytest.raises(InputError, match=r"hierarchy names the relation part_of.* it has: is_a$"):
+        areas.of_hierarchy(graph(TREE), "part_of", "disease")
+
+
+def test_a_table_gives_areas_by_id(tmp_path):
+    path = tmp_path / "areas.csv"
+    path.write_text("node_id,area\ndisease:0,heart\ndisease:3,lung\ndisease:4,heart\nother,lung\n")
+    found = areas.of_table(path, graph(TREE), "disease")
+    assert found[[0, 3, 4]].tolist() == [0, 1, 0] and len({*found.tolist()}) == 2 + 9
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("node_id,area\nD1,heart\n", "names no node of type disease"),
+        ("node_id,area\ndisease:0,heart\ndisease:0,lung\n", "gives disease:0 two areas"),
+        ("id,area\ndisease:0,heart\n", "node_id"),
+    ],
+)
+def test_a_table_of_no_use_gets_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "areas.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        areas.of_table(path, graph(TREE), "disease")
+
+
+@pytest.fixture(name="labelled", scope="module")
+def split_by_area():
+    kg, _ = planted.repurposing(90, 70)
+    frame = pairs.label(kg, planted.TARGET)
+    frame["area_index"] = frame["tail_index"].to_numpy() % 14
+    return kg, pairs.split(frame, ("random", "area"), 0.15, 0.25, seed=0)
+
+
+def test_no_area_is_in_two_parts_and_no_negative_is_of_a_held_out_disease(labelled, tmp_path):
+    kg, frame = labelled
+    assert (frame.groupby("area_index")["area"].nunique() == 1).all()
+    assert set(frame["area"]) == {"train", "valid", "test"}
+    content = certificate.certify(kg, frame, planted.TARGET)
+    assert "area: all pairs of one area lie in one split" in {check["name"] for check in content["checks"]}
+    known = pairs.known(kg, "drug", "disease")
+    settings = examples.Settings(2, 6, 40, 4, 0.2, 10, 16, (0.0,), 10**6)
+    train, valid = examples.split_examples(frame, "area", known, 90, 70, settings, 0)
+    held = set(frame.loc[frame["area"] != "train", "tail_index"])
+    assert held and not held & set(train.tails.tolist())
+    assert set(valid.tails.tolist()) <= set(frame.loc[frame["area"] == "valid", "tail_index"])
+    pairs.save(frame, tmp_path / "pairs.parquet")
+    assert pairs.load(tmp_path / "pairs.parquet")[list(frame)].equals(frame)
+
+
+def test_a_model_is_tested_on_diseases_of_areas_it_has_not_seen(labelled):
+    kg, frame = labelled
+    _, rows = planted.repurposing(90, 70)
+    settings = examples.Settings(1, 6, 30, 3, 0.2, 10, 16, (0.0,), 10**6)
+    vectors = classifier.Vectors(rows["drug"], rows["disease"], product=True)
+    task = classifier.Task(vectors, frame, pairs.known(kg, "drug", "disease"), settings, 0, 1)
+    found = classifier.evaluate_all(task)["area"].metrics
+    test = frame[(frame["area"] == "test") & (frame["label"] == 1)]
+    assert found["positives"] == len(test) and found["tails"] == test["tail_index"].nunique()
+    assert found["auprc"]["value"] > 2 * found["prevalence"]
+    with pytest.raises(RuntimeError, match="area: all pairs of one area lie in one split"):
+        moved = frame.copy()
+        moved.loc[moved.index[moved["area"] == "test"][0], "area"] = "train"
+        certificate.certify(kg, moved, planted.TARGET)

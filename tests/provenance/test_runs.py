@@ -1,0 +1,462 @@
+"""What stands in results/ is what the present config, tables and code make, or it is not there."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import small_run
+
+from repurpose.core import files
+from repurpose.core.errors import InputError, StoppedError
+from repurpose.provenance import jobs, records, runs, shelf
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """A folder with a user's table, which is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(jobs, "WATCH_SECONDS", 3600.0)
+    small_run.TABLE.write_text("ab\n")
+    yield tmp_path
+    small_run.forget_run()
+
+
+def test_a_second_run_makes_nothing():
+    assert small_run.run({}) == ["copy", "double", "join"]
+    assert small_run.run({}) == []
+
+
+def test_a_change_of_the_config_makes_its_job_and_what_follows():
+    small_run.run({})
+    assert small_run.run({"double": 2}) == ["double", "join"]
+    assert Path("results/double/a.txt").read_text() == "ab\nab\n"
+
+
+def test_what_no_longer_fits_is_in_previous_before_the_first_job_starts():
+    small_run.run({})
+    before = small_run.texts()
+    runs.begin(small_run.judge({"double": 2}))
+    assert sorted(small_run.texts()) == ["results/copy/a.txt", "results/copy/b.txt"]
+    kept = small_run.texts("results/previous")
+    assert {path.replace("previous/", ""): text for path, text in kept.items()} == {
+        path: text for path, text in before.items() if "copy" not in path
+    }
+
+
+def test_after_a_run_that_made_nothing_the_config_of_before_takes_all_back():
+    """The failed job of another config has cost nothing."""
+    small_run.run({})
+    before = small_run.texts()
+    runs.begin(small_run.judge({"copy": 3}))
+    assert small_run.texts() == {}
+    assert small_run.run({}) == []
+    assert small_run.texts() == before
+
+
+def test_a_job_whose_inputs_come_out_the_same_is_not_made_again():
+    """Other code, the same content: what rests on it is taken back and not made."""
+    small_run.run({}, code="1")
+    before = small_run.judge({}, code="1")
+    assert not before.reasons
+    record = records.read(records.path_of("copy"))
+    record = records.Record(**{**vars(record), "code": "0"})
+    record.write(records.path_of("copy"))
+    assert small_run.run({}, code="1") == ["copy"]
+
+
+@pytest.mark.parametrize("date", [-86400, 86400])
+def test_another_table_is_seen_whatever_its_date(date):
+    small_run.run({})
+    small_run.TABLE.write_text("cd\n")
+    moment = time.time() + date
+    os.utime(small_run.TABLE, (moment, moment))
+    assert small_run.run({}) == ["copy", "double", "join"]
+    assert Path("results/double/a.txt").read_text() == "cd\n"
+
+
+def test_a_table_of_the_same_size_and_time_is_seen_too():
+    small_run.run({})
+    time.sleep(records.TICK + 0.1)
+    small_run.judge({})  # now its digest is remembered
+    found = small_run.TABLE.stat()
+    small_run.TABLE.write_text("cd\n")
+    os.utime(small_run.TABLE, ns=(found.st_atime_ns, found.st_mtime_ns))
+    assert "copy" in small_run.judge({}).reasons
+
+
+def test_a_table_that_was_only_touched_or_moved_makes_nothing_stale():
+    small_run.run({})
+    small_run.TABLE.rename("other.csv")
+    shutil.copy("other.csv", small_run.TABLE)
+    assert small_run.run({}) == []
+
+
+def test_digests_are_remembered_and_files_not_read_again(monkeypatch):
+    small_run.run({})
+    time.sleep(records.TICK + 0.1)
+    small_run.judge({})
+    monkeypatch.setattr(files, "digest", lambda path: pytest.fail(f"{path} was read again"))
+    assert not small_run.judge({}).reasons
+
+
+def test_a_file_that_changed_a_moment_ago_is_not_remembered():
+    """Within one tick of the file system's clock a second change would leave the same times."""
+    small_run.TABLE.write_text("ef\n")
+    digests = records.Digests()
+    digests.of(small_run.TABLE)
+    assert digests.fresh == {}
+
+
+@pytest.mark.parametrize("damage", ["deleted", "edited", "cut"])
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_a_result_that_is_not_as_it_was_made_is_made_again(damage, name):
+    small_run.run({})
+    before = small_run.texts()
+    path = Path(f"results/double/{name}.txt")
+    if damage == "deleted":
+        path.unlink()
+    else:
+        path.write_text("edited\n" if damage == "edited" else "a")
+    assert small_run.run({}) == ["double"]
+    assert small_run.texts() == before
+
+
+def test_a_copy_of_the_folder_is_as_good_as_the_folder(tmp_path, monkeypatch):
+    small_run.run({})
+    shutil.copytree(".", tmp_path / "other")
+    monkeypatch.chdir(tmp_path / "other")
+    assert small_run.run({}) == []
+    assert small_run.run({"join": 2}) == ["join"]
+
+
+def test_files_without_a_record_are_no_results():
+    small_run.run({})
+    shutil.rmtree("results/records")
+    judged = small_run.judge({})
+    assert sorted(judged.unknown) == sorted(small_run.texts())
+    assert "there is no record of what made it" in judged.lines()[0]
+    assert small_run.run({}) == ["copy", "double", "join"]
+    assert len(small_run.texts("results/previous")) == 6
+
+
+def test_files_that_no_rule_makes_are_left_alone():
+    small_run.run({})
+    Path("results/notes.txt").write_text("mine")
+    shutil.rmtree("results/records")
+    small_run.run({})
+    assert Path("results/notes.txt").read_text() == "mine"
+
+
+def test_what_a_killed_process_left_half_written_is_removed():
+    small_run.run({})
+    Path("results/double/.a.txt.abcd1234").write_text("half")
+    Path("results/double/.mine").write_text("mine")
+    small_run.run({})
+    assert not Path("results/double/.a.txt.abcd1234").exists()
+    assert Path("results/double/.mine").exists()
+
+
+def test_a_result_that_held_for_a_moment_only_is_asked_for_by_every_run():
+    job = jobs.Job(small_run.given({}, "copy"))
+    with job.replacing() as output:
+        small_run.write({}, "copy", output)
+        job.provisional = "0.00 GB free"
+    assert small_run.judge({}).reasons == {"copy": "it held for that moment only: 0.00 GB free"}
+    runs.end(runs.judge(small_run.expected({}), small_run.is_result, records.Digests(), is_end=True))
+    assert Path("results/copy/a.txt").exists()
+    assert small_run.run({}) == ["copy", "double", "join"]
+    assert small_run.run({}) == []
+
+
+def test_a_reason_names_the_key_that_changed():
+    small_run.run({})
+    assert small_run.judge({"join": 2}).lines() == ["join: factor changed from 1 to 2"]
+    small_run.TABLE.write_text("cd\n")
+    assert small_run.judge({}).lines() == [
+        "copy: table.csv (edges) has other content",
+        "and what was made from these: double, join",
+    ]
+
+
+def test_a_record_that_cannot_be_read_makes_its_files_no_results():
+    small_run.run({})
+    path = records.path_of("double")
+    for text in ("", "{", "[]", '{"format": 1}', '{"format": 99}', json.dumps({"format": 1, "rule": "x"})):
+        path.write_text(text)
+        assert "results/double/a.txt" in small_run.judge({}).unknown
+    assert small_run.run({}) == ["double"]
+
+
+@pytest.mark.parametrize("target", ["../mine.txt", "/tmp/mine.txt", "results/../../mine.txt"])
+def test_a_record_from_elsewhere_moves_nothing_outside_the_folder(target):
+    small_run.run({})
+    path = records.path_of("double")
+    content = json.loads(path.read_text())
+    content["outputs"][target] = "0" * 64
+    path.write_text(json.dumps(content))
+    assert records.read(path) is None
+    content["outputs"].pop(target)
+    content["wildcards"] = {"device": "../../.."}
+    path.write_text(json.dumps(content))
+    assert records.read(path) is None
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing of ours catches it."""
+
+
+@contextlib.contextmanager
+def dying(monkeypatch, after):
+    """The process ends at the move after `after` of them, and tidies nothing up; yields what was moved."""
+    moved, move = [], shelf.move
+
+    def counted(source, target):
+        if len(moved) == after:
+            raise Killed
+        moved.append(target)
+        move(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shelf, "move", counted)
+        patched.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with contextlib.suppress(Killed):
+            yield moved
+
+
+@pytest.mark.parametrize("after", range(5))
+def test_killed_anywhere_among_the_moves_a_job_leaves_all_of_its_files_or_none(after, monkeypatch):
+    """A move is the only step that shows; a process may end after any of them."""
+    small_run.run({})
+    first, config = small_run.texts(), {"double": 2}
+    runs.begin(small_run.judge(config))
+    with dying(monkeypatch, after) as moved:
+        small_run.do(config, "double")
+    assert len(moved) == min(after, 3)  # two files and their record
+    small_run.run(config)
+    second = small_run.texts()
+    assert second["results/double/a.txt"] == "ab\nab\n" and second["results/double/b.txt"] == "AB\nAB\n"
+    assert not list(shelf.STAGING.glob("*"))
+    small_run.run({})
+    assert small_run.texts() == first
+
+
+def test_what_was_made_whole_before_the_kill_is_not_made_again(monkeypatch):
+    small_run.run({})
+    runs.begin(small_run.judge({"double": 2}))
+    with monkeypatch.context() as patched:
+        patched.setattr(shelf, "place", lambda folder: (_ for _ in ()).throw(Killed))
+        patched.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            small_run.do({"double": 2}, "double")
+    assert small_run.run({"double": 2}) == ["join"]
+
+
+def test_an_exception_in_a_job_changes_nothing():
+    small_run.run({})
+    before = small_run.texts()
+    with pytest.raises(ZeroDivisionError):
+        small_run.do({"double": 2}, "double", before_end=lambda: 1 / 0)
+    assert small_run.texts() == before and not list(shelf.STAGING.glob("*"))
+    assert not small_run.judge({}).reasons
+
+
+def test_a_job_that_leaves_out_a_file_is_a_defect():
+    job = jobs.Job(small_run.given({}, "copy"))
+    with (
+        pytest.raises(FileNotFoundError, match=r"copy did not write results/copy/b\.txt"),
+        job.replacing() as output,
+    ):
+        output.a.write_text("")
+    assert small_run.texts() == {}
+
+
+def test_a_table_that_changes_while_it_is_read_is_said():
+    with pytest.raises(InputError, match=r"table\.csv changed while it was read"):
+        small_run.do({}, "copy", before_end=lambda: small_run.TABLE.write_text("other\n"))
+    assert small_run.texts() == {}
+
+
+def test_an_input_that_was_only_touched_meanwhile_is_no_change():
+    assert small_run.do({}, "copy", before_end=lambda: os.utime(small_run.TABLE, (1, 1)))
+
+
+def test_a_job_refuses_an_input_that_its_maker_did_not_leave_so():
+    small_run.run({})
+    Path("results/copy/a.txt").write_text("by hand\n")
+    with pytest.raises(InputError, match=r"results/copy/a\.txt is not as the job that made it left it"):
+        jobs.Job(small_run.given({"double": 2}, "double"))
+
+
+def test_a_job_of_a_run_that_was_ended_puts_nothing_in_place():
+    small_run.run({})
+    before = small_run.texts()
+    mine = os.environ[jobs.VARIABLE]
+
+    def another_run():
+        runs.begin(small_run.judge({}))
+        os.environ[jobs.VARIABLE] = mine
+
+    with pytest.raises((StoppedError, FileNotFoundError)):
+        small_run.do({"double": 2}, "double", before_end=another_run)
+    assert small_run.texts() == before and not small_run.judge({}).reasons
+
+
+ORPHAN = """
+import sys, time
+sys.path[:0] = [{scripts!r}, {tests!r}]
+import small_run
+from repurpose.provenance import jobs
+jobs.WATCH_SECONDS = 0.05
+job = jobs.Job(small_run.given({{}}, "join"))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_job_that_outlives_its_run_ends_when_the_next_begins():
+    small_run.run({})
+    tests = Path(__file__).resolve().parents[1]
+    code = ORPHAN.format(scripts=str(tests.parent / "scripts"), tests=str(tests))
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as orphan:
+        assert orphan.stdout.readline() == "ready\n"
+        assert orphan.poll() is None
+        runs.begin(small_run.judge({}))
+        assert orphan.wait(20) == -15
+
+
+def test_a_second_run_in_the_folder_is_refused_with_the_process_that_is_there():
+    lock = runs.hold()
+    with pytest.raises(InputError, match=rf"another run \(process {os.getpid()}\) makes results in "):
+        runs.hold()
+    lock.close()
+    runs.hold().close()
+
+
+def test_results_that_changed_while_a_run_was_planned_stop_it():
+    small_run.run({})
+    planned = small_run.judge({})
+    small_run.do({"double": 2}, "double")
+    with pytest.raises(InputError, match="results changed while this run was prepared"):
+        runs.begin(planned)
+
+
+def test_times_of_a_copied_folder_and_of_the_future_are_set_right():
+    small_run.run({})
+    late = time.time() + 86400
+    os.utime("results/copy/a.txt", (late, late))
+    os.utime("results/join/a.txt", (1, 1))
+    runs.settle_times(small_run.judge({}))
+    copy, double, join = (
+        [os.stat(path).st_mtime for path in outputs.values()] for outputs in small_run.OUTPUTS.values()
+    )
+    assert max(copy) <= min(double) <= max(double) <= min(join) <= time.time()
+
+
+def test_times_that_are_right_stay():
+    small_run.run({})
+    before = {path: os.stat(path).st_mtime_ns for path in small_run.texts()}
+    runs.settle_times(small_run.judge({}))
+    assert {path: os.stat(path).st_mtime_ns for path in small_run.texts()} == before
+
+
+def remembered(config, overlays=("my.yaml",)):
+    asked = runs.Asked(config, overlays, bool(overlays), {"edges": "table.csv", "nodes": ""})
+    runs.remember(asked, records.Digests())
+
+
+def test_a_command_without_the_overlay_of_before_is_refused_with_it():
+    remembered({"edges": "table.csv", "seed": 7})
+    said = runs.refusal(runs.Asked({"edges": "demo", "seed": 7}, (), False))
+    assert "were made with --configfile my.yaml (now edges changed from table.csv to demo)" in said
+
+
+@pytest.mark.parametrize(
+    ("config", "overlays", "has_options"),
+    [
+        ({"edges": "demo", "seed": 7}, ("config/config.yaml",), True),
+        ({"edges": "table.csv", "seed": 8}, ("my.yaml",), True),
+        ({"edges": "table.csv", "seed": 7}, (), False),
+    ],
+)
+def test_an_overlay_or_the_same_config_is_not_refused(config, overlays, has_options):
+    remembered({"edges": "table.csv", "seed": 7})
+    assert runs.refusal(runs.Asked(config, overlays, has_options)) == ""
+
+
+def test_an_edited_config_in_a_folder_without_overlays_goes_on():
+    remembered({"edges": "demo", "seed": 7}, ())
+    assert runs.refusal(runs.Asked({"edges": "demo", "seed": 8}, (), False)) == ""
+
+
+def test_results_of_a_version_that_kept_no_config_are_not_replaced_by_the_demo():
+    files.write_json("results/graph/ledger.json", {"file": "table.csv"})
+    assert "made from table.csv" in runs.refusal(runs.Asked({"edges": "demo"}, (), False))
+    files.write_json("results/graph/ledger.json", {"file": "results/demo/edges.parquet"})
+    assert runs.refusal(runs.Asked({"edges": "demo"}, (), False)) == ""
+
+
+def test_the_config_of_a_run_is_kept_whole_with_the_digests_of_its_tables():
+    remembered({"edges": "table.csv", "seed": 7, "nodes": ""})
+    text = Path("results/config.yaml").read_text()
+    assert f"# edges: table.csv, SHA-256 {files.digest('table.csv')}" in text
+    assert "edges: table.csv\nnodes: ''\nseed: 7\n" in text
+
+
+@pytest.mark.parametrize("after", range(7))
+def test_killed_anywhere_as_results_are_set_aside_nothing_is_lost_or_stale(after, monkeypatch):
+    small_run.run({})
+    first = small_run.texts()
+    with dying(monkeypatch, after) as moved:
+        runs.begin(small_run.judge({"double": 2}))
+    assert len(moved) == min(after, 6)
+    small_run.run({})
+    assert small_run.texts() == first
+    small_run.run({"double": 2})
+    assert small_run.texts()["results/join/a.txt"] == "ab\n" + "ab\nab\n" + "AB\nAB\n"
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_killed_anywhere_as_results_are_taken_back_the_next_run_has_them(after, monkeypatch):
+    small_run.run({})
+    first = small_run.texts()
+    runs.begin(small_run.judge({"copy": 2}))
+    with dying(monkeypatch, after):
+        small_run.run({})
+    small_run.run({})
+    assert small_run.texts() == first
+
+
+def test_a_reader_is_told_of_results_that_do_not_belong_together():
+    small_run.run({})
+    results = Path("results")
+    records.require_whole(results, "cpu")
+    Path("results/double/b.txt").write_text("by hand")
+    with pytest.raises(InputError, match=r"double in results is not as it was made: results/double/b\.txt"):
+        records.require_whole(results, "cpu")
+    small_run.run({})
+    small_run.do({"copy": 2}, "copy")
+    with pytest.raises(
+        InputError, match=r"(double|join) in results was made from another results/copy/a\.txt"
+    ):
+        records.require_whole(results, "cpu")
+
+
+def test_a_reader_of_results_without_records_is_told_so():
+    small_run.run({})
+    shutil.rmtree("results/records")
+    with pytest.raises(InputError, match="results has no records of what made it"):
+        records.require_whole(Path("results"), "cpu")
+
+
+def test_a_full_disk_only_costs_that_digests_are_read_again(monkeypatch):
+    """A run is planned, and says what is wrong, where nothing can be written any more."""
+    small_run.run({})
+    time.sleep(records.TICK + 0.1)
+    monkeypatch.setattr(files, "write_json", lambda *_: (_ for _ in ()).throw(InputError("no space")))
+    assert not small_run.judge({}).reasons

@@ -1,0 +1,533 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import test_evaluation
+
+import write_summary
+from repurpose.core import files
+from repurpose.evaluation import evaluation
+from repurpose.report import cluster_chart, figures, metric_tables, page, summary
+
+VOID = {"meta", "link", "img", "br", "hr", "wbr", "input"}
+HOSTILE = "<script>alert(1)</script>"
+BREAKOUT = "\"><img src='https://evil.example/x' onerror=alert(1)>"
+DASH = "\N{EN DASH}"
+PAGES = {}
+COLUMNS = ["link", "ranking", "contrastive", "total", "valid_auroc", "seconds"]
+
+
+class Page(HTMLParser):
+    """Tags in order, attributes and text of a page; fails where tags are not closed in their order."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, text):
+        if "style" not in self.open:
+            self.words.append(text)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag, css=None):
+        return [found for name, found in self.tags if name == tag and css in (None, found.get("class"))]
+
+
+def history(steps, contrastive=True):
+    step = np.arange(1, steps + 1)
+    link = 0.5 + 0.8 / np.maximum(step, 1)
+    other = 2.0 + 3.0 / np.maximum(step, 1)
+    auroc = [0.6 + 0.001 * value if value % 5 == 0 else None for value in step.tolist()]
+    nothing = [None] * steps
+    values = [link, nothing, other if contrastive else nothing, link + 0.5 * other, auroc, step * 0.5]
+    table = pa.table([pa.array(list(column), pa.float64()) for column in values], names=COLUMNS)
+    for name in ("edges_seen", "epoch", "step"):
+        table = table.add_column(0, name, pa.array(step, pa.int64()))
+    return table
+
+
+def interval(value):
+    return {"value": value, "low": value - 0.01, "high": value + 0.01}
+
+
+def measures(auprc):
+    blank = auprc is None
+    found = {name: None if blank else interval(0.8) for name in ("auroc", "recall_at_100", "mrr")}
+    counts = {"positives": 312, "negatives": 1204331, "prevalence": 0.000259, "tails": 40}
+    return {**found, "auprc": None if blank else interval(auprc), **counts}
+
+
+def metrics(hgt=0.2, svd=0.15, degree=0.03):
+    scheme = {"degree": measures(degree), "hgt": measures(hgt), "svd": measures(svd)}
+    return {"schemes": {"random": scheme, "disease": scheme}, "rounds": {}, "calibration": None}
+
+
+def check(name, passed):
+    texts = ("", "") if passed else ("the value is 0.51", "raise training.epochs")
+    row = {"name": name, "value": 0.51, "null": None, "threshold": 0.53, "passed": passed}
+    return {**row, "reason": texts[0], "remedy": texts[1]}
+
+
+def verdict(device, passed):
+    classic = {"final_loss": 0.447, "mean_cosine": 0.12, "components_at_90": None}
+    checks = [check("finite_vectors", True), check("link_auroc_uniform", passed)]
+    common = {"device": device, "passed": passed, "checks": checks, "classic": classic}
+    return {**common, "clusters": [cluster("shared <genes>")], "notes": ["a note"]}
+
+
+def cluster(name, overlap=0.04):
+    null = {"null": 0.015, "null_low": 0.014, "null_high": 0.016}
+    return {"name": name, "overlap": overlap, **null, "ratio": overlap / 0.015, "untrained": 0.0155}
+
+
+BEST = {"predicted": 0.0417, "found": 0.0526, "low": 0.0335, "high": 0.0817, "count": 342, "positives": 18}
+BIN = {"predicted": 0.03, "observed": 0.04, "low": 0.03, "high": 0.05, "pairs": 500.0, "positives": 20}
+CALIBRATION = {
+    "held_out": "tail",
+    "folds": 4,
+    "positives": 188,
+    "share": 0.0,
+    "measured_share": 0.0,
+    "reliability": {"bins": [BIN], "ece": 0.00056, "brier": 0.00335},
+    "best": {"all": BEST, "treated": BEST | {"count": 109}},
+}
+
+
+def candidates(name, calibration=None):
+    row = {"head_id": "D1", "head_name": name, "tail_id": "3091", "tail_name": BREAKOUT, "score": 2.5}
+    more = {"caution": f"no <{name}>", "rank_low": 5, "rank_high": 11}
+    table = pa.Table.from_pylist([{**row, "probability": 0.1234567, "rank": 7, "known": "", **more}])
+    return table.replace_schema_metadata({"calibration": json.dumps(calibration)}) if calibration else table
+
+
+def example(passed, status="completed", name="Metformin", found=None, steps=20):
+    """Summary, histories, verdicts, ledger and certificate of a run; `passed` is device -> bool."""
+    verdicts = {device: verdict(device, good) for device, good in passed.items()}
+    record = {"status": status, "reason": "too little memory", "remedy": "use a smaller model"}
+    record |= {
+        "floor": 1.386,
+        "batching": "full",
+        "steps": steps,
+        "seconds": 97.0,
+        "peak_rss_bytes": 3 * 2**30,
+    }
+    ways = [[{"text": f"{name} -[binds]-> {BREAKOUT}", "change": -0.625}]]
+    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": ways})
+    listed = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
+    negatives = {"scheme": "disease", "reason": "", "model": "trees", "digest": "0"}
+    negatives |= {"auroc": {"unknown": interval(0.881), "treatments": None}}
+    stable = {"members": 3, "lists": [{"n": 1000, "commonality": 0.912, "spearman": 0.934}]}
+    ranked = summary.Ranked(
+        found or metrics(), candidates(name), evidence, pa.Table.from_pylist([listed]), stable, negatives
+    )
+    rows = [
+        summary.outcome(verdicts[device], record, ranked if good else None, 128)
+        for device, good in passed.items()
+    ]
+    counts = {"rows": 50, "kept": 20, "mirrored": 20, "excluded": 7}
+    ledger = {"file": f"{name}.csv", **counts, "dropped": {name: 3}}
+    ledger |= {"nodes": {"compound": 1234, "disease": 5}}
+    ledger |= {"relations": [{"relation": "", **counts, "dropped": {"empty_relation": 2, "self_loop": 1}}]}
+    removed = {"head_type": "compound", "relation": name, "tail_type": "disease", "edges": 20}
+    removed |= {"role": "target"}
+    checks = [{"name": "no pair stands twice", "passed": True, "count": 0}]
+    certificate = {"removed": [removed], "checks": checks, "positives": 15, "negatives": 5, "conflicts": 0}
+    content = summary.summary(rows, [{"relation": "indication", "edges": 20}], ledger, certificate)
+    return content, {device: history(steps) for device in passed}, verdicts, ledger, certificate
+
+
+def render(passed, found=None, **kwargs):
+    """The page of an example; each is made once, for drawing takes its time."""
+    key = repr((passed, found, kwargs))
+    if key not in PAGES:
+        PAGES[key] = page.render(*example(passed, found=found, **kwargs))
+    return PAGES[key]
+
+
+def test_the_report_says_how_well_known_negatives_are_told_or_why_not():
+    shown = Page(render({"cpu": True}))
+    assert "AUROC is 0.881" in shown.text and f"and {DASH} against treatments" in shown.text
+    content = example({"cpu": True})
+    assert "model" not in content[0]["devices"][0]["negatives"]
+    content[0]["devices"][0]["negatives"] = {"reason": "fewer than 5"}
+    said = Page(page.render(*content)).text
+    assert "No model tells known negatives from other pairs: fewer than 5." in said
+
+
+def test_the_report_says_how_reliable_the_probabilities_that_it_lists_are():
+    assert "Probabilities" not in Page(render({"cpu": True})).text
+    content = example({"cpu": True})
+    content[0]["devices"][0]["calibration"] = CALIBRATION
+    shown = Page(page.render(*content))
+    assert "The final model was fitted 4 times more" in shown.text
+    assert "as if nothing were known of a part of the diseases" in shown.text
+    assert "188 treatments among unknown pairs of all diseases" in shown.text
+    assert "0.0526 of them (0.0335 to 0.0817; 18 of 342) are known treatments" in shown.text
+    assert "Where a treatment is known and was hidden" in shown.text and "18 of 109" in shown.text
+    assert "in place of" not in shown.text
+    content[0]["devices"][0]["calibration"] = CALIBRATION | {"share": 0.3, "measured_share": 0.25}
+    said = Page(page.render(*content)).text
+    assert "with 0.25 of a compound's mean score taken off in place of 0.3" in said
+
+
+def test_the_calibration_of_a_device_is_that_of_its_candidates_file():
+    negatives, popular = {"model": None, "reason": ""}, pa.table({"head_id": ["D1"]})
+    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": [[{"text": "", "change": None}]]})
+    for calibration in (CALIBRATION, None):
+        ranked = summary.Ranked(metrics(), candidates("A", calibration), evidence, popular, {}, negatives)
+        row = summary.outcome(verdict("cpu", True), {"status": "completed"}, ranked, 8)
+        assert row["calibration"] == calibration
+
+
+def test_the_report_says_how_far_the_averaged_models_agree():
+    shown = Page(render({"cpu": True}))
+    assert "How far the 3 models that were averaged agree" in shown.text
+    assert "the best 1,000 0.912 0.934" in shown.text
+    assert "averaged agree" not in Page(render({"cpu": False})).text
+
+
+def test_a_page_of_a_passing_device_shows_metrics_candidates_and_certificate():
+    shown = Page(render({"cpu": True}))
+    assert "1 of 1 device passed the gate: cpu." in shown.text
+    assert "Research use only, not medical advice" in shown.text
+    assert "0.200 0.190 to 0.210" in shown.text and "0.000259" in shown.text and "1,204,331" in shown.text
+    assert "hgt is above the best baseline, svd: AUPRC 0.200 against 0.150" in shown.text
+    assert "Metformin D1" in shown.text and "0.123" in shown.text and "0.1234567" not in shown.text
+    assert "(none) 50 20 20 7 3" in shown.text
+    assert "no pair stands twice" in shown.text and "1,234" in shown.text and "Compound" in shown.text
+    assert "Why it failed" not in shown.text
+    assert "2 min" in shown.text and "3.00 GiB" in shown.text
+
+
+def test_the_verdict_comes_before_everything_else():
+    text = Page(render({"cpu": False})).text
+    parts = ["No device passed the gate", "Research use only", "Overview", "Graph"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_a_failing_device_shows_why_and_what_to_do_and_its_classic_figures():
+    shown = Page(render({"cpu": False}))
+    assert "Why it failed: link_auroc_uniform: the value is 0.51." in shown.text
+    assert "What to do: raise training.epochs." in shown.text
+    assert "the value is 0.51. To do: raise training.epochs." in shown.text
+    assert "0.447" in shown.text and "not reached" in shown.text
+    assert "Top candidates" not in shown.text and "Metrics on" not in shown.text
+    assert len(shown.all("svg")) == 3
+
+
+def test_a_mixed_run_has_one_row_and_one_section_per_device():
+    shown = Page(render({"cpu": True, "cuda:1-sampled": False, "mps": False}))
+    assert len(shown.all("tr", "device")) == 3
+    assert [found["id"] for found in shown.all("section")][1:4] == ["device-1", "device-2", "device-3"]
+    assert "1 of 3 devices passed the gate: cpu; failed: cuda:1-sampled: link_auroc_uniform" in shown.text
+    ids = [found["id"] for _, found in shown.tags if "id" in found]
+    assert len(ids) == len(set(ids)) > 6
+
+
+def compared(agrees):
+    """The content of agreement.json for two devices."""
+    check = {"name": "first_losses", "value": 0.0567, "side": "at most", "threshold": 0.02, "passed": agrees}
+    row = {"nodes": 50, "neighbour_overlap": 0.321, "chance": 0.111, "cka": 0.444}
+    pair = {"devices": ["cpu", "mps"], "agrees": agrees, "checks": [check], "types": {"<b>gene": row}}
+    return {
+        "devices": ["cpu", "mps"],
+        "agrees": agrees,
+        "pairs": [{**pair, "notes": ["mps has no candidates"]}],
+    }
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_devices_are_compared_and_what_is_out_of_tolerance_stands_on_top(agrees):
+    content, *others = example({"cpu": True, "mps": False})
+    html = page.render({**content, "agreement": compared(agrees)}, *others)
+    text = Page(html).text
+    assert "relative difference of the first losses 0.0567 at most 0.020" in text
+    assert "mps has no candidates" in text and "0.321" in text and "0.111" in text and "0.444" in text
+    assert "<b>gene" not in html
+    sentence = "cpu and mps do not agree: first losses is 0.0567, at most 0.02 was expected."
+    assert (sentence in text) is not agrees
+    assert agrees or text.index(sentence) < text.index("Overview")
+
+
+def test_a_single_device_is_compared_with_nothing():
+    assert "Agreement" not in Page(render({"cpu": True})).text
+
+
+def test_a_refused_training_without_a_step_has_a_page():
+    shown = Page(render({"cpu": False}, status="refused", steps=0))
+    assert "refused: too little memory." in shown.text and "use a smaller model." in shown.text
+    assert "No step was recorded: the training ended as refused." in shown.text
+    assert [each["aria-label"][:12] for each in shown.all("svg")] == ["What nearest"]
+
+
+def test_metrics_that_are_undefined_are_dashes():
+    shown = Page(render({"cpu": True}, found=metrics(None, None, None)))
+    assert "hgt" + 4 * f" {DASH}" + " 312" in shown.text
+    assert "best baseline" not in shown.text and not shown.all("span", "value best")
+    whole = Page(render({"cpu": True}, found={"schemes": {"random": {"hgt": None}}}))
+    assert "hgt" + 7 * f" {DASH}" in whole.text
+
+
+def test_metrics_from_a_sample_say_so_and_others_do_not():
+    sampled = {"schemes": {"random": {"hgt": measures(0.2) | {"sampled": True}}}}
+    assert "estimated from a sample" in Page(render({"cpu": True}, found=sampled)).text
+    assert "estimated from a sample" not in Page(render({"cpu": True})).text
+
+
+def test_components_that_were_never_measured_are_no_verdict():
+    parts = list(example({"cpu": False}, status="refused", steps=0))
+    parts[2]["cpu"]["classic"] = {"final_loss": None, "mean_cosine": None, "components_at_90": None}
+    assert "not reached" not in Page(page.render(*parts)).text
+
+
+def test_the_best_value_is_bold_and_a_beaten_encoder_is_said_to_be_beaten():
+    shown = Page(render({"cpu": True}, found=metrics(hgt=0.10, svd=0.11)))
+    standing = (
+        "hgt is not above the best baseline, svd: AUPRC 0.100 against 0.110, and their intervals overlap"
+    )
+    assert standing in shown.text
+    assert shown.text.index("hgt 0.800") < shown.text.index("svd 0.800") < shown.text.index("degree 0.800")
+    assert len(shown.all("span", "value best")) == 8
+
+
+def evaluated():
+    """The metrics of two methods as `evaluation` makes them."""
+    rng = np.random.default_rng(0)
+    scores, heads, tails, known = test_evaluation.matrix(0, n_heads=40, n_tails=30, n_test=60, n_levels=1000)
+    ends, negative = (heads[10:], tails[10:]), (heads[:10], tails[:10])
+    better = scores + rng.normal(size=scores.shape)
+    better[ends] += 2000
+    found = [test_evaluation.ranked(each, *ends, known, negative=negative) for each in (better, scores)]
+    methods = {
+        name: evaluation.evaluate(each, None, 0) for name, each in zip(("hgt", "svd"), found, strict=True)
+    }
+    return {
+        "schemes": {"random": methods},
+        "differences": {"random": {"svd": evaluation.differences(*found, None, 0)}},
+    }
+
+
+def test_all_negatives_all_lists_and_the_paired_differences_have_tables():
+    found = evaluated()
+    shown = Page(render({"cpu": True}, found=found))
+    titles = ["Against other negatives", "Within the list of one disease", "Within the list of one compound"]
+    titles += ["Within the list of all pairs", "Known negatives in the same lists"]
+    places = [shown.text.index(title) for title in titles]
+    assert places == sorted(places) and len(shown.all("details")) == 5
+    methods = found["schemes"]["random"]
+    for value in (
+        methods["hgt"]["against"]["matched"]["auprc"],
+        methods["svd"]["per_head"]["hits_at_10"],
+        methods["svd"]["known_negatives"]["recall_at_50"],
+        found["differences"]["random"]["svd"]["recall_at_100"],
+    ):
+        low, high = page.number(value["low"]), page.number(value["high"])
+        assert f"{page.number(value['value'])} {low} to {high}" in shown.text
+    assert "Best 100" in shown.text and "Best 10,000" in shown.text
+
+
+def test_a_difference_that_leaves_out_zero_is_said_without_reserve():
+    found = evaluated()
+    assert "may be chance" not in Page(render({"cpu": True}, found=found)).text
+    found["differences"]["random"]["svd"]["auprc"]["low"] = -0.1
+    assert "and the difference may be chance" in Page(render({"cpu": True}, found=found)).text
+
+
+def test_a_path_says_what_the_score_is_without_it():
+    assert "(score -0.62 without it)" in Page(render({"cpu": True})).text
+
+
+def test_frequent_flyers_and_the_effect_of_correcting_for_them_are_shown():
+    effect = {"auprc": interval(-0.02), "recall_at_100": interval(0.05)}
+    shown = Page(
+        render({"cpu": True}, found=metrics() | {"popularity_correction": {"random": {"0.5": effect}}})
+    )
+    assert "Metformin D1 812 0.310 9" in shown.text
+    assert "random 0.5 -0.0200 -0.0300 to -0.0100 0.0500 0.0400 to 0.0600" in shown.text
+    assert "Effect of the correction" not in str(Page(render({"cpu": True})).tags)
+
+
+def test_of_known_negatives_the_lowest_is_the_best():
+    found = evaluated()["schemes"]["random"]
+    (table,) = [
+        each
+        for each in metric_tables.further({"schemes": {"random": found}}, "a", "b")
+        if each["title"].startswith("Known negatives")
+    ]
+    at = table["columns"].index("MRR")
+    marked = {row["name"]: row["cells"][at][1] for row in table["schemes"][0]["rows"]}
+    lower = min(found, key=lambda name: found[name]["known_negatives"]["mrr"]["value"])
+    assert marked == {name: name == lower for name in found}
+
+
+@pytest.mark.parametrize("name", [HOSTILE, BREAKOUT, "{{ 7 * 7 }}", "a & b 'c' \"d\"", "</svg></style><b>"])
+def test_hostile_names_stay_text(name):
+    shown = Page(render({name: True}, name=name))
+    plain = Page(render({"cpu": True}))
+    # A name with an underscore may bring a <wbr>, nothing else.
+    assert [tag for tag, _ in shown.tags if tag != "wbr"] == [tag for tag, _ in plain.tags if tag != "wbr"]
+    assert " ".join(name.split()) in shown.text
+    assert not shown.all("script") and not shown.all("img")
+    assert not [key for _, found in shown.tags for key in found if key.startswith("on")]
+    assert shown.all("svg")[0]["aria-label"].startswith(f"Training loss on {name}: link loss from")
+
+
+def external(html):
+    """Everything in a page that a browser would fetch."""
+    attributes = [item for _, found in Page(html).tags for item in found.items()]
+    links = [
+        value for key, value in attributes if key in ("src", "href", "srcset", "data", "action", "poster")
+    ]
+    styles = re.findall(r"url\(\s*['\"]?([^)]*)", html) + re.findall(r"@import[^;]*", html)
+    return [link for link in links + styles if not link.startswith(("#", "data:"))]
+
+
+def test_the_page_fetches_nothing():
+    html = render({"cpu": True, "mps": False})
+    assert external(html) == []
+    # The one address is the hostile name, as text.
+    assert set(re.findall(r"https?:[^ ]*", html)) == {"https://evil.example/x&#39;"}
+    assert "default-src 'none'" in html
+    # The check can fail.
+    assert external('<p><a href="https://example.org">x</a></p>')
+    assert external("<style>p { background: url(//example.org/a.png) }</style>")
+
+
+def test_tables_have_captions_and_every_header_a_scope():
+    shown = Page(render({"cpu": True, "mps": False}))
+    assert len(shown.all("table")) == len(shown.all("caption")) > 8
+    assert {found.get("scope") for found in shown.all("th")} == {"col", "row", "rowgroup"}
+    assert len(shown.all("h1")) == 1
+    assert "prefers-color-scheme: dark" in render({"cpu": True}) and "@media print" in render({"cpu": True})
+    assert shown.all("html") == [{"lang": "en"}]
+
+
+def test_the_same_results_make_the_same_bytes():
+    assert page.render(*example({"cpu": True})) == render({"cpu": True})
+    assert page.render(*example({"cpu": True}, name="Aspirin")) != render({"cpu": True})
+
+
+def test_the_enrichment_chart_shows_the_embedding_beside_both_nulls():
+    chart = cluster_chart.chart([cluster("genes"), cluster("is_a", 0.02)], "cpu")
+    words = Page(chart).text
+    assert "genes: 2.7 times" in words and "is_a: 1.3 times" in words
+    assert "rewired graph, 95 %" in words and "untrained" in words and "this embedding" in words
+    assert "genes 0.040, rewired 0.015" in chart
+    assert chart == cluster_chart.chart([cluster("genes"), cluster("is_a", 0.02)], "cpu")
+    alone = cluster_chart.chart([{**cluster("genes"), "untrained": None}])
+    assert "untrained" not in Page(alone).text
+    assert cluster_chart.chart([]) == ""
+
+
+def test_names_of_groups_are_escaped_in_the_page():
+    html = render({"cpu": True})
+    assert "shared &lt;genes&gt;: 2.7 times" in html and "shared <genes>" not in html
+
+
+def test_the_loss_curve_names_its_lines_and_the_random_baseline():
+    words = Page(figures.loss_curve(history(30), "cpu")).text
+    assert "random baseline: 2 ln 2 = 1.386" in words and "contrastive" in words
+    bare = Page(figures.loss_curve(history(30, contrastive=False), "cpu"))
+    assert "contrastive" not in bare.text and "total" in bare.text
+    label = bare.all("svg")[0]
+    assert label["role"] == "img"
+    assert label["aria-label"] == "Training loss on cpu: link loss from 1.300 to 0.527"
+    assert bare.text.startswith("Training loss on cpu")
+
+
+def test_curves_survive_histories_with_little_or_nothing_in_them():
+    empty, single = history(0), history(1)
+    assert figures.loss_curve(empty) == "" and figures.auroc_curve(empty) == ""
+    assert "<svg" in figures.loss_curve(single) and figures.auroc_curve(single) == ""
+    broken = history(3)
+    index = broken.column_names.index("link")
+    broken = broken.set_column(index, "link", pa.array([1.0, float("inf"), float("nan")]))
+    assert "from 1.000 to 1.000" in figures.loss_curve(broken)
+    nothing = history(3)
+    for name in ("link", "contrastive", "total"):
+        nothing = nothing.set_column(nothing.column_names.index(name), name, pa.nulls(3, pa.float64()))
+    assert figures.loss_curve(nothing) == ""
+
+
+def test_a_long_history_makes_no_long_page():
+    curve = figures.loss_curve(history(100_000))
+    assert len(curve) < 60_000
+    assert "mean of 200 steps" in curve and "from 1.300 to 0.500" in curve
+
+
+def test_the_best_validation_is_marked():
+    assert "best 0.630 at step 30" in Page(figures.auroc_curve(history(30), "cpu")).text
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, DASH),
+        (float("nan"), DASH),
+        (0, "0"),
+        (0.0, "0"),
+        (129375, "129,375"),
+        (0.51234, "0.512"),
+        (0.5, "0.500"),
+        (12.345, "12.3"),
+        (123.4, "123"),
+        (999.7, "1,000"),
+        (8100000.0, "8,100,000"),
+        (0.99999, ">0.999"),
+        (1.0, "1.00"),
+        (0.000259, "0.000259"),
+        (0.00001234, "1.23e-05"),
+        (-0.0512, "-0.0512"),
+    ],
+)
+def test_numbers_have_three_significant_digits(value, shown):
+    assert page.number(value) == shown
+
+
+def test_durations_and_sizes_are_as_people_say_them():
+    times = [page.duration(value) for value in (None, 0.24, 97, 5400)]
+    assert times == [DASH, "0.2 s", "2 min", "1 h 30 min"]
+    sizes = [page.size(value) for value in (None, 0, 2048, 1.5 * 2**30)]
+    assert sizes == [DASH, "0 B", "2.00 KiB", "1.50 GiB"]
+
+
+@pytest.mark.parametrize("passed", [{"cpu": True, "mps": False}, {"cpu": False}])
+def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
+    content, histories, verdicts, ledger, certificate = example(passed)
+    paths = {kind: [] for kind in ("outcomes", "verdicts", "histories")}
+    for row in content["devices"]:
+        folder = tmp_path / row["device"]
+        for kind, value in (("outcomes", row), ("verdicts", verdicts[row["device"]])):
+            files.write_json(folder / f"{kind}.json", value)
+            paths[kind].append(folder / f"{kind}.json")
+        files.write_table(folder / "history.parquet", histories[row["device"]])
+        paths["histories"].append(folder / "history.parquet")
+    relations = [{"relation": "indication", "edges": 20}]
+    for name, value in (("relations", relations), ("ledger", ledger), ("certificate", certificate)):
+        files.write_json(tmp_path / f"{name}.json", value)
+    inputs = [tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")]
+    write_summary.main(*paths.values(), *inputs, None, tmp_path / "summary.json", tmp_path / "report.html")
+    assert files.read_json(tmp_path / "summary.json") == content
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page == page.render(content, histories, verdicts, ledger, certificate)

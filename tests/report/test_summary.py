@@ -1,0 +1,214 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import require_pass
+import write_outcome
+from repurpose.core import files
+from repurpose.core.errors import InputError
+from repurpose.report import summary
+
+LEDGER = {"rows": 90, "dropped": {"self-loop": 2, "duplicate": 3}, "nodes": {"drug": 4, "disease": 5}}
+NO_EVIDENCE = pa.table({name: pa.array([], pa.string()) for name in ("head_id", "tail_id", "paths")})
+RELATIONS = [{"relation": "indication", "edges": 7}, {"relation": "drug_protein", "edges": 30}]
+
+
+def check(name, passed, reason="", remedy=""):
+    row = {"name": name, "value": 0.5, "null": None, "threshold": 0.6}
+    return {**row, "passed": passed, "reason": reason, "remedy": remedy}
+
+
+def verdict(*checks, device="cpu"):
+    classic = {"final_loss": 0.5, "mean_cosine": 0.1, "components_at_90": None}
+    passed = all(row["passed"] for row in checks)
+    return {"device": device, "passed": passed, "checks": list(checks), "classic": classic, "notes": []}
+
+
+def training(status="completed", reason="", remedy=""):
+    record = {"status": status, "reason": reason, "remedy": remedy, "batching": "full", "floor": 1.386}
+    return {**record, "steps": 60, "seconds": 12.5, "peak_rss_bytes": 10**9}
+
+
+def candidates(scores, known=None):
+    count = len(scores)
+    return pa.table(
+        {
+            "head_id": [f"D{index}" for index in range(count)],
+            "head_name": [f"drug {index}" for index in range(count)],
+            "tail_id": ["3091"] * count,
+            "tail_name": ["asthma"] * count,
+            "score": pa.array(scores, pa.float64()),
+            "probability": pa.array(np.full(count, 0.25)),
+            "rank": pa.array(range(1, count + 1), pa.int32()),
+            "known": known or [""] * count,
+            "caution": [""] * count,
+            "rank_low": pa.array(range(1, count + 1), pa.int32()),
+            "rank_high": pa.array(range(1, count + 1), pa.int32()),
+        }
+    )
+
+
+def ranked(table):
+    popular = pa.table({"head_id": ["D0"]})
+    return summary.Ranked(
+        {"schemes": {}}, table, NO_EVIDENCE, popular, {"members": 1, "lists": []}, {"reason": "few"}
+    )
+
+
+def row(device, passed, reason="", remedy=""):
+    return {"device": device, "passed": passed, "reason": reason, "remedy": remedy}
+
+
+def whole(*rows, certificate=None):
+    return summary.summary(rows, RELATIONS, LEDGER, certificate or {"positives": 7, "negatives": 9})
+
+
+def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
+    table = candidates([0.1, 0.9, 0.5], ["", "indication", ""])
+    found = summary.outcome(verdict(check("effective_rank", True)), training(), ranked(table), 128)
+    assert found["passed"] and not found["reason"] and not found["remedy"] and not found["checks_failed"]
+    assert found["metrics"] == {"schemes": {}} and found["candidates"] == 3 and found["embedding_dim"] == 128
+    assert found["final_link"] == 0.5 and found["floor"] == 1.386 and found["steps"] == 60
+    # The best of all is known, so it is not news.
+    assert [pair["head_id"] for pair in found["top"]] == ["D2", "D0"]
+    assert set(found["top"][0]) == {*summary.PAIR_COLUMNS, "path", "path_change"}
+
+
+def test_a_device_that_failed_names_each_failed_check_with_its_reason():
+    rows = [check("finite_vectors", True), check("effective_rank", False, "it is 1.2", "lower the rate")]
+    rows.append(check("link_auroc_uniform", False, "it is 0.5", "lower the rate"))
+    found = summary.outcome(verdict(*rows), training(), None, 128)
+    assert found["reason"] == "effective_rank: it is 1.2; link_auroc_uniform: it is 0.5"
+    assert found["checks_failed"] == ["effective_rank", "link_auroc_uniform"]
+    assert found["remedy"] == "lower the rate"
+    assert found["metrics"] is None and found["candidates"] is None and found["top"] is None
+
+
+def test_a_training_that_did_not_complete_explains_its_device_by_itself():
+    record = training("diverged", "the loss was nan at step 3", "lower training.learning_rate")
+    judged = verdict(check("training_completed", False, "the training ended as diverged"))
+    found = summary.outcome(judged, record, None, 128)
+    assert found["reason"] == "diverged: the loss was nan at step 3"
+    assert found["remedy"] == "lower training.learning_rate"
+
+
+def test_an_outcome_is_strict_json_whatever_was_not_a_number():
+    table = candidates([float("nan"), float("inf"), 0.5, None])
+    record = training() | {"seconds": float("nan"), "floor": float("inf")}
+    judged = verdict(check("effective_rank", True))
+    judged["classic"]["final_loss"] = float("nan")
+    found = summary.outcome(judged, record, ranked(table), 2)
+    json.dumps(found, allow_nan=False)
+    assert found["seconds"] is None and found["floor"] is None and found["final_link"] is None
+    assert [pair["score"] for pair in found["top"]] == [0.5, None, None, None]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=120))
+def test_the_top_pairs_are_the_head_of_a_full_sort(drawn):
+    scores = [float(score) for score, _ in drawn]
+    known = ["indication" if is_known else "" for _, is_known in drawn]
+    table = candidates(scores, known)
+    novel = [pair for pair in table.to_pylist() if pair["known"] == ""]
+    expected = sorted(novel, key=lambda pair: (-pair["score"], pair["tail_id"], pair["head_id"]))
+    assert summary.top_pairs(table, NO_EVIDENCE) == [
+        {**pair, "path": "", "path_change": None} for pair in expected[: summary.TOP_PAIRS]
+    ]
+
+
+def test_a_top_pair_has_the_text_of_the_path_that_its_score_rests_on():
+    table = candidates([0.1, 0.9, 0.5])
+    ways = [[{"text": "first", "change": 0.1}, {"text": "best", "change": -0.5}], []]
+    evidence = pa.table({"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": ways})
+    found = summary.top_pairs(table, evidence)
+    assert [pair["path"] for pair in found] == ["best", "", ""]
+    assert [pair["path_change"] for pair in found] == [-0.5, None, None]
+
+
+def test_the_summary_counts_the_graph_and_the_pairs():
+    found = whole(row("cpu", True), row("mps", False, "x: y"))
+    assert found["passed"] == ["cpu"]
+    assert found["graph"] == {"nodes": 9, "edges": 37, "relations": 2, "rows": 90, "dropped": 5}
+    assert found["pairs"] == {"positives": 7, "negatives": 9}
+    nested = {"pairs": {"positives": 1, "negatives": 2, "conflicts": 3}}
+    assert whole(row("cpu", True), certificate=nested)["pairs"] == {"positives": 1, "negatives": 2}
+
+
+def test_the_verdict_is_one_sentence_whoever_passed():
+    failed = row("cpu", False, "effective_rank: 1.2 is not above 3")
+    refused = row("mps", False, "refused: no memory", "lower hgt.hidden_dim")
+    neither = summary.verdict_sentence(whole(failed, refused))
+    assert neither == (
+        "no device passed the gate: cpu: effective_rank: 1.2 is not above 3; "
+        "mps: refused: no memory; lower hgt.hidden_dim"
+    )
+    mixed = summary.verdict_sentence(whole(row("cuda", True), refused))
+    assert (
+        mixed == "1 of 2 devices passed the gate: cuda; failed: mps: refused: no memory; lower hgt.hidden_dim"
+    )
+    assert summary.verdict_sentence(whole(row("cpu", True))) == "1 of 1 device passed the gate: cpu"
+
+
+def vectors(path, kind):
+    table = pa.table({"node_id": ["a"], "embedding": pa.array([[1.0, 2.0, 3.0]], kind)})
+    files.write_table(path, table)
+    return path
+
+
+def test_the_dimension_is_read_from_the_schema(tmp_path):
+    path = vectors(tmp_path / "embeddings.parquet", pa.list_(pa.float32(), 3))
+    assert summary.embedding_dim(path) == 3
+
+
+def test_an_embedding_file_that_is_none_is_named(tmp_path):
+    path = tmp_path / "embeddings.parquet"
+    path.write_bytes(b"PAR1 half a file")
+    with pytest.raises(
+        InputError, match=r"embeddings\.parquet is not a readable embedding file; make it again"
+    ):
+        summary.embedding_dim(path)
+    with pytest.raises(InputError, match="lists of one fixed size"):
+        summary.embedding_dim(vectors(path, pa.list_(pa.float32())))
+
+
+def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
+    embeddings = vectors(tmp_path / "embeddings.parquet", pa.list_(pa.float32(), 3))
+    for name, content in (("training", training()), ("metrics", {"schemes": {}})):
+        files.write_json(tmp_path / f"{name}.json", content)
+    files.write_json(tmp_path / "verdict.json", verdict(check("effective_rank", True)))
+    files.write_table(tmp_path / "candidates.parquet", candidates([0.5]))
+    inputs = tmp_path / "verdict.json", tmp_path / "training.json", embeddings
+    evidence = {"head_id": ["D0"], "tail_id": ["3091"], "paths": [[{"text": "by a gene", "change": None}]]}
+    files.write_table(tmp_path / "evidence.parquet", pa.table(evidence))
+    listed = pa.table({"head_id": [f"D{at}" for at in range(20)], "listed": list(range(20, 0, -1))})
+    files.write_table(tmp_path / "popularity.parquet", listed)
+    stable = {"members": 2, "lists": [{"n": 100, "commonality": 0.9, "spearman": 0.8}]}
+    files.write_json(tmp_path / "stability.json", stable)
+    files.write_json(tmp_path / "negatives.json", {"reason": "", "model": "trees", "digest": "0"})
+    names = "metrics.json", "candidates.parquet", "evidence.parquet", "popularity.parquet", "stability.json"
+    names += ("negatives.json",)
+    extra = {name.partition(".")[0]: tmp_path / name for name in names}
+    write_outcome.main(*inputs, extra, tmp_path / "full.json")
+    write_outcome.main(*inputs, {}, tmp_path / "bare.json")
+    full, bare = files.read_json(tmp_path / "full.json"), files.read_json(tmp_path / "bare.json")
+    assert full["top"][0]["path"] == "by a gene"
+    assert full["popular"] == listed.to_pylist()[:10] and bare["popular"] is None
+    assert full["stability"] == stable and bare["stability"] is None
+    assert full["negatives"] == {"reason": ""}
+    assert full["embedding_dim"] == 3 and len(full["top"]) == 1 and full["metrics"] == {"schemes": {}}
+    assert bare["top"] is None and bare["metrics"] is None and bare.keys() == full.keys()
+
+
+def test_a_run_without_a_passing_device_fails_with_the_verdict(tmp_path):
+    path, out = tmp_path / "summary.json", tmp_path / "passed.json"
+    files.write_json(path, whole(row("cpu", False, "effective_rank: it is 1.2")))
+    with pytest.raises(InputError, match=r"^no device passed the gate: cpu: effective_rank: it is 1\.2$"):
+        require_pass.main(path, out)
+    assert not out.exists()
+    files.write_json(path, whole(row("cpu", False, "x: y"), row("mps", True)))
+    require_pass.main(path, out)
+    assert files.read_json(out) == {"passed": ["mps"]}

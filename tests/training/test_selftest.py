@@ -1,0 +1,119 @@
+"""The sampler's proof before a run: sound batches pass, and each planted fault is refused by its name."""
+
+import dataclasses
+
+import communities
+import numpy as np
+import pytest
+
+from repurpose.graph import holdout
+from repurpose.hgt import hgt, message_edges, messages, sampling
+from repurpose.training import selftest
+
+ENCODER = hgt.Settings(
+    hidden_dim=16, embedding_dim=8, layers=2, heads=2, attention="fused", dropout=0.0, decoder="distmult"
+)
+
+
+def prove(attention="fused", make=sampling.Sampler):
+    kg = communities.build()
+    model = hgt.build(kg, dataclasses.replace(ENCODER, attention=attention), seed=0)
+    edges = list(holdout.split(kg, 0.1, 0).train)
+    numbered = message_edges.sort(edges, model.edge_types, model.bounds).numbered
+    return selftest.run(kg, model, make(numbered, model.bounds, (6, 4), 0), edges, 64, 0)
+
+
+@pytest.mark.parametrize("attention", ["fused", "pyg"])
+def test_a_sound_sampler_passes(attention):
+    assert prove(attention) is None
+
+
+def plant(monkeypatch, change):
+    """Let every level that leaves the sampler go through `change`."""
+    batch, neighbourhood = sampling.Sampler.batch, sampling.Sampler.neighbourhood
+
+    def changed(self, *given):
+        found = batch(self, *given)
+        return dataclasses.replace(found, levels=tuple(change(self, level) for level in found.levels))
+
+    monkeypatch.setattr(sampling.Sampler, "batch", changed)
+    monkeypatch.setattr(
+        sampling.Sampler, "neighbourhood", lambda self, nodes: change(self, neighbourhood(self, nodes))
+    )
+
+
+def rewired(level, keep=None, flip=False):
+    """The level with some of its messages, or with source and target exchanged where both may be either."""
+    m = level.messages
+    source, target = m.rows.node[m.target_rows], np.repeat(np.arange(m.nodes), np.diff(m.target_ptr))
+    kind = m.rows.kind[m.target_rows]
+    source, target = (target, source) if flip else (source, target)
+    parts = [
+        (source[chosen], target[chosen], np.zeros(chosen.sum(), int))
+        for k in range(len(m.rows.type_bounds) - 1)
+        for chosen in [(kind == k) & (True if keep is None else keep(kind))]
+    ]
+    return dataclasses.replace(level, messages=messages.build(m.nodes, parts).whole)
+
+
+def of_one_table(self, level):
+    """Positions of all types looked up in the table of the first."""
+    starts = np.repeat(self.node_types[:-1], np.diff(level.bounds))
+    return dataclasses.replace(level, nodes=(level.nodes - starts).astype(np.int32))
+
+
+def off_by_one(self, level):
+    return dataclasses.replace(level, nodes=np.minimum(level.nodes + 1, len(self.of_node) - 1))
+
+
+def without_a_relation(self, level):
+    return rewired(level, keep=lambda kind: kind != 2)
+
+
+def reversed_edges(self, level):
+    return rewired(level, flip=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "check"),
+    [
+        (of_one_table, "edges"),
+        (off_by_one, "edges"),
+        (reversed_edges, "edges"),
+        (without_a_relation, "relations"),
+    ],
+)
+def test_a_planted_fault_is_named(monkeypatch, change, check):
+    plant(monkeypatch, change)
+    assert prove().check == check
+
+
+def test_rewiring_that_changes_nothing_passes(monkeypatch):
+    plant(monkeypatch, lambda self, level: rewired(level))
+    assert prove() is None
+
+
+def test_predicted_edges_among_the_messages_are_named(monkeypatch):
+    batch = sampling.Sampler.batch
+    monkeypatch.setattr(
+        sampling.Sampler, "batch", lambda self, seeds, hidden, number: batch(self, seeds, hidden[:0], number)
+    )
+    failure = prove()
+    assert failure.check == "edges"
+    assert "edges that the step predicts" in failure.seen
+
+
+def test_pairs_read_at_the_rows_of_others_are_named(monkeypatch):
+    positions = sampling.Batch.positions
+    monkeypatch.setattr(sampling.Batch, "positions", lambda self, nodes: positions(self, nodes)[::-1])
+    assert prove().check == "pairs"
+
+
+def test_a_layer_that_computes_something_else_is_named(monkeypatch):
+    blocks = hgt.HGT.blocks
+
+    def shifted(self, levels):
+        return [dataclasses.replace(b, kept=b.kept.roll(1)) for b in blocks(self, levels)]
+
+    monkeypatch.setattr(hgt.HGT, "blocks", shifted)
+    assert prove().check == "whole graph"

@@ -1,0 +1,398 @@
+"""Each planted failure ends with its status and the key to change; healthy trainings go on."""
+
+import dataclasses
+import errno
+import json
+import re
+import shutil
+
+import communities
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import test_selftest
+import torch
+
+from repurpose.graph import negatives, subgraph
+from repurpose.hgt import hgt, sampling
+from repurpose.training import (
+    diagnosis,
+    losses,
+    memory,
+    preflight,
+    preparation,
+    selftest,
+    steps,
+    training,
+    watchdog,
+)
+from repurpose.training.watchdog import Level
+from repurpose.vectors import features
+
+ENCODER = hgt.Settings(
+    hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
+)
+SETTINGS = training.Settings(
+    epochs=60,
+    sampled_epochs=6,
+    learning_rate=0.02,
+    edge_sample_size=500,
+    supervision_share=0.3,
+    batch_size=64,
+    fanout=(8, 4),
+    valid_share=0.1,
+    valid_every=5,
+    degree_matched_share=0.5,
+    ranking={"weight": 0.5, "edges": 64},
+    contrastive={
+        "weight": 0.5,
+        "similarity_threshold": 0.1,
+        "relations": ["disease_gene"],
+        "temperature": 0.2,
+        "batch_size": 64,
+    },
+)
+BATCHINGS = ("full", "sampled")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+def fit(batching="full", kg=None, seed=0, given=None, **changes):
+    result = training.fit(
+        kg or communities.build(),
+        ENCODER,
+        dataclasses.replace(SETTINGS, **changes),
+        tail_type="disease",
+        device="cpu",
+        batching=batching,
+        seed=seed,
+        on_step=lambda row, total: None,
+        given=given,
+    )
+    return result
+
+
+def ended(result, status, *words, by_machine=False):
+    """Whether the record has the status, its sentences these words, and its cause is the machine or not."""
+    record = result.record
+    assert record["status"] == status, record
+    assert record["depends_on_machine"] is by_machine, record
+    sentence = f"{record['reason']}; {record['remedy']}"
+    assert [word for word in words if word not in sentence] == []
+    assert record["reason"] and record["remedy"]
+    return True
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_a_healthy_training_goes_on(batching, seed):
+    assert fit(batching, seed=seed).record["status"] == "completed"
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-12])
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_a_training_that_does_not_move_is_stalled(batching, rate):
+    result = fit(batching, learning_rate=rate)
+    assert ended(result, "stalled", "have not moved", "raise training.learning_rate")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_shuffled_edges_are_stalled(batching, seed):
+    """The loss falls far below that of guessing here: it alone would call this learning."""
+    result = fit(batching, kg=subgraph.shuffled(communities.build(), 5), seed=seed)
+    assert ended(result, "stalled", "no structure", "graph.columns")
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_negatives_that_are_edges_are_stalled(batching, monkeypatch):
+    monkeypatch.setattr(negatives, "corrupt", lambda source, positives, *_: positives.copy())
+    assert ended(fit(batching), "stalled", "100% of the negatives are edges")
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_a_decoder_of_zeros_is_stalled(batching, monkeypatch):
+    def frozen(*given, **named):
+        model = build(*given, **named)
+        torch.nn.init.zeros_(model.decoder.weight)
+        model.decoder.weight.requires_grad_(False)
+        return model
+
+    build = hgt.build
+    monkeypatch.setattr(hgt, "build", frozen)
+    assert ended(fit(batching), "stalled", "decoder's weights are all zero")
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_a_learning_rate_of_ten_thousand_is_diverged(batching):
+    result = fit(batching, learning_rate=1e4)
+    assert ended(result, "diverged", "lower training.learning_rate")
+    assert result.record["steps"] <= 30
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_inputs_a_million_times_too_large_are_diverged(batching, monkeypatch):
+    monkeypatch.setattr(hgt, "INPUT_SCALE", hgt.INPUT_SCALE * 1e6)
+    assert ended(fit(batching), "diverged", "inputs")
+
+
+@pytest.mark.parametrize("batching", BATCHINGS)
+def test_vectors_that_become_alike_are_collapsed(batching, monkeypatch):
+    """An output layer of rank 1: all vectors of a type on a line."""
+
+    def flat(self, x, bounds):
+        z = project(self, x, bounds)
+        return z * 1e-9 + torch.sign(z[:, :1])
+
+    project = hgt.HGT.project
+    monkeypatch.setattr(hgt.HGT, "project", flat)
+    result = fit(batching)
+    assert ended(result, "collapsed", "effective rank", "training.learning_rate")
+    assert result.record["steps"] <= 30
+
+
+def test_nothing_is_judged_in_too_few_steps():
+    record = fit(learning_rate=0.0, epochs=watchdog.LEAST_STEPS - 1).record
+    assert record["status"] == "completed"
+    assert "too few to judge" in record["notes"][-1]
+
+
+def test_constant_inputs_are_refused(monkeypatch):
+    build = hgt.build
+
+    def constant(*given, **named):
+        model = build(*given, **named)
+        with torch.no_grad():
+            model.inputs[model.bounds[1] : model.bounds[2]].fill_(0.3)
+        return model
+
+    monkeypatch.setattr(hgt, "build", constant)
+    result = fit()
+    assert ended(result, "refused", "the inputs of drug nodes are of rank 1")
+    assert result.record["steps"] == 0
+
+
+def given_to_drugs(vectors):
+    return {"drug": features.Given(np.arange(len(vectors)), vectors.astype(np.float32))}
+
+
+@pytest.mark.parametrize("fault", ["constant", "multiples", "nan", "infinite"])
+def test_given_vectors_that_no_model_can_use_are_refused(fault):
+    vectors = np.random.default_rng(0).standard_normal((50, 8))
+    if fault == "constant":
+        vectors[:] = vectors[0]
+    elif fault == "multiples":
+        vectors = np.outer(vectors[:, 0], vectors[0])
+    else:
+        vectors[7, 3] = np.nan if fault == "nan" else np.inf
+    words = "1 of 50 have a NaN or an infinite value" if fault in ("nan", "infinite") else "rank 1"
+    result = fit(given=given_to_drugs(vectors))
+    assert ended(result, "refused", "the given vectors of drug nodes", words, "graph.features")
+    assert {len(rows) for rows in result.vectors.values()} == {0}
+
+
+def test_good_given_vectors_are_taken_and_a_training_from_them_that_stands_still_is_stalled():
+    """Communities as vectors: the start is good, and only getting better counts."""
+    kg = communities.build()
+    good = {
+        t: features.Given(np.arange(n), np.eye(5, dtype=np.float32)[np.arange(n) % communities.COMMUNITIES])
+        for t, n in communities.COUNTS.items()
+    }
+    where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": 0}
+    begin = preparation.prepare(kg, ENCODER, SETTINGS, **where, given=good)
+    assert watchdog.level(begin.objective, begin.model, begin.embed()).value > 0.6
+    assert ended(fit(given=good, learning_rate=1e-12), "stalled", "have not moved")
+    assert fit(given=good).record["status"] == "completed"
+
+
+def test_the_failure_is_described(tmp_path):
+    result = fit(learning_rate=0.0)
+    diagnosis.keep(tmp_path / "failure", result.failure)
+    facts = json.loads((tmp_path / "failure" / "facts.json").read_text())
+    relations = {
+        "disease - disease_gene - gene",
+        "drug - drug_gene - gene",
+        "gene - gene_gene - gene",
+        "gene - regulates - gene",
+    }
+    assert facts["loss_per_relation"].keys() == facts["gradient_norm_per_relation"].keys() == relations
+    assert all(1 < loss < 3 for loss in facts["loss_per_relation"].values())
+    assert all(norm > 0 for norm in facts["gradient_norm_per_relation"].values())
+    assert facts["vectors"]["gene"]["distinct_share"] == 1.0
+    assert facts["known_share_of_negatives"] == 0.0
+    batch = pq.read_table(tmp_path / "failure" / "last_batch.parquet").to_pandas()
+    kg = communities.build()
+    names = [r.relation for r in kg.relations]
+    for row in batch[batch["is_edge"]].head(20).itertuples():
+        index = names.index(row.relation)
+        head = list(kg.node_ids[row.head_type]).index(row.head_id)
+        tail = list(kg.node_ids[row.tail_type]).index(row.tail_id)
+        assert ((kg.heads[index] == head) & (kg.tails[index] == tail)).any()
+    diagnosis.keep(tmp_path / "failure", None)
+    assert not (tmp_path / "failure").exists()
+
+
+def test_a_healthy_training_leaves_no_failure():
+    assert fit().failure is None
+
+
+def test_degrees_are_found_in_vectors_that_hold_them():
+    generator = np.random.default_rng(0)
+    rows, degree = generator.standard_normal((300, 8)), generator.integers(1, 100, 300)
+    assert diagnosis.degree_correlation(rows, degree) < 0.3
+    rows[:, 2] += np.log(degree) * 5
+    assert diagnosis.degree_correlation(rows, degree) > 0.9
+    assert diagnosis.degree_correlation(rows * np.nan, degree) is None
+
+
+def test_shuffling_keeps_degrees_and_nothing_else():
+    kg = communities.build()
+    mixed = subgraph.shuffled(kg, 1)
+    for index in kg.of_role("message"):
+        relation, before, after = kg.relations[index], kg.heads[index], mixed.heads[index]
+        assert 0.9 * len(before) < len(after) <= len(before)
+        inside = np.mean(mixed.heads[index] % 5 == mixed.tails[index] % 5)
+        assert np.mean(kg.heads[index] % 5 == kg.tails[index] % 5) > 0.8 > 0.35 > inside
+        degrees = [np.bincount(part, minlength=kg.count(relation.head_type)) for part in (before, after)]
+        if relation.head_type != relation.tail_type:
+            assert np.corrcoef(*degrees)[0, 1] > 0.95
+        assert len(np.unique(np.stack([after, mixed.tails[index]]), axis=1).T) == len(after)
+
+
+def watch(total=1000, **known):
+    found = watchdog.Watchdog(None, [0], total, lambda: None)
+    for name, value in known.items():
+        setattr(found, name, value)
+    return found
+
+
+def test_the_deadline_is_the_latest_of_steps_share_and_seconds():
+    assert watch().due(50, 120.0)
+    assert not watch().due(49, 1e9)
+    assert not watch().due(50, 119.0)
+    assert not watch(total=100).due(29, 1e9)
+    assert watch(total=100).due(30, 120.0)
+    assert watch(total=100).due(100, 1.0)
+    assert not watch(total=29).due(29, 1e9)
+    assert not watch(is_learning=True).due(50, 120.0)
+
+
+def test_an_exploding_loss_is_diverged_and_a_spike_is_not():
+    assert watch().numbers(7.9, 3) is None
+    assert watch().numbers(EXPLODING, 3).status == "diverged"
+    assert watch().numbers(None, 3).status == "diverged"
+
+
+EXPLODING = watchdog.EXPLODED * losses.LINK_FLOOR * 1.01
+
+
+def test_noise_is_no_gain():
+    start = Level(0.5, 0.01)
+    assert not watchdog.is_above(Level(0.54, 0.01), start)
+    assert watchdog.is_above(Level(0.55, 0.01), start)
+    assert not watchdog.is_above(Level(0.55, 0.02), start)
+
+
+def test_the_level_and_its_noise_are_those_of_random_scores():
+    """Over seeds of an untrained decoder the level varies as its error says, around 0.5."""
+    levels = []
+    for seed in range(40):
+        where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": seed}
+        run = preparation.prepare(communities.build(), ENCODER, SETTINGS, **where)
+        z = torch.from_numpy(np.random.default_rng(seed).standard_normal((260, 16)).astype(np.float32))
+        levels.append(watchdog.level(run.objective, run.model, z))
+    values, errors = zip(*[(each.value, each.error) for each in levels], strict=True)
+    assert abs(np.mean(values) - 0.5) < 3 * np.mean(errors) / np.sqrt(40)
+    assert 0.7 < np.std(values) / np.mean(errors) < 1.6
+
+
+def test_a_machine_too_small_is_refused_with_settings_that_fit(monkeypatch):
+    kg = communities.build()
+    has = memory.predicted(kg, dataclasses.replace(ENCODER, hidden_dim=512, embedding_dim=512), "cpu", "full")
+    big = dataclasses.replace(ENCODER, hidden_dim=4096, embedding_dim=4096)
+    monkeypatch.setattr(memory, "limit", lambda device: has + 30_000_000)
+    found = preflight.room(kg, big, "cpu", "full")
+    assert found.status == "refused"
+    assert "of memory, and cpu has" in found.reason
+    assert "hgt.hidden_dim: 512, hgt.embedding_dim: 512" in found.remedy
+    assert preflight.room(kg, ENCODER, "cpu", "full") is None
+
+
+def test_a_machine_that_turns_out_too_small_is_refused_after_three_steps(monkeypatch):
+    needs = preflight.after(communities.build(), ENCODER, "cpu", "full")[0]
+    asked = iter([1 << 50, needs // 2, needs // 2])
+    monkeypatch.setattr(memory, "limit", lambda device: next(asked))
+    result = fit()
+    assert ended(result, "refused", "of memory, and cpu has", by_machine=True)
+    assert result.record["steps"] == preflight.MEASURED_STEPS
+    assert {len(rows) for rows in result.vectors.values()} == {0}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 9 GiB"),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("MPS backend out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:121] not enough memory: you tried to allocate 9 bytes"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("Storage size calculation overflowed with sizes=[9, 9]"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ValueError("array is too big; `arr.size * arr.dtype.itemsize` is larger than the maximum size."),
+    ],
+    ids=repr,
+)
+def test_a_device_that_runs_out_of_memory_is_refused(error, monkeypatch):
+    def fails(self, step):
+        raise error
+
+    monkeypatch.setattr(steps.FullSteps, "take", fails)
+    assert ended(fit(), "refused", "ran out of memory", "hgt.hidden_dim", by_machine=True)
+
+
+def test_any_other_error_is_not_taken_for_it(monkeypatch):
+    for error in (RuntimeError("a defect"), OSError(errno.EIO, "a defect"), ValueError("a defect")):
+
+        def fails(self, step, error=error):
+            raise error
+
+        monkeypatch.setattr(steps.FullSteps, "take", fails)
+        with pytest.raises(type(error), match="a defect"):
+            fit()
+
+
+def test_a_disk_too_small_is_refused(tmp_path):
+    folder = tmp_path / "not" / "there"
+    assert preflight.disk({folder: 1000}) is None
+    found = preflight.disk({folder: 1 << 60})
+    assert found.status == "refused"
+    assert found.depends_on_machine
+    assert re.search(rf"need \d+\.\d\d GB on the disk of {folder}, which has .* free", found.reason)
+
+
+def test_folders_of_one_disk_share_its_room(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    both = {tmp_path / name: int(0.7 * free) for name in ("checkpoints", "results")}
+    assert all(preflight.disk({folder: size}) is None for folder, size in both.items())
+    assert f"{tmp_path}/checkpoints and {tmp_path}/results" in preflight.disk(both).reason
+
+
+@pytest.mark.parametrize("change", ["of_one_table", "off_by_one", "without_a_relation", "reversed_edges"])
+def test_a_sampler_that_mixes_up_is_caught_without_its_self_test(change, monkeypatch):
+    monkeypatch.setattr(selftest, "run", lambda *given: None)
+    test_selftest.plant(monkeypatch, getattr(test_selftest, change))
+    result = fit("sampled")
+    assert ended(result, "diverged", "embeddings from samples are off", "report it")
+    assert result.record["steps"] <= 30
+
+
+def test_pairs_read_at_the_rows_of_others_are_caught_without_the_self_test(monkeypatch):
+    positions = sampling.Batch.positions
+    monkeypatch.setattr(selftest, "run", lambda *given: None)
+    monkeypatch.setattr(sampling.Batch, "positions", lambda self, nodes: positions(self, nodes)[::-1].copy())
+    assert ended(fit("sampled"), "diverged", "embeddings from samples are off")

@@ -1,0 +1,157 @@
+"""Inputs that start from a truncated SVD: of the edges given, of one scale, where there are edges."""
+
+import dataclasses
+
+import communities
+import numpy as np
+import planted
+import pytest
+import test_training
+from sklearn.decomposition import PCA
+
+from repurpose.gate import quality
+from repurpose.graph import graph
+from repurpose.hgt import hgt
+from repurpose.training import preparation, starts
+from repurpose.vectors import baselines, spectral
+
+ENCODER = dataclasses.replace(test_training.ENCODER, embedding_dim=24, inputs="spectral", svd_dim=16)
+KG = communities.build()
+
+
+def prepared(encoder, seed=0):
+    where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": seed}
+    return preparation.prepare(KG, encoder, test_training.SETTINGS, **where)
+
+
+def test_the_baseline_is_the_svd_of_all_message_edges():
+    rows = spectral.rows(KG, graph.message_edges(KG), 8, 0)
+    for node_type, found in baselines.svd(KG, 8, 0).items():
+        assert np.array_equal(found, rows[graph.span(KG, node_type)])
+
+
+def found(kg, **changes):
+    encoder = dataclasses.replace(ENCODER, hidden_dim=8, heads=2, **{"svd_dim": 0, **changes})
+    return starts.find(kg, graph.message_edges(kg), encoder, 0)
+
+
+def bound():
+    """Nine drugs, two of them with edges."""
+    edges = [("drug", "binds", "gene", "message", [(0, 0), (1, 0), (1, 2)])]
+    return planted.graph({"drug": 9, "gene": 12}, edges)
+
+
+@pytest.mark.parametrize("kind", ["spectral", "blocks"])
+def test_inputs_are_of_one_scale_and_leave_out_nodes_without_edges(kind):
+    inputs = found(KG, inputs=kind).inputs
+    for number, node_type in enumerate(KG.node_types):
+        nodes, rows = inputs[number]
+        assert np.array_equal(nodes, np.flatnonzero(graph.connected(KG)[node_type]))
+        assert np.sqrt((rows**2).mean()) == pytest.approx(0.5, rel=0.05)
+    few = found(bound(), inputs=kind).inputs
+    assert few[0][0].tolist() == [0, 1] and few[1][0].tolist() == [0, 2]
+
+
+def test_a_graph_smaller_than_the_width_is_filled_with_zeros():
+    kg = planted.graph(
+        {"drug": 2, "gene": 2}, [("drug", "binds", "gene", "message", [(0, 0), (1, 0), (1, 1)])]
+    )
+    _, rows = found(kg, inputs="spectral").inputs[0]
+    assert rows.shape == (2, 8) and not rows[:, 3:].any() and rows[:, :3].any()
+    beside = found(kg, inputs="blocks", svd_dim=16).beside
+    assert beside.shape == (4, 16) and not beside[:, 3:].any()
+
+
+def test_a_training_starts_from_the_svd_of_its_training_edges_alone():
+    steps = prepared(ENCODER)
+    train = steps.objective.held.train
+    given = starts.find(KG, train, ENCODER, 0)
+    begun = steps.model.inputs.detach().numpy()
+    for number, (nodes, rows) in given.inputs.items():
+        assert np.array_equal(begun[nodes + steps.model.bounds[number]], rows)
+    assert np.array_equal(steps.model.beside.numpy(), given.beside)
+    assert sum(each.shape[1] for each in train) < sum(each.shape[1] for each in graph.message_edges(KG))
+    everything = spectral.rows(KG, graph.message_edges(KG), 16, 0)
+    assert not np.allclose(spectral.rows(KG, train, 16, 0), everything, atol=1e-3)
+
+
+def test_an_svd_per_relation_has_rows_for_the_nodes_of_the_relation_alone():
+    kg = planted.graph(
+        {"disease": 6, "drug": 5, "gene": 7},
+        [
+            ("drug", "binds", "gene", "message", [(0, 0), (1, 0), (1, 2), (2, 3)]),
+            ("disease", "has", "gene", "message", [(0, 0), (3, 4), (4, 4)]),
+            ("drug", "resembles", "drug", "message", [(0, 1), (1, 2)]),
+        ],
+    )
+    disease, drug, gene = spectral.relation_rows(kg, graph.message_edges(kg), 3, 0)
+    assert len(disease) == 1 and len(drug) == 2 and len(gene) == 2
+    length = [np.linalg.norm(each, axis=1) for each in (disease[0], *drug)]
+    assert length[0] == pytest.approx([1, 0, 0, 1, 1, 0])
+    assert length[1] == pytest.approx([1, 1, 1, 0, 0]) and length[2] == pytest.approx([1, 1, 1, 0, 0])
+    # Diseases 3 and 4 have one gene and no other.
+    assert disease[0][3] == pytest.approx(disease[0][4], abs=1e-5)
+
+
+def test_components_are_those_of_scikit_learn():
+    joined = np.random.default_rng(0).normal(size=(40, 6)) * [5, 4, 3, 2, 1, 0.5]
+    rows = spectral.components(joined, 4, 0.5)
+    expected = PCA(4).fit_transform(joined)
+    assert np.sqrt((rows**2).mean()) == pytest.approx(0.5, rel=1e-5)
+    for ours, theirs in zip(rows.T, expected.T, strict=True):
+        assert abs(np.corrcoef(ours, theirs)[0, 1]) == pytest.approx(1, abs=1e-5)
+
+
+def test_learned_inputs_are_random_as_before():
+    learned = prepared(dataclasses.replace(ENCODER, inputs="learned")).model
+    assert np.array_equal(learned.inputs.detach().numpy(), hgt.build(KG, ENCODER, 0).inputs.detach().numpy())
+
+
+@pytest.mark.parametrize("batching", ["full", "sampled"])
+def test_vectors_hold_the_svd_beside_what_the_layers_give(batching):
+    result, _ = test_training.fit(encoder=ENCODER, batching=batching, epochs=30)
+    assert result.record["status"] == "completed"
+    steps = prepared(ENCODER)
+    assert steps.model.outputs[0].out_features == 8
+    vectors = np.concatenate([result.vectors[t] for t in KG.node_types])
+    assert vectors.shape == (260, 24)
+    start = spectral.rows(KG, steps.objective.held.train, 16, 0)
+    assert vectors[:, :16] == pytest.approx(start * np.sqrt(8), abs=1e-6)
+    # Both parts count alike in a cosine.
+    assert np.linalg.norm(vectors[:, 16:], axis=1) == pytest.approx(np.full(260, np.sqrt(8)), rel=0.02)
+
+
+def test_an_encoder_without_room_for_its_svd_is_refused():
+    with pytest.raises(ValueError, match="leaves no room"):
+        dataclasses.replace(ENCODER, embedding_dim=16)
+    with pytest.raises(ValueError, match="none of learned, spectral, blocks"):
+        dataclasses.replace(ENCODER, inputs="constant")
+
+
+@pytest.fixture(name="trained", scope="module")
+def one_training():
+    return test_training.fit(encoder=ENCODER)[0]
+
+
+def test_the_layers_own_numbers_are_compared_with_those_of_the_same_layers_untrained(trained):
+    found = quality.layers(KG, trained.vectors, ENCODER, test_training.SETTINGS.valid_share, 0)
+    means = {
+        name: np.mean([link["auroc_degree_matched"] for link in links.values()])
+        for name, links in found.items()
+    }
+    assert means["trained"] > means["untrained"] + 0.05
+    # Neither what stands beside them nor their lengths count.
+    changed = {t: np.concatenate([0 * v[:, :16], 3 * v[:, 16:]], axis=1) for t, v in trained.vectors.items()}
+    again = quality.layers(KG, changed, ENCODER, test_training.SETTINGS.valid_share, 0)
+    for name, link in again["trained"].items():
+        assert link["auroc_degree_matched"] == pytest.approx(
+            found["trained"][name]["auroc_degree_matched"], abs=0.01
+        )
+    lost = {t: np.concatenate([v[:, :16], np.zeros((len(v), 8))], axis=1) for t, v in trained.vectors.items()}
+    gone = quality.layers(KG, lost, ENCODER, test_training.SETTINGS.valid_share, 0)["trained"]
+    assert {link["auroc_degree_matched"] for link in gone.values()} == {0.5}
+
+
+def test_without_linear_algebra_there_are_no_layers_to_compare():
+    plain = dataclasses.replace(ENCODER, inputs="learned", svd_dim=0)
+    assert quality.layers(KG, {}, plain, test_training.SETTINGS.valid_share, 0) is None

@@ -1,0 +1,296 @@
+"""The real workflow on the demo graph: end to end, only stale steps again, failing devices reported."""
+
+import json
+
+import project_runs
+import pyarrow.parquet as pq
+import pytest
+
+from repurpose.graph import graph
+from repurpose.vectors import embeddings
+
+CANDIDATES = ["explain_candidates[cpu]", "rank_candidates[cpu]"]
+AFTER_THE_GATE = ["require_pass", "write_outcome[cpu]", "write_summary"]
+
+
+@pytest.fixture(name="done", scope="module")
+def finished(tmp_path_factory):
+    """A folder in which the workflow has run once."""
+    folder = project_runs.make(tmp_path_factory.mktemp("workflow"))
+    run = folder.run(cores=8)
+    assert run.code == 0, run.output
+    return folder
+
+
+@pytest.fixture(name="edited")
+def edit_and_restore(done):
+    """A function that edits a file of the project copy; the file is put back after the test."""
+    before = {}
+
+    def edit(name, change):
+        path = done.project / name
+        before.setdefault(path, path.read_text())
+        path.write_text(change(path.read_text()))
+
+    yield edit
+    for path, text in before.items():
+        path.write_text(text)
+
+
+def test_it_leaves_every_file_that_the_design_names(done):
+    names = """graph/nodes.parquet graph/edges.parquet graph/relations.json graph/ledger.json
+        pairs/pairs.parquet pairs/certificate.json embeddings/cpu/embeddings.parquet
+        embeddings/cpu/encoder.safetensors
+        embeddings/cpu/history.parquet embeddings/cpu/training.json validation/cpu/verdict.json
+        classifier/cpu/model.ubj classifier/cpu/metrics.json candidates/cpu/candidates.parquet
+        candidates/cpu/candidates.csv summary.json report.html logs/train_embeddings/cpu.log
+        logs/train_embeddings/cpu.jsonl benchmarks/train_embeddings/cpu.tsv"""
+    assert [name for name in names.split() if not done.path(name).is_file()] == []
+
+
+def test_the_log_shows_a_bar_and_all_three_losses(done):
+    text = done.path("logs/train_embeddings/cpu.log").read_text()
+    assert "100%" in text
+    assert all(f"{name} " in text for name in ("link", "contrastive", "total"))
+
+
+def test_candidates_are_ranked_and_known_pairs_flagged(done):
+    table = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
+    assert (table.groupby("tail_id")["rank"].min() == 1).all()
+    assert (table.sort_values(["tail_id", "rank"]).groupby("tail_id")["score"].diff().dropna() <= 0).all()
+    assert table["probability"].between(0, 1).all()
+    assert {"", "indication"} <= set(table["known"])
+
+
+def test_a_second_run_does_nothing_and_says_so(done):
+    run = done.run(cores=8)
+    assert run.code == 0
+    assert "Nothing to be done" in run.output
+
+
+def test_the_gate_alone_runs_again_when_a_threshold_changes(done):
+    changed = {"gate": {"min_distinct_share": 0.9}}
+    run = done.run(config=changed)
+    assert run.code == 0, run.output
+    assert run.rules == sorted(["validate_embeddings[cpu]", *AFTER_THE_GATE])
+    assert done.run().code == 0
+
+
+def test_a_new_device_trains_alone(done):
+    rules = done.dry_run(config={"devices": ["cpu", "cpu-full"]})
+    assert "train_embeddings[cpu-full]" in rules
+    assert not [rule for rule in rules if rule.endswith("[cpu]")]
+    assert not {"build_graph", "split_pairs", "train_baselines"} & set(rules)
+
+
+def test_batching_of_another_kind_of_device_makes_nothing_stale(done):
+    assert done.dry_run(config={"training": {"batching": {"mps": "sampled", "cuda": "sampled"}}}) == []
+
+
+def test_settings_written_down_again_in_another_order_make_nothing_stale(done):
+    same = {"training": {"valid_every": 10, "epochs": 30}, "hgt": {"heads": 2, "attention": "fused"}}
+    assert done.dry_run(config=same) == []
+
+
+def test_settings_of_sampled_steps_make_a_full_training_no_more_stale_than_the_other_way_round(done):
+    sampled = {"training": {"sampled_epochs": 9, "batch_size": 99, "fanout": [9, 9]}}
+    assert done.dry_run(config=sampled) == []
+    assert "train_embeddings[cpu]" in done.dry_run(config={"training": {"edge_sample_size": 99}})
+
+
+def test_training_settings_retrain_and_the_graph_stays(done):
+    rules = done.dry_run(config={"training": {"epochs": 31}})
+    assert "train_embeddings[cpu]" in rules
+    assert not {"build_demo", "build_graph", "split_pairs", "train_baselines"} & set(rules)
+
+
+@pytest.mark.parametrize(
+    ("module", "expected"),
+    [
+        ("report/page", ["require_pass", "write_summary"]),
+        ("candidates/candidates", [*CANDIDATES, *AFTER_THE_GATE]),
+        ("classifier/contrary", [*CANDIDATES, "train_contrary[cpu]", *AFTER_THE_GATE]),
+        (
+            "classifier/classifier",
+            [
+                *CANDIDATES,
+                "train_baselines",
+                "train_classifier[cpu]",
+                "train_contrary[cpu]",
+                *AFTER_THE_GATE,
+            ],
+        ),
+        ("gate/gate", ["validate_embeddings[cpu]", *AFTER_THE_GATE]),
+        (
+            "training/training",
+            ["measure_embeddings[cpu]", "train_embeddings[cpu]", "validate_embeddings[cpu]", *AFTER_THE_GATE],
+        ),
+    ],
+)
+def test_an_edit_of_library_code_runs_the_rules_that_use_it_and_what_follows(done, edited, module, expected):
+    """What follows a gate that is to be judged again is known only then: a dry run does not show it."""
+    edited(f"scripts/repurpose/{module}.py", lambda text: text + "\nADDED = 1\n")
+    assert done.dry_run() == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["train_embeddings.py", "repurpose/training/training.py", "repurpose/graph/graph.py"]
+)
+def test_an_edit_of_a_comment_runs_nothing(done, edited, name):
+    edited(f"scripts/{name}", lambda text: "# A comment.\n" + text + "\n\n# Another.\n")
+    assert done.dry_run() == []
+
+
+def test_an_edit_of_the_reports_template_runs_the_report(done, edited):
+    edited("scripts/repurpose/report/templates/report.html.j2", lambda text: text + "<!-- end -->")
+    assert done.dry_run() == ["require_pass", "write_summary"]
+
+
+def test_any_stage_can_be_asked_for_alone(done):
+    rules = done.dry_run("results/embeddings/cpu-full/embeddings.parquet")
+    assert rules == ["train_embeddings[cpu-full]"]
+
+
+def test_snakemakes_own_report_is_written(done):
+    run = done.run("--report", str(done.directory / "snakemake.html"))
+    assert run.code == 0, run.output
+    assert (done.directory / "snakemake.html").stat().st_size > 10_000
+
+
+def test_a_failing_device_is_reported_and_the_other_goes_on(done, edited):
+    """A training of one device that ends with constant vectors: its gate stops it, and only it."""
+    devices = {"devices": ["cpu", "cpu-full"]}
+    right = "embeddings.write(embeddings_out, kg, result.vectors, origin)"
+    same = (
+        "{t: 0 * rows + 1 for t, rows in result.vectors.items()} if device == 'cpu-full' else result.vectors"
+    )
+    script = "scripts/train_embeddings.py"
+    edited(script, lambda text: text.replace(right, right.replace("result.vectors", same)))
+    run = done.run(config=devices)
+    assert run.code == 0, run.output
+    summary = json.loads(done.path("summary.json").read_text())
+    assert summary["passed"] == ["cpu"]
+    row = next(row for row in summary["devices"] if row["device"] == "cpu-full")
+    assert "distinct_vectors" in row["checks_failed"]
+    assert not done.path("classifier/cpu-full").exists()
+    report = done.path("report.html").read_text()
+    assert "cpu-full" in report
+    disagreement = "cpu and cpu-full do not agree: neighbour overlap is "
+    assert disagreement in run.output and disagreement in report
+
+    edited(script, lambda text: text.replace(same, "result.vectors"))
+    run = done.run(config=devices)
+    assert run.code == 0, run.output
+    (pair,) = json.loads(done.path("agreement.json").read_text())["pairs"]
+    values = {check["name"]: check["value"] for check in pair["checks"]}
+    assert values.pop("first_losses") == 0.0
+    assert values == pytest.approx({"neighbour_overlap": 1.0, "cka": 1.0, "candidate_overlap": 1.0})
+    assert pair["agrees"] and "do not agree" not in run.output + done.path("report.html").read_text()
+    assert done.run().code == 0
+
+
+def test_a_sampled_device_trains_and_one_whose_sampler_is_wrong_is_refused(done, edited):
+    """Sources of messages in the place of others: the self-test says so and the gate stops the device."""
+    sampled = {"devices": ["cpu-sampled"], "training": {"sampled_epochs": 2}}
+    record, verdict = "embeddings/cpu-sampled/training.json", "validation/cpu-sampled/verdict.json"
+    run = done.run(f"results/{record}", f"results/{verdict}", config=sampled)
+    assert run.code == 0, run.output
+    assert "the sampler passed its self-test" in run.output
+    assert json.loads(done.path(record).read_text())["batching"] == "sampled"
+    assert json.loads(done.path(verdict).read_text())["status"] == "completed"
+    right = "of_active = self.of_node[rows_of.node[active]]"
+    wrong = "of_active = np.roll(self.of_node[rows_of.node[active]], 1)"
+    edited("scripts/repurpose/hgt/sampling.py", lambda text: text.replace(right, wrong))
+    run = done.run(f"results/{record}", f"results/{verdict}", config=sampled)
+    assert run.code == 0, run.output
+    assert pq.read_metadata(done.path("embeddings/cpu-sampled/embeddings.parquet")).num_rows == 0
+    found = json.loads(done.path(verdict).read_text())
+    assert not found["passed"]
+    assert found["status"] == "refused"
+    assert "the sampler failed its self-test, check 'edges'" in found["checks"][0]["reason"]
+    # The code of the other device was another one meanwhile, so its results were set aside.
+    edited("scripts/repurpose/hgt/sampling.py", lambda text: text.replace(wrong, right))
+    run = done.run()
+    assert run.code == 0, run.output
+    assert run.output.count("taken back from results/previous") >= 5
+
+
+def test_embeddings_from_elsewhere_are_judged_and_ranked_like_a_training_s_own(done):
+    given = done.directory / "elsewhere.parquet"
+    vectors = embeddings.read(done.path("embeddings/cpu/embeddings.parquet"))
+    kg = graph.load(
+        *(done.path(f"graph/{name}") for name in ("nodes.parquet", "edges.parquet", "relations.json"))
+    )
+    embeddings.write(
+        given, kg, {t: 2 * rows for t, rows in embeddings.aligned(vectors, kg, given).items()}, {}
+    )
+    run = done.run(config={"devices": ["cpu", "given"], "given": str(given)})
+    assert run.code == 0, run.output
+    assert "import_embeddings" in run.rules and "rank_candidates[given]" in run.rules
+    assert not [job for job in run.rules if job.startswith("train_embeddings") or "[cpu]" in job]
+    assert "write_agreement" not in run.rules
+    verdict = json.loads(done.path("validation/given/verdict.json").read_text())
+    assert verdict["passed"] and "made elsewhere" in verdict["notes"][0]
+    # Twice as long vectors say the same to the measures, which compare directions or scale.
+    own = json.loads(done.path("validation/cpu/verdict.json").read_text())
+    values = [{c["name"]: c["value"] for c in each["checks"]} for each in (own, verdict)]
+    assert values[0]["neighbour_enrichment"] == pytest.approx(values[1]["neighbour_enrichment"])
+    assert pq.read_table(done.path("candidates/given/candidates.parquet")).num_rows > 0
+
+
+def test_the_answer_of_one_disease_can_be_asked_for(done):
+    disease = pq.read_table(done.path("candidates/cpu/candidates.parquet"))["tail_id"][0].as_py()
+    run = done.run(f"results/answers/cpu/{disease}.json")
+    assert run.code == 0, run.output
+    rows = json.loads(done.path(f"answers/cpu/{disease}.json").read_text())
+    assert {row["tail_id"] for row in rows} == {disease} and {row["known"] for row in rows} == {""}
+    assert run.rules == ["answer_question[cpu]"]
+    missing = done.run("results/answers/cpu/nowhere.json")
+    assert missing.code != 0 and "the graph has no disease called nowhere" in missing.output
+
+
+def test_the_ranking_can_be_restricted_to_chosen_drugs_and_diseases(done):
+    table = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
+    tails = table["tail_name"].unique()[:2].tolist()
+    heads = table["head_id"].unique()[:5].tolist()
+    unknown = done.run(config={"candidates": {"tails": ["disease of which nobody knows"]}})
+    assert unknown.code != 0
+    assert "the graph has no disease called disease of which nobody knows" in unknown.output
+    run = done.run(config={"candidates": {"tails": tails, "heads": heads}})
+    assert run.code == 0, run.output
+    assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.made)
+    found = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
+    assert set(found["tail_name"]) == set(tails) and set(found["head_id"]) == set(heads)
+    assert (found.groupby("tail_id")["rank"].max() == 5).all()
+    assert done.run().code == 0  # all again, for the other tests
+
+
+def test_if_no_device_passes_the_report_is_written_and_the_run_fails_with_a_sentence(done):
+    impossible = {"gate": {"min_auroc_margin": 0.9}}
+    run = done.run(config=impossible)
+    assert run.code != 0
+    assert "no device passed the gate: cpu: " in run.output
+    assert "Traceback" not in run.output
+    assert json.loads(done.path("summary.json").read_text())["passed"] == []
+    assert "link_auroc_degree_matched" in done.path("report.html").read_text()
+    assert done.run().code == 0
+
+
+def test_the_classifier_of_a_failed_device_cannot_be_asked_for(done):
+    run = done.run(
+        "results/classifier/cpu/model.ubj",
+        "--forcerun",
+        "train_classifier",
+        "validate_embeddings",
+        config={"gate": {"min_auroc_margin": 0.9}},
+    )
+    assert run.code != 0
+    assert "did not pass the gate" in run.output
+    assert done.run().code == 0
+
+
+def test_slurms_profile_plans_the_whole_workflow(tmp_path):
+    folder = project_runs.make(tmp_path)
+    profile = str(folder.project / "profiles" / "slurm")
+    rules = folder.dry_run("--profile", profile)
+    assert {"build_graph", "train_embeddings[cpu]", "validate_embeddings[cpu]"} <= set(rules)
