@@ -10,7 +10,7 @@ import test_evaluation
 import write_summary
 from repurpose.core import files
 from repurpose.evaluation import evaluation
-from repurpose.report import cluster_chart, figures, metric_tables, page, summary
+from repurpose.report import charts, cluster_chart, metric_tables, page, summary
 
 VOID = {"meta", "link", "img", "br", "hr", "wbr", "input"}
 HOSTILE = "<script>alert(1)</script>"
@@ -446,9 +446,9 @@ def test_names_of_groups_are_escaped_in_the_page():
 
 
 def test_the_loss_curve_names_its_lines_and_the_random_baseline():
-    words = Page(figures.loss_curve(history(30), "cpu")).text
+    words = Page(charts.loss_curve(history(30), "cpu")).text
     assert "random baseline: 2 ln 2 = 1.386" in words and "contrastive" in words
-    bare = Page(figures.loss_curve(history(30, contrastive=False), "cpu"))
+    bare = Page(charts.loss_curve(history(30, contrastive=False), "cpu"))
     assert "contrastive" not in bare.text and "total" in bare.text
     label = bare.all("svg")[0]
     assert label["role"] == "img"
@@ -458,26 +458,26 @@ def test_the_loss_curve_names_its_lines_and_the_random_baseline():
 
 def test_curves_survive_histories_with_little_or_nothing_in_them():
     empty, single = history(0), history(1)
-    assert figures.loss_curve(empty) == "" and figures.auroc_curve(empty) == ""
-    assert "<svg" in figures.loss_curve(single) and figures.auroc_curve(single) == ""
+    assert charts.loss_curve(empty) == "" and charts.auroc_curve(empty) == ""
+    assert "<svg" in charts.loss_curve(single) and charts.auroc_curve(single) == ""
     broken = history(3)
     index = broken.column_names.index("link")
     broken = broken.set_column(index, "link", pa.array([1.0, float("inf"), float("nan")]))
-    assert "from 1.000 to 1.000" in figures.loss_curve(broken)
+    assert "from 1.000 to 1.000" in charts.loss_curve(broken)
     nothing = history(3)
     for name in ("link", "contrastive", "total"):
         nothing = nothing.set_column(nothing.column_names.index(name), name, pa.nulls(3, pa.float64()))
-    assert figures.loss_curve(nothing) == ""
+    assert charts.loss_curve(nothing) == ""
 
 
 def test_a_long_history_makes_no_long_page():
-    curve = figures.loss_curve(history(100_000))
+    curve = charts.loss_curve(history(100_000))
     assert len(curve) < 60_000
     assert "mean of 200 steps" in curve and "from 1.300 to 0.500" in curve
 
 
 def test_the_best_validation_is_marked():
-    assert "best 0.630 at step 30" in Page(figures.auroc_curve(history(30), "cpu")).text
+    assert "best 0.630 at step 30" in Page(charts.auroc_curve(history(30), "cpu")).text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from repurpose.report import figures
+from repurpose.report import charts
 
 MARKS = (("untrained", "untrained", "o", "total"), ("overlap", "this embedding", "D", "auroc"))
 
@@ -20,7 +20,7 @@ def chart(clusters: Sequence[Mapping[str, Any]], device: str = "") -> str:
     if not clusters:
         return ""
     title = f"What nearest neighbours share on {device}" if device else "What nearest neighbours share"
-    with matplotlib.rc_context({**figures.STYLE, "svg.hashsalt": title}):
+    with matplotlib.rc_context({**charts.STYLE, "svg.hashsalt": title}):
         figure = Figure(figsize=(6.4, 1.7 + 0.8 * len(clusters)))
         FigureCanvasSVG(figure)
         margin = 1.0 / figure.get_figheight()
@@ -33,7 +33,7 @@ def chart(clusters: Sequence[Mapping[str, Any]], device: str = "") -> str:
             axes.plot(
                 [low, high],
                 [at, at],
-                color=figures.COLOURS["baseline"],
+                color=charts.COLOURS["baseline"],
                 linewidth=8,
                 label="rewired graph, 95 %" if named else "",
             )
@@ -41,7 +41,7 @@ def chart(clusters: Sequence[Mapping[str, Any]], device: str = "") -> str:
                 if each[key] is not None:
                     style = {
                         "markersize": 9,
-                        "color": figures.COLOURS[colour],
+                        "color": charts.COLOURS[colour],
                         "label": label if named else "",
                     }
                     axes.plot(each[key], at, marker, **style)
@@ -54,4 +54,4 @@ def chart(clusters: Sequence[Mapping[str, Any]], device: str = "") -> str:
         said = "; ".join(
             f"{each['name']} {each['overlap']:.3f}, rewired {each['null']:.3f}" for each in clusters
         )
-        return figures.svg(figure, title, f"{title}: {said}")
+        return charts.svg(figure, title, f"{title}: {said}")

@@ -9,7 +9,7 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from repurpose.report import cluster_chart, figures, metric_tables, reliability_chart
+from repurpose.report import charts, cluster_chart, metric_tables, reliability_chart
 from repurpose.report.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -117,7 +117,7 @@ def _device(
     row: Mapping[str, Any], history: pa.Table, verdict: Mapping[str, Any], types: tuple[str, str]
 ) -> dict[str, Any]:
     """What the page shows of one device."""
-    curves = [draw(history, row["device"]) for draw in (figures.loss_curve, figures.auroc_curve)]
+    curves = [draw(history, row["device"]) for draw in (charts.loss_curve, charts.auroc_curve)]
     # Of the probabilities that are listed: metrics.json has those of other popularity corrections too.
     calibration = row.get("calibration") or {}
     # The one place where markup is trusted: ElementTree wrote and escaped it.
