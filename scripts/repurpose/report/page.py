@@ -9,7 +9,7 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from repurpose.report import charts, cluster_chart, metric_tables, reliability_chart
+from repurpose.report import charts, metric_tables
 from repurpose.report.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,7 +34,7 @@ def render(
     `summary` is the content of summary.json; `histories` and `verdicts` hold, per device of the summary,
     the table of history.parquet and the content of verdict.json.
     """
-    # Always on, whatever the template is called: names of nodes come from files of strangers.
+    # Escaped whatever the template's suffix: names of nodes come from other people's files.
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -72,7 +72,7 @@ def target_types(certificate: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def number(value: float | None) -> str:
-    """A number for a reader: whole ones in full, others with three significant digits, a dash for none."""
+    """A number as text: integers in full, others to three significant digits, a dash where there is none."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return MISSING
     if isinstance(value, int) or abs(value) >= 999.5:
@@ -80,13 +80,13 @@ def number(value: float | None) -> str:
     if value == 0:
         return "0"
     if 0.9995 <= value < 1:
-        # A rounded 1.00 would claim a certainty or a perfection that is not there.
+        # Rounded to 1.00 it would look like a certainty.
         return ">0.999"
     return f"{value:.2e}" if abs(value) < 1e-4 else f"{value:#.3g}".rstrip(".")
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a person says them."""
+    """Seconds as text, in the unit that fits: s, min or h and min."""
     if seconds is None:
         return MISSING
     if seconds < 60:
@@ -96,7 +96,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    """Bytes in binary units."""
+    """A number of bytes as text, in binary units."""
     if count is None:
         return MISSING
     exponent = min(4, int(math.log(max(count, 1), 1024)))
@@ -109,7 +109,7 @@ def breakable(name: str) -> Markup:
 
 
 def ended(text: str) -> str:
-    """A text that ends as a sentence does, however its writer left it; nothing for an empty one."""
+    """A text with a full stop, unless it ends with a mark of its own or is empty."""
     return text if not text or text[-1] in ".!?" else f"{text}."
 
 
@@ -118,16 +118,16 @@ def _device(
 ) -> dict[str, Any]:
     """What the page shows of one device."""
     curves = [draw(history, row["device"]) for draw in (charts.loss_curve, charts.auroc_curve)]
-    # Of the probabilities that are listed: metrics.json has those of other popularity corrections too.
+    # That of the listed probabilities: metrics.json also has those under other popularity corrections.
     calibration = row.get("calibration") or {}
-    # The one place where markup is trusted: ElementTree wrote and escaped it.
+    # Markup is trusted here only: ElementTree has escaped it.
     return {
         "row": row,
         "verdict": verdict,
         "curves": [Markup(curve) for curve in curves if curve],
-        "clusters": Markup(cluster_chart.chart(verdict["clusters"], row["device"])),
+        "clusters": Markup(charts.enrichment_chart(verdict["clusters"], row["device"])),
         "calibration": calibration,
-        "reliability": Markup(reliability_chart.chart(calibration.get("reliability"), row["device"])),
+        "reliability": Markup(charts.reliability_diagram(calibration.get("reliability"), row["device"])),
         "schemes": metric_tables.schemes(row["metrics"]),
         "corrections": metric_tables.corrections(row["metrics"]),
         "further": metric_tables.further(row["metrics"], *types),

@@ -1,0 +1,63 @@
+import pyarrow as pa
+from report_examples import BIN, CALIBRATION, Page, cluster, history
+
+from repurpose.report import charts
+
+
+def test_the_enrichment_chart_shows_the_embedding_beside_both_nulls():
+    chart = charts.enrichment_chart([cluster("genes"), cluster("is_a", 0.02)], "cpu")
+    words = Page(chart).text
+    assert "genes: 2.7 times" in words and "is_a: 1.3 times" in words
+    assert "rewired graph, 95 %" in words and "untrained" in words and "this embedding" in words
+    assert "genes 0.040, rewired 0.015" in chart
+    assert chart == charts.enrichment_chart([cluster("genes"), cluster("is_a", 0.02)], "cpu")
+    alone = charts.enrichment_chart([{**cluster("genes"), "untrained": None}])
+    assert "untrained" not in Page(alone).text
+    assert charts.enrichment_chart([]) == ""
+
+
+def test_the_loss_curve_names_its_lines_and_the_random_baseline():
+    words = Page(charts.loss_curve(history(30), "cpu")).text
+    assert "random baseline: 2 ln 2 = 1.386" in words and "contrastive" in words
+    bare = Page(charts.loss_curve(history(30, contrastive=False), "cpu"))
+    assert "contrastive" not in bare.text and "total" in bare.text
+    label = bare.all("svg")[0]
+    assert label["role"] == "img"
+    assert label["aria-label"] == "Training loss on cpu: link loss from 1.300 to 0.527"
+    assert bare.text.startswith("Training loss on cpu")
+
+
+def test_curves_survive_histories_with_little_or_nothing_in_them():
+    empty, single = history(0), history(1)
+    assert charts.loss_curve(empty) == "" and charts.auroc_curve(empty) == ""
+    assert "<svg" in charts.loss_curve(single) and charts.auroc_curve(single) == ""
+    broken = history(3)
+    index = broken.column_names.index("link")
+    broken = broken.set_column(index, "link", pa.array([1.0, float("inf"), float("nan")]))
+    assert "from 1.000 to 1.000" in charts.loss_curve(broken)
+    nothing = history(3)
+    for name in ("link", "contrastive", "total"):
+        nothing = nothing.set_column(nothing.column_names.index(name), name, pa.nulls(3, pa.float64()))
+    assert charts.loss_curve(nothing) == ""
+
+
+def test_a_long_history_makes_no_long_page():
+    curve = charts.loss_curve(history(100_000))
+    assert len(curve) < 60_000
+    assert "mean of 200 steps" in curve and "from 1.300 to 0.500" in curve
+
+
+def test_the_best_validation_is_marked():
+    assert "best 0.630 at step 30" in Page(charts.auroc_curve(history(30), "cpu")).text
+
+
+def test_the_reliability_diagram_shows_the_bins_with_a_treatment():
+    empty = BIN | {"observed": 0.0}
+    chart = charts.reliability_diagram({"bins": [BIN, empty], "ece": 0.00056}, "cpu")
+    words = Page(chart).text
+    assert words.startswith("Reliability of the probabilities on cpu")
+    assert "as predicted" in words and "observed, 95 %" in words
+    assert "expected calibration error 0.00056, 1 bins" in chart
+    assert chart == charts.reliability_diagram({"bins": [BIN, empty], "ece": 0.00056}, "cpu")
+    assert charts.reliability_diagram(None) == ""
+    assert charts.reliability_diagram({**CALIBRATION["reliability"], "bins": [empty]}) == ""
