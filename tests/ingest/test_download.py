@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from repurpose.core.errors import InputError
-from repurpose.ingest import download, kinds
+from repurpose.ingest import download, tables
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 # A shell's background jobs ignore Ctrl-C, and so would all that they start.
@@ -231,7 +231,7 @@ def test_a_whole_table_of_any_kind_and_with_any_columns_is_kept(site, tmp_path, 
     (site[0] / name).write_bytes(content)
     assert download.fetch(f"{site[1]}/lengthless/{name}", tmp_path / name) == len(content)
     assert (tmp_path / name).read_bytes() == content
-    kinds.require_whole(tmp_path / name)
+    tables.require_whole(tmp_path / name)
 
 
 def test_a_redirection_to_a_log_in_page_is_told(site, tmp_path):

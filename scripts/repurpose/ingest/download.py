@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urldefrag, urlsplit
 
 from repurpose.core import files
 from repurpose.core.errors import InputError
-from repurpose.ingest import kinds
+from repurpose.ingest import tables
 
 FOLDER = "data/downloads"
 CHUNK = 1 << 20
@@ -87,7 +87,7 @@ def fetch(url: str, path: str | Path, pauses: Sequence[float] = PAUSES) -> int:
     with files.replacing(path) as temporary:
         arrival, wanted = _repeated(url, temporary, pauses), _digest(url)
         try:
-            kinds.require_whole(temporary, path.name)
+            tables.require_whole(temporary, path.name)
         except InputError as error:
             fault = str(error).removeprefix(f"{temporary} ")
             led = f"led to {arrival.redirected} and " if arrival.redirected else ""

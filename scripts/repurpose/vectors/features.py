@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
-from repurpose.ingest import kinds
+from repurpose.ingest import tables
 
 COLUMNS = ("node_type", "node_id", "vector")
 
@@ -32,7 +32,7 @@ def read(path: str | Path, kg: Graph) -> dict[str, Given]:
     file where it is no such table, names a node twice, gives a type vectors of several lengths, or has
     none of the graph's nodes.
     """
-    kinds.require(path)
+    tables.require_kind(path)
     table = files.read_table(path)
     lacking = [name for name in COLUMNS if name not in table.column_names]
     if lacking:
