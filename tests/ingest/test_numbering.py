@@ -1,7 +1,10 @@
+import numpy as np
 import pyarrow as pa
 from edge_rows import BASE, COLUMNS, NODE_COLUMNS, SETTINGS, TARGET, build, edges, nodes_table, table
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from repurpose.ingest import ingest
+from repurpose.ingest import ingest, numbering
 
 
 def test_a_node_is_type_and_id():
@@ -90,3 +93,49 @@ def test_a_nodes_table_without_names_leaves_the_names_of_the_edges():
         chosen = ingest.Settings(**{**SETTINGS, "node_columns": {**NODE_COLUMNS, "name": name}})
         kg, _ = ingest.build(raw, chosen, ingest.Target(**TARGET), nodes)
         assert kg.node_names["drug"].tolist() == expected
+
+
+# ---- codes of values ----
+
+TEXTS = st.lists(st.sampled_from(["", "b", "a", "B", "10", "9", "é", "NA"]), min_size=1, max_size=20)
+
+
+@settings(deadline=None, max_examples=50)
+@given(TEXTS, TEXTS, st.booleans())
+def test_codes_give_the_texts_back(first, second, encoded):
+    columns = [pa.chunked_array([text[:3], text[3:]], pa.string()) for text in (first, second)]
+    if encoded:
+        columns = [column.dictionary_encode() for column in columns]
+    numbers, values = numbering.encode_texts(columns)
+    assert values.to_pylist() == sorted({*first, *second} - {""})
+    for text, number in zip((first, second), numbers, strict=True):
+        assert number.dtype == np.int32
+        assert [values[int(i)].as_py() if i >= 0 else "" for i in number] == text
+
+
+def test_dictionaries_that_differ_between_chunks_are_unified():
+    chunks = [pa.array(texts).dictionary_encode() for texts in (["b", "a"], ["c", "b"])]
+    (numbers,), values = numbering.encode_texts([pa.chunked_array(chunks)])
+    assert numbers.tolist() == [1, 0, 2, 1]
+    assert values.to_pylist() == ["a", "b", "c"]
+
+
+def test_values_of_a_dictionary_that_no_cell_uses_are_left_out():
+    column = pa.chunked_array([pa.DictionaryArray.from_arrays(pa.array([1, 1]), ["unused", "used"])])
+    assert numbering.encode_texts([column])[1].to_pylist() == ["used"]
+
+
+def test_null_is_the_empty_text():
+    columns = [pa.chunked_array([["a", None]]), pa.chunked_array([pa.array([None, "a"]).dictionary_encode()])]
+    numbers, _ = numbering.encode_texts(columns)
+    assert [part.tolist() for part in numbers] == [[0, -1], [-1, 0]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(-5, 2**60), max_size=30))
+def test_number_codes_are_those_of_unique(numbers):
+    array = np.array(numbers, dtype=np.int64)
+    expected, inverse = np.unique(array, return_inverse=True)
+    found, distinct = numbering.encode_numbers(array)
+    assert (distinct == expected).all()
+    assert (found == inverse).all()

@@ -1,4 +1,4 @@
-"""The distinct edges of rows of nodes: oriented, sorted, repeats counted."""
+"""Rows of node numbers as distinct edges: oriented, sorted, repeated rows counted."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from repurpose.ingest import codes
-from repurpose.ingest.numbering import Nodes, Rows
+from repurpose.ingest.numbering import Nodes, Rows, encode_numbers
 
 
 class Edges(NamedTuple):
@@ -24,20 +23,21 @@ def collect(
 ) -> Edges:
     """Orient the sound rows, sort them by tail, then head, and keep each edge once.
 
-    sound: bool (rows,). directed: names of the relations that keep their orientation. target: its head
-    type and its tail type; what joins them stands head type first, directed or not.
+    sound: bool (rows,), the rows that are edges. directed: names of the relations that keep their
+    orientation. target: its head type and its tail type; an edge between them is turned to run from head
+    type to tail type, directed or not.
 
-    A row becomes one integer, (offset of its relation + tail * heads + head) * 2 + turned; sorted, these
-    stand in the order of the edges file, repeated edges side by side, the unturned first.
+    A row becomes one integer, (offset of its relation + tail * heads + head) * 2 + turned. Sorted, these
+    integers have the order of the edges file; repeated edges are adjacent, those that were not turned first.
     """
     n_types = np.int64(len(rows.type_values))
     head, tail = (nodes.numbers[end][sound] for end in (0, 1))
     head_type, tail_type = (rows.types[end][sound] for end in (0, 1))
-    triple, triples = codes.of_numbers((rows.relation[sound] * n_types + head_type) * n_types + tail_type)
+    triple, triples = encode_numbers((rows.relation[sound] * n_types + head_type) * n_types + tail_type)
     turn, turn_by_number = _turns(triples, rows, directed, target)
     relation, first, second = triples // n_types**2, triples // n_types % n_types, triples % n_types
     oriented = (relation * n_types + np.where(turn, second, first)) * n_types + np.where(turn, first, second)
-    relation_of, relations = codes.of_numbers(oriented)
+    relation_of, relations = encode_numbers(oriented)
     head_type, tail_type = relations // n_types % n_types, relations % n_types
     counts = np.diff(nodes.starts)
     offsets = np.concatenate([[0], np.cumsum(counts[head_type] * counts[tail_type])])
@@ -56,7 +56,7 @@ def collect(
 def _turns(
     triples: np.ndarray, rows: Rows, directed: Sequence[str], target: tuple[str, str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks over the triples as they stand in the table: to be turned; to be turned where head > tail."""
+    """Masks over the triples as the table has them: edges to turn; edges to turn where head > tail."""
     n_types = len(rows.type_values)
     head, tail = triples // n_types % n_types, triples % n_types
     is_head, is_tail = (np.isin(rows.type_values, [name]) for name in target)
