@@ -10,7 +10,7 @@ import pyarrow as pa
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph, Relation
-from repurpose.ingest import edges, ledger, missing, numbering
+from repurpose.ingest import edges, ledger, numbering
 from repurpose.ingest.numbering import Nodes, Rows
 
 
@@ -60,16 +60,18 @@ def build(
     """Turn an edges table, and a table of nodes where there is one, into the graph and its ledger.
 
     The tables hold text columns named as `settings` says. Every node that a row names with type and id
-    is in the graph, also if the row itself is dropped. Relations between the target's types stand head
-    type first, directed or not, for they become pairs. The order of rows does not matter.
+    is in the graph, also if the row itself is dropped. Relations between the target's types run from head
+    type to tail type, directed or not, because they become pairs. The order of rows does not matter.
     Raises InputError, with `file` in its sentence, where settings or target name what the table lacks,
     where a relation loses more than `max_dropped_share` of its rows, and where a relation that would stay
     in the graph repeats target pairs under other types.
     """
     rows = numbering.encode(table, settings.columns, nodes_table, settings.node_columns, settings.missing)
-    spelled = missing.count(table, settings.columns, settings.missing, file)
+    spelled = ledger.count_missing(table, settings.columns, settings.missing, file)
     if nodes_table is not None:
-        spelled += missing.count(nodes_table, settings.node_columns, settings.missing, nodes_file, [""])
+        spelled += ledger.count_missing(
+            nodes_table, settings.node_columns, settings.missing, nodes_file, sides=[""]
+        )
     _check_relation_names(rows.relation_values, settings, target, file)
     listed, usable = _type_masks(rows, settings.node_types, file)
     nodes = numbering.number(rows, usable)
@@ -77,7 +79,7 @@ def build(
     ends = (target.head_type, target.tail_type)
     distinct = edges.collect(rows, nodes, outcome == ledger.SOUND, settings.directed_relations, ends)
     entries = ledger.entries(rows, outcome, distinct)
-    ledger.check_losses(entries, settings.max_dropped_share, file, missing.note(spelled, file))
+    ledger.check_losses(entries, settings.max_dropped_share, file, ledger.missing_note(spelled, file))
     kg = _graph(rows, nodes, distinct, settings, target)
     _check_target(kg, target, file)
     _check_triples(kg, rows.relation_values, settings, file)
@@ -86,16 +88,17 @@ def build(
     account = {"file": file, **ledger.totals(entries)}
     account |= {"nodes": {name: kg.count(name) for name in kg.node_types}, "relations": entries}
     account["missing"] = spelled
-    account["warnings"] = [*missing.warnings(spelled), *leaks.warnings(overlaps, settings.keep_relations)]
+    repeated = leaks.warnings(overlaps, settings.keep_relations)
+    account["warnings"] = [*ledger.missing_warnings(spelled), *repeated]
     if nodes_table is not None:
         account["nodes_table"] = {"file": nodes_file, **ledger.of_nodes(rows, nodes, listed, usable)}
     return kg, account
 
 
 def _type_masks(rows: Rows, node_types: Sequence[str], file: str) -> tuple[np.ndarray, np.ndarray]:
-    """Masks over the type codes: listed by graph.node_types; listed and in the edges table.
+    """Masks (types + 1,) over the type codes: listed by graph.node_types; listed and in the edges table.
 
-    Both have one place more, which is False: the code -1 picks it.
+    The last place of both is False: the code -1 points there.
     """
     found = np.zeros(len(rows.type_values) + 1, dtype=bool)
     found[rows.types[0]] = found[rows.types[1]] = True
@@ -154,7 +157,7 @@ def _check_relation_names(names: Sequence[str], settings: Settings, target: Targ
 
 
 def _check_triples(kg: Graph, names: Sequence[str], settings: Settings, file: str) -> None:
-    """An entry of these keys is a relation of the table, or one of the graph with its types."""
+    """Raise InputError unless each entry of both keys is a relation, or one with its types in brackets."""
     kinds = [(kind.relation, kind.head_type, kind.tail_type) for kind in kg.relations]
     for key in ("exclude_relations", "keep_relations"):
         for entry in getattr(settings, key):

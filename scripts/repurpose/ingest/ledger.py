@@ -1,9 +1,15 @@
-"""The ledger: what became of every row of the raw tables, per relation and by reason."""
+"""The ledger: what became of every row of the raw tables, per relation and by reason.
 
-from collections.abc import Mapping, Sequence
+The last section is on cells that spell a missing value, such as nan: which ones graph.missing makes empty,
+and which ones are kept.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from repurpose.core.errors import InputError
 from repurpose.ingest.edges import Edges
@@ -22,9 +28,10 @@ EMPTY_RELATION, EMPTY_TYPE, EMPTY_ID, UNKNOWN_TYPE, SELF_LOOP, DUPLICATE, EXCLUD
 
 
 def outcomes(rows: Rows, nodes: Nodes, listed: np.ndarray) -> np.ndarray:
-    """What becomes of each row before duplicates are looked for: int8 codes, of which SOUND is the last.
+    """What becomes of each row before duplicates are looked for: int8 codes, SOUND for an edge.
 
-    The first reason that holds counts. listed: bool (types + 1,), False in the last place.
+    Where several reasons hold, the first in REASONS counts. listed: bool (types + 1,), the types that
+    graph.node_types lists; the last place, which is that of the code -1, is False.
     """
     typed = (rows.types[0] >= 0) & (rows.types[1] >= 0)
     unlisted = typed & ~(listed[rows.types[0]] & listed[rows.types[1]])
@@ -34,7 +41,7 @@ def outcomes(rows: Rows, nodes: Nodes, listed: np.ndarray) -> np.ndarray:
     outcome[(rows.ids[0] < 0) | (rows.ids[1] < 0)] = EMPTY_ID
     outcome[~typed] = EMPTY_TYPE
     outcome[rows.relation < 0] = EMPTY_RELATION
-    # A relation that graph.node_types leaves out altogether is meant to go: no loss.
+    # A relation that loses all its rows to graph.node_types is left out on purpose: that is no loss.
     n_relations = len(rows.relation_values) + 1
     out = np.bincount(rows.relation[unlisted] + 1, minlength=n_relations)
     left_out = (out > 0) & (out == np.bincount(rows.relation[typed] + 1, minlength=n_relations))
@@ -44,7 +51,7 @@ def outcomes(rows: Rows, nodes: Nodes, listed: np.ndarray) -> np.ndarray:
 
 
 def entries(rows: Rows, outcome: np.ndarray, edges: Edges) -> list[dict[str, Any]]:
-    """One entry per relation name; the rows without a relation are an entry named ""."""
+    """One entry per relation name; the entry "" counts the rows without a relation."""
     names = ["", *rows.relation_values]
     counts = np.bincount(
         (rows.relation + 1) * np.int64(SOUND + 1) + outcome, minlength=len(names) * (SOUND + 1)
@@ -82,7 +89,7 @@ def totals(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def of_nodes(rows: Rows, nodes: Nodes, listed: np.ndarray, usable: np.ndarray) -> dict[str, Any]:
-    """What the nodes table gave: kept = nodes it names, of which `added` have no row in the edges table."""
+    """The nodes table's entry: `kept` nodes that it names, `added` ones without a row in the edges table."""
     types, ids, numbers = rows.types[2], rows.ids[2], nodes.numbers[2]
     typed, identified = types >= 0, (types >= 0) & (ids >= 0)
     named = np.unique(numbers[numbers >= 0])
@@ -107,12 +114,12 @@ def of_nodes(rows: Rows, nodes: Nodes, listed: np.ndarray, usable: np.ndarray) -
 def check_losses(
     parts: Sequence[Mapping[str, Any]], max_share: float, file: str, about_empty: str = ""
 ) -> None:
-    """Raise InputError if a relation has lost more than `max_share` of its rows; names the worst.
+    """Raise InputError if a relation has lost more than `max_share` of its rows; it names the worst one.
 
-    about_empty: what the sentence adds where most of the rows lack a relation, a type or an id.
+    about_empty: the end of the sentence where most of these rows lack a relation, a type or an id.
     """
     total = sum(entry["rows"] for entry in parts)
-    # Rows without a relation are all dropped: what counts is their share of the table.
+    # Rows without a relation are all dropped: their loss is their share of the table.
     bases = [entry["rows"] if entry["relation"] else total for entry in parts]
     losses = [sum(entry["dropped"].values()) / base for entry, base in zip(parts, bases, strict=True)]
     worst = int(np.argmax(losses))
@@ -126,3 +133,82 @@ def check_losses(
         f"graph.max_dropped_share allows ({100 * max_share:.3g} %): correct the table or raise that share"
         f"{about_empty if reason.startswith('empty') else ''}"
     )
+
+
+# ---- cells that spell a missing value ----
+
+# What programs write for a missing value. NA and na may also be true ids.
+SPELLINGS = ("nan", "NaN", "NAN", "None", "none", "null", "NULL", "Null", "<NA>", "<null>", "NA", "na")
+SPELLINGS += ("N/A", "n/a", "#N/A", "-nan", "-NaN", "nil", "NaT", "undefined")
+
+
+def count_missing(
+    table: pa.Table,
+    columns: Mapping[str, str],
+    missing: Sequence[str],
+    file: str,
+    sides: Sequence[str] = ("head_", "tail_"),
+) -> list[dict[str, Any]]:
+    """The ledger's section `missing`: rows whose relation, type or id spells a missing value.
+
+    One entry per column, spelling and node type. columns: names of the table's columns, as in graph.columns;
+    `sides` are the prefixes of its keys. missing: the spellings of graph.missing, of which `is_empty` in an
+    entry is True. `type` is the node type of an id, "" for a relation or a type.
+    """
+    wanted = pa.array(sorted({*missing, *SPELLINGS} - {""}), pa.string())
+    keys = [("relation", "")] if "relation" in columns else []
+    keys += [key for side in sides for key in ((f"{side}type", ""), (f"{side}id", f"{side}type"))]
+    return [
+        {
+            "file": file,
+            "column": columns[key],
+            "value": value,
+            "type": node_type,
+            "rows": rows,
+            "is_empty": value in missing,
+        }
+        for key, type_key in keys
+        for value, node_type, rows in _spelled(
+            table, columns[key], columns[type_key] if type_key else "", wanted
+        )
+    ]
+
+
+def missing_warnings(spelled: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence per entry of `count_missing`: the rows are dropped, or the spelling is taken for a value."""
+    for entry in spelled:
+        what = f"{entry['file']}: {entry['rows']:,} rows have {_place(entry)}"
+        if entry["is_empty"]:
+            yield f"{what}, which graph.missing counts as empty: they are dropped"
+        else:
+            yield f"{what}, which is kept as it is: if it means a missing value, add it to graph.missing"
+
+
+def missing_note(spelled: Sequence[Mapping[str, Any]], file: str) -> str:
+    """What graph.missing makes empty in a file, as the end of a sentence of `check_losses`; "" if nothing."""
+    emptied = [entry for entry in spelled if entry["is_empty"] and entry["file"] == file]
+    words = ", ".join(f"{_place(entry)} ({entry['rows']:,} rows)" for entry in emptied)
+    return f"; graph.missing, from which you may take what is a true id, empties {words}" if words else ""
+
+
+def _place(entry: Mapping[str, Any]) -> str:
+    of_type = f" of type {entry['type']}" if entry["type"] else ""
+    return f"{entry['value']} in the column {entry['column']}{of_type}"
+
+
+def _spelled(table: pa.Table, name: str, type_name: str, wanted: pa.Array) -> list[tuple[str, str, int]]:
+    """Value, node type and number of the rows with a `wanted` value; type_name: the column of types or ""."""
+    column = table[name]
+    if pa.types.is_dictionary(column.type):
+        # Millions of rows have few distinct values: look at these first.
+        has_wanted = [pc.any(pc.is_in(chunk.dictionary, value_set=wanted)).as_py() for chunk in column.chunks]
+        if not any(has_wanted):
+            return []
+    mask = np.asarray(pc.is_in(column.cast(pa.string()), value_set=wanted))
+    cells = table.filter(pa.array(mask)).select(list(dict.fromkeys([name, type_name or name])))
+    values = [cells[part].cast(pa.string()).to_pylist() for part in (name, type_name or name)]
+    counts: dict[tuple[str, str], int] = {}
+    for value, node_type in zip(*values, strict=True):
+        key = value, (node_type or "") if type_name else ""
+        counts[key] = counts.get(key, 0) + 1
+    return [(value, node_type, rows) for (value, node_type), rows in sorted(counts.items())]
