@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 import build_demo
 from repurpose.core import files
 from repurpose.core.errors import InputError
-from repurpose.ingest import demo, demo_schema
+from repurpose.ingest import demo
 
 SCALE = 0.02
 SEED = 7
@@ -51,18 +51,18 @@ def shares(graph, relation, head_facet, tail_facet, shuffle=None):
 
 
 def adjacency(graph, relation):
-    kind = next(kind for kind in demo_schema.KINDS if kind.relation == relation)
+    kind = next(kind for kind in demo.KINDS if kind.relation == relation)
     heads, tails = graph.edges[relation]
     shape = graph.nodes[kind.head_type], graph.nodes[kind.tail_type]
     return sparse.csr_matrix((np.ones(len(heads)), (heads, tails)), shape)
 
 
 def test_the_counts_at_scale_one_are_primekgs():
-    nodes = demo_schema.node_counts(1.0)
+    nodes = demo.node_counts(1.0)
     assert sum(nodes.values()) == 129_375
-    assert sum(kind.rows for kind in demo_schema.KINDS) == 8_100_498
-    edges = [demo_schema.edge_count(kind, nodes, 1.0) for kind in demo_schema.KINDS]
-    assert edges == [kind.rows // 2 for kind in demo_schema.KINDS]
+    assert sum(kind.rows for kind in demo.KINDS) == 8_100_498
+    edges = [demo.edge_count(kind, nodes, 1.0) for kind in demo.KINDS]
+    assert edges == [kind.rows // 2 for kind in demo.KINDS]
 
 
 def test_a_small_graph_has_proportional_counts_and_every_node(graph, table):
@@ -99,7 +99,7 @@ def test_every_edge_stands_in_both_directions_once(table):
 
 def test_ids_repeat_across_types_and_a_node_is_type_and_id(table):
     nodes = set(zip(texts(table, "x_type"), texts(table, "x_id"), table["x_index"].to_pylist(), strict=True))
-    count = sum(demo_schema.node_counts(SCALE).values())
+    count = sum(demo.node_counts(SCALE).values())
     assert len({index for _, _, index in nodes}) == len(nodes) == count
     assert len({node_type_and_id[:2] for node_type_and_id in nodes}) == count
     assert len({node_id for _, node_id, _ in nodes}) < count / 3
@@ -112,14 +112,14 @@ def test_both_ends_of_a_node_carry_the_same_index_type_id_and_name(table):
         for end in "xy"
     ]
     assert ends[0] == ends[1]
-    assert len(ends[0]) == sum(demo_schema.node_counts(SCALE).values())
+    assert len(ends[0]) == sum(demo.node_counts(SCALE).values())
 
 
 def test_each_relation_joins_its_two_types_only(table):
     joined = set(zip(texts(table, "relation"), texts(table, "x_type"), texts(table, "y_type"), strict=True))
     expected = {
         (kind.relation, *ends)
-        for kind in demo_schema.KINDS
+        for kind in demo.KINDS
         for ends in [(kind.head_type, kind.tail_type), (kind.tail_type, kind.head_type)]
     }
     assert joined == expected
@@ -192,10 +192,10 @@ def test_some_pairs_of_diseases_overlap_in_their_genes_and_most_do_not(graph):
 @pytest.mark.parametrize("scale", [1e-6, 0.0003, 0.002])
 def test_the_smallest_graphs_have_four_nodes_a_type_and_an_edge_a_relation(scale):
     graph = demo.planted(scale, SEED)
-    assert min(graph.nodes.values()) == demo_schema.FEWEST_NODES
-    for kind in demo_schema.KINDS:
+    assert min(graph.nodes.values()) == demo.FEWEST_NODES
+    for kind in demo.KINDS:
         heads, tails = graph.edges[kind.relation]
-        assert len(heads) == demo_schema.edge_count(kind, graph.nodes, scale) >= 1
+        assert len(heads) == demo.edge_count(kind, graph.nodes, scale) >= 1
         assert len(set(zip(heads, tails, strict=True))) == len(heads)
         assert heads.max() < graph.nodes[kind.head_type]
         assert tails.max() < graph.nodes[kind.tail_type]
@@ -209,7 +209,7 @@ def test_edges_grow_with_scale():
 def test_a_change_to_one_relation_leaves_the_others_as_they_are(graph, monkeypatch):
     changed_kinds = [
         dataclasses.replace(kind, signal=0.1) if kind.relation == "protein_protein" else kind
-        for kind in demo_schema.KINDS
+        for kind in demo.KINDS
     ]
     monkeypatch.setattr(demo, "KINDS", tuple(changed_kinds))
     changed = demo.planted(SCALE, SEED)

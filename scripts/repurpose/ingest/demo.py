@@ -1,11 +1,14 @@
 """A planted knowledge graph in PrimeKG's schema, any size: synthetic, with a mechanism to be found.
 
-Latent mechanisms stand behind it. Each gene, pathway, phenotype and so on belongs to one (some genes to
-two); a disease has mechanisms as causes and mechanisms as symptoms, a drug has mechanisms that it targets
-and mechanisms that it disturbs. Edges mostly join nodes of one mechanism. A drug is indicated where its
-target is the cause and it disturbs no symptom, and contraindicated where it disturbs a symptom. Nothing of
-this is in the table: it has to be learned from the edges. Node degrees are skewed and, because popularity
-is drawn mostly anew for each relation, tell little about indications.
+Its edges are drawn from latent mechanisms. Each gene, pathway, phenotype and so on has one mechanism (some
+genes have two). A disease has mechanisms as causes and mechanisms as symptoms; a drug has mechanisms that
+it targets and mechanisms that it disturbs. Most edges join nodes that share a mechanism. A drug is
+indicated where its target is the cause and it disturbs no symptom, and contraindicated where it disturbs a
+symptom. The table does not contain the mechanisms: they have to be learned from the edges. Node degrees are
+skewed and tell little about indications, because most of a node's popularity is drawn anew for each
+relation.
+
+Two sections: PrimeKG's schema and counts, and the drawing of the graph.
 """
 
 import math
@@ -16,13 +19,205 @@ import numpy as np
 import pyarrow as pa
 
 from repurpose.core.errors import InputError
-from repurpose.ingest import demo_schema
-from repurpose.ingest.demo_schema import FACETS, KINDS, SECOND_MECHANISM, Kind
+
+# ---- PrimeKG's schema ----
+
+# Counts of PrimeKG (Chandak et al. 2023, doi:10.1038/s41597-023-01960-3): kg.csv has 129,375 nodes and
+# 8,100,498 rows, every edge both ways.
+NODES = {
+    "anatomy": 14035,
+    "biological_process": 28642,
+    "cellular_component": 4176,
+    "disease": 17080,
+    "drug": 7957,
+    "effect/phenotype": 15311,
+    "exposure": 818,
+    "gene/protein": 27671,
+    "molecular_function": 11169,
+    "pathway": 2516,
+}
+
+# A facet is one aspect of a node type, with mechanisms of its own: drugs and diseases have two each, any
+# other type has one of the same name.
+FACETS = {node_type: node_type for node_type in NODES if node_type not in ("disease", "drug")} | {
+    "disease cause": "disease",
+    "disease symptom": "disease",
+    "drug target": "drug",
+    "drug side effect": "drug",
+}
+# Share of the nodes that belong to two mechanisms; a facet not named here has one mechanism per node.
+SECOND_MECHANISM = dict.fromkeys(
+    ("gene/protein", "disease cause", "disease symptom", "drug target", "drug side effect"), 0.15
+)
+
+FOCUS = 1 / 3  # share of the mechanisms that most indications come from
+FEWEST_NODES = 4
+LARGEST_FILL = 3  # a relation holds at most one in three of its possible pairs
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the edges of one relation are drawn; `rows` is PrimeKG's count, both directions together.
+
+    signal: the probability that the two nodes of an edge share a mechanism. exponent: how steep the nodes'
+    popularity is. covers: node types of which every node has an edge here, if there are enough edges.
+    excludes: relations whose pairs are not drawn again. avoids: two facets; no pair shares a mechanism of
+    them, unless a tiny graph has no other pairs left. main_only: only the first mechanism of a node counts.
+    focus: the share of the mechanisms that most edges come from: as in life, few are within reach of drugs.
+    """
+
+    relation: str
+    display: str
+    head: str  # facet
+    tail: str  # facet
+    rows: int
+    signal: float = 0.9
+    exponent: float = 0.75
+    covers: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    avoids: tuple[str, str] | None = None
+    main_only: bool = False
+    focus: float = 1.0
+
+    @property
+    def head_type(self) -> str:
+        """Node type of the heads."""
+        return FACETS[self.head]
+
+    @property
+    def tail_type(self) -> str:
+        """Node type of the tails."""
+        return FACETS[self.tail]
+
+
+_GENE = "gene/protein"
+_PHENOTYPE = "effect/phenotype"
+_CLASH = ("drug side effect", "disease symptom")
+
+
+def _hierarchy(relation: str, facet: str, rows: int) -> Kind:
+    return Kind(relation, "parent-child", facet, facet, rows)
+
+
+def _annotation(relation: str, head: str, rows: int, covers: tuple[str, ...] = ()) -> Kind:
+    return Kind(relation, "interacts with", head, _GENE, rows, covers=covers)
+
+
+# The two largest relations, expression and drug interactions, carry the weakest signal, as in life: they
+# mislead a method that gives all edges the same weight. The order matters: `excludes` names relations above.
+KINDS = (
+    Kind(
+        "anatomy_protein_present",
+        "expression present",
+        "anatomy",
+        _GENE,
+        3036406,
+        signal=0.3,
+        covers=("anatomy", _GENE),
+    ),
+    Kind("drug_drug", "synergistic interaction", "drug target", "drug target", 2672628, signal=0.5),
+    Kind("protein_protein", "ppi", _GENE, _GENE, 642150),
+    Kind(
+        "disease_phenotype_positive",
+        "phenotype present",
+        "disease symptom",
+        _PHENOTYPE,
+        300634,
+        covers=(_PHENOTYPE,),
+    ),
+    _annotation("bioprocess_protein", "biological_process", 289610, ("biological_process",)),
+    _annotation("cellcomp_protein", "cellular_component", 166804, ("cellular_component",)),
+    Kind("disease_protein", "associated with", "disease cause", _GENE, 160822, covers=("disease",)),
+    _annotation("molfunc_protein", "molecular_function", 139060, ("molecular_function",)),
+    Kind("drug_effect", "side effect", "drug side effect", _PHENOTYPE, 129568),
+    _hierarchy("bioprocess_bioprocess", "biological_process", 105772),
+    _annotation("pathway_protein", "pathway", 85292, ("pathway",)),
+    _hierarchy("disease_disease", "disease cause", 64388),
+    Kind("contraindication", "contraindication", *_CLASH, 61350, signal=0.9, exponent=0.35),
+    Kind("drug_protein", "target", "drug target", _GENE, 51306, covers=("drug",)),
+    Kind(
+        "anatomy_protein_absent",
+        "expression absent",
+        "anatomy",
+        _GENE,
+        39774,
+        signal=0.0,
+        excludes=("anatomy_protein_present",),
+    ),
+    _hierarchy("phenotype_phenotype", _PHENOTYPE, 37472),
+    _hierarchy("anatomy_anatomy", "anatomy", 28064),
+    _hierarchy("molfunc_molfunc", "molecular_function", 27148),
+    Kind(
+        "indication",
+        "indication",
+        "drug target",
+        "disease cause",
+        18776,
+        signal=0.95,
+        exponent=0.35,
+        excludes=("contraindication",),
+        avoids=_CLASH,
+        main_only=True,
+        focus=FOCUS,
+    ),
+    _hierarchy("cellcomp_cellcomp", "cellular_component", 9690),
+    Kind("phenotype_protein", "associated with", _PHENOTYPE, _GENE, 6660),
+    Kind(
+        "off-label use",
+        "off-label use",
+        "drug target",
+        "disease cause",
+        5136,
+        signal=0.6,
+        exponent=0.35,
+        excludes=("contraindication", "indication"),
+        avoids=_CLASH,
+        main_only=True,
+        focus=FOCUS,
+    ),
+    _hierarchy("pathway_pathway", "pathway", 5070),
+    Kind("exposure_disease", "linked to", "exposure", "disease cause", 4608, covers=("exposure",)),
+    _hierarchy("exposure_exposure", "exposure", 4140),
+    Kind("exposure_protein", "interacts with", "exposure", _GENE, 2424),
+    Kind(
+        "disease_phenotype_negative",
+        "phenotype absent",
+        "disease symptom",
+        _PHENOTYPE,
+        2386,
+        signal=0.0,
+        excludes=("disease_phenotype_positive",),
+    ),
+    Kind("exposure_bioprocess", "interacts with", "exposure", "biological_process", 3250),
+    Kind("exposure_molfunc", "interacts with", "exposure", "molecular_function", 90),
+    Kind("exposure_cellcomp", "interacts with", "exposure", "cellular_component", 20),
+)
+
+
+def node_counts(scale: float) -> dict[str, int]:
+    """Nodes per type: PrimeKG's times `scale`, at least 4; raises InputError if `scale` is not positive."""
+    if not (math.isfinite(scale) and scale > 0):
+        raise InputError(f"demo.scale is {scale}; set it to a number above 0, where 1 has PrimeKG's counts.")
+    return {node_type: max(FEWEST_NODES, round(count * scale)) for node_type, count in NODES.items()}
+
+
+def edge_count(kind: Kind, nodes: dict[str, int], scale: float) -> int:
+    """Undirected edges of a relation: PrimeKG's times `scale`, at least 1, at most a third of all pairs.
+
+    Nodes and edges both shrink linearly and pairs with the square, so a dense relation (drug_drug) meets
+    the cap in a small graph.
+    """
+    heads, tails = nodes[kind.head_type], nodes[kind.tail_type]
+    pairs = heads * (heads - 1) // 2 if kind.head_type == kind.tail_type else heads * tails
+    return max(1, min(round(kind.rows // 2 * scale), pairs // LARGEST_FILL))
+
+
+# ---- the drawing ----
 
 MECHANISMS = 85  # at scale 1; shrinks with the square root, so that mechanisms keep members
 FEWEST_MECHANISMS = 6
-MAIN_SHARE = 0.7  # of the edges of a node with two mechanisms, the share that goes to the first
-SHARED_POPULARITY = 0.3  # correlation of a node's popularity with what it has in common in all relations
+MAIN_SHARE = 0.7  # share of the edges of a node with two mechanisms that come from the first
+SHARED_POPULARITY = 0.3  # correlation of a node's popularity in a relation with its popularity in general
 OUT_OF_FOCUS = 0.1  # weight of a node whose mechanism a relation does not focus on
 RANK_OFFSET = 5  # flattens the head of the Zipf law, else one node would hold every tenth edge
 ROUNDS = 12  # of drawing by mechanism and popularity, before the last edges are drawn at random
@@ -30,7 +225,7 @@ ROUNDS = 12  # of drawing by mechanism and popularity, before the last edges are
 
 @dataclass(frozen=True)
 class Plant:
-    """The planted graph with its secret: what tests compare the table with.
+    """The planted graph with its latent mechanisms, which tests compare the table with.
 
     `mechanisms` maps a facet to an (n, 2) array of mechanism numbers per node, the second equal to the
     first where the node has only one. `edges` maps a relation to its heads and tails (each undirected edge
@@ -80,7 +275,7 @@ def plant(scale: float, seed: int) -> pa.Table:
 
 def planted(scale: float, seed: int) -> Plant:
     """The graph of `plant` with the latent mechanisms behind it; raises InputError as `plant` does."""
-    nodes = demo_schema.node_counts(scale)
+    nodes = node_counts(scale)
     if seed < 0:
         raise InputError(f"demo.seed is {seed}; set it to a whole number from 0 up.")
     rng = np.random.default_rng([seed, 0])
@@ -91,7 +286,7 @@ def planted(scale: float, seed: int) -> Plant:
     for position, kind in enumerate(KINDS):
         # A stream per relation: a change to one relation leaves the draws of the others as they are.
         stream = np.random.default_rng([seed, 1 + position])
-        budget = demo_schema.edge_count(kind, nodes, scale)
+        budget = edge_count(kind, nodes, scale)
         edges[kind.relation] = _draw_relation(stream, kind, budget, mechanisms, count, shared, edges)
     return Plant(nodes, mechanisms, edges)
 
@@ -153,7 +348,7 @@ def _side(mechanisms: np.ndarray, count: int, weights: np.ndarray) -> _Side:
 
 
 def _weights(rng: np.random.Generator, shared: np.ndarray, exponent: float) -> np.ndarray:
-    """Zipf weights (rank + 5)^-exponent, by a rank that owes a little to the node's shared popularity."""
+    """Zipf weights (rank + 5)^-exponent; the rank correlates weakly with the node's shared popularity."""
     own = rng.standard_normal(len(shared))
     score = SHARED_POPULARITY * shared + math.sqrt(1 - SHARED_POPULARITY**2) * own
     rank = np.argsort(np.argsort(-score, kind="stable"), kind="stable")
@@ -161,7 +356,7 @@ def _weights(rng: np.random.Generator, shared: np.ndarray, exponent: float) -> n
 
 
 def _weighted(running: np.ndarray, at: np.ndarray) -> np.ndarray:
-    # Rounding may put a draw on the very end of the last interval.
+    # A draw may be rounded to the end of the last interval.
     return np.minimum(np.searchsorted(running, at, side="right"), len(running) - 1)
 
 
@@ -233,7 +428,7 @@ def _cover(rng: np.random.Generator, kind: Kind, head: _Side, tail: _Side) -> tu
 
 
 def _fill(budget: int, propose: Callable[[int, int], np.ndarray], forbidden: np.ndarray) -> np.ndarray:
-    """The first `budget` different keys that `propose(attempt, size)` brings and that are not forbidden."""
+    """The first `budget` distinct keys of `propose(attempt, size)` that are not forbidden."""
     taken = np.empty(0, np.int64)
     attempt = 0
     while missing := budget - len(taken):
