@@ -32,14 +32,14 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
 
 # Complete is what has a stamp: its name is the lock's digest, it holds the folder's path (a moved .venv does not
-# work) and the digest of the library, whose kernels are compiled into .venv, and it is written last. Times of
-# files do not matter.
+# work) and the digest of the library, whose kernels are compiled into .venv, and of the script that compiles them,
+# and it is written last. Times of files do not matter.
 env: ## make .venv from envs/requirements.txt and compile the kernels, unless both are there and complete
 	@set -e; \
 	$(REQUIRE_PLAIN_PATH); \
 	digest=$$({ sha256sum $(LOCK) 2>/dev/null || shasum -a 256 $(LOCK); } | cut -c 1-64); \
 	stamp="$(VENV)/lock-$$digest"; \
-	code=$$(find scripts/repurpose -name '*.py' | LC_ALL=C sort | xargs cat | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-64); \
+	code=$$(find scripts/repurpose scripts/compile_kernels.py -name '*.py' | LC_ALL=C sort | xargs cat | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c 1-64); \
 	if [ -x $(VENV)/bin/python ] && [ "$$(cat "$$stamp" 2>/dev/null)" = "$$(pwd) $$code" ]; then exit 0; fi; \
 	if [ -x $(VENV)/bin/python ] && [ "$$(cut -d ' ' -f 1 "$$stamp" 2>/dev/null)" = "$$(pwd)" ]; then \
 		$(VENV)/bin/python scripts/compile_kernels.py; \

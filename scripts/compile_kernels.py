@@ -1,15 +1,84 @@
-"""Compile the loops (of attention: for the common head widths), so that no rule waits for it ("make env")."""
+"""Compile the kernels of training and of scoring, so that no rule waits for it ("make env").
+
+Each loop runs once on the smallest data; numba then keeps its machine code. The loops of attention are
+compiled per width of a head, for the common widths.
+"""
 
 import time
 
-from repurpose.kernels import compiled
-from repurpose.training import precompile
+import numpy as np
+from scipy import sparse
 
-if __name__ == "__main__":
+from repurpose.classifier import trees
+from repurpose.graph.graph import Graph, Relation
+from repurpose.hgt import hgt
+from repurpose.kernels import compiled, lowrank
+from repurpose.training import preparation, training
+
+WIDTHS = (8, 16, 32, 64)  # of a head: those of the presets and other usual ones
+SETTINGS = training.Settings(
+    epochs=1,
+    sampled_epochs=1,
+    learning_rate=0.01,
+    edge_sample_size=1,
+    supervision_share=0.5,
+    batch_size=1,
+    fanout=(1,),
+    valid_share=0.0,
+    valid_every=1,
+    degree_matched_share=0.5,
+    ranking={"weight": 0, "edges": 2},
+    contrastive={"weight": 0, "relations": []},
+)
+
+
+def main() -> None:
+    """Compile everything and print how long it took."""
     print("Compiling kernels, about a minute at most.", flush=True)
     started = time.perf_counter()
-    for width in precompile.WIDTHS:
-        precompile.step(width)
-    precompile.linear_algebra()
-    precompile.scoring()
+    for width in WIDTHS:
+        compile_training(width)
+    compile_linear_algebra()
+    compile_scoring()
     print(f"Compiled in {time.perf_counter() - started:.0f} s; the code lies in {compiled.CACHE}.")
+
+
+def compile_training(width: int) -> None:
+    """Take one step for heads of one width, full and sampled, on a graph of three edges."""
+    encoder = hgt.Settings(
+        hidden_dim=width,
+        embedding_dim=8,
+        layers=1,
+        heads=1,
+        attention="fused",
+        dropout=0.0,
+        decoder="distmult",
+    )
+    for batching in preparation.BATCHINGS:
+        where = {"tail_type": "b", "device": "cpu", "batching": batching, "seed": 0}
+        steps = preparation.prepare(_graph(), encoder, SETTINGS, **where)
+        steps.take(1)
+        steps.embed()
+
+
+def compile_linear_algebra() -> None:
+    """Multiply a sparse matrix of one entry."""
+    lowrank.svd(sparse.csr_array(np.ones((1, 1), np.float32)), 1, 0)
+
+
+def compile_scoring() -> None:
+    """Score one pair with a tree that is a single leaf."""
+    node = np.full(1, trees.LEAF, np.int64)
+    root, value = np.array([0, 1], np.int64), np.zeros(1, np.float32)
+    forest = trees.Forest(root, node, node, node, node, value, np.float32(0), 1)
+    trees.scores(forest, trees.columns(np.zeros((1, 1), np.float32)), np.zeros((1, 1), np.float32))
+
+
+def _graph() -> Graph:
+    ids = {t: np.array(["1", "2"], object) for t in ("a", "b")}
+    heads, tails = (np.array(each, np.int32) for each in ([0, 1, 1], [0, 0, 1]))
+    return Graph(("a", "b"), ids, ids, (Relation("a", "to", "b", 3, "message", False),), (heads,), (tails,))
+
+
+if __name__ == "__main__":
+    main()

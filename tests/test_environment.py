@@ -167,7 +167,8 @@ def tree(tmp_path):
     for name in ("requirements.in", "requirements.txt"):
         shutil.copy(PROJECT / "envs" / name, folder / "envs")
     (folder / "scripts" / "repurpose" / "kernels").mkdir(parents=True)
-    (folder / LOOPS).touch()
+    for name in (LOOPS, COMPILE):
+        (folder / name).touch()
     for name, content in (("python", QUICK_PYTHON), ("in_venv", IN_VENV)):
         (folder / name).write_text(content)
         (folder / name).chmod(0o755)
@@ -224,10 +225,11 @@ def test_make_env_starts_again_where_the_lock_has_changed(tree):
     assert not (tree / ".venv" / "left over").exists()
 
 
-def test_make_env_compiles_again_and_nothing_more_where_the_library_has_changed(tree):
+@pytest.mark.parametrize("changed", [LOOPS, COMPILE])
+def test_make_env_compiles_again_and_nothing_more_where_the_library_has_changed(tree, changed):
     make(tree, "env", f"PYTHON={tree}/python")
     calls(tree)
-    (tree / LOOPS).write_text("x = 1\n")
+    (tree / changed).write_text("x = 1\n")
     for expected in ([COMPILE], []):
         assert make(tree, "env", "PYTHON=no-such-python").returncode == 0
         assert calls(tree) == expected

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from repurpose.training import precompile
+import compile_kernels
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 LOOPS = '''"""Loops."""
@@ -129,4 +129,4 @@ def test_after_make_env_neither_training_nor_scoring_compiles():
 def test_make_env_compiles_for_the_widths_of_the_presets():
     for name in ("config.yaml", "presets/full.yaml"):
         encoder = yaml.safe_load((SCRIPTS.parent / "config" / name).read_text())["hgt"]
-        assert encoder["hidden_dim"] // encoder["heads"] in precompile.WIDTHS
+        assert encoder["hidden_dim"] // encoder["heads"] in compile_kernels.WIDTHS
