@@ -8,7 +8,7 @@ import pandas as pd
 
 from repurpose.evaluation import metrics
 from repurpose.evaluation.metrics import Statistic
-from repurpose.evaluation.ranks import Ranked
+from repurpose.evaluation.ranks import Ranked, count_above
 
 HITS, RECALLED = (1, 10, 50), (50, 100)  # of the list of one tail or one head
 LISTED = (100, 1000, 10_000, 100_000)  # of the list of all pairs
@@ -129,9 +129,9 @@ def _rivals(rows: pd.DataFrame, positives: pd.DataFrame, side: str | None) -> np
         each[f"{side}_index"].to_numpy() if side else np.zeros(len(each), np.int64)
         for each in (positives, rows)
     ]
-    found = metrics.beating(groups[0], positives["score"].to_numpy(), groups[1], rows["score"].to_numpy())
-    found[1] += rows["label"].to_numpy() == 0
-    return found
+    counts = count_above(groups[0], positives["score"].to_numpy(), groups[1], rows["score"].to_numpy())
+    counts[1] += rows["label"].to_numpy() == 0
+    return counts
 
 
 def _put(result: dict[str, Any], path: tuple[str, ...], found: Any) -> None:

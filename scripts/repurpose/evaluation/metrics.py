@@ -1,8 +1,8 @@
-"""Metrics of ranked pairs, for any weights of the pairs: what a bootstrap asks for a thousand times.
+"""Metrics of ranked pairs under any weights of the pairs, as a bootstrap needs them a thousand times.
 
-Each pair comes with how many others score above it and how many the same. Others of the same score count
-half where an order is asked for, and share the places where a list is cut. Weights are (k, m): k times
-that m pairs, or groups of pairs, are counted; every metric is one number for each line.
+A pair's rank is two counts: how many other pairs score above it, and how many the same. Ties count half in
+an order, and share the places where a list is cut. Weights have the shape (k, m): k weightings of m pairs,
+or of m groups of pairs. A metric is one number per weighting.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ BOOTSTRAP_VALUES = 1 << 21
 
 
 def auroc(above: np.ndarray, tied: np.ndarray, total: float) -> Statistic:
-    """The share of `total` negatives that a positive scores above, mean over positives."""
+    """Mean over positives of the share of `total` negatives that score below."""
     won = 1 - (above + tied / 2) / total
     return lambda weights: weights @ won / weights.sum(axis=1)
 
@@ -25,9 +25,9 @@ def auroc(above: np.ndarray, tied: np.ndarray, total: float) -> Statistic:
 def average_precision(
     scores: np.ndarray, above: np.ndarray, tied: np.ndarray, scale: float = 1.0
 ) -> Statistic:
-    """Precision at each positive's score, mean over positives; each negative counts `scale` times.
+    """Mean over positives of the precision at their score; each negative counts `scale` times.
 
-    As in scikit-learn, all pairs of one score are called together.
+    As in scikit-learn, all pairs of one score share one threshold.
     """
     order = np.argsort(-scores, kind="stable")
     last = np.searchsorted(-scores[order], -scores[order], side="right") - 1
@@ -48,33 +48,21 @@ def mean(values: np.ndarray) -> Statistic:
 
 
 def mean_of_means(values: np.ndarray, groups: np.ndarray) -> tuple[Statistic, np.ndarray]:
-    """The mean over groups of the mean within each, and the groups (G,) that its weights are of."""
+    """The mean over groups of the mean within each group, and the groups (m,) that its weights belong to."""
     names, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return mean(np.bincount(which, values, len(names)) / sizes), names
 
 
 def listed(above: np.ndarray, tied: np.ndarray, places: int) -> np.ndarray:
-    """How likely each pair is among the first `places`; `tied` counts itself too, and ties go by lot."""
+    """Probability that a pair is among the first `places`, ties in random order; `tied` counts it too."""
     return np.clip((places - above) / tied, 0, 1)
-
-
-def beating(
-    groups: np.ndarray, scores: np.ndarray, own_groups: np.ndarray, own_scores: np.ndarray
-) -> np.ndarray:
-    """How many pairs of its own group score above each of some pairs (row 0), and the same (row 1)."""
-    ranks = np.unique(np.concatenate([own_scores, scores]), return_inverse=True)[1]
-    width = np.int64(len(ranks) + 1)
-    keys = np.sort(groups * width + ranks[len(own_scores) :])
-    own = own_groups * width + ranks[: len(own_scores)]
-    first, last = np.searchsorted(keys, own), np.searchsorted(keys, own, side="right")
-    return np.stack([np.searchsorted(keys, (own_groups + 1) * width) - last, last - first])
 
 
 def bootstrap(statistic: Statistic, units: np.ndarray, seed: int) -> np.ndarray:
     """A statistic of DRAWS resamples of the units that its m weights belong to: (DRAWS,).
 
-    units: (m,), equal for what is drawn together. The draws depend on the units and the seed alone, so two
-    methods that are asked about the same pairs are compared draw by draw.
+    units: (m,), equal for pairs that are drawn together. The draws depend on the units and the seed alone:
+    two methods with ranks of the same pairs are compared draw by draw.
     """
     rng = np.random.default_rng(seed)
     names, which = np.unique(units, return_inverse=True)

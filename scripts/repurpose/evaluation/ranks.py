@@ -1,7 +1,7 @@
-"""Where the pairs of a split stand among all pairs of a matrix, in memory that does not grow with these.
+"""Ranks of a split's pairs among all unknown pairs, in memory that does not grow with the number of these.
 
-Asked are the test positives and the known negatives of a split; what they stand among are the unknown
-pairs. Scores are streamed: what is kept of them is how many lie above, at and below each asked one.
+The asked pairs are the test positives and the known negatives of a split. Scores are streamed: only the
+number of unknown pairs above, at and below each asked score is kept.
 """
 
 import json
@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 
 from repurpose.core import files
-from repurpose.evaluation import metrics
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
 
@@ -27,8 +26,8 @@ TailScorer = Callable[[np.ndarray], np.ndarray]
 MemberScorer = Callable[[np.ndarray], np.ndarray]
 
 CHUNK = 200_000
-# What an asked pair is ranked among: all unknown pairs; those of the positives' heads and tails, each as
-# often as it has positives; those of its own tail; those of its own head.
+# What an asked pair is ranked among: all unknown pairs; those of the positives' heads and tails, each head
+# and tail as often as it has positives; those of its own tail; those of its own head.
 AMONG = ("all", "matched", "tail", "head")
 SIDES = ("head", "tail")
 ABOUT = "ranked"  # the key of a file's metadata
@@ -39,8 +38,8 @@ class Ranked:
     """Asked pairs with their ranks.
 
     frame: head_index, tail_index, label, score, and for each of AMONG how many unknown pairs score above
-    (`all_above`) and the same (`all_tied`); NaN where its tail or head was not among those drawn. totals:
-    how many unknown pairs there are, of all and of the matched. sampled: whether these are estimates.
+    (such as `all_above`) and the same (`all_tied`); NaN where the tail or head is not in the sample. totals:
+    the number of unknown pairs, all and matched. sampled: whether the counts are estimates.
     """
 
     frame: pd.DataFrame
@@ -85,7 +84,7 @@ def rank(
         for side, nodes in zip(SIDES, block, strict=True):
             if side in uses:
                 here = np.isin(nodes, ranked[side])
-                counts[side] += metrics.beating(nodes[here], found[here], ends[side], own)
+                counts[side] += count_above(nodes[here], found[here], ends[side], own)
     for side in SIDES:
         counts[side] = np.where(np.isin(ends[side], ranked[side]), counts[side], np.nan)
     totals = {"all": float(unknown.count(known, heads, tails))}
@@ -104,6 +103,18 @@ def rank(
         f"{name}_{kind}": standing[name][row] for name in AMONG for row, kind in enumerate(("above", "tied"))
     }
     return Ranked(frame.assign(**columns).reset_index(drop=True), totals, sampled)
+
+
+def count_above(
+    groups: np.ndarray, scores: np.ndarray, asked_groups: np.ndarray, asked_scores: np.ndarray
+) -> np.ndarray:
+    """Per asked pair, how many pairs of its group score above it (row 0), and how many the same (row 1)."""
+    ranks = np.unique(np.concatenate([asked_scores, scores]), return_inverse=True)[1]
+    width = np.int64(len(ranks) + 1)
+    keys = np.sort(groups * width + ranks[len(asked_scores) :])
+    asked = asked_groups * width + ranks[: len(asked_scores)]
+    first, last = np.searchsorted(keys, asked), np.searchsorted(keys, asked, side="right")
+    return np.stack([np.searchsorted(keys, (asked_groups + 1) * width) - last, last - first])
 
 
 def save(path: str | Path, found: Mapping[str, Mapping[str, Ranked]]) -> None:
@@ -137,7 +148,7 @@ def _passes(
     rng: np.random.Generator,
     chunk: int,
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...]]]:
-    """Unknown pairs to score, and what they stand for: the whole matrix, their tails, their heads."""
+    """Blocks of unknown pairs to score, and what each one covers: the whole matrix, its tails, its heads."""
     if not len(ranked["tail"]):
         return
     if not sampled:
@@ -155,9 +166,10 @@ def _passes(
 def _matched(
     frame: pd.DataFrame, known: Known, most: int, rng: np.random.Generator, chunk: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Unknown pairs of the positives' heads and tails with weights: how often they meet if dealt out anew.
+    """Unknown pairs of the positives' heads and tails, with their weights.
 
-    Where that is more than `most` pairs, so many are drawn.
+    A weight is the number of positives of the head times that of the tail. Of more than `most` pairs, `most`
+    are drawn.
     """
     positives = frame[frame["label"] == 1]
     (heads, of_head), (tails, of_tail) = (
@@ -189,6 +201,6 @@ def _histogram(levels: np.ndarray, scores: np.ndarray, weights: np.ndarray | Non
 
 
 def _above(histogram: np.ndarray) -> np.ndarray:
-    """How many lie above each level (row 0) and at it (row 1)."""
+    """The number of scores above each level (row 0) and at it (row 1)."""
     at_level = histogram[1::2]
     return np.stack([histogram.sum() - np.cumsum(histogram)[1::2], at_level])
