@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from repurpose.config import settings
-from repurpose.core import files, interrupts, logs, threads
+from repurpose.core import files, logs, threads
 from repurpose.graph import graph
 from repurpose.hgt import hgt, trained
 from repurpose.provenance import jobs
@@ -75,7 +75,7 @@ def main(
             on_step=on_step,
             on_resume=rows.start,
             checkpoints=folder,
-            is_stopping=interrupts.listen(),
+            is_stopping=checkpoint.listen(),
             given=given,
             results=Path(embeddings_out).parent,
         )

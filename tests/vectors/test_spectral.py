@@ -102,6 +102,13 @@ def test_components_are_those_of_scikit_learn():
         assert abs(np.corrcoef(ours, theirs)[0, 1]) == pytest.approx(1, abs=1e-5)
 
 
+def test_the_effective_rank_counts_equal_directions_and_no_rounding_errors():
+    assert spectral.effective_rank(np.array([2.0, 2.0, 2.0, 0.0]), 10.0) == pytest.approx(3)
+    assert spectral.effective_rank(np.array([2.0, 0.0]), 10.0) == pytest.approx(1)
+    assert spectral.effective_rank(np.array([1e-6, 1e-7]), 10.0) == 0.0
+    assert spectral.effective_rank(np.array([0.0]), 0.0) == 0.0
+
+
 def test_learned_inputs_are_random_as_before():
     learned = prepared(dataclasses.replace(ENCODER, inputs="learned")).model
     assert np.array_equal(learned.inputs.detach().numpy(), hgt.build(KG, ENCODER, 0).inputs.detach().numpy())

@@ -19,7 +19,7 @@ from repurpose.graph import graph, holdout, negatives
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.training import losses, starts
-from repurpose.vectors import spectrum
+from repurpose.vectors import spectral
 
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
 PROBE_EDGES = 2000  # edges per relation to fit and to check the link probe
@@ -140,7 +140,7 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
     sample = rows[generator.permutation(len(rows))[:SPECTRUM_NODES]].astype(np.float64)
     cosine = _mean_cosine(sample)
     values = np.linalg.svd(sample - sample.mean(axis=0), compute_uv=False)
-    rank, components = spectrum.effective_rank(values, np.abs(rows).max() * np.sqrt(len(sample))), None
+    rank, components = spectral.effective_rank(values, np.abs(rows).max() * np.sqrt(len(sample))), None
     if rank:
         components = int(np.searchsorted(np.cumsum(values**2) / (values**2).sum(), 0.9) + 1)
     return {

@@ -1,17 +1,19 @@
-"""States of a training on disk: written whole or not at all, the last two kept, never unpickled.
+"""Checkpoints of a training: written whole or not at all, the last two kept, never unpickled.
 
-A state is one safetensors file with its facts as JSON in the header. It is taken up again by a training
-with the same key only: the settings, data and code that it came from.
+A checkpoint is one safetensors file with its facts as JSON in the header. Only a training with the same key
+resumes from it: the same settings, data and code. `listen` tells a training that it has been asked to stop.
 """
 
 import json
 import logging
 import re
+import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import psutil
@@ -155,3 +157,23 @@ def _occupied(path: Path, holder: str) -> str:
         f"process {holder}, left behind by a run that was killed, still trains in {path}; "
         f"stop it with: kill {holder} (it writes a checkpoint first), then run the same command again"
     )
+
+
+# ---- the request to stop ----
+
+
+def listen() -> Callable[[], bool]:
+    """Listen for Ctrl-C (SIGINT) and SIGTERM; the returned function says whether one has come.
+
+    The training asks it after each step, and so ends with a checkpoint. A second signal ends it at once.
+    """
+    came: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        logging.info("asked to stop (%s): a checkpoint first", signal.Signals(number).name)
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, remember)
+    return lambda: bool(came)

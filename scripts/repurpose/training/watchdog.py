@@ -17,7 +17,7 @@ from repurpose.graph.holdout import contains, pair_keys
 from repurpose.hgt.hgt import HGT
 from repurpose.training import losses
 from repurpose.training.objective import Draw, Objective
-from repurpose.vectors import spectrum
+from repurpose.vectors import spectral
 
 # The deadline: the latest of these.
 LEAST_STEPS = 30
@@ -225,7 +225,7 @@ def spread(
             continue
         distinct = len(np.unique(rows, axis=0)) / len(rows)
         values = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
-        rank = spectrum.effective_rank(values, np.abs(rows).max() * math.sqrt(len(rows)))
+        rank = spectral.effective_rank(values, np.abs(rows).max() * math.sqrt(len(rows)))
         result[name] = (rank if last - first >= least else None, distinct)
     return result
 

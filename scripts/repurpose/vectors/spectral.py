@@ -1,4 +1,4 @@
-"""Truncated SVD of the graph's normalised adjacency: one row per node, of any type."""
+"""Singular values and vectors: of the graph's normalised adjacency, one row per node, and of given rows."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from repurpose.kernels import lowrank
 
 
 class Axes(NamedTuple):
-    """A truncated SVD, and what it takes to know a row again from the node's neighbours.
+    """A truncated SVD, and what is needed to compute a node's row from the rows of its neighbours.
 
-    rows: those of `rows`, float32 (nodes, dim). lengths: (nodes,) that they had before they were scaled to 1.
-    values: (dim,) eigenvalues: before its scaling a row is the sum of its neighbours' rows, each divided by
-    the roots of both degrees, divided by these.
+    rows: the result of `rows`, float32 (nodes, dim). lengths: (nodes,) of the rows before they were scaled to
+    length 1. values: (dim,) eigenvalues. Before its scaling, a row is the sum over the node's neighbours of
+    their rows, each divided by the square roots of both degrees, all divided by `values`.
     """
 
     rows: np.ndarray
@@ -42,8 +42,8 @@ def rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> np.ndar
     """The rows of U S^1/2, where D^-1/2 A D^-1/2 is about U S V': float32 (nodes, dim), each of unit length.
 
     edges: per message relation (2, E) head and tail indices within their types. A is the symmetric
-    adjacency of all nodes, relations summed. Unit length makes any scaling of a row by its degree void; a
-    node without edges is zero. `dim` is capped at the number of nodes - 1.
+    adjacency of all nodes, relations summed. Unit length cancels any scaling of a row by its degree; the row
+    of a node without edges is zero. `dim` is capped at the number of nodes - 1.
     """
     return axes(kg, edges, dim, seed).rows
 
@@ -95,12 +95,25 @@ def relation_rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -
 
 
 def components(joined: np.ndarray, width: int, scale: float) -> np.ndarray:
-    """The first principal components (n, width) of rows, zeros behind them; root mean square `scale`."""
+    """The first principal components (n, width) of rows, padded with zeros; root mean square `scale`."""
     centred = joined - joined.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
     kept = centred @ directions[:, ::-1][:, :width]
     padded = np.pad(kept, ((0, 0), (0, width - kept.shape[1])))
     return (padded * (scale / max(np.sqrt((padded**2).mean()), 1e-9))).astype(np.float32)
+
+
+def effective_rank(values: np.ndarray, scale: float) -> float:
+    """Effective rank (Roy and Vetterli, EUSIPCO 2007) of vectors with these singular values, largest first.
+
+    The exponential of the entropy of the normalised singular values: how many directions the vectors use.
+    0.0 if the values are only rounding errors relative to `scale`, the size of the vectors before they were
+    centred.
+    """
+    if values[0] <= 1e-6 * scale or scale == 0:
+        return 0.0
+    share = values[values > 0] / values.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))
 
 
 def _inverse_root(sums: np.ndarray) -> sparse.dia_array:
