@@ -1,4 +1,9 @@
-"""What the gate has said of a device: nothing learns from embeddings that did not pass."""
+"""Reading of verdict.json: no classifier is trained on embeddings that failed the gate.
+
+The verdict is made in gate.py. This module is apart because the digest of a rule's code covers whole modules:
+the rules that read a verdict, such as train_classifier, stay current when a check or the words of a reason
+change.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +14,10 @@ from repurpose.core.errors import InputError
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The verdict in a file, or the outcome that repeats it.
+    """The content of a verdict, or of an outcome, which repeats whether its device passed.
 
-    Raises InputError where it, or one of its checks, does not say true or false in `passed`: "false" in
-    quotation marks is text, which Python would take for true.
+    Raises InputError if `passed` of the verdict or of one of its checks is not true or false: "false" in
+    quotation marks is text, which Python takes for true.
     """
     judged = files.read_json(path)
     if not isinstance(judged, Mapping):
@@ -27,12 +32,12 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def has_passed(path: str | Path) -> bool:
-    """Whether the verdict in a file lets its device pass; raises InputError where it does not say."""
+    """Whether the device of a verdict passed; raises InputError as `read` does."""
     return read(path)["passed"]
 
 
 def require_pass(path: str | Path, device: str) -> None:
-    """Raise InputError, with the reasons, where the verdict in a file does not let a device pass."""
+    """Raise InputError with the reasons if the device of a verdict did not pass."""
     judged = read(path)
     if not judged["passed"]:
         failed = [f"{check['name']}: {check['reason']}" for check in judged["checks"] if not check["passed"]]
