@@ -72,7 +72,7 @@ def rows(runs: dict[int, Path]) -> Iterator[dict[str, Any]]:
     devices = [
         device(kg, results, seed, name, chosen.top) for seed, results in runs.items() for name in BATCHINGS
     ]
-    connected, generator = graph.connected(kg), np.random.default_rng(0)
+    connected, generator = kg.connected(), np.random.default_rng(0)
     for first, second in itertools.combinations(devices, 2):
         row = {"devices": [first.name, second.name], **measures(first, second, connected, chosen)}
         for control, at in firsts.items():

@@ -15,7 +15,6 @@ from torch_geometric.nn import HGTConv
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from repurpose.core import threads
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt, pyg_layer
 from repurpose.kernels import parallel, simd
@@ -66,7 +65,7 @@ def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
         predicted += edges
         seconds.append(time.perf_counter() - started)
     return {
-        "nodes": sum(kg.count(t) for t in kg.node_types),
+        "nodes": kg.nodes,
         "edges_actual": 2 * sum(edges.shape[1] for edges in steps.objective.held.train),
         "edges_hidden": 2 * predicted // len(losses),
         "threads": threads.current(),
@@ -84,7 +83,7 @@ def roofline(kg: Graph, edges: int) -> dict[str, float]:
     in the order of the graph's own list by destination, where hubs come again and again: no layer that
     gathers row by row is faster than that.
     """
-    nodes = sum(kg.count(t) for t in kg.node_types)
+    nodes = kg.nodes
     rows, order = destination_list(kg)
     flop, gathered = dense_flop(nodes, rows, ENCODER), gathered_bytes(edges, ENCODER)
     threads.limit(sys.maxsize)
@@ -120,11 +119,11 @@ def gathered_bytes(edges: int, encoder: hgt.Settings) -> int:
 def destination_list(kg: Graph) -> tuple[int, np.ndarray]:
     """The number of rows, and the row behind each directed message edge, sorted by destination, then row."""
     count, rows, targets = 0, [], []
-    for index, offset in zip(kg.of_role("message"), graph.offsets(kg), strict=True):
+    for index, offset in zip(kg.of_role("message"), kg.offsets(), strict=True):
         relation = kg.relations[index]
         head, tail = np.stack([kg.heads[index], kg.tails[index]]) + offset
         ways = [(head, tail), (tail, head)]
-        if relation.head_type == relation.tail_type and not relation.directed:
+        if relation.is_symmetric:
             ways = [(np.concatenate([head, tail]), np.concatenate([tail, head]))]
         for source, target in ways:
             senders, row = np.unique(source, return_inverse=True)

@@ -28,7 +28,6 @@ import build_graph
 from repurpose.config import settings
 from repurpose.core import threads
 from repurpose.gate import agreement
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.training import memory, training
@@ -124,7 +123,7 @@ def overlap(
 ) -> float | None:
     """Least share of nearest neighbours that two trainings have in common, over the node types."""
     rng, shares = np.random.default_rng(seed), []
-    for name, nodes in graph.connected(kg).items():
+    for name, nodes in kg.connected().items():
         rows = np.flatnonzero(nodes)
         if len(rows) > NEIGHBOURS + 1 and len(first[name]) and len(second[name]):
             rows = np.sort(rng.permutation(rows)[: agreement.SAMPLE])

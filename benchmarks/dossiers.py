@@ -24,7 +24,7 @@ from repurpose.candidates import recoding
 from repurpose.candidates.evidence import Witness
 from repurpose.candidates.influence import Influence
 from repurpose.core import threads
-from repurpose.graph import graph, holdout, paths
+from repurpose.graph import holdout, paths
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.pairs import pairs
@@ -68,7 +68,7 @@ def witness(kg: Graph, config: dict[str, Any], used: int) -> tuple[Witness, floa
 def explained(found: Witness, tail: int) -> dict[str, Any]:
     """Seconds of the dossiers of a tail's candidates, drawn from the heads with edges, and what they hold."""
     looking, (first_head, first_tail) = found.influence, found.influence.recoder.first
-    degrees = looking.recoder.degrees[graph.span(found.kg, found.head_type)]
+    degrees = looking.recoder.degrees[found.kg.span(found.head_type)]
     heads = np.random.default_rng(1).permutation(np.flatnonzero(degrees))[:CANDIDATES]
     seconds, dossiers = scoring.timed(lambda: found.dossiers(heads, np.full(len(heads), tail), PATHS, LIKE))
     ways = [
@@ -95,7 +95,7 @@ def main() -> None:
     config = devices.configured(options)
     kg = devices.read(config, options.planted)
     found, seconds = witness(kg, config, used)
-    degrees = found.influence.recoder.degrees[graph.span(kg, found.tail_type)]
+    degrees = found.influence.recoder.degrees[kg.span(found.tail_type)]
     order = np.argsort(degrees, kind="stable")[np.sum(degrees == 0) :]
     for name, tail in (("median", order[len(order) // 2]), ("highest", order[-1])):
         print(json.dumps({"disease": name, **explained(found, int(tail))}), flush=True)

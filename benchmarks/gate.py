@@ -28,11 +28,10 @@ from scipy import sparse
 from repurpose.config import settings
 from repurpose.core import threads
 from repurpose.gate import gate, quality
-from repurpose.graph import graph, subgraph
+from repurpose.graph import graph, matrices, subgraph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.training import preparation, training
-from repurpose.vectors import spectral
 
 PROJECT = Path(__file__).resolve().parents[1]
 FILES = ("nodes.parquet", "edges.parquet", "relations.json")
@@ -115,7 +114,7 @@ class Bench:
         rows = taken.model.vectors(taken.embed()).numpy()
         record = {**COMPLETED, "final_link": float(terms.link) if steps else None}
         return self.base()._replace(
-            vectors={t: rows[graph.span(self.kg, t)] for t in self.kg.node_types},
+            vectors={t: rows[self.kg.span(t)] for t in self.kg.node_types},
             record=record,
             encoder=self.encoder(**changes),
         )
@@ -202,13 +201,13 @@ def passing(steps: Any) -> None:
 
 def smoothed(kg: Graph, vectors: Vectors, times: int) -> Vectors:
     """The mean of a node's neighbours, some times over."""
-    adjacency = spectral.adjacency(kg, graph.message_edges(kg))
+    adjacency = matrices.adjacency(kg, kg.message_edges())
     degree = np.asarray(adjacency.sum(axis=1)).ravel()
     mean = sparse.diags_array(1 / np.maximum(degree, 1)) @ adjacency
     rows = np.concatenate([vectors[t] for t in kg.node_types])
     for _ in range(times):
         rows = mean @ rows
-    return {t: rows[graph.span(kg, t)].astype(np.float32) for t in kg.node_types}
+    return {t: rows[kg.span(t)].astype(np.float32) for t in kg.node_types}
 
 
 def projected(vectors: Vectors, rank: int, generator: np.random.Generator) -> Vectors:

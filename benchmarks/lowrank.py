@@ -23,7 +23,6 @@ from scoring import timed
 from sklearn.utils.extmath import randomized_svd
 
 from repurpose.core import threads
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.kernels import lowrank
@@ -50,7 +49,7 @@ def main() -> None:
 
 def matrices(kg: Graph, encoder: hgt.Settings) -> Iterator[tuple[str, sparse.csr_array, int]]:
     """Name, matrix and the number of vectors asked for."""
-    edges = graph.message_edges(kg)
+    edges = kg.message_edges()
     yield "graph", spectral.normalised(kg, edges), encoder.svd_size
     for node_type in kg.node_types:
         columns = profiles.columns(kg, node_type, encoder.profile_dim)

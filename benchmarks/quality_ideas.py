@@ -33,7 +33,7 @@ SAMPLED_SECONDS = 60.0  # about what the reference takes on Hetionet
 
 def near(kg: Graph) -> list[bool]:
     """Whether each message relation has drugs or diseases at an end."""
-    relations = [kg.relations[i] for i in kg.of_role("message")]
+    relations = kg.message_relations
     return [bool({"compound", "drug", "disease"} & {r.head_type, r.tail_type}) for r in relations]
 
 

@@ -17,9 +17,9 @@ from quality_ideas import train as train_idea
 from quality_walks import walks
 
 from repurpose.config import settings
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
+from repurpose.kernels.csr import csr
 from repurpose.training import starts, training
 from repurpose.vectors import baselines, profiles
 
@@ -66,7 +66,7 @@ class Job:
     def of_all(self, name: str, rows: np.ndarray) -> Variant:
         """A variant from one matrix (nodes, d) of all nodes."""
         rows = np.ascontiguousarray(rows, np.float32)
-        return self.chosen(name, lambda node_type: rows[graph.span(self.kg, node_type)])
+        return self.chosen(name, lambda node_type: rows[self.kg.span(node_type)])
 
 
 def degree(job: Job) -> Iterator[Variant]:
@@ -175,7 +175,7 @@ def ours(job: Job) -> Iterator[Variant]:
 def no_layers(job: Job) -> Iterator[Variant]:
     """What stands beside the layers' numbers in the config's vectors: what is there without a training."""
     encoder = hgt.Settings(**job.config["hgt"])
-    found = starts.find(job.kg, graph.message_edges(job.kg), encoder, job.seed)
+    found = starts.find(job.kg, job.kg.message_edges(), encoder, job.seed)
     if found.beside is None:
         raise ValueError("nothing stands beside the layers' numbers: hgt.svd_dim and hgt.profile_dim are 0")
     yield job.in_parts(job.of_all("config", found.beside), encoder)
@@ -187,7 +187,7 @@ def profile(job: Job) -> Iterator[Variant]:
     The rows of a matrix whose products are the similarities themselves; their length is the number of nodes.
     """
 
-    edges = graph.message_edges(job.kg)
+    edges = job.kg.message_edges()
 
     def of_type(node_type: str) -> np.ndarray:
         whole = profiles.of_type(job.kg, edges, node_type)
@@ -243,10 +243,10 @@ def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[s
 def _triples(kg: Graph) -> tuple[torch.Tensor, int, int]:
     """All message edges (E, 3): head, relation, tail by number; the numbers of nodes and of relations."""
     parts = []
-    for at, (index, offset) in enumerate(zip(kg.of_role("message"), graph.offsets(kg), strict=True)):
+    for at, (index, offset) in enumerate(zip(kg.of_role("message"), kg.offsets(), strict=True)):
         head, tail = kg.heads[index] + offset[0], kg.tails[index] + offset[1]
         parts.append(np.stack([head, np.full(len(head), at), tail], axis=1))
-    nodes = sum(kg.count(node_type) for node_type in kg.node_types)
+    nodes = kg.nodes
     return torch.from_numpy(np.concatenate(parts).astype(np.int64)), nodes, len(parts)
 
 
@@ -254,7 +254,7 @@ def _neighbours(kg: Graph) -> tuple[np.ndarray, np.ndarray]:
     """All nodes' neighbours over message edges of any relation, both ways, as CSR."""
     triples, nodes, _ = _triples(kg)
     heads, tails = triples[:, 0].numpy(), triples[:, 2].numpy()
-    return graph.csr(np.concatenate([heads, tails]), np.concatenate([tails, heads]), nodes)
+    return csr(np.concatenate([heads, tails]), np.concatenate([tails, heads]), nodes)
 
 
 def _entities(model: Any) -> np.ndarray:

@@ -33,7 +33,7 @@ def main(
         agreement.Device(name, batching, *read(kg, *paths, chosen.top))
         for name, batching, *paths in zip(names, batchings, vectors, histories, candidates, strict=True)
     ]
-    found = agreement.compare(devices, graph.connected(kg), chosen, seed)
+    found = agreement.compare(devices, kg.connected(), chosen, seed)
     files.write_json(agreement_out, found)
     for sentence in summary.disagreements(found):
         logging.warning("%s", sentence)

@@ -10,7 +10,6 @@ import attention_measure
 import numpy as np
 import pytest
 
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph, Relation
 from repurpose.hgt import hgt, messages
 
@@ -35,7 +34,7 @@ def quick_run():
 
 
 def test_the_synthetic_graph_has_the_requested_counts(kg):
-    assert sum(kg.count(t) for t in kg.node_types) == pytest.approx(8000, rel=0.02)
+    assert kg.nodes == pytest.approx(8000, rel=0.02)
     assert 2 * sum(len(heads) for heads in kg.heads) == pytest.approx(100_000, rel=0.02)
     assert len(kg.relations) == 9 and all(r.role == "message" and not r.directed for r in kg.relations)
 
@@ -87,7 +86,7 @@ def test_rows_are_pairs_of_an_edge_type_and_a_node_that_sends():
 
 def test_the_list_by_destination_is_that_of_the_layer_but_for_the_names_of_rows(kg):
     rows, order = attention_measure.destination_list(kg)
-    edges = graph.message_edges(kg)
+    edges = kg.message_edges()
     found = hgt.build(kg, SMALL, seed=0).prepare(edges).whole
     assert isinstance(found, messages.Messages)
     assert (rows, len(order)) == (len(found.rows), found.edges)

@@ -92,7 +92,7 @@ def test_the_script_says_what_the_model_makes_of_each_path(tmp_path):
     kg = looking.recoder.kg
     inputs = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
     graph.save(kg, *inputs)
-    vectors = {t: looking.recoder.stored[graph.span(kg, t)] for t in kg.node_types}
+    vectors = {t: looking.recoder.stored[kg.span(t)] for t in kg.node_types}
     embeddings.write(tmp_path / "embeddings.parquet", kg, vectors, test_influence.ORIGIN)
     trained.save(tmp_path / "encoder.safetensors", looking.recoder.trained)
     labelled = pairs.label(kg, planted.TARGET)

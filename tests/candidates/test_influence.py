@@ -14,7 +14,7 @@ from repurpose.candidates.recoding import Recoder
 from repurpose.classifier import kernel, pair_model
 from repurpose.core import files
 from repurpose.core.errors import InputError
-from repurpose.graph import graph, holdout
+from repurpose.graph import holdout
 from repurpose.hgt import trained
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
@@ -52,7 +52,7 @@ def looking():
     """The influence of a small training and a model on its vectors."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         recoder, _, _ = test_recoding.fitted(monkeypatch, "all parts")
-    heads, tails = (recoder.stored[graph.span(KG, t)] for t in TYPES)
+    heads, tails = (recoder.stored[KG.span(t)] for t in TYPES)
     made = model(heads, tails, pairs.label(KG, planted.TARGET))
     return Influence(recoder, made, Vectors(heads, tails, product=True), 1)
 
@@ -83,7 +83,7 @@ def test_nothing_is_asked_of_no_paths():
 
 def test_it_is_read_from_the_files_of_a_run(tmp_path):
     found = looking()
-    vectors = {t: found.recoder.stored[graph.span(KG, t)] for t in KG.node_types}
+    vectors = {t: found.recoder.stored[KG.span(t)] for t in KG.node_types}
     both = tmp_path / "embeddings.parquet", tmp_path / "encoder.safetensors"
     embeddings.write(both[0], KG, vectors, ORIGIN)
     trained.save(both[1], found.recoder.trained)
@@ -100,7 +100,7 @@ def test_it_is_read_from_the_files_of_a_run(tmp_path):
 
 def test_edges_of_another_seed_are_not_those_of_the_encoder():
     found = looking()
-    vectors = {t: found.recoder.stored[graph.span(KG, t)] for t in KG.node_types}
+    vectors = {t: found.recoder.stored[KG.span(t)] for t in KG.node_types}
     edges = holdout.split(KG, SETTINGS.valid_share, 4).train
     other = Recoder(KG, TYPES, found.recoder.trained, vectors, edges)
     with pytest.raises(ValueError, match="differs by"):

@@ -11,11 +11,11 @@ from torch_geometric.nn.conv import hgt_conv
 
 from repurpose.candidates import recoding
 from repurpose.core.errors import InputError
-from repurpose.graph import graph, holdout, paths
+from repurpose.graph import holdout, matrices, paths
 from repurpose.hgt import hgt, node_layer, trained
 from repurpose.hgt.message_edges import EdgeLists
 from repurpose.training import training
-from repurpose.vectors import profiles, spectral
+from repurpose.vectors import profiles
 
 SHAPES = {
     "all parts": {"svd_dim": 8, "profile_dim": 12},
@@ -80,8 +80,8 @@ def fitted(monkeypatch, shape, batching="full", **changes):
 
 def some_paths(count=12):
     found = paths.network(KG)
-    span = graph.span(KG, "drug")
-    ends = graph.span(KG, "disease")
+    span = KG.span("drug")
+    ends = KG.span("disease")
     ways = paths.best(found, np.arange(span.start, span.stop), ends.start + 1, 3)
     return [way for each in ways for way in each][:count]
 
@@ -138,7 +138,7 @@ def test_the_profiles_part_is_the_smaller_profile_on_the_same_axes(monkeypatch):
         for node, node_type, found in zip(
             (path.nodes[0], path.nodes[-1]), ("drug", "disease"), recoder.without(path), strict=True
         ):
-            span = graph.span(KG, node_type)
+            span = KG.span(node_type)
             columns, at = profiles.columns(KG, node_type, dim), node - span.start
             for number, (side, (whole, fewer)) in enumerate(frozen(edges, left, node_type).items()):
                 divisors = recoder.trained.divisors[span, number]
@@ -168,7 +168,7 @@ def test_the_svds_part_is_the_sum_of_the_neighbours_that_are_left(monkeypatch):
     part, differ = slice(recoder.profile_dim, recoder.profile_dim + recoder.svd_dim), 0
     rows = recoder._unit(np.arange(len(recoder.stored))) * recoder.trained.lengths[:, None]
     for path in some_paths():
-        joined = spectral.adjacency(KG, smaller(edges, path))
+        joined = matrices.adjacency(KG, smaller(edges, path))
         for node, found in zip((path.nodes[0], path.nodes[-1]), recoder.without(path), strict=True):
             around = joined[[node]].toarray()[0] / np.sqrt(np.maximum(recoder.degrees, 1))
             expected = (around @ rows) / recoder.trained.values
@@ -198,7 +198,7 @@ def test_edges_that_were_held_out_change_nothing(monkeypatch):
 
 
 def split_up(stored):
-    return {t: stored[graph.span(KG, t)] for t in KG.node_types}
+    return {t: stored[KG.span(t)] for t in KG.node_types}
 
 
 def smaller_by(edges, path):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
+from repurpose.kernels.csr import csr
 
 FILES = ("nodes.parquet", "edges.parquet", "relations.json")
 ROWS = [
@@ -193,7 +194,7 @@ def test_csr_lists_the_columns_of_each_row_in_order(pairs):
     expected = defaultdict(list)
     for row, column in pairs:
         expected[row].append(column)
-    indptr, indices = graph.csr(rows, columns, 5)
+    indptr, indices = csr(rows, columns, 5)
     assert (indptr.dtype, indices.dtype) == (np.int64, np.int32)
     assert [indices[a:b].tolist() for a, b in itertools.pairwise(indptr)] == [
         expected[row] for row in range(5)

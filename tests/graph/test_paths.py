@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repurpose.graph import graph, paths
+from repurpose.graph import paths
 
 SIZES = {"drug": 5, "gene": 6, "disease": 4}
 
@@ -37,12 +37,12 @@ def random_graph(seed):
 def triples(kg):
     """(head, relation, tail, forward, weight) of every message edge from both ends, by plain loops."""
     found = []
-    for index, offset in zip(kg.of_role("message"), graph.offsets(kg), strict=True):
+    for index, offset in zip(kg.of_role("message"), kg.offsets(), strict=True):
         relation = kg.relations[index]
         ends = list(
             zip((kg.heads[index] + offset[0]).tolist(), (kg.tails[index] + offset[1]).tolist(), strict=True)
         )
-        symmetric = relation.head_type == relation.tail_type and not relation.directed
+        symmetric = relation.is_symmetric
         for head, tail in ends:
             degree = [
                 sum((a == node) + (b == node) if symmetric else (a, b)[side] == node for a, b in ends)
@@ -88,9 +88,9 @@ def every_path(kg, start, end):
 def test_the_best_paths_are_those_of_a_full_search(seed):
     kg = random_graph(seed)
     network = paths.network(kg)
-    starts = np.arange(5) + graph.span(kg, "drug").start
+    starts = np.arange(5) + kg.span("drug").start
     for disease in range(4):
-        end = graph.span(kg, "disease").start + disease
+        end = kg.span("disease").start + disease
         for start, found in zip(starts, paths.best(network, starts, end, 50), strict=True):
             expected = every_path(kg, int(start), end)
             assert {path[1:] for path in expected} == {tuple(path[1:]) for path in found}
@@ -99,8 +99,8 @@ def test_the_best_paths_are_those_of_a_full_search(seed):
 
 def test_no_more_than_are_wanted_and_the_best_ones():
     kg = random_graph(3)
-    network, end = paths.network(kg), graph.span(kg, "disease").start
-    starts = np.arange(5) + graph.span(kg, "drug").start
+    network, end = paths.network(kg), kg.span("disease").start
+    starts = np.arange(5) + kg.span("drug").start
     many, few = (paths.best(network, starts, end, count) for count in (50, 2))
     assert max(map(len, many)) > 2
     for every, kept in zip(many, few, strict=True):
@@ -124,8 +124,8 @@ def test_a_hub_scores_less_than_a_rare_neighbour():
             ("disease", "has", "gene", "message", [(0, 0), (0, 1)]),
         ],
     )
-    start = graph.span(kg, "drug").start
-    found = paths.best(paths.network(kg), np.array([start, start + 1]), graph.span(kg, "disease").start, 3)
+    start = kg.span("drug").start
+    found = paths.best(paths.network(kg), np.array([start, start + 1]), kg.span("disease").start, 3)
     assert [len(each) for each in found] == [1, 1]
     assert found[0][0].score == pytest.approx(2**-paths.DAMPING)
     assert found[1][0].score == pytest.approx((4 * 2) ** -paths.DAMPING)
@@ -135,7 +135,7 @@ def test_a_hub_scores_less_than_a_rare_neighbour():
 def test_a_node_without_edges_has_no_path():
     kg = planted.graph(SIZES, [("drug", "binds", "gene", "message", [(0, 0)])])
     network = paths.network(kg)
-    for start, end in product((0, 3), (graph.span(kg, "disease").start,)):
+    for start, end in product((0, 3), (kg.span("disease").start,)):
         assert paths.best(network, np.array([start]), end, 3) == [[]]
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from repurpose.graph import graph
 from repurpose.hgt import hgt
 
 SETTINGS = hgt.Settings(
@@ -36,7 +35,7 @@ def both(kg, settings=SETTINGS):
 
 def results(model, kg, hidden):
     """Scores of some triples, vectors of some nodes, and the gradients of all parameters."""
-    edges = model.prepare(graph.message_edges(kg)).without(hidden)
+    edges = model.prepare(kg.message_edges()).without(hidden)
     generator = torch.Generator().manual_seed(2)
     relation = torch.arange(4).repeat_interleave(50)
     head, tail = torch.randint(0, 260, (2, 200), generator=generator)
@@ -59,7 +58,7 @@ def test_fused_and_pyg_are_the_same_model(kg, decoder):
 def test_hidden_edges_change_the_result_of_both(kg):
     hidden = [np.arange(30), *[np.zeros(0, np.int64)] * 3]
     for model in both(kg):
-        edges = model.prepare(graph.message_edges(kg))
+        edges = model.prepare(kg.message_edges())
         assert (model(edges.whole) - model(edges.without(hidden))).abs().max() > 1e-3
 
 
@@ -73,7 +72,7 @@ def test_dropout_works_in_training_only(kg):
     for attention in ("fused", "pyg"):
         settings = dataclasses.replace(SETTINGS, dropout=0.5, attention=attention)
         model = hgt.build(kg, settings, seed=0)
-        edges = model.prepare(graph.message_edges(kg)).whole
+        edges = model.prepare(kg.message_edges()).whole
         assert not torch.equal(model(edges), model(edges))
         model.eval()
         assert torch.equal(model(edges), model(edges))
@@ -83,7 +82,7 @@ def test_undirected_relations_send_messages_both_ways_and_directed_ones_have_two
     model = hgt.build(kg, PYG, seed=3)
     names = [len(pair) for pair in model.edge_types]
     assert names == [2, 2, 1, 2]  # disease-gene, drug-gene, gene-gene (symmetric), gene-regulates-gene
-    symmetric = model.prepare(graph.message_edges(kg)).whole[("n2", "r2", "n2")]
+    symmetric = model.prepare(kg.message_edges()).whole[("n2", "r2", "n2")]
     assert {tuple(e) for e in symmetric.T.tolist()} == {tuple(e) for e in symmetric.flip(0).T.tolist()}
 
 
@@ -106,7 +105,7 @@ def test_node_type_names_may_be_anything(kg):
     odd = type(kg)(tuple(sorted(ids)), ids, ids, relations, kg.heads, kg.tails)
     for settings in (SETTINGS, PYG):
         model = hgt.build(odd, settings, seed=0)
-        assert model(model.prepare(graph.message_edges(odd)).whole).shape == (260, 12)
+        assert model(model.prepare(odd.message_edges()).whole).shape == (260, 12)
 
 
 def test_the_decoder_is_distmult_by_hand():

@@ -13,7 +13,6 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from repurpose.config import settings
-from repurpose.graph import graph
 from repurpose.hgt import hgt
 from repurpose.training import memory, preflight
 
@@ -79,7 +78,7 @@ def test_pygs_layer_is_not_predicted():
 def test_rows_and_edges_are_those_that_attention_has():
     kg = communities.build()
     model = hgt.build(kg, ENCODER, seed=0)
-    edges = model.prepare(graph.message_edges(kg)).whole
+    edges = model.prepare(kg.message_edges()).whole
     assert memory._counts(kg) == (len(edges.rows), edges.edges)
     deep = dataclasses.replace(ENCODER, layers=3, decoder="dot", heads=1)
     for encoder, built in ((ENCODER, model), (deep, hgt.build(kg, deep, seed=0))):

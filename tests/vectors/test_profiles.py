@@ -8,7 +8,6 @@ import numpy as np
 import planted
 import pytest
 
-from repurpose.graph import graph
 from repurpose.hgt import hgt
 from repurpose.kernels import lowrank
 from repurpose.training import starts
@@ -31,7 +30,7 @@ def cosine(a, b):
 
 
 def test_a_product_is_the_mean_over_relations_of_the_cosine_of_rare_neighbours():
-    whole = profiles.of_type(SMALL, graph.message_edges(SMALL), "drug").toarray()
+    whole = profiles.of_type(SMALL, SMALL.message_edges(), "drug").toarray()
     found = whole @ whole.T
     # Of five drugs two bind gene 0 and three gene 1.
     genes = {0: math.log(5 / 2), 1: math.log(5 / 3)}
@@ -43,18 +42,18 @@ def test_a_product_is_the_mean_over_relations_of_the_cosine_of_rare_neighbours()
 
 
 def test_a_row_is_as_long_as_much_is_known_of_its_node():
-    whole = profiles.of_type(SMALL, graph.message_edges(SMALL), "drug").toarray()
+    whole = profiles.of_type(SMALL, SMALL.message_edges(), "drug").toarray()
     assert np.linalg.norm(whole, axis=1) ** 2 == pytest.approx([1, 1, 0.5, 0.5, 0], abs=1e-6)
 
 
 def test_what_all_have_in_common_counts_for_nothing():
-    rows = profiles.rows(SMALL, graph.message_edges(SMALL), "disease", 4, 0).rows
+    rows = profiles.rows(SMALL, SMALL.message_edges(), "disease", 4, 0).rows
     assert rows.shape == (3, 4) and not rows.any()
 
 
 def test_a_relation_has_columns_of_its_own_in_which_its_rows_have_length_1():
     kg = communities.build()
-    edges, dim = graph.message_edges(kg), 24
+    edges, dim = kg.message_edges(), 24
     for node_type in kg.node_types:
         found, columns = profiles.rows(kg, edges, node_type, dim, 0), profiles.columns(kg, node_type, dim)
         assert found.rows.shape == (kg.count(node_type), dim) and found.rows.dtype == np.float32
@@ -74,7 +73,7 @@ def test_a_relation_has_columns_of_its_own_in_which_its_rows_have_length_1():
 def test_columns_are_shared_out_to_the_last_and_some_sides_have_none_where_there_are_too_few():
     assert list(profiles.columns(SMALL, "gene", 5).values()) == [slice(0, 2), slice(2, 5)]
     assert list(profiles.columns(SMALL, "gene", 1).values()) == [slice(0, 0), slice(0, 1)]
-    rows = profiles.rows(SMALL, graph.message_edges(SMALL), "gene", 1, 0)
+    rows = profiles.rows(SMALL, SMALL.message_edges(), "gene", 1, 0)
     assert rows.divisors.shape == (6, 2) and not rows.divisors[:, 0].any()
 
 
@@ -90,7 +89,7 @@ def test_directions_of_a_directed_relation_within_a_type_are_told_apart():
     for directed in (False, True):
         relation = dataclasses.replace(kg.relations[0], directed=directed)
         whole = profiles.of_type(
-            dataclasses.replace(kg, relations=(relation,)), graph.message_edges(kg), "gene"
+            dataclasses.replace(kg, relations=(relation,)), kg.message_edges(), "gene"
         ).toarray()
         found.append(whole @ whole.T)
     # Genes 0 and 2 regulate the same gene, which regulates gene 3.
@@ -116,9 +115,9 @@ def test_a_vector_is_long_where_much_is_known_and_short_elsewhere():
     options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
     encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
     model = hgt.build(SMALL, encoder, 0)
-    starts.give(model, SMALL, graph.message_edges(SMALL), 0)
-    z = model(model.prepare(graph.message_edges(SMALL)).whole)
-    drugs = model.vectors(z).numpy()[graph.span(SMALL, "drug")]
+    starts.give(model, SMALL, SMALL.message_edges(), 0)
+    z = model(model.prepare(SMALL.message_edges()).whole)
+    drugs = model.vectors(z).numpy()[SMALL.span("drug")]
     assert drugs.shape == (5, 12)
     known = np.linalg.norm(drugs[:, :5], axis=1)
     assert known[[0, 1, 2]] == pytest.approx([1, 1, 0.5**0.5], abs=0.05) and known[4] == 0

@@ -10,7 +10,6 @@ import test_training
 from sklearn.decomposition import PCA
 
 from repurpose.gate import quality
-from repurpose.graph import graph
 from repurpose.hgt import hgt
 from repurpose.training import preparation, starts
 from repurpose.vectors import baselines, spectral
@@ -25,14 +24,14 @@ def prepared(encoder, seed=0):
 
 
 def test_the_baseline_is_the_svd_of_all_message_edges():
-    rows = spectral.rows(KG, graph.message_edges(KG), 8, 0)
+    rows = spectral.rows(KG, KG.message_edges(), 8, 0)
     for node_type, found in baselines.svd(KG, 8, 0).items():
-        assert np.array_equal(found, rows[graph.span(KG, node_type)])
+        assert np.array_equal(found, rows[KG.span(node_type)])
 
 
 def found(kg, **changes):
     encoder = dataclasses.replace(ENCODER, hidden_dim=8, heads=2, **{"svd_dim": 0, **changes})
-    return starts.find(kg, graph.message_edges(kg), encoder, 0)
+    return starts.find(kg, kg.message_edges(), encoder, 0)
 
 
 def bound():
@@ -46,7 +45,7 @@ def test_inputs_are_of_one_scale_and_leave_out_nodes_without_edges(kind):
     inputs = found(KG, inputs=kind).inputs
     for number, node_type in enumerate(KG.node_types):
         nodes, rows = inputs[number]
-        assert np.array_equal(nodes, np.flatnonzero(graph.connected(KG)[node_type]))
+        assert np.array_equal(nodes, np.flatnonzero(KG.connected()[node_type]))
         assert np.sqrt((rows**2).mean()) == pytest.approx(0.5, rel=0.05)
     few = found(bound(), inputs=kind).inputs
     assert few[0][0].tolist() == [0, 1] and few[1][0].tolist() == [0, 2]
@@ -70,8 +69,8 @@ def test_a_training_starts_from_the_svd_of_its_training_edges_alone():
     for number, (nodes, rows) in given.inputs.items():
         assert np.array_equal(begun[nodes + steps.model.bounds[number]], rows)
     assert np.array_equal(steps.model.beside.numpy(), given.beside)
-    assert sum(each.shape[1] for each in train) < sum(each.shape[1] for each in graph.message_edges(KG))
-    everything = spectral.rows(KG, graph.message_edges(KG), 16, 0)
+    assert sum(each.shape[1] for each in train) < sum(each.shape[1] for each in KG.message_edges())
+    everything = spectral.rows(KG, KG.message_edges(), 16, 0)
     assert not np.allclose(spectral.rows(KG, train, 16, 0), everything, atol=1e-3)
 
 
@@ -84,7 +83,7 @@ def test_an_svd_per_relation_has_rows_for_the_nodes_of_the_relation_alone():
             ("drug", "resembles", "drug", "message", [(0, 1), (1, 2)]),
         ],
     )
-    disease, drug, gene = spectral.relation_rows(kg, graph.message_edges(kg), 3, 0)
+    disease, drug, gene = spectral.relation_rows(kg, kg.message_edges(), 3, 0)
     assert len(disease) == 1 and len(drug) == 2 and len(gene) == 2
     length = [np.linalg.norm(each, axis=1) for each in (disease[0], *drug)]
     assert length[0] == pytest.approx([1, 0, 0, 1, 1, 0])

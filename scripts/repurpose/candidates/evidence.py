@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from repurpose.candidates import candidates
 from repurpose.candidates.influence import Influence
-from repurpose.graph import graph, paths
+from repurpose.graph import paths
 from repurpose.graph.graph import Graph
 
 SEEN = pa.list_(
@@ -73,7 +73,7 @@ class Witness:
         neighbours that the encoder's last layer reads most. These and a path's `change`, that of the score
         where its edges are taken away, are None without `influence`.
         """
-        first = [graph.span(self.kg, node_type).start for node_type in (self.head_type, self.tail_type)]
+        first = [self.kg.span(node_type).start for node_type in (self.head_type, self.tail_type)]
         ways: list[list[paths.Path]] = [[] for _ in heads]
         for tail in np.unique(tails):
             at = np.flatnonzero(tails == tail)
@@ -106,7 +106,7 @@ class Witness:
         relations = [self.kg.relations[index] for index in path.relations]
         words = [names[0]]
         for relation, forward, name in zip(relations, path.forward, names[1:], strict=True):
-            plain = relation.head_type == relation.tail_type and not relation.directed
+            plain = relation.is_symmetric
             low, high = ("-", "-") if plain else ("-", "->") if forward else ("<-", "-")
             words.append(f"{low}[{relation.relation}]{high} {name}")
         return {
@@ -118,7 +118,7 @@ class Witness:
 
     def _place(self, node: int) -> tuple[str, int]:
         for node_type in self.kg.node_types:
-            span = graph.span(self.kg, node_type)
+            span = self.kg.span(node_type)
             if node < span.stop:
                 return node_type, node - span.start
         raise IndexError(f"the graph has no node {node}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from repurpose.core import files
 from repurpose.core.errors import InputError
-from repurpose.graph import graph, holdout, paths
+from repurpose.graph import holdout, paths
 from repurpose.graph.graph import Graph
 from repurpose.graph.paths import Path
 from repurpose.hgt import node_layer
@@ -43,7 +43,7 @@ class Recoder:
         self.kg, self.trained, self.network = kg, trained, paths.network(kg, edges)
         self.stored = np.concatenate([vectors[t] for t in kg.node_types])
         self.bounds = np.cumsum([0, *(kg.count(t) for t in kg.node_types)])
-        self.first = tuple(graph.span(kg, node_type).start for node_type in types)
+        self.first = tuple(kg.span(node_type).start for node_type in types)
         self.kinds = _edge_types(kg)
         self.degrees = np.diff(self.network.indptr)
         self.svd_dim = 0 if trained.values is None else len(trained.values)
@@ -155,7 +155,7 @@ class Recoder:
     def _parts(self, edges: Sequence[np.ndarray], node_type: str) -> dict[profiles.Side, profiles.Part]:
         if self.trained.divisors is None:
             raise ValueError("it does not say what its profiles were divided by")
-        span = graph.span(self.kg, node_type)
+        span = self.kg.span(node_type)
         rows = profiles.Rows(self.stored[span, : self.profile_dim], self.trained.divisors[span])
         return profiles.parts(self.kg, edges, node_type, rows)
 
@@ -221,7 +221,7 @@ def _edge_types(kg: Graph) -> np.ndarray:
     result, count = np.full((len(kg.relations), 2), -1), 0
     for index in kg.of_role("message"):
         relation = kg.relations[index]
-        is_symmetric = relation.head_type == relation.tail_type and not relation.directed
+        is_symmetric = relation.is_symmetric
         result[index] = (count, count) if is_symmetric else (count, count + 1)
         count += 1 if is_symmetric else 2
     return result

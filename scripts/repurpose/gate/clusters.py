@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from repurpose.graph import graph
+from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
-from repurpose.training import losses
+from repurpose.training import compared
 
 REWIRINGS = 100
 NEIGHBOURS = 10
@@ -27,13 +27,13 @@ def sets(kg: Graph, names: Sequence[str], tail_type: str) -> dict[str, sparse.cs
 
     The relations of `names` make one group together, each relation among tails is another.
     """
-    edges = graph.message_edges(kg)
-    found = {" + ".join(names): losses.incidence(kg, edges, names, tail_type)} if names else {}
-    relations = [kg.relations[i] for i in kg.of_role("message")]
-    for relation, (heads, tails) in zip(relations, edges, strict=True):
+    compared.require(kg.relations, names, tail_type)
+    edges = kg.message_edges()
+    found = {" + ".join(names): matrices.neighbours(kg, edges, names, tail_type)} if names else {}
+    for relation, (heads, tails) in zip(kg.message_relations, edges, strict=True):
         if relation.head_type == relation.tail_type == tail_type and relation.relation not in names:
-            ends = np.concatenate([heads, tails]), np.concatenate([tails, heads])
-            found[relation.relation] = _incidence(*ends, (kg.count(tail_type),) * 2)
+            forward = matrices.counts(heads, tails, (kg.count(tail_type),) * 2, np.int64)
+            found[relation.relation] = matrices.ones(forward + forward.T)
     return {name: incidence for name, incidence in found.items() if incidence.nnz}
 
 
@@ -53,10 +53,7 @@ def enrichment(rows: np.ndarray, incidence: sparse.csr_array, seed: int) -> dict
     own = sparse.csr_array(incidence[has_set])
     overlap = _overlap(own, anchors, nearest)
     cells = own.tocoo()
-    null = [
-        _overlap(_incidence(cells.row, rewire(cells.row, cells.col, generator), own.shape), anchors, nearest)
-        for _ in range(REWIRINGS)
-    ]
+    null = [_overlap(_rewired(cells, generator), anchors, nearest) for _ in range(REWIRINGS)]
     if not np.mean(null):
         return None
     low, high = np.percentile(null, [2.5, 97.5])
@@ -107,10 +104,9 @@ def nearest_rows(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _incidence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, ...]) -> sparse.csr_array:
-    found = sparse.csr_array((np.ones(len(rows), np.int64), (rows, columns)), shape=shape)
-    found.data[:] = 1
-    return found
+def _rewired(cells: sparse.coo_array, generator: np.random.Generator) -> sparse.csr_array:
+    columns = rewire(cells.row, cells.col, generator)
+    return matrices.ones(matrices.counts(cells.row, columns, cells.shape, np.int64))
 
 
 def _overlap(incidence: sparse.csr_array, anchors: np.ndarray, nearest: np.ndarray) -> float:

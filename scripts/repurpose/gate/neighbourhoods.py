@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from repurpose.gate import clusters
-from repurpose.graph import graph
+from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
 
 LEAST_NODES = 50  # of fewer nodes the share is too uncertain: its standard error is 0.5 / sqrt(nodes)
@@ -24,20 +24,16 @@ def sets(kg: Graph) -> dict[str, sparse.csr_array]:
 
     A type's relations have columns of their own, so that two nodes share an end only by the same relation.
     """
-    relations = [kg.relations[i] for i in kg.of_role("message")]
     parts: dict[str, list[sparse.csr_array]] = {}
-    for relation, (heads, tails) in zip(relations, graph.message_edges(kg), strict=True):
+    for relation, (heads, tails) in zip(kg.message_relations, kg.message_edges(), strict=True):
         shape = kg.count(relation.head_type), kg.count(relation.tail_type)
-        forward = sparse.csr_array((np.ones(len(heads), np.int64), (heads, tails)), shape=shape)
+        forward = matrices.counts(heads, tails, shape, np.int64)
         if relation.head_type == relation.tail_type:
             parts.setdefault(relation.head_type, []).append(forward + forward.T)
         else:
             parts.setdefault(relation.head_type, []).append(forward)
             parts.setdefault(relation.tail_type, []).append(forward.T)
-    joined = {t: sparse.csr_array(sparse.hstack(found)) for t, found in parts.items()}
-    for incidence in joined.values():
-        incidence.data[:] = 1
-    return joined
+    return {t: matrices.ones(sparse.hstack(blocks)) for t, blocks in parts.items()}
 
 
 def measure(

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from repurpose.gate import clusters, neighbourhoods
-from repurpose.graph import graph, holdout, negatives
+from repurpose.graph import holdout, negatives
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.training import losses, starts
@@ -78,7 +78,7 @@ def _model(kg: Graph, settings: hgt.Settings, dim: int, seed: int) -> hgt.HGT:
 @torch.no_grad()
 def _encoded(kg: Graph, model: hgt.HGT, held: holdout.Holdout) -> dict[str, np.ndarray]:
     z = model(model.prepare(held.train).whole).numpy()
-    return {t: z[graph.span(kg, t)] for t in kg.node_types}
+    return {t: z[kg.span(t)] for t in kg.node_types}
 
 
 def measure(
@@ -100,7 +100,7 @@ def measure(
     if not all(finite.values()):
         return unmeasured(finite)
     held = holdout.split(kg, valid_share, seed)
-    connected = graph.connected(kg)
+    connected = kg.connected()
     similar = _similar(kg, held, contrastive, tail_type)
     return {
         "finite": finite,

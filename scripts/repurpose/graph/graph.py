@@ -1,7 +1,9 @@
 """The knowledge graph: typed nodes and relations as integer arrays, and its three files."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,11 @@ class Relation:
     role: str
     directed: bool
 
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether an edge is the same read from either end."""
+        return self.head_type == self.tail_type and not self.directed
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -63,47 +70,46 @@ class Graph:
         """Number of nodes of a type."""
         return len(self.node_ids[node_type])
 
+    @cached_property
+    def bounds(self) -> list[int]:
+        """Node numbers, all types in their order: those of type i run from bounds[i] to bounds[i + 1]."""
+        return [0, *itertools.accumulate(self.count(t) for t in self.node_types)]
+
+    @property
+    def nodes(self) -> int:
+        """Number of nodes of all types."""
+        return self.bounds[-1]
+
+    def span(self, node_type: str) -> slice:
+        """The node numbers of a type."""
+        at = self.node_types.index(node_type)
+        return slice(self.bounds[at], self.bounds[at + 1])
+
     def of_role(self, role: str) -> list[int]:
         """Indices of the relations that have the role."""
         return [index for index, relation in enumerate(self.relations) if relation.role == role]
 
+    @cached_property
+    def message_relations(self) -> list[Relation]:
+        """The relations that embeddings learn from."""
+        return [self.relations[index] for index in self.of_role("message")]
 
-def csr(rows: np.ndarray, columns: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compress (row, column) pairs by row, the columns of a row in the order they came in.
+    def message_edges(self) -> list[np.ndarray]:
+        """Per message relation, int64 (2, E): head and tail indices within their types."""
+        return [np.stack([self.heads[i], self.tails[i]]).astype(np.int64) for i in self.of_role("message")]
 
-    rows, columns: integer (E,). Returns indptr int64 (n_rows + 1,) and indices int32 (E,): the columns
-    of row i are indices[indptr[i]:indptr[i + 1]].
-    """
-    indptr = np.zeros(n_rows + 1, dtype=np.int64)
-    np.cumsum(np.bincount(rows, minlength=n_rows), out=indptr[1:])
-    return indptr, columns[np.argsort(rows, kind="stable")].astype(np.int32, copy=False)
+    def offsets(self) -> list[np.ndarray]:
+        """Per message relation, (2, 1): what turns head and tail indices into node numbers."""
+        ends = ((r.head_type, r.tail_type) for r in self.message_relations)
+        return [np.array([[self.span(head).start], [self.span(tail).start]]) for head, tail in ends]
 
-
-def span(kg: Graph, node_type: str) -> slice:
-    """Where a node type lies among all nodes, numbered through in the order of the types."""
-    ends = np.cumsum([0, *(kg.count(t) for t in kg.node_types)])
-    at = kg.node_types.index(node_type)
-    return slice(int(ends[at]), int(ends[at + 1]))
-
-
-def connected(kg: Graph) -> dict[str, np.ndarray]:
-    """Which nodes have a message edge, type -> bool (nodes of the type,)."""
-    result = {t: np.zeros(kg.count(t), bool) for t in kg.node_types}
-    for i in kg.of_role("message"):
-        result[kg.relations[i].head_type][kg.heads[i]] = True
-        result[kg.relations[i].tail_type][kg.tails[i]] = True
-    return result
-
-
-def offsets(kg: Graph) -> list[np.ndarray]:
-    """Per message relation, (2, 1): what turns head and tail indices within their types into global ones."""
-    relations = [kg.relations[i] for i in kg.of_role("message")]
-    return [np.array([[span(kg, r.head_type).start], [span(kg, r.tail_type).start]]) for r in relations]
-
-
-def message_edges(kg: Graph) -> list[np.ndarray]:
-    """Per message relation, int64 (2, E): head and tail indices within their types."""
-    return [np.stack([kg.heads[i], kg.tails[i]]).astype(np.int64) for i in kg.of_role("message")]
+    def connected(self) -> dict[str, np.ndarray]:
+        """Which nodes have a message edge, type -> bool (nodes of the type,)."""
+        result = {t: np.zeros(self.count(t), bool) for t in self.node_types}
+        for i in self.of_role("message"):
+            result[self.relations[i].head_type][self.heads[i]] = True
+            result[self.relations[i].tail_type][self.tails[i]] = True
+        return result
 
 
 def save(kg: Graph, nodes: str | Path, edges: str | Path, relations: str | Path) -> None:

@@ -220,7 +220,7 @@ def _degrees(
     """Factors per node of both types: their product is the number of edges that chance would put there."""
     first = np.bincount(heads, minlength=kg.count(kind.head_type)).astype(float)
     second = np.bincount(tails, minlength=kg.count(kind.tail_type)).astype(float)
-    if kind.head_type == kind.tail_type and not kind.directed:
+    if kind.is_symmetric:
         # Which end of such an edge is called its head says nothing. Each pair is asked for both ways round.
         first = second = (first + second) / 2
     return first, second / max(len(heads), 1)

@@ -27,7 +27,7 @@ def candidates(kg: Graph, edges: Sequence[np.ndarray], known: Sequence[np.ndarra
     result = []
     for index, drawn, pairs in zip(kg.of_role("message"), edges, known, strict=True):
         relation = kg.relations[index]
-        symmetric = relation.head_type == relation.tail_type and not relation.directed
+        symmetric = relation.is_symmetric
         heads, tails = kg.count(relation.head_type), kg.count(relation.tail_type)
         result.append(Candidates(drawn, holdout.keys(pairs, tails, symmetric), heads, tails, symmetric))
     return result

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 
 DAMPING = 0.4
@@ -42,13 +41,13 @@ class Path(NamedTuple):
 
 def network(kg: Graph, edges: Sequence[np.ndarray] | None = None) -> Network:
     """The message edges of a graph as paths walk them, or `edges`: some of each relation, (2, E)."""
-    nodes = sum(kg.count(node_type) for node_type in kg.node_types)
+    nodes = kg.nodes
     columns: list[list[np.ndarray]] = [[] for _ in range(5)]
-    edges = graph.message_edges(kg) if edges is None else edges
-    for index, edge, offset in zip(kg.of_role("message"), edges, graph.offsets(kg), strict=True):
+    edges = kg.message_edges() if edges is None else edges
+    for index, edge, offset in zip(kg.of_role("message"), edges, kg.offsets(), strict=True):
         head, tail = edge + offset
         relation = kg.relations[index]
-        if relation.head_type == relation.tail_type and not relation.directed:
+        if relation.is_symmetric:
             degree = np.bincount(np.concatenate([head, tail]), minlength=nodes)
             ends = degree[head], degree[tail]
         else:

@@ -16,7 +16,7 @@ def part(
 
     edges: (2, E) per message relation, to draw from. most: directed edges of all relations together.
     """
-    relations = [kg.relations[i] for i in kg.of_role("message")]
+    relations = kg.message_relations
     each_most = max(1, most // (2 * len(relations)))
     drawn = [each[:, generator.permutation(each.shape[1])[:each_most]] for each in edges]
     nodes = {}
@@ -44,7 +44,7 @@ def shuffled(kg: Graph, seed: int) -> Graph:
     for index in kg.of_role("message"):
         relation = kg.relations[index]
         head, tail = kg.heads[index], generator.permutation(kg.tails[index])
-        if relation.head_type == relation.tail_type and not relation.directed:
+        if relation.is_symmetric:
             head, tail = np.minimum(head, tail), np.maximum(head, tail)
             head, tail = head[head != tail], tail[head != tail]
         # A pair that is there twice would be held out and trained on.

@@ -230,7 +230,7 @@ def is_fused(settings: Settings, device: str) -> bool:
 def build(kg: Graph, settings: Settings, seed: int, device: str = "cpu") -> HGT:
     """A model for the message relations of `kg` on a torch device, its initial weights fixed by `seed`."""
     torch.manual_seed(seed)
-    relations = [kg.relations[i] for i in kg.of_role("message")]
+    relations = kg.message_relations
     counts = [kg.count(t) for t in kg.node_types]
     return HGT(counts, kg.node_types, relations, settings, is_fused(settings, device)).to(device)
 

@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from repurpose.graph import graph
 from repurpose.kernels import parallel
 from repurpose.kernels.compiled import loop
+from repurpose.kernels.csr import csr
 
 BLOCK = 512  # rows of one edge type that are taken together
 
@@ -135,9 +135,9 @@ def build(nodes: int, edge_types: Sequence[tuple[np.ndarray, np.ndarray, np.ndar
     numbers = np.concatenate([rows[:0], *(number for _, _, number in edge_types)]).astype(np.int32)
     # Sorted by the other end within each list, so that neighbours in the list read neighbours in memory.
     by_row, by_target = np.lexsort((targets, rows)), np.lexsort((rows, targets))
-    row_ptr, row_targets = graph.csr(rows[by_row], targets[by_row], len(node_of_row))
-    target_ptr, target_rows = graph.csr(targets[by_target], rows[by_target], nodes)
-    of_node = graph.csr(node_of_row, np.arange(len(node_of_row)), nodes)
+    row_ptr, row_targets = csr(rows[by_row], targets[by_row], len(node_of_row))
+    target_ptr, target_rows = csr(targets[by_target], rows[by_target], nodes)
+    of_node = csr(node_of_row, np.arange(len(node_of_row)), nodes)
     by_type = Rows(node_of_row, np.array(type_bounds, np.int64), *of_node)
     whole = Messages(by_type, target_ptr, target_rows, row_ptr, row_targets)
     return Numbered(whole, target_edge=numbers[by_target], row_edge=numbers[by_row])

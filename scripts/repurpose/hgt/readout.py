@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repurpose.graph import graph
 from repurpose.hgt import workspace
 from repurpose.kernels import parallel
 from repurpose.kernels.compiled import loop
+from repurpose.kernels.csr import csr
 
 BLOCK = 256  # pairs of one relation whose weight gradients are summed together
 
@@ -50,7 +50,7 @@ class _Score(torch.autograd.Function):
         )
         heads, tails = head.numpy(), tail.numpy()
         # Each pair twice: at its head with its tail as the other end, and the other way round.
-        indptr, entries = graph.csr(np.concatenate([heads, tails]), np.arange(2 * len(heads)), len(x))
+        indptr, entries = csr(np.concatenate([heads, tails]), np.arange(2 * len(heads)), len(x))
         other = np.concatenate([tails, heads])
         parallel.run(_score_back, parallel.balanced(indptr), indptr, entries, other, kind, g, x, w, result)
         dz.index_add_(0, rows, dvectors)

@@ -8,6 +8,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import dijkstra
 
 from repurpose.core.errors import InputError
+from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
 from repurpose.ingest import tables
 
@@ -29,9 +30,8 @@ def of_hierarchy(kg: Graph, relation: str, tail_type: str) -> np.ndarray:
         for at, each in enumerate(kg.relations)
         if (each.head_type, each.relation, each.tail_type) == (tail_type, relation, tail_type)
     )
-    ends = kg.heads[index], kg.tails[index]
-    joined = sparse.coo_array((np.ones(len(ends[0])), ends), shape=(count, count))
-    both = sparse.csr_array(joined + joined.T)
+    forward = matrices.counts(kg.heads[index], kg.tails[index], (count, count), np.float64)
+    both = sparse.csr_array(forward + forward.T)
     broad = np.argsort(-np.diff(both.indptr), kind="stable")[:AREAS]
     distance = dijkstra(both, directed=False, indices=broad, unweighted=True, limit=count)
     return np.where(

@@ -11,7 +11,6 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from repurpose.core import files
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 from repurpose.training import losses, watchdog
 from repurpose.training.objective import Draw, Objective
@@ -36,7 +35,7 @@ def diagnose(kg: Graph, steps: FullSteps | SampledSteps, z: Tensor) -> tuple[dic
     z: (nodes, d) as they are now. Losses are None where a relation had nothing to predict, and no figure
     is other than finite: what is not is None.
     """
-    relations = [kg.relations[i] for i in kg.of_role("message")]
+    relations = kg.message_relations
     names = [f"{r.head_type} - {r.relation} - {r.tail_type}" for r in relations]
     draw, model = steps.last, steps.model
     facts = {
@@ -88,7 +87,7 @@ def _vectors(kg: Graph, steps: FullSteps | SampledSteps, z: Tensor) -> dict[str,
     result = {}
     spread = watchdog.spread(z, steps.model.bounds, list(kg.node_types))
     for node_type, (rank, distinct) in spread.items():
-        span = graph.span(kg, node_type)
+        span = kg.span(node_type)
         correlation = degree_correlation(z[span].double().cpu().numpy(), degree[span])
         result[node_type] = {
             "effective_rank": rank,
@@ -125,7 +124,7 @@ def _losses(draw: Draw, logits: Tensor, relations: int) -> list[float | None]:
 
 def _pairs(kg: Graph, objective: Objective, draw: Draw, logits: np.ndarray) -> pa.Table:
     """The pairs of a draw with the names that the edges table has for them."""
-    relations = [kg.relations[i] for i in kg.of_role("message")]
+    relations = kg.message_relations
     columns = {"relation": np.array([r.relation for r in relations], object)[draw.relation]}
     for end, side, numbers in (("head", 0, draw.head), ("tail", 1, draw.tail)):
         types = np.array([getattr(r, f"{end}_type") for r in relations], object)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from repurpose.graph import graph
+from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
 from repurpose.training import compared
 
@@ -87,7 +87,8 @@ def similar_tails(
     `edges` are (2, E) arrays per message relation. Sparse: only pairs that share a neighbour exist.
     Raises InputError if a named relation is no message relation of the tail type.
     """
-    joined = incidence(kg, edges, names, tail_type)
+    compared.require(kg.relations, names, tail_type)
+    joined = matrices.neighbours(kg, edges, names, tail_type)
     shared = (joined @ joined.T).tocoo()
     size = joined.sum(axis=1)
     union = size[shared.row] + size[shared.col] - shared.data
@@ -131,23 +132,3 @@ def info_nce(anchors: Tensor, partners: Tensor, masked: Tensor, temperature: flo
     unit_anchors, unit_partners = functional.normalize(anchors, dim=1), functional.normalize(partners, dim=1)
     logits = (unit_anchors @ unit_partners.T / temperature).masked_fill(masked, -math.inf)
     return functional.cross_entropy(logits, torch.arange(len(anchors), device=anchors.device))
-
-
-def incidence(kg: Graph, edges: Sequence[np.ndarray], names: Sequence[str], tail_type: str) -> sp.csr_array:
-    """(tails, neighbours) with a one where a tail has the neighbour in any of the named relations."""
-    compared.require(kg.relations, names, tail_type)
-    rows, columns = [], []
-    for i, (head, tail) in zip(kg.of_role("message"), edges, strict=True):
-        kind = kg.relations[i]
-        if kind.relation in names and tail_type in (kind.head_type, kind.tail_type):
-            flip = kind.head_type == tail_type
-            other = kind.tail_type if flip else kind.head_type
-            rows.append(head if flip else tail)
-            columns.append((tail if flip else head) + graph.span(kg, other).start)
-    shape = (kg.count(tail_type), sum(kg.count(t) for t in kg.node_types))
-    if not rows:
-        return sp.csr_array(shape, dtype=np.int64)
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    found = sp.csr_array((np.ones(len(row), np.int64), (row, column)), shape=shape)
-    found.data[:] = 1
-    return found

@@ -74,7 +74,7 @@ def expected(kg: Graph, settings: hgt.Settings, device: str, batching: str, held
 
 def still_to_come(kg: Graph, settings: hgt.Settings) -> int:
     """Bytes that a training takes after its first steps: the best state, the vectors and their file."""
-    nodes = sum(kg.count(t) for t in kg.node_types)
+    nodes = kg.nodes
     return FLOAT * (_parameters(kg, settings) + 2 * nodes * settings.embedding_dim)
 
 
@@ -85,7 +85,7 @@ def of_checkpoint(kg: Graph, settings: hgt.Settings) -> int:
 
 def of_results(kg: Graph, settings: hgt.Settings) -> int:
     """Bytes on disk of the vectors, and of the encoder with what each of its layers reads of all nodes."""
-    nodes = sum(kg.count(t) for t in kg.node_types)
+    nodes = kg.nodes
     states = nodes * settings.hidden_dim * settings.layers
     return FLOAT * (nodes * settings.embedding_dim + states + _parameters(kg, settings))
 
@@ -122,7 +122,7 @@ def fitting(
 
 
 def _least(kg: Graph, settings: hgt.Settings, device: str, held: int | None) -> int:
-    nodes = sum(kg.count(t) for t in kg.node_types)
+    nodes = kg.nodes
     tables = 2 * nodes * (settings.hidden_dim + settings.embedding_dim)
     before = peak(device, now=True) if held is None else held
     return before + FLOAT * ((COPIES - 1) * _parameters(kg, settings) + tables)
@@ -209,7 +209,7 @@ def of_training(kg: Graph, settings: hgt.Settings, device: str, held: int | None
     """
     if not hgt.is_fused(settings, device):
         return None
-    nodes = sum(kg.count(t) for t in kg.node_types)
+    nodes = kg.nodes
     rows, edges = _counts(kg)
     width, dim = settings.hidden_dim, settings.projected
     head = width // settings.heads
@@ -233,7 +233,7 @@ def _counts(kg: Graph) -> tuple[int, int]:
     for index in kg.of_role("message"):
         relation, head, tail = kg.relations[index], kg.heads[index], kg.tails[index]
         edges += 2 * len(head)
-        if relation.head_type == relation.tail_type and not relation.directed:
+        if relation.is_symmetric:
             rows += len(np.unique(np.concatenate([head, tail])))
         else:
             rows += len(np.unique(head)) + len(np.unique(tail))

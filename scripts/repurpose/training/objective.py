@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from repurpose.graph import graph, holdout, negatives
+from repurpose.graph import holdout, negatives
 from repurpose.graph.graph import Graph
 from repurpose.hgt.hgt import HGT
 from repurpose.training import losses
@@ -92,7 +92,7 @@ class Objective:
         self.settings, self.relations = settings, len(kg.of_role("message"))
         self.held = holdout.split(kg, settings.valid_share, seed)
         self.sources = negatives.candidates(kg, self.held.train, self.held.train)
-        self.offsets, self.tails = graph.offsets(kg), graph.span(kg, tail_type)
+        self.offsets, self.tails = kg.offsets(), kg.span(tail_type)
         self.notes: list[str] = []
         self.contrastive_floor: float | None = None
         self.similar = self._similar(kg, tail_type)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.vectors import profiles, spectral
@@ -92,12 +91,12 @@ def _inputs(
     else:
         of_type = spectral.relation_rows(kg, edges, BLOCK, seed)
         parts = [
-            np.concatenate([WHOLE_WEIGHT * begun[graph.span(kg, t)], *of_type[number]], axis=1)
+            np.concatenate([WHOLE_WEIGHT * begun[kg.span(t)], *of_type[number]], axis=1)
             for number, t in enumerate(kg.node_types)
         ]
         rows = np.concatenate([spectral.components(each, width, hgt.INPUT_SCALE) for each in parts])
-    connected, result = graph.connected(kg), {}
+    connected, result = kg.connected(), {}
     for number, node_type in enumerate(kg.node_types):
         nodes = np.flatnonzero(connected[node_type])
-        result[number] = nodes, rows[graph.span(kg, node_type)][nodes]
+        result[number] = nodes, rows[kg.span(node_type)][nodes]
     return result

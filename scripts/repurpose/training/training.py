@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from repurpose.core.errors import StoppedError, is_exhausted
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.hgt.trained import Trained
@@ -196,7 +195,7 @@ def _ended(job: Job, run: Run, outcome: Outcome, checkpoints: checkpoint.Folder 
     if run.best is not None:
         run.steps.model.load_state_dict(run.best)
     z = run.steps.model.vectors(run.steps.embed()).float().cpu().numpy()
-    vectors = {t: z[graph.span(job.kg, t)] for t in job.kg.node_types}
+    vectors = {t: z[job.kg.span(t)] for t in job.kg.node_types}
     return Result(vectors, _record(outcome, run.seconds, run.facts(outcome)), run.trained(), failure)
 
 

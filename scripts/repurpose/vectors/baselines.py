@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from repurpose.graph import graph
 from repurpose.graph.graph import Graph
 from repurpose.vectors import spectral
 
@@ -28,5 +27,5 @@ def degree_features(kg: Graph, node_type: str) -> np.ndarray:
 
 def svd(kg: Graph, dim: int, seed: int) -> dict[str, np.ndarray]:
     """Truncated SVD of all message edges (see `spectral.rows`): type -> float32 (nodes, dim)."""
-    found = spectral.rows(kg, graph.message_edges(kg), dim, seed)
-    return {kind: found[graph.span(kg, kind)] for kind in kg.node_types}
+    found = spectral.rows(kg, kg.message_edges(), dim, seed)
+    return {kind: found[kg.span(kind)] for kind in kg.node_types}

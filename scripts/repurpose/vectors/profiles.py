@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from repurpose.graph import matrices
 from repurpose.graph.graph import Graph, Relation
 from repurpose.kernels import lowrank
 
@@ -129,10 +130,10 @@ def of_type(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> sparse.cs
 
 def weighted(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> dict[Side, sparse.csr_array]:
     """The blocks of `of_type` before their rows are scaled: (nodes, nodes at the other end), if not empty."""
-    relations, found = _relations(kg), {}
+    found = {}
     for side in sides(kg, node_type):
         number, is_head = side
-        matrix = _weighted(_joined(kg, relations[number], edges[number], is_head))
+        matrix = _weighted(_joined(kg, kg.message_relations[number], edges[number], is_head))
         if matrix.nnz:
             found[side] = matrix
     return found
@@ -141,7 +142,7 @@ def weighted(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> dict[Sid
 def sides(kg: Graph, node_type: str) -> list[Side]:
     """The message relations at a type, each with the direction or directions in which it tells of a node."""
     found = []
-    for number, relation in enumerate(_relations(kg)):
+    for number, relation in enumerate(kg.message_relations):
         if relation.head_type == node_type:
             found.append((number, True))
         if relation.tail_type == node_type and (relation.directed or relation.head_type != node_type):
@@ -149,21 +150,17 @@ def sides(kg: Graph, node_type: str) -> list[Side]:
     return found
 
 
-def _relations(kg: Graph) -> list[Relation]:
-    return [kg.relations[index] for index in kg.of_role("message")]
-
-
 def _joined(kg: Graph, relation: Relation, edges: np.ndarray, is_head: bool) -> sparse.sparray:
     """Which nodes (rows) of a relation's heads, or else of its tails, are joined to which others.
 
     Two nodes that a relation within a type joins are alike by that alone: each is among its own neighbours.
     """
-    shape = kg.count(relation.head_type), kg.count(relation.tail_type)
-    joined = sparse.coo_array((np.ones(edges.shape[1], np.float32), tuple(edges)), shape=shape)
+    joined = matrices.of_relation(kg, relation, edges)
+    if not is_head:
+        joined = joined.T
     if relation.head_type != relation.tail_type:
-        return joined if is_head else joined.T
-    part = (joined if is_head else joined.T) if relation.directed else joined + joined.T
-    return part + sparse.diags_array(np.sign(part.sum(axis=1)))
+        return joined
+    return joined + sparse.diags_array(np.sign(joined.sum(axis=1)))
 
 
 def _weighted(joined: sparse.sparray) -> sparse.csr_array:

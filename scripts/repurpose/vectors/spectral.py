@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from repurpose.graph import graph
+from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
 from repurpose.kernels import lowrank
 
@@ -61,7 +61,7 @@ def axes(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -> Axes:
 
 def normalised(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
     """D^-1/2 A D^-1/2 of `rows`, (nodes, nodes)."""
-    joined = adjacency(kg, edges)
+    joined = matrices.adjacency(kg, edges)
     scale = _inverse_root(joined.sum(axis=1))
     return sparse.csr_array(scale @ joined @ scale)
 
@@ -73,13 +73,9 @@ def relation_rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -
     by tails is scaled by the degrees of both; a node that has none of its edges is zero.
     """
     found: list[list[np.ndarray]] = [[] for _ in kg.node_types]
-    relations = [kg.relations[i] for i in kg.of_role("message")]
-    for relation, (heads, tails) in zip(relations, edges, strict=True):
-        shape = kg.count(relation.head_type), kg.count(relation.tail_type)
-        half = sparse.coo_array((np.ones(len(heads), np.float32), (heads, tails)), shape=shape)
-        symmetric = relation.head_type == relation.tail_type and not relation.directed
-        matrix = sparse.csr_array(half + half.T if symmetric else half)
-        size = min(dim, min(shape) - 1)
+    for relation, edge in zip(kg.message_relations, edges, strict=True):
+        matrix = matrices.of_relation(kg, relation, edge)
+        size = min(dim, min(matrix.shape) - 1)
         if size < 1 or not matrix.nnz:
             continue
         left, right = (_inverse_root(matrix.sum(axis=axis)) for axis in (1, 0))
@@ -87,7 +83,7 @@ def relation_rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -
         found[kg.node_types.index(relation.head_type)].append(
             _unit(u * np.sqrt(values), left.data.ravel() > 0)
         )
-        if not symmetric:
+        if not relation.is_symmetric:
             found[kg.node_types.index(relation.tail_type)].append(
                 _unit(v * np.sqrt(values), right.data.ravel() > 0)
             )
@@ -126,12 +122,3 @@ def _unit(found: np.ndarray, has_edges: np.ndarray) -> np.ndarray:
     # Rows of nodes without edges are zero but for rounding, which must not be blown up to length 1.
     kept = has_edges[:, None] & (length > 0)
     return np.divide(found, length, out=np.zeros_like(found), where=kept).astype(np.float32)
-
-
-def adjacency(kg: Graph, edges: Sequence[np.ndarray]) -> sparse.csr_array:
-    """The symmetric adjacency (nodes, nodes) of all nodes, relations summed."""
-    moved = [edge + offset for edge, offset in zip(edges, graph.offsets(kg), strict=True)]
-    heads, tails = np.concatenate([np.zeros((2, 0), np.int64), *moved], axis=1)
-    nodes = sum(kg.count(node_type) for node_type in kg.node_types)
-    half = sparse.coo_array((np.ones(len(heads), np.float32), (heads, tails)), shape=(nodes, nodes))
-    return sparse.csr_array(half + half.T)
