@@ -10,7 +10,6 @@ import logging
 import sys
 from pathlib import Path
 
-import measure_embeddings
 from repurpose.config import settings
 from repurpose.core import files, logs
 from repurpose.gate import gate
@@ -33,6 +32,8 @@ def main(measures, record, verdict_out, *, device, thresholds):
 
 def command(arguments):
     """Verdict on the file that the command line names; its path stands in the place of a device."""
+    import measure_embeddings  # with all of PyTorch, which the rule's job does without
+
     parser = argparse.ArgumentParser(description="Check an embedding file against the gate.")
     parser.add_argument("file", type=Path, help="parquet (or the old csv) with node_type, node_id, embedding")
     parser.add_argument(
