@@ -35,6 +35,12 @@ def test_kept_rows_are_those_that_were_appended(tmp_path):
     assert row_files.read(kept) == 2 * row_files.read(lines)
 
 
+def test_columns_of_what_made_them_are_there_where_no_row_says_it(tmp_path):
+    row_files.keep([{"seed": 0}], tmp_path / "old.parquet")
+    assert pq.read_schema(tmp_path / "old.parquet").names == ["seed", *row_files.ORIGIN]
+    assert row_files.read(tmp_path / "old.parquet") == [{"seed": 0}]
+
+
 def test_a_line_that_was_not_written_to_its_end_is_taken_back(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text('{"seed": 0}\n{"seed": 1')
