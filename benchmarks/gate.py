@@ -1,7 +1,8 @@
 """What the gate must tell apart: healthy embeddings and broken ones, of the demo's graph and of a real one.
 
-    python benchmarks/gate.py --graph results/graph
-    python benchmarks/gate.py --graph het/results/graph --config benchmarks/hetionet.yaml --name hetionet
+    python benchmarks/gate.py --graph results/graph --name demo --rows gate.jsonl
+    python benchmarks/gate.py --graph het --name hetionet --config benchmarks/hetionet.yaml --rows gate.jsonl
+    python benchmarks/row_files.py gate.jsonl benchmarks/rows/gate.parquet
     python benchmarks/gate.py --document docs/gate.md
 
 Each case is a row of --rows: its measures, those of its null and of its layers, and how its training ended. A
@@ -22,6 +23,7 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
+import row_files
 import torch
 from scipy import sparse
 
@@ -264,7 +266,13 @@ def main() -> None:
     parser.add_argument("--name", help="what the rows call the graph")
     parser.add_argument("--config", nargs="*", default=[], help="overlays")
     parser.add_argument("--cases", default="", help="regular expression of the cases to run")
-    parser.add_argument("--rows", type=Path, default=Path("benchmarks/gate.jsonl"))
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        type=Path,
+        default=[PROJECT / "benchmarks" / "rows" / "gate.parquet"],
+        help="files of rows, .jsonl or .parquet: all are read, new rows go to the last",
+    )
     parser.add_argument("--document", type=Path, help="write the tables into it")
     parser.add_argument("--json", action="store_true", help="one JSON object per case")
     options = parser.parse_args()
@@ -273,24 +281,23 @@ def main() -> None:
     if options.graph:
         kg = graph.load(*(options.graph / name for name in FILES))
         add(Bench(options.name or str(options.graph), kg, config), options.rows, options.cases)
-    judged = [judge(row, config) for row in read(options.rows)]
+    judged = [judge(row, config) for row in row_files.read(*options.rows)]
     if options.document:
         write(options.document, judged, config)
     for each in judged:
         print(json.dumps(each) if options.json else line(each))
 
 
-def add(bench: Bench, path: Path, wanted: str = "") -> None:
+def add(bench: Bench, paths: Sequence[Path], wanted: str = "") -> None:
     """Measure what is not there yet."""
-    have = {(row["graph"], row["case"]) for row in read(path)}
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = row_files.new_rows_file(paths)
+    have = {(row["graph"], row["case"]) for row in row_files.read(*paths)}
     for is_healthy, cases in ((True, healthy(bench)), (False, broken(bench))):
         for name, make in cases:
             if (bench.name, name) not in have and re.search(wanted, name):
                 began = time.perf_counter()
                 row = {"graph": bench.name, "case": name, "healthy": is_healthy, **measured(bench, make())}
-                with path.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row, separators=(",", ":")) + "\n")
+                row_files.append(path, row)
                 print(
                     f"{bench.name}: {name}, {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True
                 )
@@ -322,11 +329,6 @@ def measured(bench: Bench, made: Made) -> dict[str, Any]:
         "layers": layers,
         "record": {k: made.record.get(k) for k in ("status", "reason", "remedy", "final_link")},
     }
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """All rows so far."""
-    return [json.loads(each) for each in path.read_text().splitlines()] if path.exists() else []
 
 
 def write(path: Path, judged: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> None:

@@ -29,6 +29,7 @@ import numpy as np
 import quality_methods
 import quality_protocol as protocol
 import quality_rows
+import row_files
 from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 
@@ -67,7 +68,7 @@ def main() -> None:
         nargs="+",
         type=Path,
         default=[Path("results/quality/rows.jsonl")],
-        help="files of rows: all are read, new rows go to the last",
+        help="files of rows, .jsonl or .parquet: all are read, new rows go to the last",
     )
     parser.add_argument("--device", default="cpu", help="where HGT and the models of PyKEEN train")
     parser.add_argument("--vectors", type=Path, default=Path("results/quality/vectors"))
@@ -80,6 +81,15 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object per line instead of a table")
     parser.add_argument("--train", nargs=2, metavar=("METHOD", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.train or options.methods:
+        measure(options)
+    if not options.train:
+        rows = row_files.read(*options.rows)
+        report(rows, quality_rows.positives(rows), options)
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Train and test what is not yet in the rows; with --train, train one method in this process."""
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
     for key in ("edges", "nodes"):
         config[key] = getattr(options, key) or config[key]
@@ -94,10 +104,13 @@ def main() -> None:
     job = protocol.task(kg, config["target"])
     if options.development:
         job = protocol.development(job)
+    path, task = row_files.new_rows_file(options.rows), quality_rows.task_row(job)
+    quality_rows.positives([*row_files.read(*options.rows), task])
+    if not any(row["kind"] == "task" for row in row_files.read(path)):
+        row_files.append(path, task)
     for method in options.methods:
         for seed in range(options.first_seed, options.first_seed + options.seeds):
             complete(options, config, job, method, seed, used)
-    report(rows_of(*options.rows), job, options)
 
 
 def train(job: quality_methods.Job, method: str, options: argparse.Namespace) -> None:
@@ -130,9 +143,9 @@ def complete(
     """Add what is missing of one method and seed to the rows."""
     own = label(options, method)
     have = {
-        (row["kind"], row.get("scheme"), quality_rows.classifier(row)): row
-        for row in rows_of(*options.rows)
-        if (row["method"], row["seed"]) == (own, seed)
+        (row["kind"], row.get("scheme"), row.get("classifier")): row
+        for row in row_files.read(*options.rows)
+        if (row.get("method"), row.get("seed")) == (own, seed)
     }
     missing = [
         (scheme, names)
@@ -147,11 +160,11 @@ def complete(
     if trained is None or not kept:
         trained = trained_apart(options, method, seed)
         if ("training", None, None) not in have:
-            append(options.rows[-1], trained)
+            row_files.append(options.rows[-1], trained)
     for scheme, names in missing:
         began = time.perf_counter()
         for row in tested(options.vectors, config, job, trained, scheme, names, used):
-            append(options.rows[-1], row)
+            row_files.append(options.rows[-1], row)
             said = {name: round(float(v[0]), 4) for name, v in quality_rows.metrics(row, job).items()}
             chosen = f"{own} {seed} {scheme} {row['classifier']} {row['variant']}"
             print(f"{chosen}: {said} after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
@@ -235,28 +248,7 @@ def file_name(method: str, seed: int, variant: str) -> str:
     return f"{method}-{seed}-{variant.replace(' ', '_')}.safetensors"
 
 
-def rows_of(*paths: Path) -> list[dict[str, Any]]:
-    """All rows so far."""
-    return [row for path in paths for row in _read(path)]
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    whole, _, broken = path.read_text(encoding="utf-8").rpartition("\n")
-    if broken:  # a run was stopped while it wrote: its row is made again
-        path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
-
-
-def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row as one line."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
-def report(rows: list[dict[str, Any]], job: protocol.Task, options: argparse.Namespace) -> None:
+def report(rows: list[dict[str, Any]], job: protocol.Positives, options: argparse.Namespace) -> None:
     """Print the summary and draw the figure."""
     entries = list(summaries(rows, job, options.schemes, options.classifiers, options.reference))
     if options.figure:
@@ -270,14 +262,14 @@ def report(rows: list[dict[str, Any]], job: protocol.Task, options: argparse.Nam
 
 def summaries(
     rows: list[dict[str, Any]],
-    job: protocol.Task,
+    job: protocol.Positives,
     schemes: Sequence[str],
     classifiers: Sequence[str],
     reference: str,
 ) -> Iterator[dict[str, Any]]:
     """One entry per split, classifier and method, with what its training cost."""
     for scheme, each in itertools.product(schemes, classifiers):
-        own = [row for row in rows if quality_rows.classifier(row) in (each, None)]
+        own = [row for row in rows if row.get("classifier") in (each, None)]
         for entry in quality_rows.summary(own, job, scheme, reference):
             yield {"classifier": each} | entry | quality_rows.costs(rows, entry["method"])
 

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from quality_ideas import IDEAS, STEPS, Idea
-from quality_ideas import train as train_idea
 from quality_walks import walks
 
 from repurpose.config import settings
@@ -21,7 +19,7 @@ from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.kernels.csr import csr
 from repurpose.training import starts, training
-from repurpose.vectors import baselines, profiles
+from repurpose.vectors import baselines
 
 SVD_DIMS = (32, 64, 128, 256)
 DIM = 128  # numbers in a vector of the peers
@@ -181,32 +179,6 @@ def no_layers(job: Job) -> Iterator[Variant]:
     yield job.in_parts(job.of_all("config", found.beside), encoder)
 
 
-def profile(job: Job) -> Iterator[Variant]:
-    """All that nodes are joined to, relation by relation, without the loss of cutting it to some axes.
-
-    The rows of a matrix whose products are the similarities themselves; their length is the number of nodes.
-    """
-
-    edges = job.kg.message_edges()
-
-    def of_type(node_type: str) -> np.ndarray:
-        whole = profiles.of_type(job.kg, edges, node_type)
-        values, axes = np.linalg.eigh((whole @ whole.T).toarray().astype(np.float64))
-        return (axes * np.sqrt(np.maximum(values, 0))).astype(np.float32)
-
-    yield job.chosen("whole", of_type)
-
-
-def idea(of: Idea) -> Callable[[Job], Iterator[Variant]]:
-    """One change of a reference recipe."""
-
-    def train(job: Job) -> Iterator[Variant]:
-        for name, rows in train_idea(of, job):
-            yield job.of_all(name, rows)
-
-    return train
-
-
 METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
     "degree": degree,
     "svd": svd,
@@ -217,8 +189,6 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
     "replaced": replaced,
     "hgt": ours,
     "no-layers": no_layers,
-    "profile": profile,
-    **{f"idea:{name}": idea(of) for name, of in (IDEAS | {"steps": STEPS}).items()},
 }
 
 

@@ -27,15 +27,21 @@ SIDES = {"drug": 0, "disease": 1}  # of a pair, which a scheme holds out whole
 
 
 @dataclass(frozen=True)
-class Task:
-    """The positives of a graph's target and everything that a fold may not confuse with negatives.
-
-    heads, tails (P,): the positive pairs. known: all pairs that any relation joins. counts: heads, tails.
-    reserved: heads and tails of pairs that are neither asked for nor ranked.
-    """
+class Positives:
+    """The positive pairs of a task, heads and tails (P,): all that metrics need of it beside the ranks."""
 
     heads: np.ndarray
     tails: np.ndarray
+
+
+@dataclass(frozen=True)
+class Task(Positives):
+    """The positives of a graph's target and everything that a fold may not confuse with negatives.
+
+    known: all pairs that any relation joins. counts: heads, tails. reserved: heads and tails of pairs that
+    are neither asked for nor ranked.
+    """
+
     known: pairs.Known
     counts: tuple[int, int]
     reserved: tuple[np.ndarray, np.ndarray] = (np.zeros(0, int), np.zeros(0, int))

@@ -1,6 +1,7 @@
 """From the rows of the quality benchmark to its figures: metrics, paired differences, a table, a picture."""
 
 import itertools
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,24 @@ MARKERS = "os^vDPX*<>"  # of methods in the figure
 Row = Mapping[str, Any]
 
 
-def classifier(row: Row) -> str | None:
-    """Whose ranks a test row holds; None for the row of a training."""
-    return row.get("classifier", "trees") if row["kind"] == "test" else None
+def task_row(job: protocol.Positives) -> dict[str, Any]:
+    """The row that says which positives the others are of."""
+    return {"kind": "task", "heads": job.heads.tolist(), "tails": job.tails.tolist()}
 
 
-def metrics(row: Row, job: protocol.Task, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def positives(rows: Iterable[Row]) -> protocol.Positives:
+    """The positives that all rows are of; ends the program if they do not say it, or not the same."""
+    found = [(row["heads"], row["tails"]) for row in rows if row["kind"] == "task"]
+    if not found:
+        sys.exit("no row of --rows says which pairs the ranks are of: measure something, or name other files")
+    if any(pair != found[0] for pair in found):
+        sys.exit(
+            "the rows are of different pairs (of two graphs, say, or with --development): name other files"
+        )
+    return protocol.Positives(*map(np.array, found[0]))
+
+
+def metrics(row: Row, job: protocol.Positives, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Metric -> mean over the folds of a test row, for each line of weights (W, positives); one line without.
 
     A fold in which a line gives no positive any weight does not count for that line.
@@ -40,7 +53,7 @@ def metrics(row: Row, job: protocol.Task, weights: np.ndarray | None = None) -> 
     return {name: (np.array(values) * share).sum(axis=0) for name, values in found.items()}
 
 
-def resampled(job: protocol.Task, scheme: str, seed: int = 0) -> np.ndarray:
+def resampled(job: protocol.Positives, scheme: str, seed: int = 0) -> np.ndarray:
     """Bootstrap weights (RESAMPLES, positives) of pairs; of tails or heads where whole ones are held out."""
     rng = np.random.default_rng([seed, 11])
     groups = {"random": np.arange(len(job.heads)), "disease": job.tails, "drug": job.heads}[scheme]
@@ -49,7 +62,9 @@ def resampled(job: protocol.Task, scheme: str, seed: int = 0) -> np.ndarray:
     return drawn[:, which]
 
 
-def summary(rows: Iterable[Row], job: protocol.Task, scheme: str, reference: str) -> list[dict[str, Any]]:
+def summary(
+    rows: Iterable[Row], job: protocol.Positives, scheme: str, reference: str
+) -> list[dict[str, Any]]:
     """Per method: means over seeds, seeds' extremes, and its difference from `reference` with its interval.
 
     The bootstrap is paired: both methods are weighted by the same draws of pairs, averaged over

@@ -154,6 +154,7 @@ IN_VENV = """#!/bin/sh
 echo "$*" >>calls
 if [ "$1" = scripts/compile_kernels.py ] && [ -e broken_kernels ]; then exit 1; fi
 if [ "$3" = freeze ]; then cat frozen; fi
+if [ -e "status$3" ]; then exit "$(cat "status$3")"; fi
 test ! -e broken
 """
 
@@ -281,6 +282,58 @@ def test_make_env_refuses_a_folder_that_snakemake_cannot_run_from(tree):
     assert done.returncode != 0
     assert f"a folder with a blank in its path ({moved}): move or rename it" in done.stderr
     assert calls(moved) == []
+
+
+@pytest.mark.parametrize(
+    ("timed", "others", "good"),
+    [(0, 0, True), (5, 0, True), (0, 5, True), (5, 5, False), (1, 0, False), (0, 1, False), (2, 5, False)],
+)
+def test_make_test_runs_the_timed_tests_and_then_the_others_and_fails_if_either_does(
+    tree, timed, others, good
+):
+    (tree / "status--timed=only").write_text(str(timed))
+    (tree / "status--timed=none").write_text(str(others))
+    done = make(tree, "test", f"PYTHON={tree}/python", "WORKERS=3", "ARGS=-m slow tests/core")
+    assert calls(tree)[-2:] == [
+        "-m pytest --timed=only -m slow tests/core -n 0",
+        "-m pytest --timed=none -n 3 -m slow tests/core",
+    ]
+    assert (done.returncode == 0) == good
+
+
+TOY_TESTS = """
+import pytest
+def test_plain(): pass
+@pytest.mark.timed
+def test_timed(): pass
+@pytest.mark.timed
+@pytest.mark.slow
+def test_slow(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "ran", "status"),
+    [
+        ("", {"plain", "timed"}, 0),
+        ("--timed=only -n 0", {"timed"}, 0),
+        ("--timed=none -n 2", {"plain"}, 0),
+        ("--timed=only -m slow -n 0", {"slow"}, 0),
+        ("--timed=none -n 2 -m slow", set(), 5),
+        ("--timed=only -k plain -n 0", set(), 5),
+    ],
+)
+def test_pytest_chooses_or_leaves_out_the_timed_tests_beside_what_else_is_asked(
+    tmp_path, options, ran, status
+):
+    (tmp_path / "tests").mkdir()
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    shutil.copy(PROJECT / "tests" / "conftest.py", tmp_path / "tests")
+    (tmp_path / "tests" / "test_toy.py").write_text(TOY_TESTS)
+    command = [sys.executable, "-m", "pytest", "-v", *options.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert set(re.findall(r"test_toy\.py::test_(\w+)", done.stdout)) == ran, done.stdout + done.stderr
+    assert done.returncode == status
 
 
 def test_make_lock_keeps_marked_lines_and_leaves_out_builds_and_cuda(tree):

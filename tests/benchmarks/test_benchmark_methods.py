@@ -23,14 +23,6 @@ def small_job():
     return quality_methods.Job(KG, config, 0, 1.0)
 
 
-def test_a_profiles_products_are_the_similarities(job):
-    (found,) = quality_methods.profile(job)
-    for rows, node_type in ((found.heads, "drug"), (found.tails, "disease")):
-        whole = profiles.of_type(KG, EDGES, node_type)
-        assert rows @ rows.T == pytest.approx((whole @ whole.T).toarray(), abs=1e-5)
-        assert np.abs(rows).max() > 0.1
-
-
 def test_without_layers_there_is_what_stands_beside_them(job):
     (found,) = quality_methods.no_layers(job)
     axes = profiles.rows(KG, EDGES, "drug", 8, 0).rows

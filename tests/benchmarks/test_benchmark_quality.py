@@ -15,6 +15,7 @@ import quality
 import quality_protocol as protocol
 import quality_rows
 import quality_walks
+import row_files
 import yaml
 from sklearn.metrics import average_precision_score, roc_auc_score
 
@@ -236,6 +237,16 @@ def test_the_paired_bootstrap_tells_a_real_difference_from_none(job):
     assert [line.count("*") > 0 for line in lines[2:6]] == [False, False, False, True]
 
 
+def test_rows_of_different_pairs_have_no_summary_and_rows_without_pairs_neither(job):
+    task, other = map(quality_rows.task_row, (job, dataclasses.replace(job, tails=job.tails[::-1])))
+    found = quality_rows.positives([task, row("svd", 0, list(range(120))), task])
+    assert np.array_equal(found.heads, job.heads) and np.array_equal(found.tails, job.tails)
+    with pytest.raises(SystemExit, match="of different pairs"):
+        quality_rows.positives([task, other])
+    with pytest.raises(SystemExit, match="which pairs the ranks are of"):
+        quality_rows.positives([row("svd", 0, list(range(120)))])
+
+
 def test_walks_follow_edges_and_end_where_there_is_none():
     indptr, indices = np.array([0, 1, 2, 2]), np.array([1, 0], np.int32)
     lines = {line[0]: line.tolist() for line in quality_walks.walks(indptr, indices, 4, 0)}
@@ -260,11 +271,16 @@ def small_graph(tmp_path_factory):
     return folder
 
 
-def run(folder, *options):
-    command = [sys.executable, quality.__file__, "--edges", "kg.parquet", "--config", "small.yaml", *options]
+def run(folder, *options, edges="kg.parquet"):
+    command = [sys.executable, quality.__file__, "--edges", edges, "--config", "small.yaml", *options]
     done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done
+
+
+def measured(path):
+    """Rows without what made them."""
+    return [{k: v for k, v in row.items() if k not in row_files.ORIGIN} for row in row_files.read(path)]
 
 
 def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
@@ -272,10 +288,11 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
     path = folder / "results/quality/rows.jsonl"
     run(folder, *options)
     before = path.read_text().splitlines()
-    assert [json.loads(line)["kind"] for line in before] == ["training", "test", "test"] * 2
+    kinds = ["task", *["training", "test", "test"] * 2]
+    assert [json.loads(line)["kind"] for line in before] == kinds
     second = run(folder, *options, "disease", "--figure", "quality.png")
-    lines = path.read_text().splitlines()
-    assert lines[:6] == before and [json.loads(line)["scheme"] for line in lines[6:]] == ["disease"] * 4
+    lines, rows = path.read_text().splitlines(), measured(path)
+    assert lines[:7] == before and [json.loads(line)["scheme"] for line in lines[7:]] == ["disease"] * 4
     assert (folder / "quality.png").stat().st_size > 0
     entries = [json.loads(line) for line in second.stdout.splitlines()]
     assert [(e["scheme"], e["classifier"], e["method"]) for e in entries] == [
@@ -287,13 +304,17 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
     assert all(e["peak_rss_gb"] > 0 and 0 <= e["auprc"]["mean"] <= 1 for e in entries)
     path.write_text("\n".join(lines[:-1]) + f"\n{lines[-1][:30]}")  # stopped while it wrote the last test
     assert run(folder, *options, "disease").stdout == second.stdout
-    assert path.read_text().splitlines() == lines
+    assert measured(path) == rows
+    # Once kept, rows say the same, and without the graph.
+    row_files.keep(row_files.read(path), folder / "kept.parquet")
+    kept = ("--methods", "--json", "--schemes", "random", "disease", "--rows", "kept.parquet")
+    assert run(folder, *kept, edges="absent.parquet").stdout == second.stdout
     # Another seed, into a file of its own, and a summary of both.
     more = ("--methods", "degree", "--seeds", 1, "--first-seed", 3, "--json", "--schemes", "random")
     both = run(folder, *more, "--rows", path, "more.jsonl").stdout.splitlines()
-    added = [json.loads(line) for line in (folder / "more.jsonl").read_text().splitlines()]
-    assert [(row["kind"], row["seed"]) for row in added] == [("training", 3), ("test", 3), ("test", 3)]
-    assert path.read_text().splitlines() == lines
+    added = [(row["kind"], row.get("seed")) for row in row_files.read(folder / "more.jsonl")]
+    assert added == [("task", None), ("training", 3), ("test", 3), ("test", 3)]
+    assert measured(path) == rows
     seeds = {(entry["method"], entry["seeds"]) for entry in map(json.loads, both)}
     assert seeds == {("degree", 2), ("hgt", 1)}
 

@@ -7,6 +7,7 @@ import communities
 import numpy as np
 import planted
 import pytest
+from scipy import sparse
 
 from repurpose.hgt import hgt
 from repurpose.kernels import lowrank
@@ -23,6 +24,12 @@ SMALL = planted.graph(
 )
 
 
+def uncut(kg, node_type):
+    """Whole profiles of a type's nodes (nodes, columns), before they are cut to some axes."""
+    blocks = [profiles.unit(each) for each in profiles.weighted(kg, kg.message_edges(), node_type).values()]
+    return sparse.hstack(blocks).toarray() / math.sqrt(len(profiles.sides(kg, node_type)))
+
+
 def cosine(a, b):
     """Of two nodes' neighbours, given as neighbour -> weight."""
     product = sum(a[name] * b[name] for name in a.keys() & b.keys())
@@ -30,7 +37,7 @@ def cosine(a, b):
 
 
 def test_a_product_is_the_mean_over_relations_of_the_cosine_of_rare_neighbours():
-    whole = profiles.of_type(SMALL, SMALL.message_edges(), "drug").toarray()
+    whole = uncut(SMALL, "drug")
     found = whole @ whole.T
     # Of five drugs two bind gene 0 and three gene 1.
     genes = {0: math.log(5 / 2), 1: math.log(5 / 3)}
@@ -42,7 +49,7 @@ def test_a_product_is_the_mean_over_relations_of_the_cosine_of_rare_neighbours()
 
 
 def test_a_row_is_as_long_as_much_is_known_of_its_node():
-    whole = profiles.of_type(SMALL, SMALL.message_edges(), "drug").toarray()
+    whole = uncut(SMALL, "drug")
     assert np.linalg.norm(whole, axis=1) ** 2 == pytest.approx([1, 1, 0.5, 0.5, 0], abs=1e-6)
 
 
@@ -88,9 +95,7 @@ def test_directions_of_a_directed_relation_within_a_type_are_told_apart():
     found = []
     for directed in (False, True):
         relation = dataclasses.replace(kg.relations[0], directed=directed)
-        whole = profiles.of_type(
-            dataclasses.replace(kg, relations=(relation,)), kg.message_edges(), "gene"
-        ).toarray()
+        whole = uncut(dataclasses.replace(kg, relations=(relation,)), "gene")
         found.append(whole @ whole.T)
     # Genes 0 and 2 regulate the same gene, which regulates gene 3.
     assert found[0][0, 2] > 0 and found[1][0, 2] > 0

@@ -120,16 +120,8 @@ def known(rows: np.ndarray) -> np.ndarray:
     return np.maximum(np.linalg.norm(rows, axis=1), SHORTEST).astype(np.float32)
 
 
-def of_type(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> sparse.csr_array:
-    """Whole profiles of a type's nodes, one block of columns for each side: (nodes, columns)."""
-    blocks = [unit(each) for each in weighted(kg, edges, node_type).values()]
-    if not blocks:
-        return sparse.csr_array((kg.count(node_type), 1), dtype=np.float32)
-    return sparse.csr_array(sparse.hstack(blocks) / np.float32(np.sqrt(len(sides(kg, node_type)))))
-
-
 def weighted(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> dict[Side, sparse.csr_array]:
-    """The blocks of `of_type` before their rows are scaled: (nodes, nodes at the other end), if not empty."""
+    """Side -> weighted neighbours (nodes, nodes at the other end) of a type's nodes, if any; unscaled."""
     found = {}
     for side in sides(kg, node_type):
         number, is_head = side
