@@ -118,7 +118,7 @@ rule train_contrary:
         runtime=240,
     params:
         target=TARGET,
-        classifier=config["classifier"],
+        classifier={key: value for key, value in config["classifier"].items() if key != "search_trials"},
         seed=config["seed"],
         verdict="results/validation/{device}/verdict.json",
         code=code("train_contrary"),

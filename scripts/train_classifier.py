@@ -48,10 +48,8 @@ def main(
     logging.info("%s", counts)
 
     task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external.load(external_in))
-    trials = []
-    if settings.search_minutes:
-        chosen, trials = search.search(task, settings.search_minutes)
-        task = replace(task, settings=chosen)
+    chosen, trials = search.search(task)
+    task = replace(task, settings=chosen)
     fits = classifier.evaluate_all(task)
     final, members = classifier.refit(task, fits)
     pair_model.save(final, model_out, kernel_out)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -265,6 +266,11 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     assert [path.read_bytes() for path in outputs] == first
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options | {"n_threads": 2})
     assert outputs[0].read_bytes() == first[0]
+    assert metrics["search"] == []
+    searching = options | {"settings": dataclasses.replace(SETTINGS, search_trials=2)}
+    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **searching)
+    given, drawn = (trial["valid_auprc"] for trial in json.loads(outputs[2].read_text())["search"])
+    assert drawn > given and outputs[0].read_bytes() != first[0]
 
     negatives = tmp_path / "negatives.json"
     train_contrary.main(labelled, *paths, inputs[0], verdict, negatives, device="cpu", **options)
