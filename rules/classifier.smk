@@ -88,6 +88,8 @@ rule train_classifier:
     params:
         target=TARGET,
         classifier=config["classifier"],
+        # Whether it is on, not which share is taken off: another share trains nothing.
+        candidates={"correct_popularity": config["candidates"]["correct_popularity"] > 0},
         seed=config["seed"],
         verdict="results/validation/{device}/verdict.json",
         code=code("train_classifier"),
