@@ -88,6 +88,8 @@ rule train_classifier:
     params:
         target=TARGET,
         classifier=config["classifier"],
+        # Whether it is on, not which share is taken off: another share trains nothing.
+        candidates={"correct_popularity": config["candidates"]["correct_popularity"] > 0},
         seed=config["seed"],
         verdict="results/validation/{device}/verdict.json",
         code=code("train_classifier"),
@@ -118,7 +120,7 @@ rule train_contrary:
         runtime=240,
     params:
         target=TARGET,
-        classifier=config["classifier"],
+        classifier={key: value for key, value in config["classifier"].items() if key != "search_trials"},
         seed=config["seed"],
         verdict="results/validation/{device}/verdict.json",
         code=code("train_contrary"),

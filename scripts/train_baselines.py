@@ -45,9 +45,7 @@ def main(
     for name, vectors in methods.items():
         logging.info("baseline %s", name)
         task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, elsewhere)
-        if settings.search_minutes:
-            task = replace(task, settings=search.search(task, settings.search_minutes).settings)
-        fits[name] = classifier.evaluate_all(task)
+        fits[name] = classifier.evaluate_all(replace(task, settings=search.search(task).settings))
     schemes = list(fits["degree"])
     content = {
         "schemes": {scheme: {name: fits[name][scheme].metrics for name in fits} for scheme in schemes},

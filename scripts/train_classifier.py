@@ -36,8 +36,13 @@ def main(
     device: str,
     seed: int,
     n_threads: int,
+    corrects_popularity: bool = False,
 ) -> None:
-    """Write the model and its metrics beside the baselines'; raises InputError if the gate was not passed."""
+    """Write the model and its metrics beside the baselines'.
+
+    corrects_popularity: whether candidates will be, so that what it does to the test pairs is measured.
+    Raises InputError if the gate was not passed.
+    """
     require_pass(verdict, device)
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.load(pairs_in)
@@ -48,10 +53,8 @@ def main(
     logging.info("%s", counts)
 
     task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external.load(external_in))
-    trials = []
-    if settings.search_minutes:
-        chosen, trials = search.search(task, settings.search_minutes)
-        task = replace(task, settings=chosen)
+    chosen, trials = search.search(task)
+    task = replace(task, settings=chosen)
     fits = classifier.evaluate_all(task)
     final, members = classifier.refit(task, fits)
     pair_model.save(final, model_out, kernel_out)
@@ -66,7 +69,7 @@ def main(
             }
             for scheme, fit in fits.items()
         },
-        "popularity_correction": classifier.effect_of_correction(task, fits),
+        "popularity_correction": classifier.effect_of_correction(task, fits) if corrects_popularity else {},
         "search": trials,
         "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
@@ -104,4 +107,5 @@ if __name__ == "__main__":
                 device=snakemake.wildcards.device,
                 seed=snakemake.params.seed,
                 n_threads=threads.limit(snakemake.threads),
+                corrects_popularity=snakemake.params.candidates["correct_popularity"],
             )

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -265,6 +266,19 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     assert [path.read_bytes() for path in outputs] == first
     train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options | {"n_threads": 2})
     assert outputs[0].read_bytes() == first[0]
+    assert metrics["search"] == [] and metrics["popularity_correction"] == {}
+    train_classifier.main(
+        labelled, *paths, *inputs, *outputs, device="cpu", corrects_popularity=True, **options
+    )
+    corrected = json.loads(outputs[2].read_text())
+    effect = corrected.pop("popularity_correction")
+    assert set(effect) == set(metrics["schemes"]) and set(effect["drug"]) == {"0.5", "1"}
+    assert corrected == {name: value for name, value in metrics.items() if name != "popularity_correction"}
+    assert [path.read_bytes() for path in (*outputs[:2], outputs[3])] == [*first[:2], first[3]]
+    searching = options | {"settings": dataclasses.replace(SETTINGS, search_trials=2)}
+    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **searching)
+    given, drawn = (trial["valid_auprc"] for trial in json.loads(outputs[2].read_text())["search"])
+    assert drawn > given and outputs[0].read_bytes() != first[0]
 
     negatives = tmp_path / "negatives.json"
     train_contrary.main(labelled, *paths, inputs[0], verdict, negatives, device="cpu", **options)

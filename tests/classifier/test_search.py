@@ -1,12 +1,12 @@
-"""Settings are chosen by validation pairs, within the time given, and never worse than the given ones."""
+"""Settings are chosen by validation pairs in the trials asked for, and never worse than the given ones."""
 
 import dataclasses
-from itertools import count
 
 import pytest
 import test_classifier
 
 from repurpose.classifier import classifier, search
+from repurpose.classifier.examples import split_examples
 
 SETTINGS = dataclasses.replace(test_classifier.SETTINGS, depth=2, trees=8, learning_rate=0.03)
 
@@ -16,35 +16,53 @@ def planted_task():
     return classifier.Task(*test_classifier.make(shuffled=False), SETTINGS, 0, 1)
 
 
-def ticking(step):
-    """A clock that goes on by `step` minutes each time it is read."""
-    ticks = count(0, 60 * step)
-    return lambda: next(ticks)
+def found(task, trials, **changes):
+    """What a search of so many trials finds for the task with these changes."""
+    settings = dataclasses.replace(task.settings, search_trials=trials)
+    return search.search(dataclasses.replace(task, settings=settings, **changes))
 
 
-def test_the_best_of_the_trials_is_kept_and_the_given_settings_are_the_first(task):
-    found = search.search(task, 10, ticking(1))
-    assert len(found.trials) == 10
-    values = [trial["valid_auprc"] for trial in found.trials]
-    assert found.trials[0]["depth"] == 2 and found.trials[0]["learning_rate"] == 0.03
-    best = found.trials[values.index(max(values))]
+@pytest.fixture(name="ten", scope="module")
+def search_of_ten_trials(task):
+    return found(task, 10)
+
+
+def test_the_best_of_the_trials_is_kept_and_the_given_settings_are_the_first(ten):
+    assert len(ten.trials) == 10
+    values = [trial["valid_auprc"] for trial in ten.trials]
+    assert ten.trials[0]["depth"] == 2 and ten.trials[0]["learning_rate"] == 0.03
+    best = ten.trials[values.index(max(values))]
     assert max(values) > values[0]  # eight slow stumps can be bettered
-    for name in ("depth", "learning_rate", "negatives_per_positive"):
-        assert getattr(found.settings, name) == best[name]
-    assert found.settings.draws == SETTINGS.draws and found.settings.trees == SETTINGS.trees
+    for name in search.SEARCHED:
+        assert getattr(ten.settings, name) == best[name]
+    assert ten.settings.draws == SETTINGS.draws and ten.settings.trees == SETTINGS.trees
 
 
-def test_without_time_the_given_settings_are_tried_alone(task):
-    found = search.search(task, 0, ticking(1))
-    assert len(found.trials) == 1 and found.settings == SETTINGS
+def test_a_trial_is_judged_by_the_validation_pairs_of_a_model_with_its_settings(task, ten):
+    trial = ten.trials[3]
+    settings = dataclasses.replace(SETTINGS, **{name: trial[name] for name in search.SEARCHED})
+    _, valid = split_examples(task.pairs, "random", task.taken, *task.sizes, SETTINGS, 0)
+    again = search._valid_auprc(dataclasses.replace(task, settings=settings), "random", valid)
+    assert again == trial["valid_auprc"]
+    assert again != search._valid_auprc(task, "random", valid)
 
 
-def test_a_seed_gives_the_same_trials_and_the_test_pairs_do_not_matter(task):
+def test_without_trials_nothing_is_trained_and_the_given_settings_stay(task):
+    assert found(task, 0, vectors=None) == search.Found(SETTINGS, [])  # vectors that none can train on
+
+
+def test_one_trial_tries_the_given_settings_alone(task, ten):
+    one = found(task, 1)
+    assert one.trials == ten.trials[:1]
+    assert dataclasses.replace(one.settings, search_trials=0) == SETTINGS
+
+
+def test_a_seed_gives_the_same_trials_and_the_test_pairs_do_not_matter(task, ten):
     moved = task.pairs.copy()
     moved.loc[moved["random"] == "test", "label"] = 1 - moved.loc[moved["random"] == "test", "label"]
-    first, again = (
-        search.search(each, 3, ticking(1)).trials for each in (task, dataclasses.replace(task, pairs=moved))
-    )
-    assert first == again
-    other = search.search(dataclasses.replace(task, seed=1), 3, ticking(1)).trials
-    assert other != first
+    assert found(task, 3, pairs=moved).trials == ten.trials[:3]  # the others come after, with more trials
+    assert found(task, 3, seed=1).trials != ten.trials[:3]
+
+
+def test_any_number_of_threads_finds_the_same_settings(task, ten):
+    assert found(task, 10, threads=3) == ten

@@ -54,7 +54,8 @@ print(json.dumps({name: [sum(s.cache_hits.values()), len(s.cache_misses)] for na
 
 def copy(folder):
     """A package with one loop, which uses a constant of another module."""
-    for name in ("__init__", "core/__init__", "core/source", "kernels/__init__", "kernels/compiled"):
+    kernels = "kernels/__init__", "kernels/compiled", "kernels/numba_private"
+    for name in ("__init__", "core/__init__", "core/source", *kernels):
         copied = folder / "repurpose" / f"{name}.py"
         copied.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(SCRIPTS / "repurpose" / f"{name}.py", copied)

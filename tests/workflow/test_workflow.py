@@ -83,6 +83,28 @@ def test_a_new_device_trains_alone(done):
     assert not {"build_graph", "split_pairs", "train_baselines"} & set(rules)
 
 
+def test_what_correcting_popular_heads_does_is_measured_and_shown_where_it_is_on(done):
+    def measured_and_shown():
+        metrics = json.loads(done.path("classifier/cpu/metrics.json").read_text())
+        shown = "Effect of the correction on cpu" in done.path("report.html").read_text()
+        return sorted(metrics["popularity_correction"]), sorted(metrics["schemes"]), shown
+
+    found, schemes, is_shown = measured_and_shown()
+    assert found == [] and not is_shown
+    run = done.run(config={"candidates": {"correct_popularity": 0.5}})
+    assert run.code == 0, run.output
+    assert run.made == sorted([*CANDIDATES, "train_classifier[cpu]", *AFTER_THE_GATE])
+    assert measured_and_shown() == (schemes, schemes, True)
+    more = done.dry_run(config={"candidates": {"correct_popularity": 0.75}})
+    assert more == sorted([*CANDIDATES, *AFTER_THE_GATE])
+    assert done.run().code == 0
+
+
+def test_a_search_for_settings_trains_the_classifier_and_the_baselines_that_it_is_for(done):
+    rules = done.dry_run(config={"classifier": {"search_trials": 2}})
+    assert rules == sorted([*CANDIDATES, "train_baselines", "train_classifier[cpu]", *AFTER_THE_GATE])
+
+
 def test_batching_of_another_kind_of_device_makes_nothing_stale(done):
     assert done.dry_run(config={"training": {"batching": {"mps": "sampled", "cuda": "sampled"}}}) == []
 

@@ -25,7 +25,7 @@ class Settings:
     svd_dim: int
     kernel_weights: Sequence[float]
     evaluation_pairs: int
-    search_minutes: float = 0.0
+    search_trials: int = 0
 
 
 class Examples(NamedTuple):

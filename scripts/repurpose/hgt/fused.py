@@ -5,7 +5,6 @@ The mathematics is that of PyG's `HGTConv`, whose parameters go in as they are; 
 (N, width) tensor.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,31 +14,19 @@ import torch
 from torch import Tensor
 from torch_geometric.nn import HGTConv
 
-from repurpose.hgt import attention, workspace
+from repurpose.hgt import attention, torch_private, workspace
 from repurpose.hgt.messages import Messages
-from repurpose.hgt.trained import Parameters
 from repurpose.kernels import parallel
 from repurpose.kernels.compiled import loop
 
 
-def parameters(conv: HGTConv) -> Parameters:
-    """The parameters of `conv`, as tensors, in the form that they are computed with."""
-    share = torch.stack([conv.skip[name][0].sigmoid() for name in conv.node_types])
-    out = _stacked(conv.out_lin.lins, conv.node_types)
-    return Parameters(*_head_by_head(conv), _relation_matrices(conv), *out, share)
-
-
-def receiving(conv: HGTConv) -> list[bool]:
-    """Which node types receive anything."""
-    return [name in conv.dst_node_types for name in conv.node_types]
-
-
 def layer(conv: HGTConv, x: Tensor, messages: Messages, bounds: Sequence[int]) -> Tensor:
     """What `conv` computes, all node types at once; types that receive nothing keep their x, (N, F)."""
-    own = parameters(conv)
+    own = torch_private.parameters(conv)
     kvq = typed_linear(x, own.kvq, own.kvq_bias, bounds)
     out = attention.attend(kvq, own.relations, messages)
-    return _Update.apply(x, out, own.out, own.out_bias, own.share, receiving(conv), bounds)
+    is_receiving = torch_private.receiving(conv)
+    return _Update.apply(x, out, own.out, own.out_bias, own.share, is_receiving, bounds)
 
 
 def typed_linear(x: Tensor, weight: Tensor, bias: Tensor, bounds: Sequence[int]) -> Tensor:
@@ -89,7 +76,7 @@ class _Update(torch.autograd.Function):
         bounds: Sequence[int],
     ) -> Tensor:
         share = share * torch.tensor(receiving)
-        y, active = workspace.empty(*x.shape), torch._C._nn.gelu(out, out=workspace.empty(*out.shape))
+        y, active = workspace.empty(*x.shape), torch_private.gelu(out, workspace.empty(*out.shape))
         for t, rows in _spans(bounds):
             torch.mm(active[rows], weight[t].T, out=y[rows])
         pieces = parallel.even(len(x), x.shape[1])
@@ -107,7 +94,7 @@ class _Update(torch.autograd.Function):
         pieces = parallel.even(len(x), x.shape[1])
         of_type = np.array(ctx.bounds)
         parallel.run(_blend_back, pieces, *_arrays(gradient, x, share), of_type, *_arrays(dx, along))
-        active = torch._C._nn.gelu(out, out=workspace.empty(*out.shape))
+        active = torch_private.gelu(out, workspace.empty(*out.shape))
         dweight, dbias, dshare = torch.empty_like(weight), torch.empty_like(bias), torch.empty_like(share)
         for t, rows in _spans(ctx.bounds):
             g = gradient[rows]
@@ -120,7 +107,7 @@ class _Update(torch.autograd.Function):
             mapped = sum((a.double() * b).sum() for a, b in pairs)
             dshare[t] = mapped - along[rows].sum()
         received = share > 0
-        torch.ops.aten.gelu_backward.grad_input(dout, out, grad_input=dout)
+        torch_private.gelu_backward(dout, out)
         return dx, dout, dweight * share[:, None, None], dbias * share[:, None], dshare * received, None, None
 
 
@@ -207,27 +194,3 @@ def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
 
 def _spans(bounds: Sequence[int]) -> Iterator[tuple[int, slice]]:
     return ((t, slice(first, last)) for t, (first, last) in enumerate(pairwise(bounds)))
-
-
-def _stacked(lins: Any, names: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Weights (T, out, in) and biases (T, out) of one linear map per type."""
-    return torch.stack([lins[n].weight for n in names]), torch.stack([lins[n].bias for n in names])
-
-
-def _head_by_head(conv: HGTConv) -> tuple[Tensor, Tensor]:
-    """Weight (T, 3 F, in) and bias (T, 3 F) of key, value and query, head by head.
-
-    PyG's columns are all heads' keys, then all queries, then all values.
-    """
-    weight, bias = _stacked(conv.kqv_lin.lins, conv.node_types)
-    order = torch.arange(weight.shape[1]).view(3, conv.heads, -1)[[0, 2, 1]].transpose(0, 1).reshape(-1)
-    return weight.index_select(1, order), bias.index_select(1, order)
-
-
-def _relation_matrices(conv: HGTConv) -> Tensor:
-    """The matrices for keys, times prior / sqrt(D), and for values, (2, H, R, D, D)."""
-    prior = torch.stack([conv.p_rel["__".join(each)][0] for each in conv.edge_types], dim=1)
-    width = conv.out_channels // conv.heads
-    shape = conv.heads, len(conv.edge_types), width, width
-    keys, values = conv.k_rel.weight.view(shape), conv.v_rel.weight.view(shape)
-    return torch.stack([keys * (prior / math.sqrt(width))[:, :, None, None], values])

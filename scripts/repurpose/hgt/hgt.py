@@ -18,8 +18,9 @@ from repurpose.hgt import fused, message_edges, readout, sampling
 from repurpose.hgt.decoder import Decoder
 from repurpose.hgt.message_edges import EdgeLists, SortedEdges
 from repurpose.hgt.messages import Messages
-from repurpose.hgt.pyg_layer import EdgeType, Layer
+from repurpose.hgt.pyg_layer import Layer
 from repurpose.hgt.sampling import Level
+from repurpose.hgt.torch_private import EdgeType
 from repurpose.vectors.spectral import Axes
 
 INPUTS = ("learned", "spectral", "blocks")

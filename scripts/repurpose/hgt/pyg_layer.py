@@ -1,52 +1,20 @@
 """PyG's HGT layer, in a form that trains on large graphs: what runs where the fused layer does not."""
 
-import itertools
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
-from torch_geometric.nn import HGTConv
-from torch_geometric.nn.dense import HeteroLinear
 from torch_geometric.utils import softmax
 
-EdgeType = tuple[str, str, str]
+from repurpose.hgt.torch_private import Conv
 
 # Per-edge activations above this many bytes are recomputed in the backward pass, head by head.
 KEPT_ACTIVATIONS = 1 << 31
 
 
-class Layer(HGTConv):
+class Layer(Conv):
     """One HGT layer with HGTConv's parameters; `propagate` is the seam for other attention kernels."""
-
-    def __init__(self, width: int, metadata: tuple[list[str], list[EdgeType]], heads: int) -> None:
-        super().__init__(width, width, metadata, heads=heads)
-
-    def _construct_src_node_feat(
-        self, k_dict: dict[str, Tensor], v_dict: dict[str, Tensor], edge_index_dict: dict[EdgeType, Tensor]
-    ) -> tuple[Tensor, Tensor, dict[EdgeType, int]]:
-        """Keys and values (rows, H, D) of each edge type's source nodes, and the first row of each edge type.
-
-        A product per edge type, over all heads: PyG's own takes one per head too and, without pyg-lib, writes
-        each into a slice, which makes autograd touch all rows again. On a GPU each product is a launch, and
-        graphs of many relations wait for little else.
-        """
-        counts = [len(k_dict[source]) for source, _, _ in edge_index_dict]
-        starts = dict(zip(edge_index_dict, itertools.accumulate([0, *counts]), strict=False))
-        moved = (self._moved(self.k_rel, k_dict, starts), self._moved(self.v_rel, v_dict, starts))
-        return *moved, starts
-
-    def _moved(
-        self, linear: HeteroLinear, nodes: dict[str, Tensor], edge_types: Iterable[EdgeType]
-    ) -> Tensor:
-        """Nodes (n, H, D) by type through the matrices of their edge types, in that order: (rows, H, D)."""
-        weight = linear.weight.unflatten(0, (self.heads, len(self.edge_types)))
-        parts = [
-            torch.bmm(nodes[each[0]].transpose(0, 1), weight[:, self.edge_types_map[each]])
-            for each in edge_types
-        ]
-        return torch.cat(parts, dim=1).transpose(0, 1)
 
     def propagate(self, edge_index: Tensor, k: Tensor, q: Tensor, v: Tensor, edge_attr: Tensor) -> Tensor:
         """Attention over edges, returns (N, H * D).

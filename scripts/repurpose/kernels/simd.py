@@ -15,9 +15,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+
+from repurpose.kernels import numba_private
 
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
 LINE = 64  # bytes of a cache line
@@ -60,9 +60,9 @@ def load(typing, width, array, row, column):
     vector = Vector(width.literal_value)
 
     def emit(context, builder, sig, args):
-        return builder.load(_address(context, builder, sig.args[1:], args[1:], vector), align=4)
+        return builder.load(_address(context, builder, sig.args[1], args[1:], vector), align=4)
 
-    return vector(width, array, row, column), emit
+    return vector(width, array, types.int64, types.int64), emit
 
 
 @intrinsic
@@ -70,10 +70,9 @@ def store(typing, array, row, column, vector):
     """array[row, column:column + width] = vector; nothing is checked."""
 
     def emit(context, builder, sig, args):
-        builder.store(args[3], _address(context, builder, sig.args[:3], args[:3], vector), align=4)
-        return context.get_dummy_value()
+        builder.store(args[3], _address(context, builder, sig.args[0], args[:3], vector), align=4)
 
-    return types.void(array, row, column, vector), emit
+    return types.void(array, types.int64, types.int64, vector), emit
 
 
 @intrinsic(prefer_literal=True)
@@ -82,15 +81,14 @@ def fetch(typing, width, array, row, column):
     size = 4 * width.literal_value
 
     def emit(context, builder, sig, args):
-        address = _address(context, builder, sig.args[1:], args[1:], Vector(1))
+        address = _address(context, builder, sig.args[1], args[1:], Vector(1))
         start = builder.bitcast(address, ir.IntType(8).as_pointer())
         prefetch = _function(builder, "prefetch.p0i8", ir.VoidType(), [start.type, INT, INT, INT])
         for offset in range(0, size, LINE):
             read, keep, data = INT(0), INT(3), INT(1)
             builder.call(prefetch, [builder.gep(start, [INT(offset)]), read, keep, data])
-        return context.get_dummy_value()
 
-    return types.void(width, array, row, column), emit
+    return types.void(width, array, types.int64, types.int64), emit
 
 
 @intrinsic(prefer_literal=True)
@@ -99,9 +97,9 @@ def splat(typing, width, x):
     vector = Vector(width.literal_value)
 
     def emit(context, builder, sig, args):
-        return _splat(builder, context.cast(builder, args[1], sig.args[1], types.float32), vector)
+        return _splat(builder, args[1], vector)
 
-    return vector(width, x), emit
+    return vector(width, types.float32), emit
 
 
 @intrinsic
@@ -174,14 +172,15 @@ def choose(typing, vector, factor, threshold, low, high):
 def _binary(function: Any, inplace: Any, instruction: str) -> None:
     """Teach numba an operator between vectors, and between a number and a vector."""
 
-    class Template(AbstractTemplate):
-        def generic(self, args, kws):
-            left, right = args
+    def result(_: Any) -> Any:
+        def of(left, right):
             if isinstance(left, Vector) and left == right:
-                return signature(left, left, right)
+                return left(left, right)
             if isinstance(left, types.Float) and isinstance(right, Vector):
-                return signature(right, types.float32, right)
+                return right(types.float32, right)
             return None
+
+        return of
 
     def emit(context, builder, sig, args):
         left, right = args
@@ -190,7 +189,7 @@ def _binary(function: Any, inplace: Any, instruction: str) -> None:
         return getattr(builder, instruction)(left, right, flags=FAST)
 
     for each in (function, inplace):
-        infer_global(each)(type(f"{instruction}_{each.__name__}", (Template,), {"key": each}))
+        type_callable(each)(result)
         lower_builtin(each, Vector, Vector)(emit)
         lower_builtin(each, types.Float, Vector)(emit)
 
@@ -207,16 +206,10 @@ def _splat(builder: Any, x: Any, vector: Vector) -> Any:
     return builder.shuffle_vector(first, undefined, zeros)
 
 
-def _address(context: Any, builder: Any, kinds: Any, values: Any, vector: Vector) -> Any:
-    """Pointer to array[row, column]; a flat array counts as one row."""
-    array = context.make_array(kinds[0])(context, builder, values[0])
-    index = context.cast(builder, values[1], kinds[1], types.int64)
-    if kinds[0].ndim == 2:
-        index = builder.mul(index, builder.extract_value(array.shape, 1))
-    column = context.cast(builder, values[2], kinds[2], types.int64)
-    return builder.bitcast(builder.gep(array.data, [builder.add(index, column)]), vector.llvm.as_pointer())
+def _address(context: Any, builder: Any, kind: Any, values: Any, vector: Vector) -> Any:
+    """Pointer to the vector at (array, row, column), of which the array is of this kind."""
+    return builder.bitcast(numba_private.element(context, builder, kind, *values), vector.llvm.as_pointer())
 
 
 def _function(builder: Any, name: str, result: ir.Type, arguments: list[ir.Type]) -> Any:
-    kind = ir.FunctionType(result, arguments)
-    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}")
+    return builder.module.declare_intrinsic(f"llvm.{name}", fnty=ir.FunctionType(result, arguments))

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from repurpose.hgt import fused
+from repurpose.hgt import torch_private
 from repurpose.hgt.hgt import HGT
 from repurpose.hgt.trained import Parameters, Trained
 from repurpose.training import checkpoint, losses, selftest, watchdog
@@ -182,8 +182,9 @@ def encoder(model: HGT, read: Sequence[Tensor]) -> Trained:
     """
     layers = []
     for conv in model.layers:
-        found = fused.parameters(conv)
-        layers.append(found._replace(share=found.share * found.share.new_tensor(fused.receiving(conv))))
+        found = torch_private.parameters(conv)
+        is_receiving = found.share.new_tensor(torch_private.receiving(conv))
+        layers.append(found._replace(share=found.share * is_receiving))
     output = [torch.stack([getattr(each, name) for each in model.outputs]) for name in ("weight", "bias")]
     return Trained(
         tuple(Parameters(*map(_array, layer)) for layer in layers),
