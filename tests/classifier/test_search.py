@@ -3,17 +3,17 @@
 import dataclasses
 from itertools import count
 
+import pair_models
 import pytest
-import test_classifier
 
 from repurpose.classifier import classifier, search
 
-SETTINGS = dataclasses.replace(test_classifier.SETTINGS, depth=2, trees=8, learning_rate=0.03)
+SETTINGS = dataclasses.replace(pair_models.SETTINGS, depth=2, trees=8, learning_rate=0.03)
 
 
 @pytest.fixture(name="task", scope="module")
 def planted_task():
-    return classifier.Task(*test_classifier.make(shuffled=False), SETTINGS, 0, 1)
+    return classifier.Task(*pair_models.make(shuffled=False), SETTINGS, 0, 1)
 
 
 def ticking(step):
