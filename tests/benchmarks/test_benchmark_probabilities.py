@@ -1,13 +1,13 @@
 """The benchmark of probabilities: predicted and found agree on test pairs, and untreated tails are those."""
 
 import numpy as np
+import pair_models
 import planted
 import probabilities
 import pyarrow as pa
 import pytest
-import test_classifier
+from pair_models import SETTINGS
 from planted import TARGET
-from test_classifier import SETTINGS
 
 from repurpose.classifier import classifier
 from repurpose.core import files
@@ -16,7 +16,7 @@ from repurpose.graph import graph
 
 @pytest.fixture(name="task", scope="module")
 def planted_task():
-    return classifier.Task(*test_classifier.make(shuffled=False), SETTINGS, 0, 1)
+    return classifier.Task(*pair_models.make(shuffled=False), SETTINGS, 0, 1)
 
 
 def test_what_is_predicted_of_hidden_treatments_is_found(task):

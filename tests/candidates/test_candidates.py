@@ -3,14 +3,12 @@ import dataclasses
 
 import numpy as np
 import planted
-import pyarrow as pa
 import pytest
+from candidate_lists import about, ranked
 
 from repurpose.candidates import by_head, candidates
 from repurpose.core import files
 from repurpose.pairs import pairs
-
-CALIBRATION = {"margins": [0.0, 1.0], "log_odds": [-2.0, -1.5]}
 
 
 @pytest.fixture(scope="module")
@@ -23,21 +21,6 @@ def scores(kg):
     """Margins with many ties, (drugs, diseases)."""
     rng = np.random.default_rng(0)
     return rng.integers(-3, 4, (kg.count("drug"), kg.count("disease"))).astype(np.float32)
-
-
-def about(kg, cautions=None, demoted=None):
-    none = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
-    known = pairs.known(kg, "drug", "disease")
-    return candidates.About(
-        kg, "drug", "disease", known, CALIBRATION, cautions or tuple(none), demoted=demoted
-    )
-
-
-def ranked(kg, scores, cautions=None, demoted=None, **options):
-    """scores: (drugs, diseases), or a stack of the model's and its members', or a function of tails."""
-    stack = None if callable(scores) else scores.reshape(-1, *scores.shape[-2:]).swapaxes(1, 2)
-    score = scores if stack is None else lambda tails: stack[:, tails]
-    return pa.concat_tables(candidates.rank(score, about(kg, cautions, demoted), **options))
 
 
 @pytest.mark.parametrize("per_tail", [0, 5])

@@ -1,10 +1,10 @@
 """A dossier says what joins a pair and what is like it, and nothing that the pair itself says."""
 
+import candidate_lists
+import edge_removals
 import numpy as np
 import planted
 import pytest
-import test_candidates
-import test_influence
 
 import explain_candidates
 from repurpose.candidates import evidence
@@ -67,12 +67,12 @@ def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
     labelled = pairs.label(kg, planted.TARGET)
     pairs.save(pairs.split(labelled, ["random"], 0.3, 0.3, seed=0), tmp_path / "pairs.parquet")
     scores = np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)
-    ranked = test_candidates.ranked(kg, scores, per_tail=0)
+    ranked = candidate_lists.ranked(kg, scores, per_tail=0)
     files.write_table(tmp_path / "candidates.parquet", ranked)
     others = [tmp_path / f"{name}.parquet" for name in ("candidates", "embeddings", "pairs")]
     options = {"explained": 20, "paths_each": 2, "similar": 2}
     out = tmp_path / "evidence.parquet"
-    model = test_influence.saved(test_influence.model(rows["drug"], rows["disease"], labelled), tmp_path)
+    model = edge_removals.saved(edge_removals.model(rows["drug"], rows["disease"], labelled), tmp_path)
     explain_candidates.main(*others, *model, *inputs, out, target=planted.TARGET, **options)
     found = files.read_table(out).to_pylist()
     new = sorted((row["score"] for row in ranked.to_pylist() if not row["known"]), reverse=True)
@@ -88,19 +88,19 @@ def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
 
 
 def test_the_script_says_what_the_model_makes_of_each_path(tmp_path):
-    looking = test_influence.looking()
+    looking = edge_removals.looking()
     kg = looking.recoder.kg
     inputs = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
     graph.save(kg, *inputs)
     vectors = {t: looking.recoder.stored[kg.span(t)] for t in kg.node_types}
-    embeddings.write(tmp_path / "embeddings.parquet", kg, vectors, test_influence.ORIGIN)
+    embeddings.write(tmp_path / "embeddings.parquet", kg, vectors, edge_removals.ORIGIN)
     trained.save(tmp_path / "encoder.safetensors", looking.recoder.trained)
     labelled = pairs.label(kg, planted.TARGET)
     pairs.save(pairs.split(labelled, ["random"], 0.3, 0.3, seed=0), tmp_path / "pairs.parquet")
     scores = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
-    files.write_table(tmp_path / "candidates.parquet", test_candidates.ranked(kg, scores, per_tail=0))
+    files.write_table(tmp_path / "candidates.parquet", candidate_lists.ranked(kg, scores, per_tail=0))
     others = [tmp_path / f"{name}.parquet" for name in ("candidates", "embeddings", "pairs")]
-    model = test_influence.saved(looking.model, tmp_path)
+    model = edge_removals.saved(looking.model, tmp_path)
     out, options = tmp_path / "evidence.parquet", {"explained": 15, "paths_each": 2, "similar": 2}
     encoder = tmp_path / "encoder.safetensors"
     explain_candidates.main(*others, *model, *inputs, out, encoder, target=planted.TARGET, **options)

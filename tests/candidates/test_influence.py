@@ -1,64 +1,21 @@
 """What a path is worth to the model: the score of its ends without its edges."""
 
-from functools import cache
-
 import numpy as np
-import planted
 import pytest
-import test_recoding
-import xgboost
+from edge_removals import KG, ORIGIN, SETTINGS, TYPES, looking, some_paths
 
 from repurpose.candidates import influence
-from repurpose.candidates.influence import Influence
 from repurpose.candidates.recoding import Recoder
-from repurpose.classifier import kernel, pair_model
-from repurpose.core import files
+from repurpose.classifier import pair_model
 from repurpose.core.errors import InputError
 from repurpose.graph import holdout
 from repurpose.hgt import trained
-from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
 from repurpose.vectors.vectors import Vectors
 
-KG, TYPES, SETTINGS = test_recoding.KG, ("drug", "disease"), test_recoding.SETTINGS
-ORIGIN = {"valid_share": str(SETTINGS.valid_share), "seed": "3"}
-
-
-def model(heads, tails, labelled):
-    """Trees and a kernel that tell treatments from some other pairs."""
-    vectors = Vectors(heads, tails, product=True)
-    treated = pairs.treated(labelled)
-    rng = np.random.default_rng(0)
-    others = rng.integers(len(heads), size=300), rng.integers(len(tails), size=300)
-    ends = [np.concatenate(each) for each in zip(treated, others, strict=True)]
-    labels = np.arange(len(ends[0])) < len(treated[0])
-    data = xgboost.DMatrix(vectors.features(*ends), labels)
-    booster = xgboost.train({"objective": "binary:logistic", "max_depth": 4}, data, 20)
-    return pair_model.Model(booster, kernel.fit(heads, tails, treated, rng), 2.0)
-
-
-def saved(made, folder):
-    """The files that the classifier's rule leaves of a model."""
-    found = folder / "model.ubj", folder / "kernel.safetensors"
-    pair_model.save(made, *found)
-    digests = [files.digest(path) for path in found]
-    about = {"model_digests": digests, "kernel_weight": made.weight}
-    files.write_json(folder / "metrics.json", about)
-    return *found, folder / "metrics.json"
-
-
-@cache
-def looking():
-    """The influence of a small training and a model on its vectors."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        recoder, _, _ = test_recoding.fitted(monkeypatch, "all parts")
-    heads, tails = (recoder.stored[KG.span(t)] for t in TYPES)
-    made = model(heads, tails, pairs.label(KG, planted.TARGET))
-    return Influence(recoder, made, Vectors(heads, tails, product=True), 1)
-
 
 def told(found):
-    ways = test_recoding.some_paths(30)
+    ways = some_paths(30)
     return list(zip(ways, found.changes(ways), strict=True))
 
 

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pair_models
 import planted
 import pytest
-import test_classifier
 from planted import TARGET
 
 import rank_candidates
@@ -38,8 +38,8 @@ def finished_run(tmp_path_factory):
     vectors = results / "embeddings" / "cpu" / "embeddings.parquet"
     embeddings.write(vectors, kg, rows, {})
     labelled, certificate = (results / "pairs" / name for name in ("pairs.parquet", "certificate.json"))
-    split_pairs.main(*paths, labelled, certificate, target=TARGET, split=test_classifier.SPLIT, seed=0)
-    options = {"target": TARGET, "settings": test_classifier.SETTINGS, "seed": 0, "n_threads": 1}
+    split_pairs.main(*paths, labelled, certificate, target=TARGET, split=pair_models.SPLIT, seed=0)
+    options = {"target": TARGET, "settings": pair_models.SETTINGS, "seed": 0, "n_threads": 1}
     others = results / "baselines" / "metrics.json", results / "baselines" / "ranks.parquet"
     train_baselines.main(labelled, *paths, None, vectors, *others, **options)
     verdict = results / "verdict.json"
@@ -185,7 +185,7 @@ def test_a_dossier_says_what_the_model_makes_of_a_path_and_what_its_encoder_read
 
 def test_models_of_all_devices_are_counted_together(run):
     row = run.pair(4, 17)
-    assert row["members"] == test_classifier.SETTINGS.draws > 1
+    assert row["members"] == pair_models.SETTINGS.draws > 1
     rows = {"cpu": {**row, "listed_by": 1, "members": 3}, "mps": {**row, "listed_by": 3, "members": 3}}
     assert "among the 100 best by 4 of 6 models" in questions.dossier(rows).splitlines()
     alone = {"cpu": {**row, "listed_by": 1, "members": 1}}

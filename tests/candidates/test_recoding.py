@@ -1,89 +1,17 @@
 """The vectors of a pair without some edges are those that the whole model gives on the smaller graph."""
 
-import dataclasses
-
 import numpy as np
-import planted
 import pytest
-import test_training
 import torch
+from edge_removals import KG, SETTINGS, SHAPES, fitted, some_paths
 from torch_geometric.nn.conv import hgt_conv
 
 from repurpose.candidates import recoding
 from repurpose.core.errors import InputError
-from repurpose.graph import holdout, matrices, paths
+from repurpose.graph import matrices
 from repurpose.hgt import hgt, node_layer, trained
 from repurpose.hgt.message_edges import EdgeLists
-from repurpose.training import training
 from repurpose.vectors import profiles
-
-SHAPES = {
-    "all parts": {"svd_dim": 8, "profile_dim": 12},
-    "layers alone": {},
-    "with an SVD": {"svd_dim": 8},
-    "one layer": {"layers": 1},
-}
-
-
-ENCODER = dataclasses.replace(
-    test_training.ENCODER, hidden_dim=16, heads=2, embedding_dim=40, inputs="spectral", svd_dim=0
-)
-
-
-def typed(seed=0):
-    """Drugs, genes and diseases, with relations between and within types, one of them directed."""
-    rng = np.random.default_rng(seed)
-
-    def drawn(heads, tails, count):
-        codes = rng.permutation(heads * tails)[:count]
-        return np.stack([codes // tails, codes % tails], axis=1)
-
-    def apart(count):
-        edges = np.sort(drawn(40, 40, count), axis=1)
-        return np.unique(edges[edges[:, 0] < edges[:, 1]], axis=0)
-
-    known = drawn(40, 40, 90)
-    kg = planted.graph(
-        {"drug": 40, "gene": 40, "disease": 40},
-        [
-            ("drug", "binds", "gene", "message", drawn(40, 40, 160)),
-            ("drug", "resembles", "drug", "message", apart(120)),
-            ("disease", "disease_gene", "gene", "message", drawn(40, 40, 200)),
-            ("disease", "follows", "disease", "message", apart(120)),
-            ("drug", "indication", "disease", "target", known[:60]),
-            ("drug", "contraindication", "disease", "target", known[60:]),
-        ],
-    )
-    relations = list(kg.relations)
-    relations[3] = dataclasses.replace(relations[3], directed=True)
-    return dataclasses.replace(kg, relations=tuple(relations))
-
-
-KG = typed()
-SETTINGS = dataclasses.replace(test_training.SETTINGS, epochs=12)
-
-
-def fitted(monkeypatch, shape, batching="full", **changes):
-    """A trained encoder, the model itself, and the edges that it was trained on."""
-    seen = []
-    monkeypatch.setattr(
-        training.Run, "trained", lambda run, plain=training.Run.trained: seen.append(run) or plain(run)
-    )
-    where = {"tail_type": "disease", "device": "cpu", "batching": batching, "seed": 3}
-    encoder = dataclasses.replace(ENCODER, **SHAPES[shape])
-    settings = dataclasses.replace(SETTINGS, fanout=[8] * encoder.layers, **changes)
-    result = training.fit(KG, encoder, settings, on_step=lambda row, steps: None, **where)
-    edges = holdout.split(KG, settings.valid_share, 3).train
-    recoder = recoding.Recoder(KG, ("drug", "disease"), result.trained, result.vectors, edges)
-    return recoder, seen[0].steps.model, edges
-
-
-def some_paths(count=12):
-    found = paths.network(KG)
-    span = KG.span("drug")
-    ends = KG.span("disease")
-    ways = paths.best(found, np.arange(span.start, span.stop), ends.start + 1, 3)
-    return [way for each in ways for way in each][:count]
 
 
 def smaller(edges, path):

@@ -1,9 +1,9 @@
 """Members that agree on the best pairs are told from members that do not."""
 
+import candidate_lists
 import numpy as np
 import planted
 import pytest
-import test_candidates
 
 from repurpose.candidates import candidates, stability
 
@@ -14,7 +14,7 @@ def measured(members, monkeypatch, chunk=10_000, depths=(5, 20)):
     monkeypatch.setattr(stability, "DEPTHS", depths)
     listener = stability.Stability(30, depths[-1])
     stack = np.stack([np.mean(members, axis=0), *members]).astype(np.float32)
-    test_candidates.ranked(KG, stack, per_tail=3, listeners=[listener], chunk=chunk)
+    candidate_lists.ranked(KG, stack, per_tail=3, listeners=[listener], chunk=chunk)
     return listener.summary()
 
 
@@ -52,7 +52,7 @@ def test_it_does_not_depend_on_the_chunks_and_one_member_has_none(monkeypatch):
     list(
         candidates.rank(
             lambda tails: noisy(0)[0].T[None][:, tails],
-            test_candidates.about(KG),
+            candidate_lists.about(KG),
             per_tail=1,
             listeners=[listener],
         )
@@ -64,7 +64,7 @@ def test_a_pair_says_how_many_members_list_it(monkeypatch):
     members = np.stack(noisy(1)).astype(np.float32)
     stack = np.concatenate([members.mean(axis=0)[None], members])
     monkeypatch.setattr(candidates, "LISTED", 4)
-    frame = test_candidates.ranked(KG, stack, per_tail=6).to_pandas()
+    frame = candidate_lists.ranked(KG, stack, per_tail=6).to_pandas()
     for row in frame.itertuples():
         head, tail = (int(each.split(":")[1]) for each in (row.head_id, row.tail_id))
         ranks = [1 + (member[:, tail] > member[head, tail]).sum() for member in members]

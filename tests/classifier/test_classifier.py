@@ -4,6 +4,7 @@ import json
 import numpy as np
 import planted
 import pytest
+from pair_models import SETTINGS, SPLIT, make
 from planted import TARGET
 
 import rank_candidates
@@ -12,7 +13,7 @@ import train_baselines
 import train_classifier
 import train_contrary
 from repurpose.classifier import boosting, classifier, kernel, pair_model, trees
-from repurpose.classifier.examples import Settings, split_examples
+from repurpose.classifier.examples import split_examples
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.evaluation import evaluation, ranks
@@ -20,26 +21,6 @@ from repurpose.graph import graph
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
 from repurpose.vectors.vectors import Vectors, count_pairs
-
-SETTINGS = Settings(
-    draws=2,
-    negatives_per_positive=6,
-    trees=40,
-    depth=4,
-    learning_rate=0.2,
-    patience=10,
-    svd_dim=16,
-    kernel_weights=(0.0, 4.0),
-    evaluation_pairs=10**6,
-)
-SPLIT = {"schemes": ["random", "disease", "drug"], "valid_share": 0.1, "test_share": 0.2}
-
-
-def make(*, shuffled, seed=0):
-    kg, rows = planted.repurposing(90, 70, shuffled=shuffled, seed=seed)
-    labelled = pairs.split(pairs.label(kg, TARGET), **SPLIT, seed=0)
-    vectors = Vectors(rows["drug"], rows["disease"], product=True)
-    return vectors, labelled, pairs.known(kg, "drug", "disease")
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
+import candidate_lists
 import numpy as np
+import planted
 import pytest
-import test_candidates
-from test_classifier import SETTINGS, make
+from pair_models import SETTINGS, make
 
 from repurpose.candidates import candidates
 from repurpose.classifier import classifier, contrary, pair_model
@@ -73,8 +74,8 @@ def test_damaged_trees_are_not_read(content, planted, tmp_path):
 
 
 def test_a_candidate_more_like_a_known_negative_is_said_to_be():
-    kg = test_candidates.planted.repurposing(30, 12)[0]
-    about = test_candidates.about(kg)
+    kg = planted.repurposing(30, 12)[0]
+    about = candidate_lists.about(kg)
     heads, tails, scores = np.array([0, 1]), np.array([2, 2]), np.zeros(2, np.float32)
     bare = about.columns(heads, tails, scores)
     assert bare["negative_probability"].to_pylist() == [None, None] and list(bare["caution"]) == ["", ""]

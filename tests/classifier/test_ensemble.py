@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xgboost
-from test_trees import case
+from forests import case
 
 from repurpose.classifier import ensemble, trees
 

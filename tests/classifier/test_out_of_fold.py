@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pair_models
 import planted
 import pytest
-import test_classifier
+from pair_models import SETTINGS
 from planted import TARGET
-from test_classifier import SETTINGS
 
 import rank_candidates
 import split_pairs
@@ -28,7 +28,7 @@ ROUNDS, WEIGHT = (14, 9), 3.0
 
 @pytest.fixture(name="task", scope="module")
 def planted_task():
-    return classifier.Task(*test_classifier.make(shuffled=False), SETTINGS, 0, 1)
+    return classifier.Task(*pair_models.make(shuffled=False), SETTINGS, 0, 1)
 
 
 @pytest.fixture(name="found", scope="module")
@@ -59,7 +59,7 @@ def trained(folder, kg, rows):
     vectors, labelled, verdict = (folder / name for name in ("e.parquet", "pairs.parquet", "verdict.json"))
     embeddings.write(vectors, kg, rows, {"device": "cpu"})
     files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
-    split_pairs.main(*tables, labelled, folder / "c.json", target=TARGET, split=test_classifier.SPLIT, seed=0)
+    split_pairs.main(*tables, labelled, folder / "c.json", target=TARGET, split=pair_models.SPLIT, seed=0)
     options = {"target": TARGET, "settings": SETTINGS, "seed": 0, "n_threads": 1}
     baselines = folder / "baselines.json", folder / "baselines.parquet"
     train_baselines.main(labelled, *tables, None, vectors, *baselines, **options)
@@ -223,7 +223,7 @@ def test_a_curve_between_two_measured_shares_is_near_the_one_that_is_fitted_ther
 
 
 def test_shuffled_treatments_have_the_share_of_treatments_everywhere():
-    shuffled = classifier.Task(*test_classifier.make(shuffled=True), SETTINGS, 0, 1)
+    shuffled = classifier.Task(*pair_models.make(shuffled=True), SETTINGS, 0, 1)
     content = out_of_fold.calibrated(shuffled, ROUNDS, WEIGHT, shares=(0.0,))
     share = content["positives"] / content["pairs"]
     best = content["curves"][0]["best"]["all"]

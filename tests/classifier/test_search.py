@@ -2,18 +2,18 @@
 
 import dataclasses
 
+import pair_models
 import pytest
-import test_classifier
 
 from repurpose.classifier import classifier, search
 from repurpose.classifier.examples import split_examples
 
-SETTINGS = dataclasses.replace(test_classifier.SETTINGS, depth=2, trees=8, learning_rate=0.03)
+SETTINGS = dataclasses.replace(pair_models.SETTINGS, depth=2, trees=8, learning_rate=0.03)
 
 
 @pytest.fixture(name="task", scope="module")
 def planted_task():
-    return classifier.Task(*test_classifier.make(shuffled=False), SETTINGS, 0, 1)
+    return classifier.Task(*pair_models.make(shuffled=False), SETTINGS, 0, 1)
 
 
 def found(task, trials, **changes):

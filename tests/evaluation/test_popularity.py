@@ -1,10 +1,10 @@
 """Heads that rank high everywhere are told, and less of their mean puts others before them."""
 
+import candidate_lists
 import numpy as np
 import planted
 import pytest
-import test_candidates
-import test_evaluation
+import ranked_matrices
 
 from repurpose.candidates import by_head
 from repurpose.evaluation import popularity
@@ -28,13 +28,13 @@ def test_the_mean_of_a_head_is_that_over_all_tails_or_about_that_of_a_sample(mon
 
 def test_a_head_is_counted_for_each_tail_that_lists_it_as_new(kg):
     of_heads = by_head.OfHeads(30, 3)
-    frame = test_candidates.ranked(kg, SCORES, per_tail=4, listeners=[of_heads], chunk=60).to_pandas()
-    found = of_heads.popularity(test_candidates.about(kg)).to_pandas()
+    frame = candidate_lists.ranked(kg, SCORES, per_tail=4, listeners=[of_heads], chunk=60).to_pandas()
+    found = of_heads.popularity(candidate_lists.about(kg)).to_pandas()
     new = frame[frame["known"] == ""].groupby("head_id").size()
     assert dict(zip(found["head_id"], found["listed"], strict=True)) == {
         node: int(new.get(node, 0)) for node in kg.node_ids["drug"]
     }
-    known = test_candidates.about(kg).known
+    known = candidate_lists.about(kg).known
     assert found["head_id"][0] == "drug:5" and found["listed"][0] == 12 - (known.heads == 5).sum()
     assert (
         found["share"][0] == found["listed"][0] / 12 and found["known_tails"][0] == (known.heads == 5).sum()
@@ -44,9 +44,9 @@ def test_a_head_is_counted_for_each_tail_that_lists_it_as_new(kg):
 
 def test_corrected_ranks_are_those_of_the_scores_less_the_means(kg):
     mean = SCORES.mean(axis=1)
-    plain = test_candidates.ranked(kg, SCORES, per_tail=0).to_pandas()
-    found = test_candidates.ranked(kg, SCORES, per_tail=0, demoted=mean).to_pandas()
-    expected = test_candidates.ranked(kg, SCORES - mean[:, None], per_tail=0).to_pandas()
+    plain = candidate_lists.ranked(kg, SCORES, per_tail=0).to_pandas()
+    found = candidate_lists.ranked(kg, SCORES, per_tail=0, demoted=mean).to_pandas()
+    expected = candidate_lists.ranked(kg, SCORES - mean[:, None], per_tail=0).to_pandas()
     assert found["head_id"].tolist() == expected["head_id"].tolist()
     assert found["rank_low"].tolist() == expected["rank_low"].tolist()
     # Scores stay the model's; probabilities are of what ranks.
@@ -59,7 +59,7 @@ def test_corrected_ranks_are_those_of_the_scores_less_the_means(kg):
 
 
 def test_the_effect_is_a_gain_where_popular_heads_stand_in_the_way_and_a_loss_where_they_are_right():
-    scores, heads, tails, known = test_evaluation.matrix(0, n_heads=60, n_tails=40, n_test=300, n_levels=1000)
+    scores, heads, tails, known = ranked_matrices.matrix(0, n_heads=60, n_tails=40, n_test=300, n_levels=1000)
     few = heads < 10
     heads, tails, rng = heads[few], tails[few], np.random.default_rng(0)
     fit = rng.normal(size=scores.shape)
@@ -70,7 +70,7 @@ def test_the_effect_is_a_gain_where_popular_heads_stand_in_the_way_and_a_loss_wh
         both = (fit + popular[:, None]).astype(np.float32)
 
         def rank(score):
-            return test_evaluation.ranked(score, heads, tails, known, shape=both.shape)
+            return ranked_matrices.ranked(score, heads, tails, known, shape=both.shape)
 
         def score(h, t):
             return both[h, t]

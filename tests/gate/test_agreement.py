@@ -1,11 +1,11 @@
 """Devices that hold the same neighbourhoods agree, whatever their vectors; others do not, and it is said."""
 
+import candidate_lists
 import numpy as np
 import pandas as pd
 import planted
 import pyarrow as pa
 import pytest
-import test_candidates
 
 import write_agreement
 from repurpose.core import files
@@ -171,7 +171,7 @@ def test_the_script_reads_each_device_in_the_graph_s_order(tmp_path, caplog):
     generator = np.random.default_rng(0)
     rows = {t: generator.normal(size=(kg.count(t), 4)).astype(np.float32) for t in kg.node_types}
     scores = generator.normal(size=(kg.count("drug"), kg.count("disease"))).astype(np.float32)
-    best = [test_candidates.ranked(kg, scores, per_tail=5)]
+    best = [candidate_lists.ranked(kg, scores, per_tail=5)]
     files.write_table(tmp_path / "candidates.parquet", pa.concat_tables(best))
     files.write_table(tmp_path / "history.parquet", pa.table({"link": [1.3, 1.2, 1.1]}))
     embeddings.write(tmp_path / "cpu.parquet", kg, rows, {})

@@ -6,7 +6,7 @@ import communities
 import numpy as np
 import pytest
 import torch
-from test_training import DROPOUT, ENCODER, PYG, SETTINGS
+from small_trainings import DROPOUT, ENCODER, PYG, SETTINGS
 
 from repurpose.core.errors import StoppedError
 from repurpose.hgt import pyg_layer

@@ -32,19 +32,19 @@ result = scaled(2.0)
 print(json.dumps([result, sum(scaled.stats.cache_hits.values()), sum(scaled.stats.cache_misses.values())]))
 """
 TRAINING = """
-import json
-import communities, test_training, test_trees
+import dataclasses, json
+import forests, small_trainings
 from repurpose.hgt import attention_kernels
 from repurpose.hgt import fused
 from repurpose.hgt import messages
 from repurpose.hgt import readout
 from repurpose.hgt import sampling
 from repurpose.classifier import trees
-encoder = test_training.dataclasses.replace(test_training.ENCODER, heads=2)
-test_training.fit(encoder=encoder, epochs=5)
-test_training.fit(encoder=encoder, batching="sampled")
-vectors, booster, _ = test_trees.case(40, 3, 2, 0)
-test_trees.scored(vectors, trees.read(booster, 2))
+encoder = dataclasses.replace(small_trainings.ENCODER, heads=2)
+small_trainings.fit(encoder=encoder, epochs=5)
+small_trainings.fit(encoder=encoder, batching="sampled")
+vectors, booster, _ = forests.case(40, 3, 2, 0)
+forests.scored(vectors, trees.read(booster, 2))
 places = [*map(vars, (fused, messages, readout, sampling, trees)), vars(attention_kernels.of_width(8))]
 found = [(name, each) for place in places for name, each in place.items() if hasattr(each, "stats")]
 loops = {name: each.stats for name, each in found if each.targetoptions.get("nogil")}  # not their parts
@@ -121,8 +121,7 @@ def test_where_nothing_can_be_kept_loops_work_all_the_same(tmp_path):
 
 def test_after_make_env_neither_training_nor_scoring_compiles():
     """In a new process, with validation, at a common width of a head; all of its loops are called."""
-    tests = Path(__file__).resolve().parents[1]
-    found = python(TRAINING, f"{SCRIPTS}:{tests}:{tests / 'training'}:{tests / 'classifier'}")
+    found = python(TRAINING, f"{SCRIPTS}:{Path(__file__).resolve().parents[1]}")
     assert len(found) > 15
     assert all(hits and not misses for hits, misses in found.values()), found
 

@@ -3,10 +3,10 @@
 import logging
 
 import numpy as np
+import pair_models
 import pandas as pd
 import planted
 import pytest
-import test_classifier
 
 from repurpose.classifier import classifier
 from repurpose.core.errors import InputError
@@ -86,7 +86,7 @@ def test_a_saved_table_comes_back_and_none_is_empty(tmp_path):
 @pytest.fixture(name="task", scope="module")
 def with_pairs_from_elsewhere():
     """The planted case; every fifth treatment is unknown to the graph and known from elsewhere."""
-    vectors, labelled, known = test_classifier.make(shuffled=False)
+    vectors, labelled, known = pair_models.make(shuffled=False)
     positive = labelled[labelled["label"] == 1]
     moved = positive.iloc[::5]
     rest = labelled.drop(moved.index).reset_index(drop=True)
@@ -99,10 +99,8 @@ def with_pairs_from_elsewhere():
     tails, heads = np.divmod(rng.permutation(free)[:40], 1000)
     negative = pd.DataFrame({"head_index": heads, "tail_index": tails, "label": 0})
     elsewhere = pd.concat([moved[["head_index", "tail_index", "label"]], negative]).astype(np.int32)
-    split = pairs.split(
-        rest[["head_index", "tail_index", "label", "relation"]], **test_classifier.SPLIT, seed=0
-    )
-    return classifier.Task(vectors, split, left, test_classifier.SETTINGS, 0, 1, elsewhere)
+    split = pairs.split(rest[["head_index", "tail_index", "label", "relation"]], **pair_models.SPLIT, seed=0)
+    return classifier.Task(vectors, split, left, pair_models.SETTINGS, 0, 1, elsewhere)
 
 
 def test_treatments_from_elsewhere_are_a_test_of_the_final_model(task):

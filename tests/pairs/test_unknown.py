@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_evaluation import matrix
+from ranked_matrices import matrix
 
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known

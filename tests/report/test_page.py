@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-import test_evaluation
+import ranked_matrices
 from report_examples import (
     BREAKOUT,
     CALIBRATION,
@@ -184,11 +184,11 @@ def test_the_best_value_is_bold_and_a_beaten_encoder_is_said_to_be_beaten():
 def evaluated():
     """The metrics of two methods as `evaluation` makes them."""
     rng = np.random.default_rng(0)
-    scores, heads, tails, known = test_evaluation.matrix(0, n_heads=40, n_tails=30, n_test=60, n_levels=1000)
+    scores, heads, tails, known = ranked_matrices.matrix(0, n_heads=40, n_tails=30, n_test=60, n_levels=1000)
     ends, negative = (heads[10:], tails[10:]), (heads[:10], tails[:10])
     better = scores + rng.normal(size=scores.shape)
     better[ends] += 2000
-    found = [test_evaluation.ranked(each, *ends, known, negative=negative) for each in (better, scores)]
+    found = [ranked_matrices.ranked(each, *ends, known, negative=negative) for each in (better, scores)]
     methods = {
         name: evaluation.evaluate(each, None, 0) for name, each in zip(("hgt", "svd"), found, strict=True)
     }

@@ -10,7 +10,7 @@ import communities
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import test_selftest
+import sampler_faults
 import torch
 
 from repurpose.graph import negatives, subgraph
@@ -385,7 +385,7 @@ def test_folders_of_one_disk_share_its_room(tmp_path):
 @pytest.mark.parametrize("change", ["of_one_table", "off_by_one", "without_a_relation", "reversed_edges"])
 def test_a_sampler_that_mixes_up_is_caught_without_its_self_test(change, monkeypatch):
     monkeypatch.setattr(selftest, "run", lambda *given: None)
-    test_selftest.plant(monkeypatch, getattr(test_selftest, change))
+    sampler_faults.plant(monkeypatch, getattr(sampler_faults, change))
     result = fit("sampled")
     assert ended(result, "diverged", "embeddings from samples are off", "report it")
     assert result.record["steps"] <= 30

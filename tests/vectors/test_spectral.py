@@ -6,7 +6,7 @@ import communities
 import numpy as np
 import planted
 import pytest
-import test_training
+import small_trainings
 from sklearn.decomposition import PCA
 
 from repurpose.gate import quality
@@ -14,13 +14,13 @@ from repurpose.hgt import hgt
 from repurpose.training import preparation, starts
 from repurpose.vectors import baselines, spectral
 
-ENCODER = dataclasses.replace(test_training.ENCODER, embedding_dim=24, inputs="spectral", svd_dim=16)
+ENCODER = dataclasses.replace(small_trainings.ENCODER, embedding_dim=24, inputs="spectral", svd_dim=16)
 KG = communities.build()
 
 
 def prepared(encoder, seed=0):
     where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": seed}
-    return preparation.prepare(KG, encoder, test_training.SETTINGS, **where)
+    return preparation.prepare(KG, encoder, small_trainings.SETTINGS, **where)
 
 
 def test_the_baseline_is_the_svd_of_all_message_edges():
@@ -115,7 +115,7 @@ def test_learned_inputs_are_random_as_before():
 
 @pytest.mark.parametrize("batching", ["full", "sampled"])
 def test_vectors_hold_the_svd_beside_what_the_layers_give(batching):
-    result, _ = test_training.fit(encoder=ENCODER, batching=batching, epochs=30)
+    result, _ = small_trainings.fit(encoder=ENCODER, batching=batching, epochs=30)
     assert result.record["status"] == "completed"
     steps = prepared(ENCODER)
     assert steps.model.outputs[0].out_features == 8
@@ -136,11 +136,11 @@ def test_an_encoder_without_room_for_its_svd_is_refused():
 
 @pytest.fixture(name="trained", scope="module")
 def one_training():
-    return test_training.fit(encoder=ENCODER)[0]
+    return small_trainings.fit(encoder=ENCODER)[0]
 
 
 def test_the_layers_own_numbers_are_compared_with_those_of_the_same_layers_untrained(trained):
-    found = quality.layers(KG, trained.vectors, ENCODER, test_training.SETTINGS.valid_share, 0)
+    found = quality.layers(KG, trained.vectors, ENCODER, small_trainings.SETTINGS.valid_share, 0)
     means = {
         name: np.mean([link["auroc_degree_matched"] for link in links.values()])
         for name, links in found.items()
@@ -148,16 +148,16 @@ def test_the_layers_own_numbers_are_compared_with_those_of_the_same_layers_untra
     assert means["trained"] > means["untrained"] + 0.05
     # Neither what stands beside them nor their lengths count.
     changed = {t: np.concatenate([0 * v[:, :16], 3 * v[:, 16:]], axis=1) for t, v in trained.vectors.items()}
-    again = quality.layers(KG, changed, ENCODER, test_training.SETTINGS.valid_share, 0)
+    again = quality.layers(KG, changed, ENCODER, small_trainings.SETTINGS.valid_share, 0)
     for name, link in again["trained"].items():
         assert link["auroc_degree_matched"] == pytest.approx(
             found["trained"][name]["auroc_degree_matched"], abs=0.01
         )
     lost = {t: np.concatenate([v[:, :16], np.zeros((len(v), 8))], axis=1) for t, v in trained.vectors.items()}
-    gone = quality.layers(KG, lost, ENCODER, test_training.SETTINGS.valid_share, 0)["trained"]
+    gone = quality.layers(KG, lost, ENCODER, small_trainings.SETTINGS.valid_share, 0)["trained"]
     assert {link["auroc_degree_matched"] for link in gone.values()} == {0.5}
 
 
 def test_without_linear_algebra_there_are_no_layers_to_compare():
     plain = dataclasses.replace(ENCODER, inputs="learned", svd_dim=0)
-    assert quality.layers(KG, {}, plain, test_training.SETTINGS.valid_share, 0) is None
+    assert quality.layers(KG, {}, plain, small_trainings.SETTINGS.valid_share, 0) is None

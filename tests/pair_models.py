@@ -1,0 +1,28 @@
+"""A planted case of pairs and quick settings, for the tests of the models that score pairs."""
+
+import planted
+
+from repurpose.classifier.examples import Settings
+from repurpose.pairs import pairs
+from repurpose.vectors.vectors import Vectors
+
+SETTINGS = Settings(
+    draws=2,
+    negatives_per_positive=6,
+    trees=40,
+    depth=4,
+    learning_rate=0.2,
+    patience=10,
+    svd_dim=16,
+    kernel_weights=(0.0, 4.0),
+    evaluation_pairs=10**6,
+)
+SPLIT = {"schemes": ["random", "disease", "drug"], "valid_share": 0.1, "test_share": 0.2}
+
+
+def make(*, shuffled, seed=0):
+    """Vectors, labelled pairs split by each scheme, and known pairs of 90 drugs and 70 diseases."""
+    kg, rows = planted.repurposing(90, 70, shuffled=shuffled, seed=seed)
+    labelled = pairs.split(pairs.label(kg, planted.TARGET), **SPLIT, seed=0)
+    vectors = Vectors(rows["drug"], rows["disease"], product=True)
+    return vectors, labelled, pairs.known(kg, "drug", "disease")
