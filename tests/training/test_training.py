@@ -343,8 +343,9 @@ def test_a_diverged_training_is_not_taken_up_again(tmp_path):
 
 
 @pytest.fixture(name="small_disk")
-def small_tmpfs(tmp_path):
-    """A folder on a disk of 4 MB of its own."""
+def small_tmpfs(tmp_path, monkeypatch):
+    """A folder on a disk of 4 MB; a checkpoint is written after each step, however long that takes."""
+    monkeypatch.setattr(checkpoint, "SHARE", float("inf"))
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder]
