@@ -51,7 +51,7 @@ def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
     steps = preparation.prepare(
         kg,
         hgt.Settings(**encoder),
-        _options(kg),
+        training_settings(kg),
         tail_type="disease",
         device="cpu",
         batching="full",
@@ -152,7 +152,8 @@ def _with_stock_layers(build: Callable[..., hgt.HGT]) -> Callable[..., hgt.HGT]:
     return built
 
 
-def _options(kg: Graph) -> training.Settings:
+def training_settings(kg: Graph) -> training.Settings:
+    """Those of the steps that are measured; the relations of genes are compared."""
     genes = [relation.relation for relation in kg.relations if relation.relation in GENE_RELATIONS]
     return training.Settings(
         epochs=1,

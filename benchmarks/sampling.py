@@ -18,7 +18,7 @@ from typing import Any
 
 import attention_graph  # puts scripts/ on the path
 import numpy as np
-from attention_measure import ENCODER, _options
+from attention_measure import ENCODER, training_settings
 
 from repurpose.core import threads
 from repurpose.hgt import hgt
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         chosen.edges, chosen.nodes, chosen.batches = 200_000, 10_000, 3
     threads.limit(8)
     kg = attention_graph.synthetic(chosen.nodes, chosen.edges, seed=SEED)
-    options = replace(_options(kg), batch_size=BATCH_SIZE, fanout=FANOUT)
+    options = replace(training_settings(kg), batch_size=BATCH_SIZE, fanout=FANOUT)
     where = {"tail_type": "disease", "device": "cpu", "batching": "sampled", "seed": SEED}
     graph = {"nodes": chosen.nodes, "edges": chosen.edges, "threads": threads.current()}
     for width in WIDTHS:

@@ -7,14 +7,11 @@ from pathlib import Path
 
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
-from snakemake.iocontainers import Wildcards
-
 from repurpose.config import settings
 from repurpose.core import source
 from repurpose.gate import verdict
 from repurpose.ingest import download
-from repurpose.provenance import jobs, records, runs
-from repurpose.core import logs as job_logs
+from repurpose.provenance import jobs, records, runs, snakemake_private
 from repurpose.core.errors import InputError
 
 try:
@@ -176,23 +173,14 @@ BEHIND_THE_GATE = (
 
 def expected(record):
     """The job of a record as the present config would start it; None where no rule of this name is left."""
-    if not workflow.is_rule(record.rule):
-        return None
-    producer, wildcards = workflow.get_rule(record.rule), Wildcards(fromdict=record.wildcards)
-    if set(record.wildcards) != set(producer.wildcard_names):
-        return None
-    params = {name: value(wildcards) if callable(value) else value for name, value in producer.params.items()}
-    # Before any checkpoint is known to be done, its own file stands for what depends on it.
-    inputs = producer.expand_input(wildcards)[0]
-    return runs.Expected(params, dict(inputs.items()), record.rule in AFTER_VERDICTS, objection(record))
+    job = snakemake_private.job(workflow, record.rule, record.wildcards)
+    return runs.Expected(*job, record.rule in AFTER_VERDICTS, objection(record)) if job else None
 
 
 def objection(record):
     """Why a job's results are not wanted, whatever made them, as a phrase; "" where nothing is against them."""
-    dag, made_by = workflow.dag, record.rule
-    if workflow.dag_settings.forceall or made_by in {each.name for each in dag.forcerules}:
-        return runs.ASKED
-    if not dag.forcefiles.isdisjoint(record.outputs):
+    made_by = record.rule
+    if snakemake_private.is_forced(workflow, made_by, record.outputs):
         return runs.ASKED
     if made_by in BEHIND_THE_GATE:
         judged = f"results/validation/{record.wildcards['device']}/verdict.json"
@@ -206,14 +194,14 @@ def objection(record):
 
 def is_result(path):
     """Whether some rule makes a file of this path."""
-    return any(output.match(path) for rule in workflow.rules for output in rule.output)
+    return snakemake_private.is_output(workflow, path)
 
 
 def asked():
     """What the command line asked for."""
-    given = workflow.config_settings
-    overlays = [os.path.relpath(path) for path in given.configfiles]
-    return runs.Asked(config, overlays, bool(overlays or given.config), settings.tables(config))
+    overlays, has_options = snakemake_private.overlays(workflow)
+    paths = [os.path.relpath(path) for path in overlays]
+    return runs.Asked(config, paths, has_options, settings.tables(config))
 
 
 class Plan:
@@ -225,16 +213,13 @@ class Plan:
 
 
 def plan(wildcards):
-    """No input: what does not fit is told to the DAG before it asks which jobs are to run.
-
-    On the command line --forcerun does that, but makes every forced file a target too.
-    """
+    """No input: what does not fit is told to the DAG before it asks which jobs are to run."""
     # Judging asks for the inputs of all jobs, and so comes here again.
-    if workflow.is_main_process and not Plan.is_begun:
+    if snakemake_private.is_planner(workflow) and not Plan.is_begun:
         Plan.is_begun = True
         Plan.judgement = runs.judge(expected, is_result, records.Digests())
         runs.settle_times(Plan.judgement)
-        workflow.dag.forcefiles.update(Plan.judgement.files)
+        snakemake_private.force(workflow, Plan.judgement.files)
         refusal = runs.refusal(asked())
         lines = [] if refusal else Plan.judgement.lines()
         if refusal:
@@ -246,7 +231,7 @@ def plan(wildcards):
 
 def begin_run():
     """Before the first job: no other run here, and nothing in results/ that the present config did not make."""
-    if workflow.touch:
+    if snakemake_private.only_touches(workflow):
         return
     try:
         refusal = runs.refusal(asked())
@@ -262,14 +247,13 @@ def begin_run():
 
 def end_run(logs, is_failed):
     """Take from results/ what this run found wanting, and tell the person of a failed one what became of it."""
-    workflow.dag.forcefiles.clear()
-    workflow.dag.forcerules.clear()
+    snakemake_private.forget_forced(workflow)
     missing = runs.end(runs.judge(expected, is_result, records.Digests(), is_end=True))
     if not is_failed:
         return
     text = "".join(Path(path).read_text(errors="replace") for path in logs)
     said = re.findall(r"^[0-9:]{8} ERROR (.*)$", text, re.MULTILINE)
-    sentences = dict.fromkeys([*said, *job_logs.killed(text)])
+    sentences = dict.fromkeys([*said, *snakemake_private.killed(text)])
     lines = ["", "The run stopped:", *(f"  {each}" for each in sentences or ["see the messages above"])]
     if missing:
         lines += [

@@ -1,6 +1,7 @@
 """The style that machines can check: ruff, snakefmt, Snakemake's lint, and which package imports which."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,9 @@ ALLOWED = {
     "numba": {"kernels"},
     "xgboost": {"classifier"},
 }
+# What other libraries promise nobody; a test of the same name states what each part of it has to do.
+PRIVATE = ("kernels/numba_private.py", "hgt/torch_private.py", "provenance/snakemake_private.py")
+OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 
 
 def run(tool, *arguments):
@@ -56,6 +60,28 @@ def imported(path):
         elif isinstance(node, ast.ImportFrom):
             names |= {f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names}
     return names
+
+
+def unpromised(path):
+    """What a file takes of inner parts of libraries: numba.core, torch.ops, and names with an underscore."""
+    found = {
+        name
+        for name in imported(path)
+        if name.startswith("numba.core") or any(re.match("_(?!_)", part) for part in name.split("."))
+    }
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute):
+            is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            is_inner = re.match("_(?!_)", node.attr) and node.attr not in OF_NAMED_TUPLES and not is_own
+            if is_inner or ast.unparse(node) in ("torch.ops", "numba.core"):
+                found.add(ast.unparse(node))
+    return found
+
+
+def of_workflow(text):
+    """What a file of rules takes of Snakemake's own objects, apart from what is documented."""
+    taken = set(re.findall(r"\bworkflow\.\w+", text)) - {"workflow.basedir"}
+    return taken | set(re.findall(r"^\s*(?:from|import) snakemake(?!\.utils\b).*", text, re.MULTILINE))
 
 
 def arrows(path, package):
@@ -128,6 +154,45 @@ def test_the_reader_of_imports_sees_those_inside_functions(tmp_path):
     )
     assert {"torch.nn.functional", "xgboost.sklearn"} < imported(path)
     assert arrows(path, "core") == {"gate"}
+
+
+def test_inner_parts_of_libraries_are_used_in_one_module_for_each():
+    checked = [*MODULES, *SCRIPTS, *sorted((PROJECT / "benchmarks").glob("*.py"))]
+    used = {path: unpromised(path) for path in checked if unpromised(path)}
+    assert set(used) <= {LIBRARY / name for name in PRIVATE}, used
+    rules = [PROJECT / "Snakefile", *sorted((PROJECT / "rules").glob("*.smk"))]
+    used = {path: of_workflow(path.read_text(encoding="utf-8")) for path in rules}
+    assert len(rules) > 5 and not any(used.values()), used
+
+
+@pytest.mark.parametrize("name", PRIVATE)
+def test_a_module_of_inner_parts_has_a_test_of_its_name(name):
+    path = LIBRARY / name
+    assert (PROJECT / "tests" / path.parent.name / f"test_{path.name}").is_file()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from numba.core import caching",
+        "from torch_geometric.nn.conv._x import y",
+        "import numba\nnumba.core.config",
+        "import torch\ntorch._C._nn.gelu(x)",
+        "import torch\ntorch.ops.aten.gelu(x)",
+        "conv._construct_src_node_feat(k)",
+    ],
+)
+def test_a_use_of_an_inner_part_is_seen(tmp_path, line):
+    (tmp_path / "module.py").write_text(f"{line}\n")
+    assert unpromised(tmp_path / "module.py")
+    (tmp_path / "module.py").write_text("from __future__ import annotations\nself._x = row._replace(a=1)\n")
+    assert not unpromised(tmp_path / "module.py")
+
+
+def test_a_use_of_snakemakes_own_objects_is_seen():
+    assert of_workflow("if workflow.dag.forcefiles:\n") == {"workflow.dag"}
+    assert of_workflow("from snakemake.iocontainers import Wildcards\n")
+    assert not of_workflow('from snakemake.utils import min_version\nf"{workflow.basedir}/x"\n')
 
 
 def test_no_module_of_the_library_knows_snakemake():

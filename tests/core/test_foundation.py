@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from repurpose.core import files, logs, threads
+from repurpose.core import files, threads
 from repurpose.core.errors import InputError
 from repurpose.ingest import tables
 
@@ -208,16 +208,6 @@ def test_a_log_whose_disk_is_full_costs_one_line_and_no_traceback():
     assert done.stderr.count("cannot be written (No space left on device)") == 1
     assert "INFO two" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("end", ["died with <Signals.SIGKILL: 9>", "returned non-zero exit status 137"])
-def test_a_job_that_was_killed_is_named_for_it_leaves_no_sentence(end):
-    command = "Command 'set -euo pipefail;  /venv/bin/python /run/.snakemake/scripts/tmprpyw_9l4.{}.py' {}.\n"
-    text = command.format("train_classifier", end) * 2 + command.format(
-        "build_graph", "returned non-zero exit status 1"
-    )
-    (sentence,) = logs.killed(text)
-    assert sentence.startswith("train_classifier was killed from outside, most often for want of memory; ")
 
 
 def test_an_interruption_has_no_traceback(tmp_path):

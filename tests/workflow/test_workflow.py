@@ -311,6 +311,13 @@ def test_the_classifier_of_a_failed_device_cannot_be_asked_for(done):
     assert done.run().code == 0
 
 
+def test_a_run_in_which_everything_is_forced_keeps_what_it_made(tmp_path):
+    folder = project_runs.make(tmp_path)
+    run = folder.run("results/graph/ledger.json", "--forceall")
+    assert run.code == 0 and run.made == ["build_demo", "build_graph"], run.output
+    assert folder.path("graph/ledger.json").is_file() and folder.path("demo/edges.parquet").is_file()
+
+
 def test_slurms_profile_plans_the_whole_workflow(tmp_path):
     folder = project_runs.make(tmp_path)
     profile = str(folder.project / "profiles" / "slurm")

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import re
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +12,6 @@ FORMAT, TIME = "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"
 FREE_MEMORY = (
     "close other programs, run the same command with --cores 1 so that no other job is beside it, use a "
     "machine with more memory, or lower hgt.embedding_dim and hgt.hidden_dim"
-)
-# Snakemake's words for a script that SIGKILL ended, which is how the system takes memory back.
-KILLED = re.compile(
-    r"/tmp\w+\.(\w+)\.py' (?:died with <Signals\.SIGKILL: 9>|returned non-zero exit status 137)"
 )
 
 
@@ -58,12 +53,6 @@ def configure(path: str | Path | None = None) -> None:
         handlers[1].setFormatter(Detailed(FORMAT, TIME))
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     sys.excepthook = functools.partial(_report, _job(path))
-
-
-def killed(text: str) -> list[str]:
-    """A sentence for each script that was killed, from Snakemake's log: such a job leaves none of its own."""
-    names = dict.fromkeys(KILLED.findall(text))
-    return [f"{name} was killed from outside, most often for want of memory; {FREE_MEMORY}" for name in names]
 
 
 def _job(path: str | Path | None) -> str:
