@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -103,6 +104,7 @@ class Folder:
                 stderr=subprocess.STDOUT,
                 env=ENVIRONMENT,
                 start_new_session=True,
+                preexec_fn=_heed_ctrl_c,
             )
 
     def command(self, script: str, *arguments: str | Path) -> Run:
@@ -117,6 +119,11 @@ class Folder:
 
     def path(self, name: str) -> Path:
         return self.directory / "results" / name
+
+
+def _heed_ctrl_c() -> None:
+    """A shell's background jobs ignore Ctrl-C, and so would all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _call(command: list) -> Run:

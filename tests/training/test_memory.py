@@ -33,7 +33,7 @@ kg = attention_graph.synthetic(nodes, edges, seed=0)
 changes = {"hidden_dim": width, "embedding_dim": dim, "layers": layers, "heads": heads}
 encoder = dataclasses.replace(measure.ENCODER, profile_dim=profile, svd_dim=svd, **changes)
 predicted = memory.of_training(kg, encoder, "cpu")
-options = dataclasses.replace(measure._options(kg), epochs=2)
+options = dataclasses.replace(measure.training_settings(kg), epochs=2)
 where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": 0}
 training.fit(kg, encoder, options, on_step=lambda row, steps: None, **where)
 print(json.dumps([predicted, devices.peak_rss_bytes()]))
