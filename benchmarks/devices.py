@@ -30,6 +30,7 @@ from repurpose.config.device import Device
 from repurpose.core import threads
 from repurpose.gate import agreement
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 from repurpose.hgt import hgt
 from repurpose.training import memory, training
 
@@ -90,7 +91,7 @@ def read(config: dict[str, Any], planted: float | None) -> Graph:
         if planted:
             config["edges"], config["nodes"] = str(Path(folder) / "edges.parquet"), ""
             build_demo.main(config["edges"], scale=planted, seed=config["seed"])
-        return build_graph.read(config["edges"], config["nodes"], section, config["target"])[0]
+        return build_graph.read(config["edges"], config["nodes"], section, Target(**config["target"]))[0]
 
 
 def train(
