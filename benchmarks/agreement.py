@@ -86,8 +86,8 @@ def rows(runs: dict[int, Path]) -> Iterator[dict[str, Any]]:
 
 
 def measures(
-    first: agreement.Device,
-    second: agreement.Device,
+    first: agreement.DeviceRun,
+    second: agreement.DeviceRun,
     connected: Mapping[str, np.ndarray],
     chosen: agreement.Settings,
 ) -> dict[str, float | None]:
@@ -96,13 +96,13 @@ def measures(
     return {check["name"]: check["value"] for check in pair["checks"]}
 
 
-def device(kg: graph.Graph, results: Path, seed: int, name: str, top: int) -> agreement.Device:
+def device(kg: graph.Graph, results: Path, seed: int, name: str, top: int) -> agreement.DeviceRun:
     """What is compared of one training."""
     vectors = results / "embeddings" / name
     paths = (vectors / "embeddings.parquet", vectors / "history.parquet")
     ranked = results / "candidates" / name / "candidates.parquet"
     parts = write_agreement.read(kg, *paths, ranked if ranked.exists() else None, top)
-    return agreement.Device(f"{name}, seed {seed}", BATCHINGS[name], *parts)
+    return agreement.DeviceRun(f"{name}, seed {seed}", BATCHINGS[name], *parts)
 
 
 if __name__ == "__main__":

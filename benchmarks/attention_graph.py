@@ -12,6 +12,7 @@ import build_demo
 import build_graph
 from repurpose.graph import graph
 from repurpose.graph.graph import Graph, Relation
+from repurpose.graph.target import Target
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.yaml"
 # PrimeKG's node types but the two small ones.
@@ -71,7 +72,7 @@ def primekg(folder: Path, scale: float) -> None:
     table = folder / "table.parquet"
     build_demo.main(table, scale=scale, seed=config["demo"]["seed"])
     results = (folder / name for name in (*FILES, "ledger.json"))
-    build_graph.main(table, "", *results, settings=config["graph"], target=config["target"])
+    build_graph.main(table, "", *results, settings=config["graph"], target=Target(**config["target"]))
     table.unlink()
 
 

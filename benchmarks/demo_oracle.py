@@ -28,6 +28,7 @@ import build_graph
 from repurpose.classifier import examples
 from repurpose.config import settings
 from repurpose.core import threads
+from repurpose.graph.target import Target
 from repurpose.ingest import demo
 from repurpose.vectors import baselines
 from repurpose.vectors.vectors import Vectors
@@ -56,8 +57,8 @@ def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterato
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(demo.to_table(planted), f"{folder}/kg.parquet")
         section = {key: value for key, value in config["graph"].items() if key != "features"}
-        kg, _ = build_graph.read(f"{folder}/kg.parquet", "", section, config["target"])
-    job = protocol.task(kg, config["target"])
+        kg, _ = build_graph.read(f"{folder}/kg.parquet", "", section, Target(**config["target"]))
+    job = protocol.task(kg, Target(**config["target"]))
     # A node's id is its number in the planted graph, counted from 1.
     drugs, diseases = (kg.node_ids[t].astype(int) - 1 for t in ("drug", "disease"))
     mechanism = planted.mechanisms["drug target"][drugs, 0], planted.mechanisms["disease cause"][diseases, 0]

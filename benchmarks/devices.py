@@ -26,9 +26,11 @@ import numpy as np
 import build_demo
 import build_graph
 from repurpose.config import settings
+from repurpose.config.device import Device
 from repurpose.core import threads
 from repurpose.gate import agreement
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 from repurpose.hgt import hgt
 from repurpose.training import memory, training
 
@@ -89,7 +91,7 @@ def read(config: dict[str, Any], planted: float | None) -> Graph:
         if planted:
             config["edges"], config["nodes"] = str(Path(folder) / "edges.parquet"), ""
             build_demo.main(config["edges"], scale=planted, seed=config["seed"])
-        return build_graph.read(config["edges"], config["nodes"], section, config["target"])[0]
+        return build_graph.read(config["edges"], config["nodes"], section, Target(**config["target"]))[0]
 
 
 def train(
@@ -98,22 +100,22 @@ def train(
     """One training as the workflow makes it: its row, and the vectors by node type."""
     listen()
     used = threads.limit(threads_used)
-    on, batching = settings.torch_device(device), settings.batching(device, config["training"]["batching"])
+    where = Device.parse(device, config["training"]["batching"])
     seconds: list[float] = []
     result = training.fit(
         kg,
         hgt.Settings(**config["hgt"]),
         training.Settings(**settings.learned(config["training"])),
         tail_type=config["target"]["tail_type"],
-        device=on,
-        batching=batching,
+        device=where.torch_name,
+        batching=where.batching,
         seed=config["seed"],
         on_step=lambda row, steps: seconds.append(row["seconds"]),
     )
     record = result.record
-    row = {"device": device, "batching": batching, "threads": used, "edges": sum(map(len, kg.heads))}
+    row = {"device": device, "batching": where.batching, "threads": used, "edges": sum(map(len, kg.heads))}
     row |= {key: record[key] for key in ("status", "reason", "steps", "best_valid_auroc", "final_link")}
-    row |= {"seconds": round(record["seconds"], 2), "peak_gb": round(memory.peak(on) / 1e9, 3)}
+    row |= {"seconds": round(record["seconds"], 2), "peak_gb": round(memory.peak(where.torch_name) / 1e9, 3)}
     row["seconds_a_step"] = round(float(np.median(np.diff(seconds))), 4) if len(seconds) > 1 else None
     return row, result.vectors
 

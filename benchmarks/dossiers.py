@@ -26,6 +26,7 @@ from repurpose.candidates.influence import Influence
 from repurpose.core import threads
 from repurpose.graph import holdout, paths
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 from repurpose.hgt import hgt
 from repurpose.pairs import pairs
 from repurpose.training import run
@@ -51,7 +52,7 @@ def witness(kg: Graph, config: dict[str, Any], used: int) -> tuple[Witness, floa
     divisors = np.ones((len(ones[0]), sides), np.float32)
     encoder = run.encoder(model, states)._replace(lengths=ones[0], values=ones[1], divisors=divisors)
     of_pairs = Vectors(*(vectors[t] for t in types), product=True)
-    treated = pairs.treated(pairs.label(kg, config["target"]))
+    treated = pairs.treated(pairs.label(kg, Target(**config["target"])))
     classifier = scoring.model(of_pairs, treated, ROUNDS)
     edges = holdout.split(kg, config["training"]["valid_share"], config["seed"]).train
 

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from repurpose.graph.target import Target
 from repurpose.ingest import ingest, tables
 
 FORMATS = ("csv", "csv.gz", "parquet")
@@ -40,7 +41,7 @@ COLUMNS = {
     "tail_type": "y_type",
     "tail_name": "y_name",
 }
-TARGET = {"head_type": "type 0", "tail_type": "type 1", "positive": ["relation 0"], "negative": []}
+TARGET = Target(head_type="type 0", tail_type="type 1", positive=["relation 0"], negative=[])
 
 
 def make(folder: Path, rows: int) -> None:
@@ -81,7 +82,7 @@ def _texts(codes: np.ndarray, word: str, count: int) -> pa.Array:
 def with_repurpose(path: Path) -> int:
     """What the rule build_graph does but for writing; returns the number of edges."""
     settings = ingest.Settings(COLUMNS, {}, [], [], [], [], [], 1.0)
-    _, ledger = ingest.build(tables.read(path, list(COLUMNS.values())), settings, ingest.Target(**TARGET))
+    _, ledger = ingest.build(tables.read(path, list(COLUMNS.values())), settings, TARGET)
     return ledger["kept"]
 
 

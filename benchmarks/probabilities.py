@@ -29,6 +29,7 @@ from repurpose.config import settings
 from repurpose.core import files, threads
 from repurpose.evaluation import calibration
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.vectors.vectors import Vectors
 
@@ -61,7 +62,7 @@ def main() -> None:
 def read(results: Path, device: str, config: dict[str, Any], used: int) -> Task:
     """What the run's classifier learned from."""
     kg = graph.load(*(results / "graph" / name for name in GRAPH))
-    types = config["target"]["head_type"], config["target"]["tail_type"]
+    types = Target(**config["target"]).types
     vectors = Vectors.read(results / "embeddings" / device / "embeddings.parquet", kg, types)
     labelled, elsewhere = (results / "pairs" / name for name in ("pairs.parquet", "external.parquet"))
     return Task(
@@ -77,10 +78,10 @@ def read(results: Path, device: str, config: dict[str, Any], used: int) -> Task:
 
 def untreated(results: Path, device: str) -> dict[str, Any]:
     """The best new head of each tail without a known treatment: mean probability, and how many tails."""
-    target = files.read_json(results / "pairs" / "certificate.json")["target"]
+    target = Target(**files.read_json(results / "pairs" / "certificate.json")["target"])
     kg = graph.load(*(results / "graph" / name for name in GRAPH))
     _, treated = pairs.treated(pairs.label(kg, target))
-    ids = kg.node_ids[target["tail_type"]]
+    ids = kg.node_ids[target.tail_type]
     columns = ["tail_id", "probability", "rank", "known"]
     table = files.read_table(results / "candidates" / device / "candidates.parquet", columns).to_pandas()
     new = table[(table["known"] == "") & ~table["tail_id"].isin(ids[np.unique(treated)])]

@@ -37,6 +37,7 @@ import build_graph
 from repurpose.classifier import examples
 from repurpose.config import settings
 from repurpose.core import threads
+from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.training import devices
 from repurpose.vectors.vectors import Vectors
@@ -95,13 +96,13 @@ def measure(options: argparse.Namespace) -> None:
         config[key] = getattr(options, key) or config[key]
     used = threads.limit(8)
     section = {key: value for key, value in config["graph"].items() if key != "features"}
-    kg, _ = build_graph.read(config["edges"], config["nodes"], section, config["target"])
+    kg, _ = build_graph.read(config["edges"], config["nodes"], section, Target(**config["target"]))
     if options.train:
         method, seed = options.train
         seconds = 60 * options.minutes
         train(quality_methods.Job(kg, config, int(seed), seconds, options.device), method, options)
         return
-    job = protocol.task(kg, config["target"])
+    job = protocol.task(kg, Target(**config["target"]))
     if options.development:
         job = protocol.development(job)
     path, task = row_files.new_rows_file(options.rows), quality_rows.task_row(job)

@@ -15,6 +15,7 @@ import torch
 from quality_walks import walks
 
 from repurpose.config import settings
+from repurpose.config.device import Device
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.kernels.csr import csr
@@ -201,7 +202,7 @@ def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[s
         training.Settings(**{**section, **options}),
         tail_type=job.config["target"]["tail_type"],
         device=job.device,
-        batching=settings.batching(job.device, job.config["training"]["batching"]),
+        batching=Device.parse(job.device, job.config["training"]["batching"]).batching,
         seed=job.seed,
         on_step=lambda row, steps: None,
     )

@@ -6,7 +6,7 @@ weight of `classifier.kernel_weights`. What is kept of a test fold is the rank o
 from which all metrics follow.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from repurpose.classifier import boosting, examples, kernel, pair_model
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.vectors.vectors import Vectors
 
@@ -59,16 +60,15 @@ class Part:
     hidden: np.ndarray
 
 
-def task(kg: Graph, target: Mapping[str, Any]) -> Task:
+def task(kg: Graph, target: Target) -> Task:
     """The task of a graph; negatives that the target names count as known pairs, not as positives."""
     labelled = pairs.label(kg, target)
     positive = labelled[labelled["label"] == 1]
-    head_type, tail_type = target["head_type"], target["tail_type"]
     return Task(
         positive["head_index"].to_numpy(),
         positive["tail_index"].to_numpy(),
-        pairs.known(kg, head_type, tail_type),
-        (kg.count(head_type), kg.count(tail_type)),
+        pairs.known(kg, *target.types),
+        (kg.count(target.head_type), kg.count(target.tail_type)),
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, f"{workflow.basedir}/scripts")
 
 from repurpose.config import settings
+from repurpose.config.device import Device
 from repurpose.core import source
 from repurpose.gate import verdict
 from repurpose.ingest import download
@@ -37,8 +38,8 @@ GRAPH = {
     "relations": "results/graph/relations.json",
 }
 
-# What trains here: devices are compared with one another, vectors from elsewhere are not.
-TRAINED = [device for device in config["devices"] if device != "given"]
+# Devices are compared with one another, vectors from elsewhere are not.
+TRAINED = [device.name for device in Device.parse_all(config) if device.trains]
 
 FULL_KEYS = ("epochs", "edge_sample_size", "supervision_share")
 SAMPLED_KEYS = ("sampled_epochs", "batch_size", "fanout")
@@ -76,8 +77,8 @@ def chosen_nodes(wildcards):
 
 def encoder_of_trained(wildcards):
     """The encoder of a device that trains here, a named input or none."""
-    is_trained = wildcards.device in TRAINED
-    return {"encoder": "results/embeddings/{device}/encoder.safetensors"} if is_trained else {}
+    encoder = "results/embeddings/{device}/encoder.safetensors"
+    return {"encoder": encoder} if device(wildcards).trains else {}
 
 
 def graph_section(wildcards):
@@ -87,27 +88,27 @@ def graph_section(wildcards):
 
 def needs_gpu(wildcards):
     """How many GPUs a training on this device takes."""
-    return 0 if wildcards.device.startswith("cpu") else 1
+    return 0 if device(wildcards).is_cpu else 1
 
 
 def results_if_passed(wildcards):
     """Named inputs of a device's outcome: its metrics, candidates and their evidence, once its own verdict lets it pass."""
-    device = wildcards.device
-    if not has_passed(device):
+    name = wildcards.device
+    if not has_passed(name):
         return {}
     return {
-        "metrics": f"results/classifier/{device}/metrics.json",
-        "candidates": f"results/candidates/{device}/candidates.parquet",
-        "evidence": f"results/candidates/{device}/evidence.parquet",
-        "popularity": f"results/candidates/{device}/popularity.parquet",
-        "stability": f"results/candidates/{device}/stability.json",
-        "negatives": f"results/classifier/{device}/negatives.json",
+        "metrics": f"results/classifier/{name}/metrics.json",
+        "candidates": f"results/candidates/{name}/candidates.parquet",
+        "evidence": f"results/candidates/{name}/evidence.parquet",
+        "popularity": f"results/candidates/{name}/popularity.parquet",
+        "stability": f"results/candidates/{name}/stability.json",
+        "negatives": f"results/classifier/{name}/negatives.json",
     }
 
 
-def has_passed(device):
+def has_passed(name):
     """Whether the gate lets a device pass; a job that asks waits for its verdict."""
-    path = checkpoints.validate_embeddings.get(device=device).output.verdict
+    path = checkpoints.validate_embeddings.get(device=name).output.verdict
     try:
         return verdict.has_passed(path)
     except InputError:
@@ -123,7 +124,7 @@ def after_the_gate(wildcards):
 
 def candidates_of_passing(wildcards):
     """The candidates of all trained devices that passed, in the config's order, a named input or none."""
-    passed = [device for device in TRAINED if has_passed(device)]
+    passed = [name for name in TRAINED if has_passed(name)]
     pattern = "results/candidates/{device}/candidates.parquet"
     return {"candidates": expand(pattern, device=passed)} if passed else {}
 
@@ -138,21 +139,27 @@ def per_device(pattern):
     return expand(pattern, device=config["devices"])
 
 
-def batching(wildcards):
-    """full or sampled, for one device: its suffix, else its kind's default."""
-    return settings.batching(wildcards.device, config["training"]["batching"])
+def device(wildcards):
+    """The device of a job."""
+    return Device.parse(wildcards.device, config["training"]["batching"])
+
+
+def batching_of_kind(wildcards):
+    """What training.batching says of the device's own kind, which decides unless its name has a suffix."""
+    own = device(wildcards)
+    return {own.kind: own.batching}
 
 
 def encoder(wildcards):
     """The encoder's section; which attention the CPU runs is nothing to another device."""
-    if wildcards.device.startswith("cpu"):
+    if device(wildcards).is_cpu:
         return config["hgt"]
     return {**config["hgt"], "attention": "pyg"}
 
 
 def training(wildcards):
     """The training section for the trainer; keys of the other kind are None: they must not make this device stale."""
-    of_others = FULL_KEYS if batching(wildcards) == "sampled" else SAMPLED_KEYS
+    of_others = FULL_KEYS if device(wildcards).batching == "sampled" else SAMPLED_KEYS
     section = settings.learned(config["training"])
     return {key: None if key in of_others else value for key, value in section.items()}
 

@@ -31,7 +31,7 @@ rule train_embeddings:
         runtime=1440,
         gpu=needs_gpu,
     params:
-        batching=batching,
+        batching=batching_of_kind,
         hgt=encoder,
         training=training,
         checkpoints="results/checkpoints/{device}",

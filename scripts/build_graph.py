@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.ingest import ingest, tables
 from repurpose.provenance import jobs
 
@@ -22,7 +23,7 @@ def main(
     ledger_out: str | Path,
     *,
     settings: Mapping[str, Any],
-    target: Mapping[str, Any],
+    target: Target,
 ) -> None:
     """Read the raw tables (`nodes_table` may be "") and write the graph's files and its ledger."""
     kg, ledger = read(edges, nodes_table, settings, target)
@@ -32,7 +33,7 @@ def main(
 
 
 def read(
-    edges: str | Path, nodes_table: str | Path, settings: Mapping[str, Any], target: Mapping[str, Any]
+    edges: str | Path, nodes_table: str | Path, settings: Mapping[str, Any], target: Target
 ) -> tuple[graph.Graph, dict[str, Any]]:
     """The graph of the raw tables (`nodes_table` may be ""), and its ledger."""
     chosen = ingest.Settings(**settings)
@@ -43,7 +44,7 @@ def read(
     return ingest.build(
         table,
         chosen,
-        ingest.Target(**{key: target[key] for key in ingest.Target.__annotations__}),
+        target,
         extra,
         file=str(edges),
         nodes_file=str(nodes_table),
@@ -96,5 +97,5 @@ if __name__ == "__main__":
                 output.relations,
                 output.ledger,
                 settings=snakemake.params.graph,
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
             )

@@ -1,14 +1,13 @@
 """Write the dossiers of one device's best candidates that are not known."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from repurpose.candidates import evidence, influence
 from repurpose.classifier import pair_model
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph, paths
+from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.provenance import jobs
 from repurpose.report import summary
@@ -29,7 +28,7 @@ def main(
     evidence_out: str | Path,
     encoder: str | Path | None = None,
     *,
-    target: Mapping[str, Any],
+    target: Target,
     explained: int,
     paths_each: int,
     similar: int,
@@ -39,7 +38,7 @@ def main(
     encoder: behind the vectors; without it nothing is said of what the model makes of a path.
     """
     kg = graph.load(nodes, edges, relations)
-    types = target["head_type"], target["tail_type"]
+    types = target.types
     embedded = embeddings.read(vectors_in)
     rows = embeddings.aligned(embedded, kg, vectors_in)
     vectors = Vectors.of(rows, types)
@@ -79,6 +78,6 @@ if __name__ == "__main__":
                 snakemake.input.relations,
                 output.evidence,
                 snakemake.input.get("encoder"),
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
                 **snakemake.params.evidence,
             )

@@ -1,12 +1,12 @@
 """Find the heads and tails that the ranking is restricted to, before anything long runs."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from repurpose.core import files, logs
 from repurpose.graph import graph, names
+from repurpose.graph.target import Target
 from repurpose.provenance import jobs
 
 
@@ -16,13 +16,13 @@ def main(
     relations: str | Path,
     chosen_out: str | Path,
     *,
-    target: Mapping[str, Any],
+    target: Target,
     heads: Sequence[str],
     tails: Sequence[str],
 ) -> None:
     """Write the numbers of the nodes of these ids or names; null where a list is empty, which means all."""
     kg = graph.load(nodes, edges, relations)
-    lists = (target["head_type"], heads, "heads"), (target["tail_type"], tails, "tails")
+    lists = (target.head_type, heads, "heads"), (target.tail_type, tails, "tails")
     found = {
         key: sorted({names.find(kg, node_type, text) for text in texts}) or None
         for node_type, texts, key in lists
@@ -41,6 +41,6 @@ if __name__ == "__main__":
                 snakemake.input.edges,
                 snakemake.input.relations,
                 output.chosen,
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
                 **snakemake.params.lists,
             )

@@ -1,9 +1,7 @@
 """Score every head x tail pair with one device's classifier; write the best of each tail and of each head."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +10,7 @@ from repurpose.classifier import pair_model
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import calibration, popularity
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.provenance import jobs
 from repurpose.vectors.vectors import Vectors
@@ -33,7 +32,7 @@ def main(
     stability_out: str | Path,
     chosen: str | Path | None = None,
     *,
-    target: Mapping[str, Any],
+    target: Target,
     per_tail: int,
     per_head: int,
     correct_popularity: float,
@@ -44,7 +43,7 @@ def main(
     chosen: of the heads and tails that are ranked, all without it.
     """
     kg = graph.load(nodes, edges, relations)
-    types = target["head_type"], target["tail_type"]
+    types = target.types
     vectors = Vectors.read(vectors_in, kg, types)
     trained = files.read_json(metrics)
     loaded = pair_model.load(model, kernel, trained)
@@ -91,7 +90,7 @@ if __name__ == "__main__":
                 output.popularity,
                 output.stability,
                 snakemake.input.get("chosen"),
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
                 **snakemake.params.candidates,
                 seed=snakemake.params.seed,
             )

@@ -6,6 +6,7 @@ from typing import Any
 
 from repurpose.core import logs
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
 
@@ -17,12 +18,12 @@ def main(
     relations: str | Path,
     external_out: str | Path,
     *,
-    target: Mapping[str, Any],
+    target: Target,
     options: Mapping[str, Any],
 ) -> None:
     """Write the pairs that the graph does not know; `options` is the config section `external`."""
     kg = graph.load(nodes, edges, relations)
-    types = target["head_type"], target["tail_type"]
+    types = target.types
     chosen = {key: options[key] for key in ("columns", "positive", "negative")}
     external.save(external.read(table, kg, types, pairs.known(kg, *types), **chosen), external_out)
 
@@ -38,6 +39,6 @@ if __name__ == "__main__":
                 snakemake.input.edges,
                 snakemake.input.relations,
                 output.external,
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
                 options=snakemake.params.external,
             )

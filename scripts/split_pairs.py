@@ -7,6 +7,7 @@ from typing import Any
 
 from repurpose.core import files, logs
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import areas, certificate, pairs
 from repurpose.provenance import jobs
 
@@ -18,7 +19,7 @@ def main(
     pairs_out: str | Path,
     certificate_out: str | Path,
     *,
-    target: Mapping[str, Any],
+    target: Target,
     split: Mapping[str, Any],
     seed: int,
     kept: Sequence[str] = (),
@@ -31,7 +32,7 @@ def main(
     """
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.label(kg, target)
-    tail_type, hierarchy = target["tail_type"], target.get("hierarchy", "")
+    tail_type, hierarchy = target.tail_type, target.hierarchy
     if hierarchy:
         areas.require(kg, hierarchy, tail_type)
     if "area" in split["schemes"]:
@@ -59,7 +60,7 @@ if __name__ == "__main__":
                 snakemake.input.relations,
                 output.pairs,
                 output.certificate,
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
                 split=snakemake.params.split,
                 seed=snakemake.params.seed,
                 kept=snakemake.params.kept,

@@ -1,15 +1,14 @@
 """Train and evaluate the baselines: node degrees, a truncated SVD and an untrained encoder."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from repurpose.classifier import classifier, examples, search
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import ranks
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
 from repurpose.vectors import baselines
@@ -26,7 +25,7 @@ def main(
     metrics_out: str | Path,
     ranks_out: str | Path,
     *,
-    target: Mapping[str, Any],
+    target: Target,
     settings: examples.Settings,
     seed: int,
     n_threads: int,
@@ -34,7 +33,7 @@ def main(
     """Write the baselines' metrics (schemes -> scheme -> method), and where the test pairs stand."""
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.load(pairs_in)
-    head_type, tail_type = target["head_type"], target["tail_type"]
+    head_type, tail_type = target.types
     known, elsewhere = pairs.known(kg, head_type, tail_type), external.load(external_in)
     degrees = [baselines.degree_features(kg, node_type) for node_type in (head_type, tail_type)]
     methods = {"degree": Vectors(*degrees, product=False)}
@@ -70,7 +69,7 @@ if __name__ == "__main__":
                 snakemake.input.untrained,
                 output.metrics,
                 output.ranks,
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
                 settings=examples.Settings(**snakemake.params.classifier),
                 seed=snakemake.params.seed,
                 n_threads=threads.limit(snakemake.threads),

@@ -1,16 +1,15 @@
 """Train the classifier on one device's embeddings, evaluate it per scheme, and refit it on all pairs."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from repurpose.classifier import classifier, examples, out_of_fold, pair_model, search
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import evaluation, ranks
 from repurpose.gate.verdict import require_pass
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
 from repurpose.vectors.vectors import Vectors, count_pairs
@@ -31,7 +30,7 @@ def main(
     metrics_out: str | Path,
     ranks_out: str | Path,
     *,
-    target: Mapping[str, Any],
+    target: Target,
     settings: examples.Settings,
     device: str,
     seed: int,
@@ -46,7 +45,7 @@ def main(
     require_pass(verdict, device)
     kg = graph.load(nodes, edges, relations)
     labelled = pairs.load(pairs_in)
-    types = target["head_type"], target["tail_type"]
+    types = target.types
     known = pairs.known(kg, *types)
     vectors = Vectors.read(vectors_in, kg, types)
     counts = count_pairs(vectors, labelled, known)
@@ -102,7 +101,7 @@ if __name__ == "__main__":
                 output.kernel,
                 output.metrics,
                 output.ranks,
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
                 settings=examples.Settings(**snakemake.params.classifier),
                 device=snakemake.wildcards.device,
                 seed=snakemake.params.seed,

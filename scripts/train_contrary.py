@@ -1,13 +1,12 @@
 """Train a model that tells which pairs look like known negatives, on one device's embeddings."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from repurpose.classifier import classifier, contrary, examples
 from repurpose.core import files, logs, threads
 from repurpose.gate.verdict import require_pass
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.provenance import jobs
 from repurpose.vectors.vectors import Vectors
@@ -22,7 +21,7 @@ def main(
     verdict: str | Path,
     negatives_out: str | Path,
     *,
-    target: Mapping[str, Any],
+    target: Target,
     settings: examples.Settings,
     device: str,
     seed: int,
@@ -34,7 +33,7 @@ def main(
     """
     require_pass(verdict, device)
     kg = graph.load(nodes, edges, relations)
-    types = target["head_type"], target["tail_type"]
+    types = target.types
     vectors = Vectors.read(vectors_in, kg, types)
     known = pairs.known(kg, *types)
     task = classifier.Task(vectors, pairs.load(pairs_in), known, settings, seed, n_threads)
@@ -54,7 +53,7 @@ if __name__ == "__main__":
                 snakemake.input.embeddings,
                 snakemake.params.verdict,
                 output.negatives,
-                target=snakemake.params.target,
+                target=Target(**snakemake.params.target),
                 settings=examples.Settings(**snakemake.params.classifier),
                 device=snakemake.wildcards.device,
                 seed=snakemake.params.seed,

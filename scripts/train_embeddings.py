@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from repurpose.config import settings
+from repurpose.config.device import Device
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph
 from repurpose.hgt import hgt, trained
@@ -30,27 +31,26 @@ def main(
     code,
     vectors=None,
     device,
-    batching,
     encoder,
     options,
     tail_type,
     seed,
 ):
-    torch_device = settings.torch_device(device)
-    devices.require(torch_device)
+    devices.require(device.torch_name)
     kg = graph.load(nodes, edges, relations)
     given = features.read(vectors, kg) if vectors else {}
-    predicted = memory.of_training(kg, encoder, torch_device) if batching == "full" else None
+    predicted = memory.of_training(kg, encoder, device.torch_name) if device.batching == "full" else None
     if predicted:
         logging.info("expecting a peak of %.2f GB of memory", predicted / 1e9)
     options_of_all = {name: value for name, value in vars(options).items() if name not in CONTINUED}
     settled = {"hgt": vars(encoder), "training": options_of_all, "tail_type": tail_type, "seed": seed}
     digests = {"edges": files.digest(edges), "nodes": files.digest(nodes), "code": code}
     digests["features"] = files.digest(vectors) if vectors else ""
-    folder = checkpoint.Folder(checkpoints, {**settled, "batching": batching, **digests}, checkpoint_seconds)
+    settled |= {"batching": device.batching, **digests}
+    folder = checkpoint.Folder(checkpoints, settled, checkpoint_seconds)
     origin = {
-        "device": device,
-        "batching": batching,
+        "device": device.name,
+        "batching": device.batching,
         "seed": str(seed),
         "valid_share": str(options.valid_share),
         "config_digest": settings.digest({"hgt": vars(encoder), "training": vars(options)}),
@@ -58,7 +58,7 @@ def main(
         embeddings.BLOCKS: json.dumps(starts.blocks(kg, encoder)),
     }
     with folder.locked():
-        rows, bar = history.Writer(history_out, lines), history.progress(device)
+        rows, bar = history.Writer(history_out, lines), history.progress(device.name)
 
         def on_step(row, steps):
             rows.add(row)
@@ -69,8 +69,8 @@ def main(
             encoder,
             options,
             tail_type=tail_type,
-            device=torch_device,
-            batching=batching,
+            device=device.torch_name,
+            batching=device.batching,
             seed=seed,
             on_step=on_step,
             on_resume=rows.start,
@@ -83,7 +83,7 @@ def main(
         diagnosis.keep(Path(record_out).parent / "failure", result.failure)
         embeddings.write(embeddings_out, kg, result.vectors, origin)
         trained.save(encoder_out, result.trained)
-        record = {"device": device, "batching": batching, **result.record}
+        record = {"device": device.name, "batching": device.batching, **result.record}
         record["predicted_peak_rss_bytes"] = predicted
         files.write_json(record_out, record)
     logging.info(
@@ -113,8 +113,7 @@ if __name__ == "__main__":
                 checkpoint_seconds=snakemake.params.checkpoint_seconds,
                 code=snakemake.params.code,
                 vectors=snakemake.params.tables["graph.features"],
-                device=snakemake.wildcards.device,
-                batching=snakemake.params.batching,
+                device=Device.parse(snakemake.wildcards.device, snakemake.params.batching),
                 encoder=hgt.Settings(**snakemake.params.hgt),
                 options=training.Settings(**snakemake.params.training),
                 tail_type=snakemake.params.tail_type,

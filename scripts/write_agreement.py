@@ -30,7 +30,7 @@ def main(
     """Compare the devices `names`; their files come in the same order, missing candidates as None."""
     kg, chosen = graph.load(*graph_paths), agreement.Settings(**options)
     devices = [
-        agreement.Device(name, batching, *read(kg, *paths, chosen.top))
+        agreement.DeviceRun(name, batching, *read(kg, *paths, chosen.top))
         for name, batching, *paths in zip(names, batchings, vectors, histories, candidates, strict=True)
     ]
     found = agreement.compare(devices, kg.connected(), chosen, seed)

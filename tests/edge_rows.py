@@ -1,5 +1,6 @@
 """Small edges tables as lists of rows, for the tests of the graph stage."""
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 from repurpose.ingest import ingest
 
 COLUMNS = {
@@ -30,7 +32,7 @@ SETTINGS = {
     "missing": ["nan", "NaN", "None", "null", "NULL", "<NA>"],
     "max_dropped_share": 1.0,
 }
-TARGET = {"head_type": "drug", "tail_type": "disease", "positive": ["indication"], "negative": []}
+TARGET = Target(head_type="drug", tail_type="disease", positive=["indication"], negative=[])
 # The least that a graph needs: one edge of the target.
 BASE = [("indication", "drug", "d1", "disease", "s1")]
 
@@ -85,7 +87,7 @@ def build(
     return ingest.build(
         table([*BASE, *rows]),
         ingest.Settings(**{**SETTINGS, **settings}),
-        ingest.Target(**{**TARGET, **(target or {})}),
+        replace(TARGET, **(target or {})),
         nodes,
         file="edges.csv",
         nodes_file="nodes.csv",

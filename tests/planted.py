@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from repurpose.graph.graph import Graph, Relation
+from repurpose.graph.target import Target
 
-TARGET = {
-    "head_type": "drug",
-    "tail_type": "disease",
-    "positive": ["indication"],
-    "negative": ["contraindication"],
-}
+TARGET = Target(
+    head_type="drug",
+    tail_type="disease",
+    positive=["indication"],
+    negative=["contraindication"],
+)
 
 
 def graph(

@@ -1,5 +1,7 @@
 """The benchmark of probabilities: predicted and found agree on test pairs, and untreated tails are those."""
 
+from dataclasses import asdict
+
 import numpy as np
 import pair_models
 import planted
@@ -42,7 +44,7 @@ def test_untreated_tails_are_those_without_a_treatment_and_their_best_new_head_c
     for name in ("graph", "pairs", "candidates/cpu"):
         (folder / name).mkdir(parents=True)
     graph.save(kg, *(folder / "graph" / name for name in probabilities.GRAPH))
-    files.write_json(folder / "pairs" / "certificate.json", {"target": TARGET | {"negative": []}})
+    files.write_json(folder / "pairs" / "certificate.json", {"target": asdict(TARGET) | {"negative": []}})
     tails = np.repeat([f"disease:{number}" for number in range(3)], 2)
     columns = {"tail_id": tails, "rank": [2, 1, 1, 2, 1, 2], "probability": [0.1, 0.2, 0.9, 0.8, 0.6, 0.4]}
     table = pa.table(columns | {"known": ["", "", "", "", "palliates", ""]})

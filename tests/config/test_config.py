@@ -15,6 +15,7 @@ from snakemake.utils import update_config
 
 import write_config_table
 from repurpose.config import settings
+from repurpose.config.device import Device
 from repurpose.config.schema import KINDS, entries
 from repurpose.core.errors import InputError
 
@@ -275,9 +276,14 @@ def test_a_file_that_holds_no_keys_is_named(tmp_path, content):
     ],
 )
 def test_a_suffix_of_the_device_wins_over_the_batching_of_its_kind(device, mode, torch_name):
-    by_kind = {"cpu": "full", "mps": "sampled", "cuda": "sampled"}
-    assert settings.batching(device, by_kind) == mode
-    assert settings.torch_device(device) == torch_name
+    found = Device.parse(device, {"cpu": "full", "mps": "sampled", "cuda": "sampled"})
+    assert (found.name, found.batching, found.torch_name) == (device, mode, torch_name)
+    assert found.trains and found.is_cpu == (torch_name == "cpu") and torch_name.startswith(found.kind)
+
+
+def test_vectors_of_another_tool_train_nowhere():
+    found = Device.parse("given", {})
+    assert not found.trains and not found.is_cpu and found.batching == found.torch_name == ""
 
 
 def test_the_digest_of_settings_depends_on_values_and_not_on_order():

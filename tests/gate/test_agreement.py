@@ -39,7 +39,7 @@ def rotated(before, seed=9):
 
 
 def device(name, found, losses=(1.4, 1.3, 1.2, 1.0), batching="full", best=None):
-    return agreement.Device(name, batching, found, list(losses), best)
+    return agreement.DeviceRun(name, batching, found, list(losses), best)
 
 
 def compare(*devices, **changes):

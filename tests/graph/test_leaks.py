@@ -1,5 +1,7 @@
 """Target pairs under other node types are found by their ids; ids that repeat by accident are no leak."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,12 +11,13 @@ from edge_rows import SETTINGS, build, nodes_table, refusal, triples, turned
 import build_demo
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
+from repurpose.graph.target import Target
 from repurpose.ingest import ingest, tables
 from repurpose.pairs import certificate, pairs
 
-TARGET = {"head_type": "drug", "tail_type": "disease", "positive": ["indication"], "negative": []}
-BOTH = {**TARGET, "negative": ["contraindication"]}
-TARGETS = ingest.Target(**BOTH)
+TARGET = Target(head_type="drug", tail_type="disease", positive=["indication"], negative=[])
+NEGATIVE = {"negative": ["contraindication"]}
+BOTH = replace(TARGET, **NEGATIVE)
 
 
 def drawn(count, *, heads=60, tails=60, seed=0):
@@ -95,9 +98,14 @@ def test_all_relations_that_leak_stand_in_the_line():
 def test_known_non_treatments_leak_as_well():
     against = drawn(150, seed=5)
     table = [*GRAPH, *rows("contraindication", "drug", "disease", against)]
-    sentence = refusal(*table, *rows("warns", "Drug", "disease", against), target=BOTH)
+    sentence = refusal(
+        *table, *rows("warns", "Drug", "disease", against), target={"negative": ["contraindication"]}
+    )
     assert "150 of the 150 pairs of target.negative" in sentence
-    build([*table, *rows("warns", "Drug", "disease", drawn(150, seed=6))], target=BOTH)
+    build(
+        [*table, *rows("warns", "Drug", "disease", drawn(150, seed=6))],
+        target={"negative": ["contraindication"]},
+    )
 
 
 @pytest.mark.parametrize("share", [0.15, 0.3])
@@ -190,15 +198,15 @@ def test_the_demo_graph_numbers_all_types_from_1_and_has_no_leak_until_one_is_pl
     build_demo.main(path, scale=0.01, seed=7)
     rows_of = tables.read(path, list(SETTINGS["columns"].values()))
 
-    kg, _ = ingest.build(rows_of, ingest.Settings(**SETTINGS), TARGETS)
-    honest = leaks.overlaps(kg, vars(TARGETS))
+    kg, _ = ingest.build(rows_of, ingest.Settings(**SETTINGS), BOTH)
+    honest = leaks.overlaps(kg, BOTH)
     assert sum(each.pairs for each in honest) > 50
     assert not any(each.is_leak or each.is_beyond_chance for each in honest)
     frame = rows_of.to_pandas().astype(str)
     leaking = frame[frame["relation"] == "indication"].replace("drug", "Drug").replace("indication", "treats")
     both = pa.Table.from_pandas(pd.concat([frame, leaking]), preserve_index=False)
     with pytest.raises(InputError, match="the relation treats joins Drug and disease"):
-        ingest.build(both, ingest.Settings(**SETTINGS), TARGETS)
+        ingest.build(both, ingest.Settings(**SETTINGS), BOTH)
 
 
 def test_a_name_that_the_target_shares_with_other_relations_is_warned_about_and_no_leak():

@@ -1,6 +1,7 @@
 import gzip
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ HETIONET = Path(__file__).parents[3] / "shared" / "hetionet"
 def run(folder: Path, edges_file: Path, nodes_file: Path | str = "", **changes) -> graph.Graph:
     """Run the script's main and load what it wrote."""
     outputs = [folder / "results" / name for name in OUTPUTS]
-    target = {**TARGET, **changes.pop("target", {})}
+    target = replace(TARGET, **changes.pop("target", {}))
     build_graph.main(edges_file, nodes_file, *outputs, settings={**SETTINGS, **changes}, target=target)
     return graph.load(*outputs[:3])
 

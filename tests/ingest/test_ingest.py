@@ -64,8 +64,6 @@ def test_a_target_relation_cannot_be_excluded():
 def test_a_table_without_any_relation_type_or_id_is_refused(column):
     rows = [tuple("" if i in (column, column + 2 * (column > 0)) else cell for i, cell in enumerate(BASE[0]))]
     with pytest.raises(InputError, match="loses 100 %"):
-        ingest.build(
-            table(rows), ingest.Settings(**{**SETTINGS, "max_dropped_share": 0.5}), ingest.Target(**TARGET)
-        )
+        ingest.build(table(rows), ingest.Settings(**{**SETTINGS, "max_dropped_share": 0.5}), TARGET)
     with pytest.raises(InputError, match="target"):
-        ingest.build(table(rows), ingest.Settings(**SETTINGS), ingest.Target(**TARGET))
+        ingest.build(table(rows), ingest.Settings(**SETTINGS), TARGET)

@@ -36,7 +36,7 @@ def test_the_smallest_name_wins_whatever_the_order_and_an_id_is_the_last_resort(
     )
     base = table(BASE, names)
     for parts in ([base, first, second], [second, first, base]):
-        kg, _ = ingest.build(pa.concat_tables(parts), ingest.Settings(**SETTINGS), ingest.Target(**TARGET))
+        kg, _ = ingest.build(pa.concat_tables(parts), ingest.Settings(**SETTINGS), TARGET)
         assert kg.node_names["drug"].tolist() == ["Alpha", "d1"]
         assert kg.node_names["gene"].tolist() == ["g", "H"]
         assert kg.node_names["disease"].tolist() == ["sickness"]
@@ -45,7 +45,7 @@ def test_the_smallest_name_wins_whatever_the_order_and_an_id_is_the_last_resort(
 def test_columns_of_names_may_be_left_out():
     columns = {**COLUMNS, "head_name": "", "tail_name": "y_name"}
     raw = table(BASE, {("drug", "d1"): "Drug", ("disease", "s1"): "Sickness"})
-    kg, _ = ingest.build(raw, ingest.Settings(**{**SETTINGS, "columns": columns}), ingest.Target(**TARGET))
+    kg, _ = ingest.build(raw, ingest.Settings(**{**SETTINGS, "columns": columns}), TARGET)
     assert kg.node_names["drug"].tolist() == ["d1"]
     assert kg.node_names["disease"].tolist() == ["Sickness"]
 
@@ -91,7 +91,7 @@ def test_a_nodes_table_without_names_leaves_the_names_of_the_edges():
     nodes = nodes_table([("drug", "d1", "Other"), ("drug", "d2", "Other")])
     for name, expected in (("", ["Drug", "d2"]), ("node_name", ["Other", "Other"])):
         chosen = ingest.Settings(**{**SETTINGS, "node_columns": {**NODE_COLUMNS, "name": name}})
-        kg, _ = ingest.build(raw, chosen, ingest.Target(**TARGET), nodes)
+        kg, _ = ingest.build(raw, chosen, TARGET, nodes)
         assert kg.node_names["drug"].tolist() == expected
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import planted
@@ -31,7 +33,7 @@ def rows(frame):
 
 
 def test_a_pair_has_one_row_that_names_all_relations_of_its_label():
-    both = {**TARGET, "positive": ["indication", "treated_by"]}
+    both = replace(TARGET, positive=["indication", "treated_by"])
     assert rows(pairs.label(small(), both)) == [
         (0, 0, 1, "indication; treated_by"),
         (1, 0, 1, "treated_by"),
@@ -47,7 +49,7 @@ def test_a_pair_both_positive_and_negative_is_positive():
 
 
 def test_negatives_may_be_none():
-    assert pairs.label(small(), {**TARGET, "negative": []})["label"].tolist() == [1, 1]
+    assert pairs.label(small(), replace(TARGET, negative=[]))["label"].tolist() == [1, 1]
 
 
 def test_known_pairs_are_those_of_any_role_in_either_orientation():
@@ -67,17 +69,17 @@ def test_types_that_no_relation_joins_have_no_known_pairs():
 
 def test_a_missing_relation_is_named_with_those_there_are():
     with pytest.raises(InputError, match=r"the relation cures, .* it has: contraindication, indication"):
-        pairs.label(small(), {**TARGET, "positive": ["cures"]})
+        pairs.label(small(), replace(TARGET, positive=["cures"]))
 
 
 def test_a_relation_between_other_types_is_no_target():
     with pytest.raises(InputError, match=r"target\.negative names the relation binds"):
-        pairs.label(small(), {**TARGET, "negative": ["binds"]})
+        pairs.label(small(), replace(TARGET, negative=["binds"]))
 
 
 def test_target_types_must_differ():
     with pytest.raises(InputError, match="both drug"):
-        pairs.label(small(), {**TARGET, "tail_type": "drug"})
+        pairs.label(small(), replace(TARGET, tail_type="drug"))
 
 
 @given(seed=st.integers(0, 10_000))

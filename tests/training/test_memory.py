@@ -13,6 +13,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from repurpose.config import settings
+from repurpose.config.device import Device
 from repurpose.hgt import hgt
 from repurpose.training import memory, preflight
 
@@ -124,9 +125,9 @@ FORMS = ("", "full", "sampled")
 
 def ways(config, needed, has):
     """The refusal of a config that needs more than there is, and the ways out that it proposes."""
-    device, how = config["devices"][0], config["training"]["batching"]
+    (device,) = Device.parse_all(config)
     encoder = hgt.Settings(**config["hgt"])
-    where = KG, encoder, settings.torch_device(device), settings.batching(device, how)
+    where = KG, encoder, device.torch_name, device.batching
     fitting = memory.fitting(*where, needed=needed, has=has, held=0)
     return preflight.too_large(*where, needed, has, 0), fitting
 
@@ -148,9 +149,8 @@ def overlay(proposed):
     config=settings.merged(CONFIG, settings.read(PROJECT / "config/presets/full.yaml")), more=GB, share=0.1
 )
 def test_every_refusal_for_memory_is_one_sentence_with_settings_that_are_valid_and_fit(config, more, share):
-    device = config["devices"][0]
-    batching = settings.batching(device, config["training"]["batching"])
-    before = memory.predicted(KG, hgt.Settings(**config["hgt"]), settings.torch_device(device), batching, 0)
+    (device,) = Device.parse_all(config)
+    before = memory.predicted(KG, hgt.Settings(**config["hgt"]), device.torch_name, device.batching, 0)
     needed = before + more
     has = int(share * before)
     outcome, fitting = ways(config, needed, has)
@@ -165,8 +165,8 @@ def test_every_refusal_for_memory_is_one_sentence_with_settings_that_are_valid_a
         assert proposed != config
         encoder = hgt.Settings(**proposed["hgt"])
         # Where the name of a device says how it trains, the sentence says which name to give it.
-        how = each.settings.get(f"training.batching.{device.partition('-')[0].partition(':')[0]}", batching)
-        assert memory.predicted(KG, encoder, settings.torch_device(device), how, 0) <= each.needed <= has
+        how = each.settings.get(f"training.batching.{device.kind}", device.batching)
+        assert memory.predicted(KG, encoder, device.torch_name, how, 0) <= each.needed <= has
 
 
 def test_where_a_little_is_lacking_something_fits_and_where_nothing_is_there_nothing_does():

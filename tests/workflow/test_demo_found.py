@@ -10,6 +10,7 @@ import yaml
 
 from repurpose.classifier import classifier, examples
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
 
@@ -63,7 +64,7 @@ def _moved(kg, seed):
 
 def _random_auroc(kg, vectors):
     split = {key: CONFIG["split"][key] for key in ("schemes", "valid_share", "test_share")}
-    labelled = pairs.split(pairs.label(kg, CONFIG["target"]), **split, seed=CONFIG["seed"])
+    labelled = pairs.split(pairs.label(kg, Target(**CONFIG["target"])), **split, seed=CONFIG["seed"])
     settings = examples.Settings(**CONFIG["classifier"])
     known = pairs.known(kg, "drug", "disease")
     task = classifier.Task(vectors, labelled[[*labelled.columns[:5]]], known, settings, CONFIG["seed"], 2)

@@ -15,6 +15,7 @@ from repurpose.core import files, threads
 from repurpose.core.errors import InputError
 from repurpose.evaluation import calibration
 from repurpose.graph import graph, paths
+from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
 from repurpose.vectors.vectors import Vectors
@@ -28,8 +29,8 @@ class Run:
     def __init__(self, results: Path, device: str) -> None:
         self.results, self.device = results, device
         certificate = files.read_json(results / "pairs" / "certificate.json")
-        self.target = certificate["target"]
-        self.types = self.target["head_type"], self.target["tail_type"]
+        self.target = Target(**certificate["target"])
+        self.types = self.target.types
         self.kg = graph.load(*(results / "graph" / name for name in FILES))
         vectors_in = results / "embeddings" / device / "embeddings.parquet"
         embedded = embeddings.read(vectors_in)

@@ -1,4 +1,4 @@
-"""The settings of a run: reading them, checking them against the schema, and what a device's name says."""
+"""The settings of a run: reading them, and checking them against the schema and one another."""
 
 import hashlib
 import itertools
@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from repurpose.config.device import GIVEN, Device
 from repurpose.config.schema import faults, shown
 from repurpose.core.errors import InputError
 from repurpose.ingest import download
@@ -93,17 +94,6 @@ def require_tables(config: Mapping[str, Any]) -> None:
             )
 
 
-def batching(device: str, by_kind: Mapping[str, str]) -> str:
-    """`full` or `sampled`: the suffix of the device's name, else the entry of its kind (cpu, mps, cuda)."""
-    name, _, suffix = device.partition("-")
-    return suffix or by_kind[_kind(name)]
-
-
-def torch_device(device: str) -> str:
-    """PyTorch's name of a device: `cuda:1` of `cuda:1-full`."""
-    return device.partition("-")[0]
-
-
 def digest(content: Mapping[str, Any]) -> str:
     """SHA-256 of settings, in hexadecimal, whatever the order of keys; dataclasses count as their fields."""
     text = json.dumps(content, sort_keys=True, allow_nan=False, default=vars)
@@ -120,10 +110,6 @@ def learned(training: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in training.items()
         if key not in ("batching", "checkpoint_seconds")
     }
-
-
-def _kind(name: str) -> str:
-    return name.partition(":")[0]
 
 
 def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
@@ -174,7 +160,7 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for key in ("head_type", "tail_type"):
         if listed and target[key] not in listed:
             yield f"graph.node_types lacks {shown(target[key])}, which is target.{key}; add it there"
-    if bool(config["given"]) != ("given" in config["devices"]):
+    if bool(config["given"]) != (GIVEN in config["devices"]):
         yield (
             "devices lists given and the key given is empty; name the file of vectors there"
             if not config["given"]
@@ -189,9 +175,8 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     for label in external["positive"]:
         if label in external["negative"]:
             yield f"{shown(label)} is in external.positive and in external.negative; keep it in one of them"
-    fanout, by_kind = config["training"]["fanout"], config["training"]["batching"]
-    trained = [device for device in config["devices"] if device != "given"]
-    sampled = [device for device in trained if batching(device, by_kind) == "sampled"]
+    fanout = config["training"]["fanout"]
+    sampled = [device.name for device in Device.parse_all(config) if device.batching == "sampled"]
     if sampled and len(fanout) != hgt["layers"]:
         yield (
             f"training.fanout has {len(fanout)} numbers, hgt.layers is {hgt['layers']} and {sampled[0]} "

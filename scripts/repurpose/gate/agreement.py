@@ -35,7 +35,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceRun:
     """What is compared of one device.
 
     vectors: node type -> (nodes, d), empty where training was refused; losses: link loss of its first
@@ -50,7 +50,7 @@ class Device:
 
 
 def compare(
-    devices: Sequence[Device], connected: Mapping[str, np.ndarray], settings: Settings, seed: int
+    devices: Sequence[DeviceRun], connected: Mapping[str, np.ndarray], settings: Settings, seed: int
 ) -> dict[str, Any]:
     """Every pair of devices, ready for JSON. connected: type -> bool (nodes,), which have edges."""
     pairs = [_pair(*two, connected, settings, seed) for two in itertools.combinations(devices, 2)]
@@ -129,7 +129,7 @@ def loss_difference(
 
 
 def _pair(
-    first: Device, second: Device, connected: Mapping[str, np.ndarray], settings: Settings, seed: int
+    first: DeviceRun, second: DeviceRun, connected: Mapping[str, np.ndarray], settings: Settings, seed: int
 ) -> dict[str, Any]:
     types = _types(first, second, connected, settings.neighbours, seed)
     checks = [
@@ -161,7 +161,7 @@ def _pair(
 
 
 def _types(
-    first: Device, second: Device, connected: Mapping[str, np.ndarray], neighbours: int, seed: int
+    first: DeviceRun, second: DeviceRun, connected: Mapping[str, np.ndarray], neighbours: int, seed: int
 ) -> dict[str, dict[str, float | int | None]]:
     """Per node type with enough nodes that have edges: how alike the two embeddings are."""
     result: dict[str, dict[str, float | int | None]] = {}

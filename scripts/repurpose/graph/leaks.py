@@ -18,6 +18,7 @@ from scipy.special import gammainc
 
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph, Relation
+from repurpose.graph.target import Target
 
 CHANCE = 1e-6  # an overlap that chance brings less often than this is no accident
 LEAST_SHARE = 0.01  # of the labelled pairs: fewer are not worth a run's stop
@@ -82,9 +83,9 @@ def is_listed(relation: str, head_type: str, tail_type: str, entries: Sequence[s
     return any(way in entries for way in ways)
 
 
-def overlaps(kg: Graph, target: Mapping[str, Any]) -> list[Overlap]:
+def overlaps(kg: Graph, target: Target) -> list[Overlap]:
     """The overlaps of all message relations that could have one, or that have a target relation's name."""
-    ends = target["head_type"], target["tail_type"]
+    ends = target.types
     where = {
         (node_type, side): _positions(kg.node_ids[ends[side]], kg.node_ids[node_type])
         for node_type in kg.node_types
@@ -92,11 +93,12 @@ def overlaps(kg: Graph, target: Mapping[str, Any]) -> list[Overlap]:
     }
     found = []
     for label in LABELS:
-        heads, tails = _labelled(kg, ends, target[label])
+        names = getattr(target, label)
+        heads, tails = _labelled(kg, ends, names)
         for index in kg.of_role("message") if len(heads) else ():
             kind = kg.relations[index]
             pairs, expected, same_ends = _compare(kg, index, ends, (heads, tails), where)
-            is_named = kind.relation in target[label]
+            is_named = kind.relation in names
             if expected or is_named:
                 about = (kind.relation, kind.head_type, kind.tail_type, kind.edges, label, len(heads))
                 found.append(Overlap(*about, pairs, expected, same_ends, is_named))

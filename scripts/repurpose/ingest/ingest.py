@@ -10,6 +10,7 @@ import pyarrow as pa
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph, Relation
+from repurpose.graph.target import Target
 from repurpose.ingest import edges, ledger, numbering
 from repurpose.ingest.numbering import Nodes, Rows
 
@@ -26,26 +27,6 @@ class Settings:
     node_types: Sequence[str]
     missing: Sequence[str]
     max_dropped_share: float
-
-
-@dataclass(frozen=True)
-class Target:
-    """The config section `target`: the relations to predict, and the two node types that they join."""
-
-    head_type: str
-    tail_type: str
-    positive: Sequence[str]
-    negative: Sequence[str]
-
-    def __post_init__(self) -> None:
-        if self.head_type == self.tail_type:
-            raise InputError(
-                f"target.head_type and target.tail_type are both {self.head_type}: give two node types"
-            )
-
-    def joins(self, first: str, second: str) -> bool:
-        """Whether the two node types are those of the target, in either order."""
-        return {first, second} == {self.head_type, self.tail_type}
 
 
 def build(
@@ -83,7 +64,7 @@ def build(
     kg = _graph(rows, nodes, distinct, settings, target)
     _check_target(kg, target, file)
     _check_triples(kg, rows.relation_values, settings, file)
-    overlaps = leaks.overlaps(kg, vars(target))
+    overlaps = leaks.overlaps(kg, target)
     leaks.check(overlaps, settings.keep_relations, settings.exclude_relations, file)
     account = {"file": file, **ledger.totals(entries)}
     account |= {"nodes": {name: kg.count(name) for name in kg.node_types}, "relations": entries}

@@ -3,7 +3,7 @@
 The checks count the graph's edges anew, not with the code that made the pairs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,15 +12,14 @@ import pandas as pd
 
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 from repurpose.pairs.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
 
 # Its figures, those that chance would give beside them, are the section `overlaps`.
 OVERLAP_CHECK = "no message relation repeats the pairs by id, but those of graph.keep_relations"
 
 
-def certify(
-    kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any], kept: Sequence[str] = ()
-) -> dict[str, Any]:
+def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] = ()) -> dict[str, Any]:
     """Certificate of labelled and split pairs: target, removed relations, overlaps, counts and checks.
 
     kept: graph.keep_relations. Each check counts its violations. Raises RuntimeError if one fails: that is a
@@ -36,9 +35,9 @@ def certify(
     failed = [f"{check['name']} ({check['count']} violations)" for check in checks if not check["passed"]]
     if failed:
         raise RuntimeError(f"the pairs leak or are wrong: {'; '.join(failed)}")
-    positive, negative = (_edges(kg, target, target[key]) for key in ("positive", "negative"))
+    positive, negative = (_edges(kg, target, names) for names in (target.positive, target.negative))
     return {
-        "target": dict(target),
+        "target": asdict(target),
         "removed": [asdict(relation) for relation in kg.relations if relation.role != "message"],
         "overlaps": overlaps,
         "pairs": {
@@ -51,14 +50,14 @@ def certify(
     }
 
 
-def _graph_violations(kg: Graph, pairs: pd.DataFrame, target: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
-    types = target["head_type"], target["tail_type"]
+def _graph_violations(kg: Graph, pairs: pd.DataFrame, target: Target) -> Iterator[tuple[str, int]]:
+    types = target.types
     roles = [r.role for r in kg.relations if (r.head_type, r.tail_type) in (types, types[::-1])]
     yield f"no message relation joins {types[0]} and {types[1]} in either direction", roles.count("message")
     codes = _codes(kg, target, pairs["head_index"].to_numpy(), pairs["tail_index"].to_numpy())
     yield "no pair stands twice", len(codes) - len(np.unique(codes))
     is_positive = (pairs["label"] == 1).to_numpy()
-    positive, negative = (_edges(kg, target, target[key]) for key in ("positive", "negative"))
+    positive, negative = (_edges(kg, target, names) for names in (target.positive, target.negative))
     yield (
         "the positives are the distinct edges of the positive relations",
         len(np.setxor1d(codes[is_positive], positive)),
@@ -77,9 +76,9 @@ def _split_violations(pairs: pd.DataFrame) -> Iterator[tuple[str, int]]:
             yield f"{scheme}: all pairs of one {scheme} lie in one split", int((splits > 1).sum())
 
 
-def _edges(kg: Graph, target: Mapping[str, Any], names: Sequence[str]) -> np.ndarray:
+def _edges(kg: Graph, target: Target, names: Sequence[str]) -> np.ndarray:
     """Distinct codes of the edges of the relations of these names between the target's types."""
-    types = target["head_type"], target["tail_type"]
+    types = target.types
     codes = [np.empty(0, np.int64)]
     for relation, heads, tails in zip(kg.relations, kg.heads, kg.tails, strict=True):
         ends = relation.head_type, relation.tail_type
@@ -90,8 +89,8 @@ def _edges(kg: Graph, target: Mapping[str, Any], names: Sequence[str]) -> np.nda
     return np.unique(np.concatenate(codes))
 
 
-def _codes(kg: Graph, target: Mapping[str, Any], heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-    return heads.astype(np.int64) * kg.count(target["tail_type"]) + tails
+def _codes(kg: Graph, target: Target, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+    return heads.astype(np.int64) * kg.count(target.tail_type) + tails
 
 
 def _summary(pairs: pd.DataFrame, scheme: str) -> dict[str, dict[str, int]]:

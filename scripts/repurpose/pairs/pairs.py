@@ -4,9 +4,9 @@ A pair is (head, tail), an index each within the target's two node types. A know
 any relation joins, whatever its role; an unknown pair is any other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import pyarrow as pa
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 
 SCHEMES = ("random", "disease", "drug")
 ALL_SCHEMES = (*SCHEMES, "area")
@@ -39,13 +40,13 @@ def known(kg: Graph, head_type: str, tail_type: str) -> Known:
     return _distinct(kg, _joining(kg, head_type, tail_type), head_type, tail_type)
 
 
-def label(kg: Graph, target: Mapping[str, Any]) -> pd.DataFrame:
+def label(kg: Graph, target: Target) -> pd.DataFrame:
     """Labelled pairs: head_index, tail_index, label (1 positive, 0 negative), relation; sorted by tail, head.
 
     A pair that is both positive and negative is positive; a pair in several relations of its label is
     one row that names them all. Raises InputError for a relation that the graph lacks.
     """
-    parts = [_distinct(kg, _named(kg, target, key), *_types(target)) for key in ("positive", "negative")]
+    parts = [_distinct(kg, _named(kg, target, key), *target.types) for key in ("positive", "negative")]
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     frame = pd.DataFrame(dict(zip(("head_index", "tail_index", "relation"), columns, strict=True)))
     frame.insert(2, "label", np.repeat([1, 0], [len(part.heads) for part in parts]))
@@ -105,10 +106,6 @@ def load(path: str | Path) -> pd.DataFrame:
     return files.read_table(path).to_pandas()
 
 
-def _types(target: Mapping[str, Any]) -> tuple[str, str]:
-    return target["head_type"], target["tail_type"]
-
-
 def _joining(kg: Graph, head_type: str, tail_type: str) -> list[tuple[int, bool]]:
     """Relations between both types, each with whether it runs from tail type to head type."""
     ends = [(relation.head_type, relation.tail_type) for relation in kg.relations]
@@ -116,21 +113,18 @@ def _joining(kg: Graph, head_type: str, tail_type: str) -> list[tuple[int, bool]
     return [(index, end != wanted[0]) for index, end in enumerate(ends) if end in wanted]
 
 
-def _named(kg: Graph, target: Mapping[str, Any], key: str) -> list[tuple[int, bool]]:
-    head_type, tail_type = _types(target)
-    if head_type == tail_type:
-        raise InputError(
-            f"target.head_type and target.tail_type are both {head_type}: choose two different node types"
-        )
-    joining = _joining(kg, head_type, tail_type)
+def _named(kg: Graph, target: Target, key: str) -> list[tuple[int, bool]]:
+    joining = _joining(kg, *target.types)
     has = {kg.relations[index].relation for index, _ in joining}
-    for name in target[key]:
+    names = getattr(target, key)
+    for name in names:
         if name not in has:
             raise InputError(
                 f"target.{key} names the relation {name}, but the graph has none of that name between "
-                f"{head_type} and {tail_type}; it has: {', '.join(sorted(has)) or 'none between these types'}"
+                f"{target.head_type} and {target.tail_type}; it has: "
+                f"{', '.join(sorted(has)) or 'none between these types'}"
             )
-    return [(index, flipped) for index, flipped in joining if kg.relations[index].relation in target[key]]
+    return [(index, flipped) for index, flipped in joining if kg.relations[index].relation in names]
 
 
 def _distinct(kg: Graph, relations: Sequence[tuple[int, bool]], head_type: str, tail_type: str) -> Known:

@@ -1,0 +1,36 @@
+"""What is to be predicted: the config section `target`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from repurpose.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Target:
+    """The relations to predict, the two node types that they join, and how tails (diseases) are grouped.
+
+    positive, negative: names of the relations whose pairs get the label 1, and 0. hierarchy: a relation
+    between tails that tells their areas, or "".
+    """
+
+    head_type: str
+    tail_type: str
+    positive: Sequence[str]
+    negative: Sequence[str]
+    hierarchy: str = ""
+
+    def __post_init__(self) -> None:
+        if self.head_type == self.tail_type:
+            raise InputError(
+                f"target.head_type and target.tail_type are both {self.head_type}: give two node types"
+            )
+
+    @property
+    def types(self) -> tuple[str, str]:
+        """The head type and the tail type."""
+        return self.head_type, self.tail_type
+
+    def joins(self, first: str, second: str) -> bool:
+        """Whether the two node types are those of the target, in either order."""
+        return {first, second} == {self.head_type, self.tail_type}
