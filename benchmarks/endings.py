@@ -79,7 +79,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "validate_embeddings": ("one", {"gate": {"min_effective_rank": 1.01}}),
     "train_baselines": ("one", {"classifier": {"trees": 6}}),
     "train_classifier": ("one", {"classifier": {"trees": 6}}),
-    "train_contrary": ("one", {"classifier": {"trees": 6}}),
+    "train_contraindications": ("one", {"classifier": {"trees": 6}}),
     "check_names": ("one", {"training": {"contrastive": {"relations": ["disease_disease"]}}}),
     "find_chosen": ("one", {"candidates": {"tails": ["@tail"]}}),
     "rank_candidates": ("one", {"candidates": {"per_head": 3}}),

@@ -171,7 +171,7 @@ def training(wildcards):
 AFTER_VERDICTS = ("write_outcome", "write_agreement")
 BEHIND_THE_GATE = (
     "train_classifier",
-    "train_contrary",
+    "train_contraindications",
     "rank_candidates",
     "explain_candidates",
     "answer_question",

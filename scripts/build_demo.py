@@ -8,7 +8,7 @@ from repurpose.ingest import demo
 from repurpose.provenance import jobs
 
 
-def main(edges_out: str | Path, *, scale: float, seed: int) -> None:
+def main(*, edges_out: str | Path, scale: float, seed: int) -> None:
     """Write the planted edges table of `scale` (1 has PrimeKG's counts) and `seed` to `edges_out`."""
     table = demo.plant(scale, seed)
     files.write_table(edges_out, table)
@@ -21,7 +21,7 @@ if __name__ == "__main__":
     if not job.taken_back():
         with job.replacing() as output:
             main(
-                output.edges,
+                edges_out=output.edges,
                 scale=snakemake.params.scale,
                 seed=snakemake.params.seed,
             )

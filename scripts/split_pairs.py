@@ -7,18 +7,17 @@ from typing import Any
 
 from repurpose.core import files, logs
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.pairs import areas, certificate, pairs
 from repurpose.provenance import jobs
 
 
 def main(
-    nodes: str | Path,
-    edges: str | Path,
-    relations: str | Path,
+    *,
+    graph_files: GraphFiles,
     pairs_out: str | Path,
     certificate_out: str | Path,
-    *,
     target: Target,
     split: Mapping[str, Any],
     seed: int,
@@ -30,7 +29,7 @@ def main(
     kept: graph.keep_relations. areas_in: a table of the tails' areas; without it the relation
     target.hierarchy tells them.
     """
-    kg = graph.load(nodes, edges, relations)
+    kg = graph.load(graph_files)
     labelled = pairs.label(kg, target)
     tail_type, hierarchy = target.tail_type, target.hierarchy
     if hierarchy:
@@ -55,11 +54,9 @@ if __name__ == "__main__":
     if not job.taken_back():
         with job.replacing() as output:
             main(
-                snakemake.input.nodes,
-                snakemake.input.edges,
-                snakemake.input.relations,
-                output.pairs,
-                output.certificate,
+                graph_files=GraphFiles.of(snakemake.input),
+                pairs_out=output.pairs,
+                certificate_out=output.certificate,
                 target=Target(**snakemake.params.target),
                 split=snakemake.params.split,
                 seed=snakemake.params.seed,

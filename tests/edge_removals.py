@@ -9,8 +9,7 @@ import pytest
 import small_trainings
 import xgboost
 
-from repurpose.candidates import recoding
-from repurpose.candidates.influence import Influence
+from repurpose.candidates.counterfactual import CounterfactualEncoder, CounterfactualScorer
 from repurpose.classifier import kernel, pair_model
 from repurpose.core import files
 from repurpose.graph import holdout, paths
@@ -71,12 +70,12 @@ def fitted(monkeypatch, shape, batching="full", **changes):
         training.Run, "trained", lambda run, plain=training.Run.trained: seen.append(run) or plain(run)
     )
     where = {"tail_type": "disease", "device": "cpu", "batching": batching, "seed": 3}
-    encoder = dataclasses.replace(ENCODER, **SHAPES[shape])
-    settings = dataclasses.replace(SETTINGS, fanout=[8] * encoder.layers, **changes)
-    result = training.fit(KG, encoder, settings, on_step=lambda row, steps: None, **where)
+    shaped = dataclasses.replace(ENCODER, **SHAPES[shape])
+    settings = dataclasses.replace(SETTINGS, fanout=[8] * shaped.layers, **changes)
+    result = training.fit(KG, shaped, settings, on_step=lambda row, steps: None, **where)
     edges = holdout.split(KG, settings.valid_share, 3).train
-    recoder = recoding.Recoder(KG, ("drug", "disease"), result.trained, result.vectors, edges)
-    return recoder, seen[0].steps.model, edges
+    encoder = CounterfactualEncoder(KG, TYPES, result.trained, result.vectors, edges)
+    return encoder, seen[0].steps.model, edges
 
 
 def some_paths(count=12):
@@ -101,21 +100,18 @@ def model(heads, tails, labelled):
     return pair_model.Model(booster, kernel.fit(heads, tails, treated, rng), 2.0)
 
 
-def saved(made, folder):
-    """The files that the classifier's rule leaves of a model."""
-    found = folder / "model.ubj", folder / "kernel.safetensors"
-    pair_model.save(made, *found)
-    digests = [files.digest(path) for path in found]
-    about = {"model_digests": digests, "kernel_weight": made.weight}
-    files.write_json(folder / "metrics.json", about)
-    return *found, folder / "metrics.json"
+def save(fitted_model, device_files):
+    """Write the files that the classifier's rule leaves of a model, as far as explanations read them."""
+    pair_model.save(fitted_model, device_files.model, device_files.kernel)
+    digests = [files.digest(path) for path in (device_files.model, device_files.kernel)]
+    files.write_json(device_files.metrics, {"model_digests": digests, "kernel_weight": fitted_model.weight})
 
 
 @cache
-def looking():
-    """The influence of a small training and a model on its vectors."""
+def scorer():
+    """The counterfactual scorer of a small training and a model on its vectors."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        recoder, _, _ = fitted(monkeypatch, "all parts")
-    heads, tails = (recoder.stored[KG.span(t)] for t in TYPES)
+        encoder, _, _ = fitted(monkeypatch, "all parts")
+    heads, tails = (encoder.stored[KG.span(t)] for t in TYPES)
     made = model(heads, tails, pairs.label(KG, planted.TARGET))
-    return Influence(recoder, made, Vectors(heads, tails, product=True), 1)
+    return CounterfactualScorer(encoder, made, Vectors(heads, tails, product=True), 1)

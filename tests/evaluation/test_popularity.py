@@ -27,14 +27,14 @@ def test_the_mean_of_a_head_is_that_over_all_tails_or_about_that_of_a_sample(mon
 
 
 def test_a_head_is_counted_for_each_tail_that_lists_it_as_new(kg):
-    of_heads = by_head.OfHeads(30, 3)
-    frame = candidate_lists.ranked(kg, SCORES, per_tail=4, listeners=[of_heads], chunk=60).to_pandas()
-    found = of_heads.popularity(candidate_lists.about(kg)).to_pandas()
+    of_heads = by_head.HeadCollector(30, 3)
+    frame = candidate_lists.ranked(kg, SCORES, per_tail=4, collectors=[of_heads], chunk=60).to_pandas()
+    found = of_heads.popularity(candidate_lists.annotator(kg)).to_pandas()
     new = frame[frame["known"] == ""].groupby("head_id").size()
     assert dict(zip(found["head_id"], found["listed"], strict=True)) == {
         node: int(new.get(node, 0)) for node in kg.node_ids["drug"]
     }
-    known = candidate_lists.about(kg).known
+    known = candidate_lists.annotator(kg).known
     assert found["head_id"][0] == "drug:5" and found["listed"][0] == 12 - (known.heads == 5).sum()
     assert (
         found["share"][0] == found["listed"][0] / 12 and found["known_tails"][0] == (known.heads == 5).sum()
@@ -45,7 +45,7 @@ def test_a_head_is_counted_for_each_tail_that_lists_it_as_new(kg):
 def test_corrected_ranks_are_those_of_the_scores_less_the_means(kg):
     mean = SCORES.mean(axis=1)
     plain = candidate_lists.ranked(kg, SCORES, per_tail=0).to_pandas()
-    found = candidate_lists.ranked(kg, SCORES, per_tail=0, demoted=mean).to_pandas()
+    found = candidate_lists.ranked(kg, SCORES, per_tail=0, penalties=mean).to_pandas()
     expected = candidate_lists.ranked(kg, SCORES - mean[:, None], per_tail=0).to_pandas()
     assert found["head_id"].tolist() == expected["head_id"].tolist()
     assert found["rank_low"].tolist() == expected["rank_low"].tolist()

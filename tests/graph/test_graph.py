@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.kernels.csr import csr
 
-FILES = ("nodes.parquet", "edges.parquet", "relations.json")
 ROWS = [
     ("drug_gene", "drug", "d1", "gene", "9"),
     ("drug_gene", "drug", "d2", "gene", "10"),
@@ -33,15 +33,15 @@ def kg():
 @pytest.fixture
 def saved(kg, tmp_path):
     """The graph's three files."""
-    paths = [tmp_path / name for name in FILES]
-    graph.save(kg, *paths)
+    paths = GraphFiles.in_folder(tmp_path)
+    graph.save(kg, paths)
     return paths
 
 
 def refusal(paths, index: int) -> str:
     """The sentence with which load refuses the files: it names the file at `index` and its rebuilding."""
     with pytest.raises(InputError) as caught:
-        graph.load(*paths)
+        graph.load(paths)
     assert str(caught.value).startswith(str(paths[index]))
     assert f"--forcerun {paths[index]}" in str(caught.value)
     return str(caught.value)
@@ -56,7 +56,7 @@ def change(path, column: str, values: list) -> None:
 
 
 def test_a_saved_graph_loads_as_it_was(kg, saved):
-    again = graph.load(*saved)
+    again = graph.load(saved)
     assert is_same(again, kg)
     assert all(array.dtype == np.int32 and array.flags.writeable for array in again.heads + again.tails)
     assert all(isinstance(name, str) for names in again.node_names.values() for name in names)
@@ -88,8 +88,8 @@ def test_a_relation_without_edges_survives(kg, saved):
         heads=(*kg.heads, empty),
         tails=(*kg.tails, empty),
     )
-    graph.save(more, *saved)
-    assert is_same(graph.load(*saved), more)
+    graph.save(more, saved)
+    assert is_same(graph.load(saved), more)
 
 
 def test_counts_and_roles_are_told(kg):
@@ -152,7 +152,7 @@ def test_nodes_that_do_not_fit_are_refused(saved, column, values, reason):
 def refusal_of_change(saved, index: int, column: str, values: list) -> str:
     before = files.read_table(saved[index])
     change(saved[index], column, before[column].to_pylist())
-    graph.load(*saved)  # the same values again are no fault
+    graph.load(saved)  # the same values again are no fault
     change(saved[index], column, values)
     return refusal(saved, index)
 
@@ -176,7 +176,7 @@ def test_relations_that_do_not_fit_are_refused(saved, key, value, reason):
 def test_json_that_is_no_list_of_relations_is_refused(saved, content):
     saved[2].write_text(content)
     with pytest.raises(InputError):
-        graph.load(*saved)
+        graph.load(saved)
 
 
 def test_columns_of_other_names_or_types_are_refused(saved):

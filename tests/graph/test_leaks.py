@@ -195,7 +195,7 @@ def test_ids_that_number_the_members_of_groups_alike_are_no_leak():
 
 def test_the_demo_graph_numbers_all_types_from_1_and_has_no_leak_until_one_is_planted(tmp_path):
     path = tmp_path / "edges.parquet"
-    build_demo.main(path, scale=0.01, seed=7)
+    build_demo.main(edges_out=path, scale=0.01, seed=7)
     rows_of = tables.read(path, list(SETTINGS["columns"].values()))
 
     kg, _ = ingest.build(rows_of, ingest.Settings(**SETTINGS), BOTH)

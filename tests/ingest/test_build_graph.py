@@ -13,6 +13,7 @@ from edge_rows import BASE, SETTINGS, TARGET, edges, is_same, nodes_table, table
 import build_graph
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 
 OUTPUTS = ("nodes.parquet", "edges.parquet", "relations.json", "ledger.json")
 ROWS = [*BASE, ("binds", "drug", "d1", "gene", "0012"), ("binds", "gene", "0012", "drug", "d1")]
@@ -21,10 +22,17 @@ HETIONET = Path(__file__).parents[3] / "shared" / "hetionet"
 
 def run(folder: Path, edges_file: Path, nodes_file: Path | str = "", **changes) -> graph.Graph:
     """Run the script's main and load what it wrote."""
-    outputs = [folder / "results" / name for name in OUTPUTS]
+    paths = GraphFiles.in_folder(folder / "results")
     target = replace(TARGET, **changes.pop("target", {}))
-    build_graph.main(edges_file, nodes_file, *outputs, settings={**SETTINGS, **changes}, target=target)
-    return graph.load(*outputs[:3])
+    build_graph.main(
+        edges=edges_file,
+        nodes_table=nodes_file,
+        graph_out=paths,
+        ledger_out=folder / "results" / "ledger.json",
+        settings={**SETTINGS, **changes},
+        target=target,
+    )
+    return graph.load(paths)
 
 
 def write_csv(path: Path, content: pa.Table) -> Path:

@@ -234,11 +234,11 @@ def test_a_negative_seed_is_refused_with_its_key():
 
 def test_the_script_writes_a_file_that_reads_back_as_planted(tmp_path, table):
     path = tmp_path / "demo" / "edges.parquet"
-    build_demo.main(path, scale=SCALE, seed=SEED)
+    build_demo.main(edges_out=path, scale=SCALE, seed=SEED)
     written = files.read_table(path)
     assert written.column_names == table.column_names
     for column in COLUMNS:
         assert np.array_equal(texts(written, column), texts(table, column)), column
     first = path.read_bytes()
-    build_demo.main(path, scale=SCALE, seed=SEED)
+    build_demo.main(edges_out=path, scale=SCALE, seed=SEED)
     assert path.read_bytes() == first

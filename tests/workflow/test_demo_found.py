@@ -10,6 +10,7 @@ import yaml
 
 from repurpose.classifier import classifier, examples
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
@@ -38,9 +39,7 @@ def test_indications_between_shuffled_pairs_are_not_found(demo):
     One shuffle of some thirty test pairs strays far from 0.5, so five are averaged: their mean stays
     within three of its standard errors, where the indications as they are stand far above.
     """
-    kg = graph.load(
-        *(demo.path(f"graph/{name}") for name in ("nodes.parquet", "edges.parquet", "relations.json"))
-    )
+    kg = graph.load(GraphFiles.in_folder(demo.path("graph")))
     path = demo.path("embeddings/cpu/embeddings.parquet")
     rows = embeddings.aligned(embeddings.read(path), kg, path)
     vectors = classifier.Vectors(rows["drug"], rows["disease"], product=True)
@@ -77,9 +76,7 @@ def test_the_embedding_file_passes_as_a_command_and_a_shuffled_one_does_not(demo
     assert done.code == 0, done.output
     assert done.output.splitlines()[-1].endswith("embeddings.parquet: passed")
 
-    kg = graph.load(
-        *(demo.path(f"graph/{name}") for name in ("nodes.parquet", "edges.parquet", "relations.json"))
-    )
+    kg = graph.load(GraphFiles.in_folder(demo.path("graph")))
     rows = embeddings.aligned(embeddings.read(path), kg, path)
     generator = np.random.default_rng(0)
     mixed = {t: v[generator.permutation(len(v))] for t, v in rows.items()}

@@ -119,9 +119,10 @@ def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Sco
 
 
 def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer | None:
-    """The probability of pairs to be known negatives, by the model in a file of `contrary`; None without one.
+    """The probability of pairs to be known negatives, by the contraindication model in `path`.
 
-    Raises InputError that names the file where the trees are not those that were written.
+    None if the file says that there is no model. Raises InputError that names the file if its trees are not
+    those that were written.
     """
     content = files.read_json(path)
     if content["model"] is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -112,8 +112,30 @@ class Graph:
         return result
 
 
-def save(kg: Graph, nodes: str | Path, edges: str | Path, relations: str | Path) -> None:
-    """Write the graph's three files: nodes and edges as parquet, relations as JSON."""
+class GraphFiles(NamedTuple):
+    """The paths of a graph's three files: nodes and edges (parquet), relations (JSON)."""
+
+    nodes: Path
+    edges: Path
+    relations: Path
+
+    @classmethod
+    def of(cls, files_of_job: Any) -> Self:
+        """Those among the named inputs or outputs of a Snakemake job."""
+        return cls(*(Path(getattr(files_of_job, name)) for name in cls._fields))
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Self:
+        """Those in a folder such as results/graph."""
+        return cls(folder / "nodes.parquet", folder / "edges.parquet", folder / "relations.json")
+
+    def digests(self) -> dict[str, str]:
+        """Digest of each file by name; relations.json counts too: the roles of relations are only there."""
+        return {name: files.digest(path) for name, path in self._asdict().items()}
+
+
+def save(kg: Graph, paths: GraphFiles) -> None:
+    """Write the graph's three files."""
     counts = [kg.count(node_type) for node_type in kg.node_types]
     columns = [
         pa.array(np.repeat(np.array(kg.node_types, dtype=object), counts), pa.string()),
@@ -121,25 +143,25 @@ def save(kg: Graph, nodes: str | Path, edges: str | Path, relations: str | Path)
         pa.array(_joined([np.arange(count) for count in counts], np.int32)),
         pa.array(_joined([kg.node_names[node_type] for node_type in kg.node_types], object), pa.string()),
     ]
-    files.write_table(nodes, pa.table(columns, schema=NODE_SCHEMA))
+    files.write_table(paths.nodes, pa.table(columns, schema=NODE_SCHEMA))
     sizes = [len(heads) for heads in kg.heads]
     columns = [
         pa.array(np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)),
         pa.array(_joined(kg.heads, np.int32)),
         pa.array(_joined(kg.tails, np.int32)),
     ]
-    files.write_table(edges, pa.table(columns, schema=EDGE_SCHEMA))
-    files.write_json(relations, [asdict(relation) for relation in kg.relations])
+    files.write_table(paths.edges, pa.table(columns, schema=EDGE_SCHEMA))
+    files.write_json(paths.relations, [asdict(relation) for relation in kg.relations])
 
 
-def load(nodes: str | Path, edges: str | Path, relations: str | Path) -> Graph:
+def load(paths: GraphFiles) -> Graph:
     """Read a graph from its three files.
 
     Raises InputError that names the file if one is missing, damaged or does not fit the others.
     """
-    node_ids, node_names = _load_nodes(nodes)
-    kinds = _load_relations(relations, node_ids)
-    heads, tails = _load_edges(edges, kinds, node_ids)
+    node_ids, node_names = _load_nodes(paths.nodes)
+    kinds = _load_relations(paths.relations, node_ids)
+    heads, tails = _load_edges(paths.edges, kinds, node_ids)
     return Graph(tuple(node_ids), node_ids, node_names, kinds, heads, tails)
 
 

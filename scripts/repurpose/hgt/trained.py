@@ -1,6 +1,6 @@
 """What a training leaves beside its vectors: the encoder, in a form that needs no PyTorch to be read.
 
-With it the vectors of a few nodes can be computed anew, on a graph without some edges: see `recoding`.
+With it the vectors of a few nodes can be computed anew, on a graph without some edges: see `counterfactual`.
 """
 
 from pathlib import Path
