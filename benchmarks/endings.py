@@ -266,6 +266,7 @@ class Bench:
             "faults": faults,
             "jobs_of_next_run": len([job for job in jobs if job != "all"]),
             "of_these_taken_back": taken,
+            "commit": commit(),
             "seconds": round(time.perf_counter() - started, 1),
         }
 
@@ -275,6 +276,13 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@functools.cache
+def commit() -> str:
+    """The commit that is tried."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def environment(fault: str) -> dict[str, str]:
