@@ -204,7 +204,7 @@ def read(
         recoder.check(int(np.argmax(recoder.degrees)))
     except (ValueError, IndexError) as error:
         raise InputError(
-            f"{path} is not the encoder of the embeddings beside it ({error}); {files.remade(path)}"
+            f"{path} is not the encoder of the embeddings beside it ({error}); {files.rebuild_hint(path)}"
         ) from error
     return recoder
 

@@ -228,4 +228,4 @@ def _joined(arrays: Sequence[np.ndarray], dtype: Any) -> np.ndarray:
 
 
 def _unfit(path: str | Path, reason: str) -> InputError:
-    return InputError(f"{path} does not fit its graph ({reason}); {files.remade(path)}")
+    return InputError(f"{path} does not fit its graph ({reason}); {files.rebuild_hint(path)}")

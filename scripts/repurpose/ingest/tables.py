@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from repurpose.core.errors import InputError, is_exhausted, shortened
+from repurpose.core.errors import InputError, is_out_of_memory, shortened
 
 # ---- the kind of a file ----
 
@@ -249,7 +249,7 @@ def _as_text(path: Path, name: str, values: pa.Array) -> pa.Array:
         text = values.cast(pa.string()).fill_null("").dictionary_encode()
         text.dictionary.validate(full=True)
     except pa.ArrowException as error:
-        if is_exhausted(error):
+        if is_out_of_memory(error):
             raise
         raise InputError(
             f"column {name} of {path} holds {values.type}, which cannot be read as text: store it as strings"
@@ -429,7 +429,7 @@ def _lines_of(stream: pa.NativeFile) -> io.TextIOWrapper:
 
 def _damaged(path: str | Path, error: Exception) -> InputError:
     """The sentence on a file that cannot be read to its end; raises `error` itself if memory ran out."""
-    if is_exhausted(error):
+    if is_out_of_memory(error):
         raise error
     return InputError(f"{path} is cut short or damaged ({shortened(error)}): copy or download it again")
 
