@@ -64,7 +64,7 @@ def build(
     kg = _graph(rows, nodes, distinct, settings, target)
     _check_target(kg, target, file)
     _check_triples(kg, rows.relation_values, settings, file)
-    overlaps = leaks.overlaps(kg, target)
+    overlaps = leaks.find_overlaps(kg, target)
     leaks.check(overlaps, settings.keep_relations, settings.exclude_relations, file)
     account = {"file": file, **ledger.totals(entries)}
     account |= {"nodes": {name: kg.count(name) for name in kg.node_types}, "relations": entries}
