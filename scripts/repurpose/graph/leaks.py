@@ -65,8 +65,9 @@ class Overlap:
         """Whether the relation repeats the labelled pairs under other types.
 
         An overlap beyond chance is a leak if it is TIMES the expected one. TIMES_OF_SAME is enough if it is
-        half of the possible overlap, or if most ends are the same things. In these two cases a relation with
-        the name of a target relation is a leak in any case, because a small table cannot exclude chance.
+        at least half of the possible overlap, or if half of the pairs certainly have the same ends. In these
+        two cases a relation named like a target relation is always a leak: a small table cannot exclude
+        chance.
         """
         is_half = 2 * self.pairs >= min(self.edges, self.labelled)
         is_same = 2 * self.same_ends >= self.pairs
