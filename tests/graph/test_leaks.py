@@ -225,7 +225,7 @@ def test_a_relation_between_the_target_types_leaves_the_graph_and_is_no_leak():
     assert leaks.find_overlaps(kg, TARGET) == []
 
 
-# ---- the keys ----
+# ---- the config keys ----
 
 
 @pytest.mark.parametrize("key", ["exclude_relations", "keep_relations"])

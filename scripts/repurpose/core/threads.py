@@ -23,7 +23,7 @@ def limit(requested: int) -> int:
     _limit = requested
     number = usable(requested)
     threadpool_limits(number)
-    # PyTorch has its own setting. This package must not import PyTorch, so it sets it only if it is loaded.
+    # PyTorch has its own setting. This package must not import PyTorch, but another module may have.
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(number)
     return number

@@ -58,7 +58,7 @@ class Graph:
     and the tail type, sorted by tail, then head. An undirected edge is stored once, without its reverse
     direction.
 
-    A node also has a number, which counts through all types in their order.
+    The number of a node counts through all types, in their order.
     """
 
     node_types: tuple[str, ...]

@@ -23,8 +23,8 @@ from repurpose.graph.target import Target
 
 CHANCE = 1e-6  # an overlap with a smaller probability is no accident
 LEAST_SHARE = 0.01  # of the labelled pairs; a smaller overlap does not stop a run
-# A leak has at least this many times the expected overlap: 10 times for ids that are bare numbers (ids that
-# are numbered group by group reach 5 times), 2 times if ids or names show that the ends are the same things.
+# A leak has at least this many times the expected overlap. Ids that are numbered group by group reach 5 times
+# by chance, so 10 times are required. 2 times are enough with further evidence (see `is_leak`).
 TIMES = 10
 TIMES_OF_SAME = 2
 LABELS = ("positive", "negative")

@@ -2,7 +2,7 @@
 
 Paths use message relations only, so no path contains a known pair of the target. The score of a path is the
 product over its edges of (degree of one end x degree of the other end) ^ -DAMPING, with degrees within the
-edge's relation (degree-weighted path count: Himmelstein & Baranzini, "Heterogeneous network edge prediction",
+edge's relation (the path-degree product of Himmelstein & Baranzini, "Heterogeneous network edge prediction",
 PLoS Comput. Biol. 2015).
 """
 

@@ -44,7 +44,7 @@ def sample(
 def shuffle_edges(kg: Graph, seed: int) -> Graph:
     """A null model: the tails of each message relation are permuted at random, which keeps the degrees.
 
-    Repeated pairs are removed, and so are self-loops of symmetric relations.
+    Then repeated pairs are removed, and in symmetric relations also self-loops.
     """
     generator = np.random.default_rng([seed, 6])
     relations, heads, tails = list(kg.relations), list(kg.heads), list(kg.tails)

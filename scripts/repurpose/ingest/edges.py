@@ -56,7 +56,7 @@ def collect(
 def _find_turns(
     triples: np.ndarray, rows: Rows, directed: Sequence[str], target: tuple[str, str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks over the triples of the table: turn all edges; turn the edges whose head number > tail number."""
+    """Two masks over the triples of the table: turn all edges; turn edges whose head number > tail number."""
     n_types = len(rows.type_values)
     head, tail = triples // n_types % n_types, triples % n_types
     is_head, is_tail = (np.isin(rows.type_values, [name]) for name in target)

@@ -90,7 +90,7 @@ def totals(relations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def nodes_entry(rows: Rows, nodes: Nodes, listed: np.ndarray, usable: np.ndarray) -> dict[str, Any]:
-    """The entry of the nodes table: `kept` nodes in it, `added` of which the edges table does not have.
+    """The entry of the nodes table: `kept` counts its nodes, `added` those that the edges table lacks.
 
     listed, usable: bool (types + 1,), types in graph.node_types, and those of them in the edges table.
     """
