@@ -154,7 +154,7 @@ def broken(bench: Bench) -> Iterator[tuple[str, Callable[[], Made]]]:
     yield "stopped at 5 %, random inputs", lambda: bench.loose(max(1, total // 20), inputs="learned")
     yield "untrained, no linear algebra", lambda: bench.loose(0, **PLAIN, embedding_dim=2 * width)
     yield "constant input", lambda: bench.loose(total, constant)
-    yield "shuffled edges", lambda: bench.loose(total, kg=subgraph.shuffled(bench.kg, 5))
+    yield "shuffled edges", lambda: bench.loose(total, kg=subgraph.shuffle_edges(bench.kg, 5))
     yield "8 layers that only pass on", lambda: bench.loose(total, passing, layers=8)
     yield "neighbours' mean, 8 times", lambda: bench.changed(lambda v, g: smoothed(bench.kg, v, 8))
     yield "learning rate 1", lambda: bench.loose(min(total, 30), rate=1.0)

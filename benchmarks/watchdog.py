@@ -45,7 +45,7 @@ def main() -> None:
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
     kg = graph.load(GraphFiles.in_folder(options.graph))
     if options.shuffled:
-        kg = subgraph.shuffled(kg, 99)
+        kg = subgraph.shuffle_edges(kg, 99)
     lengths = {"full": options.full_steps, "sampled": options.sampled_steps}
     for row in rows(kg, config, lengths, options.seeds):
         row["shuffled"] = options.shuffled

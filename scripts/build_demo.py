@@ -10,7 +10,7 @@ from repurpose.provenance import jobs
 
 def main(*, edges_out: str | Path, scale: float, seed: int) -> None:
     """Write the planted edges table of `scale` (1 has PrimeKG's counts) and `seed` to `edges_out`."""
-    table = demo.plant(scale, seed)
+    table = demo.plant_table(scale, seed)
     files.write_table(edges_out, table)
     logging.info("planted %s rows at scale %s, seed %s", f"{table.num_rows:,}", scale, seed)
 

@@ -103,7 +103,7 @@ def test_a_training_that_does_not_move_is_stalled(batching, rate):
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_shuffled_edges_are_stalled(batching, seed):
     """The loss falls far below that of guessing here: it alone would call this learning."""
-    result = fit(batching, kg=subgraph.shuffled(communities.build(), 5), seed=seed)
+    result = fit(batching, kg=subgraph.shuffle_edges(communities.build(), 5), seed=seed)
     assert ended(result, "stalled", "no structure", "graph.columns")
 
 
@@ -250,7 +250,7 @@ def test_degrees_are_found_in_vectors_that_hold_them():
 
 def test_shuffling_keeps_degrees_and_nothing_else():
     kg = communities.build()
-    mixed = subgraph.shuffled(kg, 1)
+    mixed = subgraph.shuffle_edges(kg, 1)
     for index in kg.of_role("message"):
         relation, before, after = kg.relations[index], kg.heads[index], mixed.heads[index]
         assert 0.9 * len(before) < len(after) <= len(before)

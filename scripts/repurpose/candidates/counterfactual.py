@@ -246,7 +246,7 @@ def read(
     except (ValueError, IndexError) as error:
         raise InputError(
             f"{encoder_path} is not the encoder of the embeddings beside it ({error}); "
-            f"{files.remade(encoder_path)}"
+            f"{files.rebuild_hint(encoder_path)}"
         ) from error
     return encoder
 

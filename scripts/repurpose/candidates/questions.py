@@ -39,7 +39,7 @@ class Run:
         path = results / "candidates" / device / "candidates.parquet"
         ranking = (pq.read_schema(path).metadata or {}).get(b"ranking")
         if ranking is None:
-            raise InputError(f"{path} is of an earlier version of this workflow; {files.remade(path)}")
+            raise InputError(f"{path} is of an earlier version of this workflow; {files.rebuild_hint(path)}")
         return cls(results, device, **json.loads(ranking))
 
     def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:

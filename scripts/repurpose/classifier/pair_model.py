@@ -129,7 +129,7 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
         return None
     text = content["model"].encode()
     if hashlib.sha256(text).hexdigest() != content["digest"]:
-        raise InputError(f"{path} is damaged; {files.remade(path)}")
+        raise InputError(f"{path} is damaged; {files.rebuild_hint(path)}")
     score = tree_scorer(_booster(text), vectors, threads)
     curve = calibration.chosen(content["calibration"], 0.0, path)
     return lambda heads, tails: calibration.probabilities(score(heads, tails), curve).astype(np.float32)
@@ -170,4 +170,4 @@ def _content(path: str | Path, digest: str) -> bytes:
 
 
 def _not_the_model(path: str | Path, reason: str) -> InputError:
-    return InputError(f"{path} is not the model that was trained ({reason}); {files.remade(path)}")
+    return InputError(f"{path} is not the model that was trained ({reason}); {files.rebuild_hint(path)}")

@@ -74,7 +74,7 @@ def chosen(calibration: Mapping[str, Any], share: float, path: object) -> dict[s
     if not curves:
         raise InputError(
             f"{path} is of an earlier version: its probabilities belong to another model than the one that "
-            f"ranks; {files.remade(path)}"
+            f"ranks; {files.rebuild_hint(path)}"
         )
     shares = [curve["share"] for curve in curves]
     below = max(int(np.searchsorted(shares, share, side="right")) - 1, 0)

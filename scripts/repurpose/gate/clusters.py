@@ -33,7 +33,7 @@ def sets(kg: Graph, names: Sequence[str], tail_type: str) -> dict[str, sparse.cs
     for relation, (heads, tails) in zip(kg.message_relations, edges, strict=True):
         if relation.head_type == relation.tail_type == tail_type and relation.relation not in names:
             forward = matrices.counts(heads, tails, (kg.count(tail_type),) * 2, np.int64)
-            found[relation.relation] = matrices.ones(forward + forward.T)
+            found[relation.relation] = matrices.binarize(forward + forward.T)
     return {name: incidence for name, incidence in found.items() if incidence.nnz}
 
 
@@ -106,7 +106,7 @@ def nearest_rows(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
 
 def _rewired(cells: sparse.coo_array, generator: np.random.Generator) -> sparse.csr_array:
     columns = rewire(cells.row, cells.col, generator)
-    return matrices.ones(matrices.counts(cells.row, columns, cells.shape, np.int64))
+    return matrices.binarize(matrices.counts(cells.row, columns, cells.shape, np.int64))
 
 
 def _overlap(incidence: sparse.csr_array, anchors: np.ndarray, nearest: np.ndarray) -> float:

@@ -33,7 +33,7 @@ def sets(kg: Graph) -> dict[str, sparse.csr_array]:
         else:
             parts.setdefault(relation.head_type, []).append(forward)
             parts.setdefault(relation.tail_type, []).append(forward.T)
-    return {t: matrices.ones(sparse.hstack(blocks)) for t, blocks in parts.items()}
+    return {t: matrices.binarize(sparse.hstack(blocks)) for t, blocks in parts.items()}
 
 
 def measure(

@@ -173,7 +173,7 @@ def _links(
     A logistic probe on head * tail, fitted on training edges, scores the pairs: embeddings of any
     origin, with whatever decoder, are read alike.
     """
-    everything = holdout.merged(held.train, held.valid, held.check)
+    everything = holdout.merge(held.train, held.valid, held.check)
     sources = negatives.candidates(kg, held.train, everything)
     result = {}
     for at, (index, source) in enumerate(zip(kg.of_role("message"), sources, strict=True)):

@@ -25,7 +25,7 @@ def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] 
     kept: graph.keep_relations. Each check counts its violations. Raises RuntimeError if one fails: that is a
     defect, not a property of the data.
     """
-    overlaps = leaks.described(leaks.overlaps(kg, target), kept)
+    overlaps = leaks.describe(leaks.find_overlaps(kg, target), kept)
     counted = [
         *_graph_violations(kg, pairs, target),
         (OVERLAP_CHECK, sum(each["leak"] and not each["kept"] for each in overlaps)),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from repurpose.core.errors import StoppedError, is_exhausted
+from repurpose.core.errors import StoppedError, is_out_of_memory
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.hgt.trained import Trained
@@ -77,7 +77,7 @@ def fit(
             return _refused(job, outcome, started, run.step)
         return _ended(job, run, outcome or Outcome("completed"), checkpoints)
     except (MemoryError, OSError, RuntimeError, ValueError) as error:
-        if not is_exhausted(error):
+        if not is_out_of_memory(error):
             raise
         return _refused(job, preflight.out_of_memory(kg, encoder, device, batching, error, held), started)
 

@@ -32,7 +32,7 @@ def read(path: str | Path, kg: Graph) -> dict[str, Given]:
     file where it is no such table, names a node twice, gives a type vectors of several lengths, or has
     none of the graph's nodes.
     """
-    tables.require_kind(path)
+    tables.require_format(path)
     table = files.read_table(path)
     lacking = [name for name in COLUMNS if name not in table.column_names]
     if lacking:

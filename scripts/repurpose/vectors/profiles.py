@@ -147,7 +147,7 @@ def _joined(kg: Graph, relation: Relation, edges: np.ndarray, is_head: bool) -> 
 
     Two nodes that a relation within a type joins are alike by that alone: each is among its own neighbours.
     """
-    joined = matrices.of_relation(kg, relation, edges)
+    joined = matrices.relation_matrix(kg, relation, edges)
     if not is_head:
         joined = joined.T
     if relation.head_type != relation.tail_type:

@@ -74,7 +74,7 @@ def relation_rows(kg: Graph, edges: Sequence[np.ndarray], dim: int, seed: int) -
     """
     found: list[list[np.ndarray]] = [[] for _ in kg.node_types]
     for relation, edge in zip(kg.message_relations, edges, strict=True):
-        matrix = matrices.of_relation(kg, relation, edge)
+        matrix = matrices.relation_matrix(kg, relation, edge)
         size = min(dim, min(matrix.shape) - 1)
         if size < 1 or not matrix.nnz:
             continue
