@@ -58,7 +58,7 @@ def main(
     if correct_popularity:
         mean = popularity.means(lambda part: score(part)[0], len(vectors.tails), seed)
         demoted = np.float32(correct_popularity) * mean
-    curve = calibration.chosen(trained["calibration"], correct_popularity, metrics)
+    curve = calibration.select_curve(trained["calibration"], correct_popularity, metrics)
     about = candidates.About(kg, *types, known, curve, cautions, negative, demoted)
     of_heads = by_head.OfHeads(kg.count(types[0]), per_head)
     stable = stability.Stability(kg.count(types[0]))

@@ -49,7 +49,7 @@ class Listener(Protocol):
 class About:
     """What is said of a pair beside its score.
 
-    calibration: the curve from scores to probabilities (see `calibration.chosen`). cautions: of each head and
+    calibration: the curve from scores to probabilities (see `select_curve`). cautions: of each head and
     each tail, "" for none (see `experience`). demoted: per head, what is taken off its scores before they are
     ranked (see `popularity`); the probability is that of what is left. negative: probabilities of pairs to
     be known negatives, such as contraindications (see `contrary`); None where no model tells.

@@ -47,7 +47,7 @@ class Run:
         cautions = experience.of_both(self.kg, self.types, self.rows, self.treated)
         known = pairs.known(self.kg, *self.types)
         negative = pair_model.known_negative(folder / "negatives.json", vectors, 1)
-        curve = calibration.chosen(trained["calibration"], 0.0, folder / "metrics.json")
+        curve = calibration.select_curve(trained["calibration"], 0.0, folder / "metrics.json")
         self.about = candidates.About(self.kg, *self.types, known, curve, cautions, negative)
 
     def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:
