@@ -41,7 +41,7 @@ def main(
     types = target.types
     embedded = embeddings.read(vectors_in)
     rows = embeddings.aligned(embedded, kg, vectors_in)
-    vectors = Vectors.of(rows, types)
+    vectors = Vectors.from_rows(rows, types)
     best = summary.best_new(files.read_table(candidates), explained)
     trained = files.read_json(metrics)
     loaded = pair_model.load(model, kernel, trained)

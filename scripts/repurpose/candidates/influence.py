@@ -53,4 +53,4 @@ def read(
     origin: the metadata of the vectors' file. Raises InputError as `trained.load` and `recoding.read` do.
     """
     recoder = recoding.read(kg, types, trained.load(encoder_in), rows, origin, encoder_in)
-    return Influence(recoder, model, Vectors.of(rows, types), threads)
+    return Influence(recoder, model, Vectors.from_rows(rows, types), threads)

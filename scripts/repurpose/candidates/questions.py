@@ -35,7 +35,7 @@ class Run:
         vectors_in = results / "embeddings" / device / "embeddings.parquet"
         embedded = embeddings.read(vectors_in)
         self.vectors, self.origin = embeddings.aligned(embedded, self.kg, vectors_in), embedded.metadata
-        vectors = Vectors.of(self.vectors, self.types)
+        vectors = Vectors.from_rows(self.vectors, self.types)
         self.rows = vectors.heads, vectors.tails
         folder = results / "classifier" / device
         trained = files.read_json(folder / "metrics.json")

@@ -128,8 +128,8 @@ class Recoder:
         direction = self._direction(node, missing)
         if not self.profile_dim:
             return np.concatenate([direction * np.sqrt(np.float32(len(z))), z])
-        known = profiles.known(profile[None])
-        own = z / np.linalg.norm(z) * known * profiles.LAYERS_LENGTH
+        known = profiles.profile_lengths(profile[None])
+        own = z / np.linalg.norm(z) * known * profiles.ENCODER_LENGTH
         return np.concatenate([profile, direction * known * profiles.SVD_LENGTH, own]).astype(np.float32)
 
     def _direction(self, node: int, missing: Missing) -> np.ndarray:
@@ -182,7 +182,7 @@ class Recoder:
             # Within a type a node is among its own neighbours for as long as it has another.
             if is_within and not np.any(left[found != own]):
                 left[:] = 0
-            row[part.columns] = part.moved(row[part.columns], own, left)
+            row[part.columns] = part.recompute(row[part.columns], own, left)
         return row
 
 
