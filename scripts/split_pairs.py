@@ -34,12 +34,12 @@ def main(
     labelled = pairs.label(kg, target)
     tail_type, hierarchy = target.tail_type, target.hierarchy
     if hierarchy:
-        areas.require(kg, hierarchy, tail_type)
+        areas.require_hierarchy(kg, hierarchy, tail_type)
     if "area" in split["schemes"]:
         of_tail = (
-            areas.of_table(areas_in, kg, tail_type)
+            areas.from_table(areas_in, kg, tail_type)
             if areas_in
-            else areas.of_hierarchy(kg, hierarchy, tail_type)
+            else areas.from_hierarchy(kg, hierarchy, tail_type)
         )
         labelled["area_index"] = of_tail[labelled["tail_index"]]
     labelled = pairs.split(labelled, split["schemes"], split["valid_share"], split["test_share"], seed)
