@@ -56,7 +56,7 @@ if __name__ == "__main__":
     ranked = iter(snakemake.input.get("candidates", []))
     passed = [verdict.has_passed(path) for path in snakemake.input.verdicts]
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
                 [snakemake.input.nodes, snakemake.input.edges, snakemake.input.relations],

@@ -42,7 +42,7 @@ if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     given = dict(snakemake.input.items())
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
                 snakemake.input.verdict,
