@@ -27,7 +27,7 @@ CONFIG = RESULTS / "config.yaml"
 MEMORY = RECORDS / "run.json"
 # Folders in results/ without results of jobs.
 NOT_RESULTS = ("records", "previous", ".run", "logs", "benchmarks", "checkpoints")
-# The reason for files that an early version of the workflow made, before there were records.
+# The reason for files without a record, for example those of an early version of the workflow.
 NO_RECORD = "there is no record of what made it"
 FORCED = "asked for again"
 

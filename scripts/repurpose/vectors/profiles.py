@@ -161,8 +161,8 @@ def sides(kg: Graph, node_type: str) -> list[Side]:
 def _neighbours(kg: Graph, relation: Relation, edges: np.ndarray, is_head: bool) -> sparse.sparray:
     """Neighbours of a relation's heads (`is_head`) or tails, as a matrix (nodes, nodes at the other end).
 
-    In a relation within a type, a node with neighbours is its own neighbour too: two connected nodes are
-    similar for that reason alone.
+    In a relation within a type, a node with neighbours is its own neighbour too, so that two connected nodes
+    share neighbours and are similar.
     """
     neighbours = matrices.of_relation(kg, relation, edges)
     if not is_head:
