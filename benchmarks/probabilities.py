@@ -118,7 +118,7 @@ def tested(task: Task, scheme: str, rounds: list[int], weight: float) -> Iterato
     found = calibration.reliability(predicted, label, weights[tail])
     means = (float(np.average(each, weights=weights[tail])) for each in (predicted, label))
     yield {"what": scheme, **dict(zip(("predicted", "found"), means, strict=True)), **found}
-    for name, best in calibration.best(predicted, label, tail, weights[tail]).items():
+    for name, best in calibration.summarise_top_pairs(predicted, label, tail, weights[tail]).items():
         yield {"what": f"{scheme}, best", "tails": name, **best}
 
 

@@ -18,7 +18,7 @@ def main(*, edges_out: str | Path, scale: float, seed: int) -> None:
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
                 edges_out=output.edges,

@@ -86,7 +86,7 @@ if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     pa.set_cpu_count(threads.usable(snakemake.threads))
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
                 edges=snakemake.input.get("edges") or snakemake.params.tables["edges"],

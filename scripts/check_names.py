@@ -23,7 +23,7 @@ def main(*, relations: str | Path, checked_out: str | Path, names: Sequence[str]
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
                 relations=snakemake.input.relations,

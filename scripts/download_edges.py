@@ -18,6 +18,6 @@ def main(*, edges_out: str | Path, url: str) -> None:
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(edges_out=output.edges, url=snakemake.params.url)

@@ -19,6 +19,6 @@ def main(*, summary_in: str | Path, passed_out: str | Path) -> None:
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(summary_in=snakemake.input.summary, passed_out=output.passed)

@@ -33,12 +33,12 @@ def main(
     labelled = pairs.label(kg, target)
     tail_type, hierarchy = target.tail_type, target.hierarchy
     if hierarchy:
-        areas.require(kg, hierarchy, tail_type)
+        areas.require_hierarchy(kg, hierarchy, tail_type)
     if "area" in split["schemes"]:
         of_tail = (
-            areas.of_table(areas_in, kg, tail_type)
+            areas.from_table(areas_in, kg, tail_type)
             if areas_in
-            else areas.of_hierarchy(kg, hierarchy, tail_type)
+            else areas.from_hierarchy(kg, hierarchy, tail_type)
         )
         labelled["area_index"] = of_tail[labelled["tail_index"]]
     labelled = pairs.split(labelled, split["schemes"], split["valid_share"], split["test_share"], seed)
@@ -51,7 +51,7 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
                 graph_files=GraphFiles.of(snakemake.input),

@@ -74,7 +74,7 @@ if __name__ == "__main__":
     if "snakemake" in globals():
         logs.configure(snakemake.log[0])
         job = jobs.Job(snakemake)
-        if not job.taken_back():
+        if not job.restore_previous():
             with job.replacing() as output:
                 main(
                     measures=snakemake.input.measures,

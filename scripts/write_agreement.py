@@ -57,7 +57,7 @@ if __name__ == "__main__":
     ranked = iter(snakemake.input.get("candidates", []))
     passed = [verdict.has_passed(path) for path in snakemake.input.verdicts]
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
                 graph_files=GraphFiles.of(snakemake.input),

@@ -43,7 +43,7 @@ if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     inputs = dict(snakemake.input.items())
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
                 verdict_in=snakemake.input.verdict,

@@ -88,12 +88,12 @@ def test_the_profiles_part_is_the_smaller_profile_on_the_same_axes(monkeypatch):
 
 def frozen(edges, left, node_type):
     """Side -> profiles before and after, with neighbours as rare after as before."""
-    whole, fewer = (profiles.weighted(KG, each, node_type) for each in (edges, left))
+    whole, fewer = (profiles.weighted_neighbours(KG, each, node_type) for each in (edges, left))
     result = {}
     for side, block in whole.items():
         kept = fewer[side].copy() if side in fewer else block * 0
         kept.data[:] = 1
-        result[side] = profiles.unit(block), profiles.unit(kept.multiply(block).tocsr())
+        result[side] = profiles.unit_rows(block), profiles.unit_rows(kept.multiply(block).tocsr())
     return result
 
 

@@ -196,7 +196,7 @@ def test_reliability_is_that_of_curves_that_did_not_see_the_fold(task, found):
 
 def test_a_curve_between_two_measured_shares_is_near_the_one_that_is_fitted_there(task, found):
     (direct,) = out_of_fold.calibrated(task, ROUNDS, WEIGHT, shares=(0.6,))["curves"]
-    mixed = calibration.chosen(found, 0.6, "metrics.json")
+    mixed = calibration.select_curve(found, 0.6, "metrics.json")
     asked = np.array(direct["margins"])[1:-1]
     assert calibration.log_odds(asked, mixed) == pytest.approx(direct["log_odds"][1:-1], abs=0.4)
 

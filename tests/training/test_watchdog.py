@@ -176,7 +176,7 @@ def test_constant_inputs_are_refused(monkeypatch):
 
 
 def given_to_drugs(vectors):
-    return {"drug": features.Given(np.arange(len(vectors)), vectors.astype(np.float32))}
+    return {"drug": features.NodeFeatures(np.arange(len(vectors)), vectors.astype(np.float32))}
 
 
 @pytest.mark.parametrize("fault", ["constant", "multiples", "nan", "infinite"])
@@ -198,7 +198,9 @@ def test_good_given_vectors_are_taken_and_a_training_from_them_that_stands_still
     """Communities as vectors: the start is good, and only getting better counts."""
     kg = communities.build()
     good = {
-        t: features.Given(np.arange(n), np.eye(5, dtype=np.float32)[np.arange(n) % communities.COMMUNITIES])
+        t: features.NodeFeatures(
+            np.arange(n), np.eye(5, dtype=np.float32)[np.arange(n) % communities.COMMUNITIES]
+        )
         for t, n in communities.COUNTS.items()
     }
     where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": 0}

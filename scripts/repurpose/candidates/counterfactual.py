@@ -143,8 +143,8 @@ class CounterfactualEncoder:
         direction = self._direction(node, removed)
         if not self.profile_dim:
             return np.concatenate([direction * np.sqrt(np.float32(len(z))), z])
-        known = profiles.known(profile[None])
-        output = z / np.linalg.norm(z) * known * profiles.LAYERS_LENGTH
+        known = profiles.profile_lengths(profile[None])
+        output = z / np.linalg.norm(z) * known * profiles.ENCODER_LENGTH
         return np.concatenate([profile, direction * known * profiles.SVD_LENGTH, output]).astype(np.float32)
 
     def _direction(self, node: int, removed: Removed) -> np.ndarray:
@@ -200,7 +200,7 @@ class CounterfactualEncoder:
             # In a relation within a type a node counts as its own neighbour while it has another one.
             if is_within and not np.any(left[indices != index]):
                 left[:] = 0
-            row[part.columns] = part.moved(row[part.columns], index, left)
+            row[part.columns] = part.recompute(row[part.columns], index, left)
         return row
 
 

@@ -112,7 +112,7 @@ class FinishedDevice:
             self.kg,
             self.target,
             pairs.known(self.kg, *self.target.types),
-            calibration.chosen(self.metrics["calibration"], correct_popularity, self.source.metrics),
+            calibration.select_curve(self.metrics["calibration"], correct_popularity, self.source.metrics),
             self.cautions,
             pair_model.known_negative(self.source.negatives, self.vectors, threads.current()),
             penalties,
@@ -149,7 +149,7 @@ def load(files_of_device: DeviceFiles, target: Target) -> FinishedDevice:
         kg,
         vectors_by_type,
         embedded.metadata,
-        Vectors.of(vectors_by_type, target.types),
+        Vectors.from_rows(vectors_by_type, target.types),
         pair_model.load(files_of_device.model, files_of_device.kernel, metrics),
         metrics,
     )

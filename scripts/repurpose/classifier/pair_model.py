@@ -131,7 +131,7 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
     if hashlib.sha256(text).hexdigest() != content["digest"]:
         raise InputError(f"{path} is damaged; {files.rebuild_hint(path)}")
     score = tree_scorer(_booster(text), vectors, threads)
-    curve = calibration.chosen(content["calibration"], 0.0, path)
+    curve = calibration.select_curve(content["calibration"], 0.0, path)
     return lambda heads, tails: calibration.probabilities(score(heads, tails), curve).astype(np.float32)
 
 

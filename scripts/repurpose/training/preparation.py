@@ -15,7 +15,7 @@ from repurpose.training.objective import Objective, Settings
 from repurpose.training.steps import FullSteps, SampledSteps
 from repurpose.training.watchdog import Level, Outcome
 from repurpose.vectors import features
-from repurpose.vectors.features import Given
+from repurpose.vectors.features import NodeFeatures
 
 BATCHINGS = {"full": FullSteps, "sampled": SampledSteps}
 NULL_STEPS = 20  # on shuffled edges, for the level of no signal
@@ -44,7 +44,7 @@ def prepare(
     device: str,
     batching: str,
     seed: int,
-    given: Mapping[str, Given] | None = None,
+    given: Mapping[str, NodeFeatures] | None = None,
 ) -> FullSteps | SampledSteps:
     """An untrained model, what it is to learn, and the steps that it takes."""
     objective = Objective(kg, settings, tail_type, seed)

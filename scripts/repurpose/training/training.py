@@ -19,7 +19,7 @@ from repurpose.training.objective import Settings
 from repurpose.training.preparation import Job
 from repurpose.training.run import Row, Run
 from repurpose.training.watchdog import Outcome, Watchdog
-from repurpose.vectors.features import Given
+from repurpose.vectors.features import NodeFeatures
 
 __all__ = ["Result", "Row", "Settings", "fit"]
 
@@ -51,7 +51,7 @@ def fit(
     on_resume: Callable[[list[Row]], None] | None = None,
     checkpoints: checkpoint.Folder | None = None,
     is_stopping: Callable[[], bool] = bool,
-    given: Mapping[str, Given] | None = None,
+    given: Mapping[str, NodeFeatures] | None = None,
     results: Path | None = None,
 ) -> Result:
     """Train one encoder on the message relations of `kg` on one torch device, `batching` full or sampled.
@@ -84,7 +84,7 @@ def fit(
 
 def _started(
     job: Job,
-    given: Mapping[str, Given] | None,
+    given: Mapping[str, NodeFeatures] | None,
     checkpoints: checkpoint.Folder | None,
     results: Path | None,
     started: float,
