@@ -50,11 +50,11 @@ class Collector(Protocol):
 class Annotator:
     """Turns scored pairs into rows: ids, names, probability, known relations, cautions.
 
-    calibration: the curve from scores to probabilities (see `calibration.select_curve`). cautions: of each head and
-    of each tail, "" for none (see `applicability`). negative: scores pairs by their probability to be known
-    negatives (see `contraindications`); None without such a model. penalties: float32 (heads,), subtracted
-    from the scores of a head before they are ranked and calibrated (see `popularity`); None for no
-    correction.
+    calibration: the curve from scores to probabilities (see `calibration.select_curve`). cautions: of each
+    head and of each tail, "" for none (see `applicability`). negative: scores pairs by their probability to
+    be known negatives (see `contraindications`); None without such a model. penalties: float32 (heads,),
+    subtracted from the scores of a head before they are ranked and calibrated (see `popularity`); None for
+    no correction.
     """
 
     kg: Graph
