@@ -19,6 +19,7 @@ from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt, pyg_layer
 from repurpose.kernels import parallel, simd
 from repurpose.training import devices, preparation, training
+from repurpose.training.preparation import Job
 
 ENCODER = hgt.Settings(
     hidden_dim=256,
@@ -48,21 +49,14 @@ def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
     if impl == "pyg-repaired":
         pyg_layer.KEPT_ACTIVATIONS = math.inf
     encoder = {**vars(ENCODER), "attention": "fused" if impl == "fused" else "pyg"}
-    steps = preparation.prepare(
-        kg,
-        hgt.Settings(**encoder),
-        training_settings(kg),
-        tail_type="disease",
-        device="cpu",
-        batching="full",
-        seed=SEED,
-    )
+    job = Job(kg, hgt.Settings(**encoder), training_settings(kg), "disease", "cpu", "full", SEED)
+    steps, _ = preparation.prepare(job)
     seconds, losses, predicted = [], [], 0
     for number in range(1, 2 + warm):
         started = time.perf_counter()
-        terms, edges = steps.take(number)
+        terms, draw = steps.take(number)
         losses.append(terms.total.item())
-        predicted += edges
+        predicted += draw.positives
         seconds.append(time.perf_counter() - started)
     return {
         "nodes": kg.nodes,

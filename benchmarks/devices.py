@@ -90,7 +90,7 @@ def read(config: dict[str, Any], planted: float | None) -> Graph:
     with tempfile.TemporaryDirectory() as folder:
         if planted:
             config["edges"], config["nodes"] = str(Path(folder) / "edges.parquet"), ""
-            build_demo.main(config["edges"], scale=planted, seed=config["seed"])
+            build_demo.main(edges_out=config["edges"], scale=planted, seed=config["seed"])
         return build_graph.read(config["edges"], config["nodes"], section, Target(**config["target"]))[0]
 
 
@@ -102,7 +102,7 @@ def train(
     used = threads.limit(threads_used)
     where = Device.parse(device, config["training"]["batching"])
     seconds: list[float] = []
-    result = training.fit(
+    job = training.Job(
         kg,
         hgt.Settings(**config["hgt"]),
         training.Settings(**settings.learned(config["training"])),
@@ -110,8 +110,8 @@ def train(
         device=where.torch_name,
         batching=where.batching,
         seed=config["seed"],
-        on_step=lambda row, steps: seconds.append(row["seconds"]),
     )
+    result = training.fit(job, on_step=lambda row, steps: seconds.append(row["seconds"]))
     record = result.record
     row = {"device": device, "batching": where.batching, "threads": used, "edges": sum(map(len, kg.heads))}
     row |= {key: record[key] for key in ("status", "reason", "steps", "best_valid_auroc", "final_link")}

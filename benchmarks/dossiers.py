@@ -28,7 +28,8 @@ from repurpose.graph.graph import Graph
 from repurpose.graph.target import Target
 from repurpose.hgt import hgt
 from repurpose.pairs import pairs
-from repurpose.training import run
+from repurpose.training import training
+from repurpose.training.preparation import Composition
 from repurpose.vectors import profiles
 from repurpose.vectors.vectors import Vectors
 
@@ -50,7 +51,9 @@ def explainer(kg: Graph, config: dict[str, Any], used: int) -> tuple[Explainer, 
     ones = np.ones(sum(map(len, vectors.values())), np.float32), np.ones(settings.svd_dim, np.float32)
     sides = max(len(profiles.sides(kg, t)) for t in kg.node_types)
     divisors = np.ones((len(ones[0]), sides), np.float32)
-    encoder = run.encoder(model, states)._replace(lengths=ones[0], values=ones[1], divisors=divisors)
+    encoder = training.encoder(model, states, Composition())._replace(
+        lengths=ones[0], values=ones[1], divisors=divisors
+    )
     of_pairs = Vectors(*(vectors[t] for t in types), product=True)
     treated = pairs.treated(pairs.label(kg, target))
     classifier = scoring.model(of_pairs, treated, ROUNDS)

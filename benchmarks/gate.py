@@ -34,6 +34,7 @@ from repurpose.graph import graph, matrices, subgraph
 from repurpose.graph.graph import Graph, GraphFiles
 from repurpose.hgt import hgt
 from repurpose.training import preparation, training
+from repurpose.training.preparation import Job
 
 PROJECT = Path(__file__).resolve().parents[1]
 SEEDS = 4
@@ -76,18 +77,15 @@ class Bench:
         """What every training is told beside its settings."""
         return {"tail_type": self.config["target"]["tail_type"], "device": "cpu"}
 
+    def job(self, encoder: hgt.Settings, options: training.Settings, kg: Graph | None, **where: Any) -> Job:
+        """A training on the CPU."""
+        return Job(kg or self.kg, encoder, options, **self.where, **where)
+
     def fit(self, seed: int, batching: str = "full", kg: Graph | None = None, **changes: Any) -> Made:
         """A training as the workflow makes it; changes of the encoder."""
         encoder = self.encoder(**changes)
-        result = training.fit(
-            kg or self.kg,
-            encoder,
-            self.options(),
-            **self.where,
-            batching=batching,
-            seed=seed,
-            on_step=lambda row, steps: None,
-        )
+        job = self.job(encoder, self.options(), kg, batching=batching, seed=seed)
+        result = training.fit(job, on_step=lambda row, steps: None)
         return Made(result.vectors, result.record, encoder, seed)
 
     def base(self) -> Made:
@@ -106,13 +104,13 @@ class Bench:
     ) -> Made:
         """Some steps without preflight and watchdog, which would refuse what is to be shown to the gate."""
         options = self.options(**({"learning_rate": rate} if rate else {}))
-        taken = preparation.prepare(
-            kg or self.kg, self.encoder(**changes), options, **self.where, batching="full", seed=0
+        taken, composition = preparation.prepare(
+            self.job(self.encoder(**changes), options, kg, batching="full", seed=0)
         )
         change(taken)
         for step in range(1, steps + 1):
             terms, _ = taken.take(step)
-        rows = taken.model.vectors(taken.embed()).numpy()
+        rows = composition.compose(taken.embed()).numpy()
         record = {**COMPLETED, "final_link": float(terms.link) if steps else None}
         return self.base()._replace(
             vectors={t: rows[self.kg.span(t)] for t in self.kg.node_types},

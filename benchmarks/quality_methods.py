@@ -19,7 +19,7 @@ from repurpose.config.device import Device
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.kernels.csr import csr
-from repurpose.training import starts, training
+from repurpose.training import preparation, training
 from repurpose.vectors import baselines
 
 SVD_DIMS = (32, 64, 128, 256)
@@ -58,7 +58,7 @@ class Job:
     def in_parts(self, variant: Variant, encoder: hgt.Settings) -> Variant:
         """A variant whose vectors are the first numbers of an encoder's, with where their parts end."""
         target, width = self.config["target"], variant.heads.shape[1]
-        blocks = starts.blocks(self.kg, encoder)
+        blocks = preparation.vector_blocks(self.kg, encoder)
         ends = (blocks[target[side]] for side in ("head_type", "tail_type"))
         return variant._replace(blocks=tuple([end for end in each if end <= width] for each in ends))
 
@@ -172,12 +172,12 @@ def ours(job: Job) -> Iterator[Variant]:
 
 
 def no_layers(job: Job) -> Iterator[Variant]:
-    """What stands beside the layers' numbers in the config's vectors: what is there without a training."""
+    """The config's vectors without the encoder output: profiles and SVD rows, which need no training."""
     encoder = hgt.Settings(**job.config["hgt"])
-    found = starts.find(job.kg, job.kg.message_edges(), encoder, job.seed)
-    if found.beside is None:
-        raise ValueError("nothing stands beside the layers' numbers: hgt.svd_dim and hgt.profile_dim are 0")
-    yield job.in_parts(job.of_all("config", found.beside), encoder)
+    _, composition = preparation.start(job.kg, job.kg.message_edges(), encoder, job.seed)
+    if composition.columns is None:
+        raise ValueError("vectors are the encoder output alone: hgt.svd_dim and hgt.profile_dim are 0")
+    yield job.in_parts(job.of_all("config", composition.columns), encoder)
 
 
 METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
@@ -196,7 +196,7 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
 def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[str, Any]) -> Variant:
     section = settings.learned(job.config["training"])
     chosen = hgt.Settings(**{**job.config["hgt"], **encoder})
-    result = training.fit(
+    fitted = training.Job(
         job.kg,
         chosen,
         training.Settings(**{**section, **options}),
@@ -204,8 +204,8 @@ def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[s
         device=job.device,
         batching=Device.parse(job.device, job.config["training"]["batching"]).batching,
         seed=job.seed,
-        on_step=lambda row, steps: None,
     )
+    result = training.fit(fitted, on_step=lambda row, steps: None)
     if result.record["status"] == "refused":
         raise RuntimeError(f"the training was refused: {result.record['reason']}")
     return job.in_parts(job.chosen(name, result.vectors.__getitem__), chosen)

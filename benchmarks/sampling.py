@@ -24,6 +24,7 @@ from repurpose.core import threads
 from repurpose.hgt import hgt
 from repurpose.hgt.sampling import Sampler
 from repurpose.training import preparation
+from repurpose.training.preparation import Job
 from repurpose.training.steps import SampledSteps
 
 SEED = 7
@@ -138,11 +139,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     threads.limit(8)
     kg = attention_graph.synthetic(chosen.nodes, chosen.edges, seed=SEED)
     options = replace(training_settings(kg), batch_size=BATCH_SIZE, fanout=FANOUT)
-    where = {"tail_type": "disease", "device": "cpu", "batching": "sampled", "seed": SEED}
     graph = {"nodes": chosen.nodes, "edges": chosen.edges, "threads": threads.current()}
     for width in WIDTHS:
         encoder = replace(ENCODER, hidden_dim=width, embedding_dim=2 * width)
-        steps = preparation.prepare(kg, hgt.Settings(**vars(encoder)), options, **where)
+        job = Job(kg, hgt.Settings(**vars(encoder)), options, "disease", "cpu", "sampled", SEED)
+        steps, _ = preparation.prepare(job)
         if width == WIDTHS[0]:
             print(
                 json.dumps({"sampler": "neighbours", **graph, **compare(steps, chosen.batches)}), flush=True

@@ -77,16 +77,8 @@ def row(
         return outcome
 
     with mock.patch.object(watchdog.Watchdog, "stalled", judged):
-        result = training.fit(
-            kg,
-            encoder,
-            options,
-            tail_type=tail_type,
-            device="cpu",
-            batching=batching,
-            seed=seed,
-            on_step=lambda row, total: None,
-        )
+        job = training.Job(kg, encoder, options, tail_type, "cpu", batching, seed)
+        result = training.fit(job, on_step=lambda row, total: None)
     record = result.record
     return {
         "batching": batching,

@@ -55,8 +55,8 @@ def compile_training(width: int) -> None:
         decoder="distmult",
     )
     for batching in preparation.BATCHINGS:
-        options = {"tail_type": "b", "device": "cpu", "batching": batching, "seed": 0}
-        steps = preparation.prepare(_graph(), encoder, SETTINGS, **options)
+        job = training.Job(_graph(), encoder, SETTINGS, "b", "cpu", batching, seed=0)
+        steps, _ = preparation.prepare(job)
         steps.take(1)
         steps.embed()
 

@@ -2,7 +2,9 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from repurpose.config import settings
 from repurpose.config.device import Device
@@ -11,85 +13,104 @@ from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
 from repurpose.hgt import hgt, trained
 from repurpose.provenance import jobs
-from repurpose.training import checkpoint, devices, diagnosis, history, memory, starts, training
+from repurpose.training import checkpoint, devices, diagnosis, history, memory, preparation, training
 from repurpose.vectors import embeddings, features
 
-CONTINUED = ("epochs", "sampled_epochs")  # more of them go on from a checkpoint
+EXTENDABLE = ("epochs", "sampled_epochs")  # with more of them a training continues from its checkpoint
 
 
 def main(
     *,
-    graph_files,
-    embeddings_out,
-    encoder_out,
-    history_out,
-    record_out,
-    lines,
-    checkpoints,
-    checkpoint_seconds,
-    code,
-    vectors=None,
-    device,
-    encoder,
-    options,
-    tail_type,
-    seed,
-):
+    graph_files: GraphFiles,
+    features_in: str | Path,
+    embeddings_out: str | Path,
+    encoder_out: str | Path,
+    history_out: str | Path,
+    record_out: str | Path,
+    lines: str | Path,
+    checkpoints: str | Path,
+    checkpoint_seconds: float,
+    code: str,
+    device: Device,
+    encoder: hgt.Settings,
+    training_settings: training.Settings,
+    tail_type: str,
+    seed: int,
+) -> dict[str, Any]:
+    """Train, and write what the training leaves; returns its record.
+
+    features_in: table of node vectors to start from, "" for none. lines: log of the history, one JSON row per
+    step. code: digest of the code. Raises InputError if the machine lacks the device, and StoppedError after
+    Ctrl-C.
+    """
     devices.require(device.torch_name)
     kg = graph.load(graph_files)
-    given = features.read(vectors, kg) if vectors else {}
+    job = training.Job(
+        kg,
+        encoder,
+        training_settings,
+        tail_type,
+        device.torch_name,
+        device.batching,
+        seed,
+        features.read(features_in, kg) if features_in else {},
+    )
     predicted = memory.of_training(kg, encoder, device.torch_name) if device.batching == "full" else None
     if predicted:
         logging.info("expecting a peak of %.2f GB of memory", predicted / 1e9)
-    options_of_all = {name: value for name, value in vars(options).items() if name not in CONTINUED}
-    settled = {"hgt": vars(encoder), "training": options_of_all, "tail_type": tail_type, "seed": seed}
-    data = {**graph_files.digests(), "features": files.digest(vectors) if vectors else ""}
-    settled |= {"batching": device.batching, "code": code, **data}
-    folder = checkpoint.Folder(checkpoints, settled, checkpoint_seconds)
-    origin = {
+    data = {**graph_files.digests(), "features": files.digest(features_in) if features_in else ""}
+    folder = checkpoint.Folder(checkpoints, checkpoint_key(job, data, code), checkpoint_seconds)
+    metadata = {
         "device": device.name,
         "batching": device.batching,
         "seed": str(seed),
-        "valid_share": str(options.valid_share),
-        "config_digest": settings.digest({"hgt": vars(encoder), "training": vars(options)}),
+        "valid_share": str(training_settings.valid_share),
+        "config_digest": settings.digest({"hgt": vars(encoder), "training": vars(training_settings)}),
         "data_digest": settings.digest(data),
-        embeddings.BLOCKS: json.dumps(starts.blocks(kg, encoder)),
+        embeddings.BLOCKS: json.dumps(preparation.vector_blocks(kg, encoder)),
     }
     with folder.locked():
-        rows, bar = history.Writer(history_out, lines), history.progress(device.name)
+        rows, report_progress = history.Writer(history_out, lines), history.progress(device.name)
 
-        def on_step(row, steps):
+        def on_step(row: training.Row, steps: int) -> None:
             rows.add(row)
-            bar(row, steps)
+            report_progress(row, steps)
 
         result = training.fit(
-            kg,
-            encoder,
-            options,
-            tail_type=tail_type,
-            device=device.torch_name,
-            batching=device.batching,
-            seed=seed,
+            job,
             on_step=on_step,
             on_resume=rows.start,
             checkpoints=folder,
             is_stopping=checkpoint.listen(),
-            given=given,
             results=Path(embeddings_out).parent,
         )
         rows.close()
         diagnosis.keep(Path(record_out).parent / "failure", result.failure)
-        embeddings.write(embeddings_out, kg, result.vectors, origin)
+        embeddings.write(embeddings_out, kg, result.vectors, metadata)
         trained.save(encoder_out, result.trained)
         record = {"device": device.name, "batching": device.batching, **result.record}
         record["predicted_peak_rss_bytes"] = predicted
         files.write_json(record_out, record)
     logging.info(
         "%s after %d steps in %.0f s, best state at step %d",
-        *(record[k] for k in ("status", "steps", "seconds", "best_step")),
+        *(record[key] for key in ("status", "steps", "seconds", "best_step")),
     )
     logging.info("the peak was %.2f GB of memory", record["peak_rss_bytes"] / 1e9)
     return record
+
+
+def checkpoint_key(job: training.Job, data: Mapping[str, str], code: str) -> dict[str, Any]:
+    """All that must be the same for a training to continue from a checkpoint; data: digests of its files."""
+    training_section = {key: value for key, value in vars(job.settings).items() if key not in EXTENDABLE}
+    return {
+        "hgt": vars(job.encoder),
+        "training": training_section,
+        "tail_type": job.tail_type,
+        "seed": job.seed,
+        "batching": job.batching,
+        "code": code,
+        **data,
+    }
 
 
 if __name__ == "__main__":
@@ -100,6 +121,7 @@ if __name__ == "__main__":
         with job.replacing() as output:
             record = main(
                 graph_files=GraphFiles.of(snakemake.input),
+                features_in=snakemake.params.tables["graph.features"],
                 embeddings_out=output.embeddings,
                 encoder_out=output.encoder,
                 history_out=output.history,
@@ -108,10 +130,9 @@ if __name__ == "__main__":
                 checkpoints=snakemake.params.checkpoints,
                 checkpoint_seconds=snakemake.params.checkpoint_seconds,
                 code=snakemake.params.code,
-                vectors=snakemake.params.tables["graph.features"],
                 device=Device.parse(snakemake.wildcards.device, snakemake.params.batching),
                 encoder=hgt.Settings(**snakemake.params.hgt),
-                options=training.Settings(**snakemake.params.training),
+                training_settings=training.Settings(**snakemake.params.training),
                 tail_type=snakemake.params.tail_type,
                 seed=snakemake.params.seed,
             )

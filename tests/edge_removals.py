@@ -69,10 +69,10 @@ def fitted(monkeypatch, shape, batching="full", **changes):
     monkeypatch.setattr(
         training.Run, "trained", lambda run, plain=training.Run.trained: seen.append(run) or plain(run)
     )
-    where = {"tail_type": "disease", "device": "cpu", "batching": batching, "seed": 3}
     shaped = dataclasses.replace(ENCODER, **SHAPES[shape])
     settings = dataclasses.replace(SETTINGS, fanout=[8] * shaped.layers, **changes)
-    result = training.fit(KG, shaped, settings, on_step=lambda row, steps: None, **where)
+    job = training.Job(KG, shaped, settings, "disease", "cpu", batching, seed=3)
+    result = training.fit(job, on_step=lambda row, steps: None)
     edges = holdout.split(KG, settings.valid_share, 3).train
     encoder = CounterfactualEncoder(KG, TYPES, result.trained, result.vectors, edges)
     return encoder, seen[0].steps.model, edges

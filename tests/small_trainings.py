@@ -35,18 +35,16 @@ SETTINGS = training.Settings(
 )
 
 
+def job(seed=0, encoder=ENCODER, batching="full", kg=None, device="cpu", features=None, **changes):
+    """A training of the planted graph on one device, with changes of `SETTINGS`."""
+    settings = dataclasses.replace(SETTINGS, **changes)
+    return training.Job(
+        kg or communities.build(), encoder, settings, "disease", device, batching, seed, features or {}
+    )
+
+
 def fit(seed=0, encoder=ENCODER, batching="full", **changes):
     """A training on one CPU, with changes of `SETTINGS`, and the rows of its history."""
     rows = []
-    options = training.Settings(**{**vars(SETTINGS), **changes})
-    result = training.fit(
-        communities.build(),
-        encoder,
-        options,
-        tail_type="disease",
-        device="cpu",
-        batching=batching,
-        seed=seed,
-        on_step=lambda row, _: rows.append(row),
-    )
+    result = training.fit(job(seed, encoder, batching, **changes), on_step=lambda row, _: rows.append(row))
     return result, rows

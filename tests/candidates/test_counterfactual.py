@@ -14,7 +14,7 @@ from repurpose.candidates.counterfactual import CounterfactualEncoder
 from repurpose.classifier import pair_model
 from repurpose.core.errors import InputError
 from repurpose.graph import holdout, matrices
-from repurpose.hgt import hgt, node_layer, trained
+from repurpose.hgt import backends, node_layer, trained
 from repurpose.hgt.message_edges import EdgeLists
 from repurpose.vectors import embeddings, profiles
 from repurpose.vectors.vectors import Vectors
@@ -148,7 +148,7 @@ def test_attention_is_that_of_pygs_layer(monkeypatch):
     layer, parts = model.layers[-1], torch.from_numpy(encoder.trained.states[-1])
     lists = EdgeLists([torch.from_numpy(each) for each in edges], model.edge_types).whole
     with torch.no_grad():
-        layer(dict(zip(model.names, hgt._split(parts, model.bounds), strict=True)), lists)
+        layer(dict(zip(layer.node_types, backends.split(parts, model.bounds), strict=True)), lists)
     (weights,) = seen
     target = torch.cat([each[1] + model.bounds[int(t[2][1:])] for t, each in lists.items()])
     for node in range(len(encoder.stored)):

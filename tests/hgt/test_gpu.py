@@ -2,9 +2,9 @@
 
 import dataclasses
 
-import communities
 import numpy as np
 import pytest
+import small_trainings
 import torch
 from small_trainings import DROPOUT, ENCODER, PYG, SETTINGS
 
@@ -25,23 +25,14 @@ def each_gpu(request):
 
 def fit(device, encoder=ENCODER, batching="full", options=OPTIONS, **more):
     rows = []
-    result = training.fit(
-        communities.build(),
-        encoder,
-        options,
-        tail_type="disease",
-        device=device,
-        batching=batching,
-        seed=0,
-        on_step=lambda row, _: rows.append(row),
-        **more,
-    )
+    job = small_trainings.job(encoder=encoder, batching=batching, device=device, **vars(options))
+    result = training.fit(job, on_step=lambda row, _: rows.append(row), **more)
     return result, rows
 
 
 def first_losses(device, batching, encoder=PYG, steps=3):
-    kg, where = communities.build(), {"tail_type": "disease", "batching": batching, "seed": 0}
-    taken = preparation.prepare(kg, encoder, SETTINGS, device=device, **where)
+    job = small_trainings.job(encoder=encoder, batching=batching, device=device)
+    taken, _ = preparation.prepare(job)
     losses = [taken.take(step)[0] for step in range(1, steps + 1)]
     return np.array([[float(value) for value in each] for each in losses])
 
@@ -75,17 +66,8 @@ def test_it_learns_what_is_planted(gpu, batching, encoder):
 def test_it_agrees_with_the_cpu_as_the_workflow_asks(gpu):
     """Every node's nearest neighbours, which another seed shares far less of."""
     on_gpu, on_cpu = fit(gpu)[0].vectors["gene"], fit("cpu")[0].vectors["gene"]
-    other = communities.build()
-    seeded = training.fit(
-        other,
-        ENCODER,
-        OPTIONS,
-        tail_type="disease",
-        device="cpu",
-        batching="full",
-        seed=1,
-        on_step=lambda *_: 0,
-    ).vectors["gene"]
+    job = small_trainings.job(seed=1, **vars(OPTIONS))
+    seeded = training.fit(job, on_step=lambda *_: 0).vectors["gene"]
     assert shared_neighbours(on_gpu, on_cpu) > 0.9
     assert shared_neighbours(seeded, on_cpu) < 0.8
 

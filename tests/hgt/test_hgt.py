@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from repurpose.hgt import hgt
+from repurpose.hgt.backends import FusedBackend, PygBackend
 
 SETTINGS = hgt.Settings(
     hidden_dim=16, embedding_dim=12, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
@@ -63,9 +64,9 @@ def test_hidden_edges_change_the_result_of_both(kg):
 
 
 def test_fused_runs_on_the_cpu_only_and_only_where_it_is_chosen(kg):
-    assert hgt.build(kg, SETTINGS, seed=0, device="cpu").fused
-    assert not hgt.build(kg, PYG, seed=0, device="cpu").fused
-    assert not hgt.build(kg, SETTINGS, seed=0, device="meta").fused
+    assert isinstance(hgt.build(kg, SETTINGS, seed=0, device="cpu").backend, FusedBackend)
+    assert isinstance(hgt.build(kg, PYG, seed=0, device="cpu").backend, PygBackend)
+    assert isinstance(hgt.build(kg, SETTINGS, seed=0, device="meta").backend, PygBackend)
 
 
 def test_dropout_works_in_training_only(kg):

@@ -14,6 +14,7 @@ from typed_graphs import TypedGraph, random_graph, typed_graphs
 from repurpose.core import threads
 from repurpose.graph.graph import Relation
 from repurpose.hgt import hgt, message_edges, messages, sampling
+from repurpose.hgt.backends import FusedBackend, PygBackend
 
 FEW = hypothesis_settings(max_examples=60, deadline=None)
 ENCODER = hgt.Settings(
@@ -147,8 +148,9 @@ def whole_and_batch(attention, fanout, hidden=()):
         for r in RELATIONS
     ]
     settings = dataclasses.replace(ENCODER, attention=attention)
+    backend = FusedBackend() if attention == "fused" else PygBackend()
     torch.manual_seed(0)
-    model = hgt.HGT([*COUNTS.values()], [*COUNTS], RELATIONS, settings, fused=attention == "fused")
+    model = hgt.HGT([*COUNTS.values()], [*COUNTS], RELATIONS, settings, backend)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     numbered = message_edges.sort(edges, model.edge_types, model.bounds)

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from repurpose.core.errors import InputError
 from repurpose.hgt import hgt
 from repurpose.training import devices, memory, preparation, training
+from repurpose.training.preparation import Job
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
@@ -123,15 +124,13 @@ def test_a_step_on_another_device_has_all_its_tensors_there_in_types_that_it_has
         contrastive={**contrastive, "temperature": 0.2, "batch_size": 64},
     )
     kg = communities.build()
-    steps = preparation.prepare(
-        kg, encoder, options, tail_type="disease", device="meta", batching=batching, seed=1
-    )
+    steps, _ = preparation.prepare(Job(kg, encoder, options, "disease", "meta", batching, seed=1))
     steps.optimizer.step = lambda: None  # PyTorch's own, which knows no `meta`
     with Placement() as seen:
-        terms, predicted = steps.take(1)
+        terms, draw = steps.take(1)
         z = steps.embed()
     assert z.device.type == terms.total.device.type == "meta"
-    assert z.shape == (kg.nodes, 8) and predicted > 0
+    assert z.shape == (kg.nodes, 8) and draw.positives > 0
     assert seen.calls > 500
     assert not seen.mixed and not seen.doubles
 

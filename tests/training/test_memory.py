@@ -35,8 +35,8 @@ changes = {"hidden_dim": width, "embedding_dim": dim, "layers": layers, "heads":
 encoder = dataclasses.replace(measure.ENCODER, profile_dim=profile, svd_dim=svd, **changes)
 predicted = memory.of_training(kg, encoder, "cpu")
 options = dataclasses.replace(measure.training_settings(kg), epochs=2)
-where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": 0}
-training.fit(kg, encoder, options, on_step=lambda row, steps: None, **where)
+job = training.Job(kg, encoder, options, "disease", "cpu", "full", seed=0)
+training.fit(job, on_step=lambda row, steps: None)
 print(json.dumps([predicted, devices.peak_rss_bytes()]))
 """
 

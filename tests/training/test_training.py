@@ -9,16 +9,16 @@ from pathlib import Path
 import communities
 import numpy as np
 import pytest
+import small_trainings
 import torch
-from small_trainings import CONTRASTIVE, DROPOUT, ENCODER, PYG, SETTINGS, fit
+from small_trainings import CONTRASTIVE, DROPOUT, ENCODER, PYG, fit
 
 from repurpose.core.errors import InputError, StoppedError
 from repurpose.training import checkpoint, devices, losses, memory, preparation, steps, training
 
 
 def prepare(encoder, batching="full"):
-    where = {"tail_type": "disease", "device": "cpu", "batching": batching, "seed": 0}
-    return preparation.prepare(communities.build(), encoder, SETTINGS, **where)
+    return preparation.prepare(small_trainings.job(encoder=encoder, batching=batching)).steps
 
 
 @pytest.fixture(name="trained", scope="module")
@@ -274,13 +274,7 @@ def resumable(folder, stop_at=None, key="same", **changes):
     batching = changes.pop("batching", "full")
     encoder = changes.pop("encoder", ENCODER)
     result = training.fit(
-        communities.build(),
-        encoder,
-        training.Settings(**{**vars(SETTINGS), "valid_every": 3, **changes}),
-        tail_type="disease",
-        device="cpu",
-        batching=batching,
-        seed=0,
+        small_trainings.job(encoder=encoder, batching=batching, **{"valid_every": 3, **changes}),
         on_step=lambda row, _: rows.append(row),
         on_resume=lambda earlier: resumed.extend(earlier),
         checkpoints=checkpoints,
@@ -367,13 +361,7 @@ def on_disk(folder, filler=0, results=None, **changes):
                 file.write(bytes(filler))
 
     return training.fit(
-        communities.build(),
-        ENCODER,
-        training.Settings(**{**vars(SETTINGS), "epochs": 12, **changes}),
-        tail_type="disease",
-        device="cpu",
-        batching="full",
-        seed=0,
+        small_trainings.job(**{"epochs": 12, **changes}),
         on_step=on_step,
         checkpoints=checkpoint.Folder(folder / "checkpoints", {"key": "same"}, seconds=0.0),
         results=results,

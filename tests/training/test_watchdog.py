@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import sampler_faults
+import small_trainings
 import torch
+from small_trainings import ENCODER
 
 from repurpose.graph import negatives, subgraph
 from repurpose.hgt import hgt, sampling
@@ -29,29 +31,7 @@ from repurpose.training import (
 from repurpose.training.watchdog import Level
 from repurpose.vectors import features
 
-ENCODER = hgt.Settings(
-    hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
-)
-SETTINGS = training.Settings(
-    epochs=60,
-    sampled_epochs=6,
-    learning_rate=0.02,
-    edge_sample_size=500,
-    supervision_share=0.3,
-    batch_size=64,
-    fanout=(8, 4),
-    valid_share=0.1,
-    valid_every=5,
-    degree_matched_share=0.5,
-    ranking={"weight": 0.5, "edges": 64},
-    contrastive={
-        "weight": 0.5,
-        "similarity_threshold": 0.1,
-        "relations": ["disease_gene"],
-        "temperature": 0.2,
-        "batch_size": 64,
-    },
-)
+SETTINGS = dataclasses.replace(small_trainings.SETTINGS, epochs=60, sampled_epochs=6)
 BATCHINGS = ("full", "sampled")
 
 
@@ -60,19 +40,13 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+def job(**changes):
+    return small_trainings.job(**{**vars(SETTINGS), **changes})
+
+
 def fit(batching="full", kg=None, seed=0, given=None, **changes):
-    result = training.fit(
-        kg or communities.build(),
-        ENCODER,
-        dataclasses.replace(SETTINGS, **changes),
-        tail_type="disease",
-        device="cpu",
-        batching=batching,
-        seed=seed,
-        on_step=lambda row, total: None,
-        given=given,
-    )
-    return result
+    trained = job(batching=batching, kg=kg, seed=seed, features=given, **changes)
+    return training.fit(trained, on_step=lambda row, total: None)
 
 
 def ended(result, status, *words, by_machine=False):
@@ -203,8 +177,7 @@ def test_good_given_vectors_are_taken_and_a_training_from_them_that_stands_still
         )
         for t, n in communities.COUNTS.items()
     }
-    where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": 0}
-    begin = preparation.prepare(kg, ENCODER, SETTINGS, **where, given=good)
+    begin, _ = preparation.prepare(job(kg=kg, features=good))
     assert watchdog.level(begin.objective, begin.model, begin.embed()).value > 0.6
     assert ended(fit(given=good, learning_rate=1e-12), "stalled", "have not moved")
     assert fit(given=good).record["status"] == "completed"
@@ -272,20 +245,20 @@ def watch(total=1000, **known):
 
 
 def test_the_deadline_is_the_latest_of_steps_share_and_seconds():
-    assert watch().due(50, 120.0)
-    assert not watch().due(49, 1e9)
-    assert not watch().due(50, 119.0)
-    assert not watch(total=100).due(29, 1e9)
-    assert watch(total=100).due(30, 120.0)
-    assert watch(total=100).due(100, 1.0)
-    assert not watch(total=29).due(29, 1e9)
-    assert not watch(is_learning=True).due(50, 120.0)
+    assert watch().is_due(50, 120.0)
+    assert not watch().is_due(49, 1e9)
+    assert not watch().is_due(50, 119.0)
+    assert not watch(total=100).is_due(29, 1e9)
+    assert watch(total=100).is_due(30, 120.0)
+    assert watch(total=100).is_due(100, 1.0)
+    assert not watch(total=29).is_due(29, 1e9)
+    assert not watch(is_learning=True).is_due(50, 120.0)
 
 
 def test_an_exploding_loss_is_diverged_and_a_spike_is_not():
-    assert watch().numbers(7.9, 3) is None
-    assert watch().numbers(EXPLODING, 3).status == "diverged"
-    assert watch().numbers(None, 3).status == "diverged"
+    assert watch().loss(7.9, 3) is None
+    assert watch().loss(EXPLODING, 3).status == "diverged"
+    assert watch().loss(None, 3).status == "diverged"
 
 
 EXPLODING = watchdog.EXPLODED * losses.LINK_FLOOR * 1.01
@@ -302,8 +275,7 @@ def test_the_level_and_its_noise_are_those_of_random_scores():
     """Over seeds of an untrained decoder the level varies as its error says, around 0.5."""
     levels = []
     for seed in range(40):
-        where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": seed}
-        run = preparation.prepare(communities.build(), ENCODER, SETTINGS, **where)
+        run, _ = preparation.prepare(job(seed=seed))
         z = torch.from_numpy(np.random.default_rng(seed).standard_normal((260, 16)).astype(np.float32))
         levels.append(watchdog.level(run.objective, run.model, z))
     values, errors = zip(*[(each.value, each.error) for each in levels], strict=True)

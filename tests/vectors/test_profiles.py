@@ -11,7 +11,7 @@ from scipy import sparse
 
 from repurpose.hgt import hgt
 from repurpose.kernels import lowrank
-from repurpose.training import starts
+from repurpose.training import preparation
 from repurpose.vectors import profiles
 
 SMALL = planted.graph(
@@ -115,24 +115,24 @@ def test_directions_of_a_directed_relation_within_a_type_are_distinguished():
 def test_the_parts_of_vectors_are_each_side_the_svd_and_the_encoder_output():
     options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
     encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
-    assert starts.blocks(SMALL, encoder) == {
+    assert preparation.vector_blocks(SMALL, encoder) == {
         "disease": [5, 8, 12],
         "drug": [2, 5, 8, 12],
         "gene": [2, 5, 8, 12],
     }
     plain = dataclasses.replace(encoder, svd_dim=0, profile_dim=0)
-    assert starts.blocks(SMALL, plain) == {node_type: [12] for node_type in SMALL.node_types}
+    assert preparation.vector_blocks(SMALL, plain) == {node_type: [12] for node_type in SMALL.node_types}
     # More sides than columns: some have none, and no part is empty.
-    assert starts.blocks(SMALL, dataclasses.replace(encoder, profile_dim=1))["gene"] == [1, 4, 12]
+    assert preparation.vector_blocks(SMALL, dataclasses.replace(encoder, profile_dim=1))["gene"] == [1, 4, 12]
 
 
 def test_all_parts_of_a_vector_are_longer_for_nodes_with_edges_in_more_relations():
     options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
     encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
     model = hgt.build(SMALL, encoder, 0)
-    starts.give(model, SMALL, SMALL.message_edges(), 0)
+    _, composition = preparation.start(SMALL, SMALL.message_edges(), encoder, 0)
     z = model(model.prepare(SMALL.message_edges()).whole)
-    drugs = model.vectors(z).numpy()[SMALL.span("drug")]
+    drugs = composition.compose(z).numpy()[SMALL.span("drug")]
     assert drugs.shape == (5, 12)
     lengths = np.linalg.norm(drugs[:, :5], axis=1)
     assert lengths[[0, 1, 2]] == pytest.approx([1, 1, 0.5**0.5], abs=0.05) and lengths[4] == 0

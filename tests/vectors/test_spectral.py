@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 
 from repurpose.gate import quality
 from repurpose.hgt import hgt
-from repurpose.training import preparation, starts
+from repurpose.training import preparation
 from repurpose.vectors import baselines, spectral
 
 ENCODER = dataclasses.replace(small_trainings.ENCODER, embedding_dim=24, inputs="spectral", svd_dim=16)
@@ -19,8 +19,7 @@ KG = communities.build()
 
 
 def prepared(encoder, seed=0):
-    settings = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": seed}
-    return preparation.prepare(KG, encoder, small_trainings.SETTINGS, **settings)
+    return preparation.prepare(small_trainings.job(seed, encoder, kg=KG))
 
 
 def test_the_baseline_is_the_svd_of_all_message_edges():
@@ -31,7 +30,7 @@ def test_the_baseline_is_the_svd_of_all_message_edges():
 
 def find_start(kg, **changes):
     encoder = dataclasses.replace(ENCODER, hidden_dim=8, heads=2, **{"svd_dim": 0, **changes})
-    return starts.find(kg, kg.message_edges(), encoder, 0)
+    return preparation.start(kg, kg.message_edges(), encoder, 0)
 
 
 def two_drugs_with_edges():
@@ -42,12 +41,12 @@ def two_drugs_with_edges():
 
 @pytest.mark.parametrize("inputs_setting", ["spectral", "blocks"])
 def test_inputs_have_one_scale_and_leave_out_nodes_without_edges(inputs_setting):
-    inputs_by_type = find_start(KG, inputs=inputs_setting).inputs
+    inputs_by_type = find_start(KG, inputs=inputs_setting)[0]
     for number, node_type in enumerate(KG.node_types):
         nodes, rows = inputs_by_type[number]
         assert np.array_equal(nodes, np.flatnonzero(KG.connected()[node_type]))
         assert np.sqrt((rows**2).mean()) == pytest.approx(0.5, rel=0.05)
-    few = find_start(two_drugs_with_edges(), inputs=inputs_setting).inputs
+    few = find_start(two_drugs_with_edges(), inputs=inputs_setting)[0]
     assert few[0][0].tolist() == [0, 1] and few[1][0].tolist() == [0, 2]
 
 
@@ -55,20 +54,20 @@ def test_on_a_small_graph_missing_columns_are_zeros():
     kg = planted.graph(
         {"drug": 2, "gene": 2}, [("drug", "binds", "gene", "message", [(0, 0), (1, 0), (1, 1)])]
     )
-    _, rows = find_start(kg, inputs="spectral").inputs[0]
+    _, rows = find_start(kg, inputs="spectral")[0][0]
     assert rows.shape == (2, 8) and not rows[:, 3:].any() and rows[:, :3].any()
-    svd_rows = find_start(kg, inputs="blocks", svd_dim=16).beside
+    svd_rows = find_start(kg, inputs="blocks", svd_dim=16)[1].columns
     assert svd_rows.shape == (4, 16) and not svd_rows[:, 3:].any()
 
 
 def test_a_training_starts_from_the_svd_of_only_its_training_edges():
-    steps = prepared(ENCODER)
+    steps, prepared_composition = prepared(ENCODER)
     train = steps.objective.held.train
-    start = starts.find(KG, train, ENCODER, 0)
+    inputs, composition = preparation.start(KG, train, ENCODER, 0)
     initial_inputs = steps.model.inputs.detach().numpy()
-    for number, (nodes, rows) in start.inputs.items():
+    for number, (nodes, rows) in inputs.items():
         assert np.array_equal(initial_inputs[nodes + steps.model.bounds[number]], rows)
-    assert np.array_equal(steps.model.beside.numpy(), start.beside)
+    assert np.array_equal(prepared_composition.columns, composition.columns)
     assert sum(each.shape[1] for each in train) < sum(each.shape[1] for each in KG.message_edges())
     rows_of_all_edges = spectral.rows(KG, KG.message_edges(), 16, 0)
     assert not np.allclose(spectral.rows(KG, train, 16, 0), rows_of_all_edges, atol=1e-3)
@@ -109,7 +108,7 @@ def test_the_effective_rank_counts_equal_directions_and_ignores_rounding_errors(
 
 
 def test_learned_inputs_start_from_the_random_values_of_the_model():
-    learned = prepared(dataclasses.replace(ENCODER, inputs="learned")).model
+    learned = prepared(dataclasses.replace(ENCODER, inputs="learned")).steps.model
     assert np.array_equal(learned.inputs.detach().numpy(), hgt.build(KG, ENCODER, 0).inputs.detach().numpy())
 
 
@@ -117,7 +116,7 @@ def test_learned_inputs_start_from_the_random_values_of_the_model():
 def test_vectors_hold_the_svd_and_the_encoder_output(batching):
     result, _ = small_trainings.fit(encoder=ENCODER, batching=batching, epochs=30)
     assert result.record["status"] == "completed"
-    steps = prepared(ENCODER)
+    steps, _ = prepared(ENCODER)
     assert steps.model.outputs[0].out_features == 8
     vectors = np.concatenate([result.vectors[t] for t in KG.node_types])
     assert vectors.shape == (260, 24)

@@ -18,7 +18,7 @@ from repurpose.gate import clusters, neighbourhoods
 from repurpose.graph import holdout, negatives
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
-from repurpose.training import losses, starts
+from repurpose.training import losses, preparation
 from repurpose.vectors import spectral
 
 SPECTRUM_NODES = 4000  # nodes per type for the spectrum
@@ -66,7 +66,9 @@ def untrained_layers(kg: Graph, settings: hgt.Settings, valid_share: float, seed
     """Held-out links as the layers' numbers tell them before any step, on the inputs of these settings."""
     held = holdout.split(kg, valid_share, seed)
     model = _model(kg, settings, settings.projected, seed)
-    starts.give(model, kg, held.train, seed)
+    inputs, _ = preparation.start(kg, held.train, model.settings, seed)
+    if inputs is not None:
+        model.start_from(inputs)
     return _links(kg, {t: _direction(rows) for t, rows in _encoded(kg, model, held).items()}, held, seed)
 
 

@@ -1,8 +1,8 @@
-"""The encoder: learned node inputs, Heterogeneous Graph Transformer layers, a decoder per relation.
+"""The encoder: learned node inputs, Heterogeneous Graph Transformer layers, and a decoder of triples.
 
-Hu et al., "Heterogeneous Graph Transformer", WWW 2020, in the form of PyG's `HGTConv`, whose
-parameters the layer keeps. Node types and relations are addressed by position ("n0", "r0"): their
-names come from data and may be anything.
+Hu et al., "Heterogeneous Graph Transformer", WWW 2020. The layers have the parameters of PyG's `HGTConv`.
+Node types and relations are addressed by position ("n0", "r0"), because their names come from data and may
+be anything.
 """
 
 import itertools
@@ -14,14 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from repurpose.graph.graph import Graph, Relation
-from repurpose.hgt import fused, message_edges, readout, sampling
+from repurpose.hgt import message_edges
+from repurpose.hgt.backends import Backend, Edges, FusedBackend, PygBackend
 from repurpose.hgt.decoder import Decoder
 from repurpose.hgt.message_edges import EdgeLists, SortedEdges
-from repurpose.hgt.messages import Messages
 from repurpose.hgt.pyg_layer import Layer
 from repurpose.hgt.sampling import Level
-from repurpose.hgt.torch_private import EdgeType
-from repurpose.vectors.spectral import Axes
 
 INPUTS = ("learned", "spectral", "blocks")
 INPUT_SCALE = 0.5  # standard deviation of the learned inputs at the start
@@ -59,23 +57,23 @@ class Settings:
 
     @property
     def projected(self) -> int:
-        """Length of what the layers give; the SVD's and the profiles' parts make it embedding_dim."""
+        """Length of the encoder output; with svd_dim and profile_dim it makes embedding_dim."""
         return self.embedding_dim - self.svd_dim - self.profile_dim
 
     @property
     def svd_size(self) -> int:
-        """Dimensions of the graph's SVD that are needed, for inputs or beside the vectors; 0 for none."""
+        """Dimensions of the graph's SVD that inputs and vectors need; 0 for none."""
         return max(self.svd_dim, self.hidden_dim if self.inputs in ("spectral", "blocks") else 0)
 
 
 @dataclass(frozen=True)
 class Block:
-    """What one layer reads: edges among nodes whose types have these bounds, and which nodes go on.
+    """What one layer reads: message edges among nodes with these bounds by type.
 
-    kept: positions (n,); None where all go on.
+    kept: positions (n,) of the nodes that go on to the next layer; None for all.
     """
 
-    edges: Messages | dict[EdgeType, Tensor]
+    edges: Edges
     bounds: Sequence[int]
     kept: Tensor | None
 
@@ -83,9 +81,8 @@ class Block:
 class HGT(nn.Module):
     """Learned inputs -> HGT layers -> a linear map per node type.
 
-    `relations` are the message relations only; z and node indices are global: the nodes of type i
-    are rows bounds[i] to bounds[i + 1]. `fused` chooses the CPU's own kernels or PyG's layer; both have
-    the same parameters.
+    `relations` are the message relations. Nodes are numbered over all types: those of type i are the rows
+    bounds[i] to bounds[i + 1]. `backend` computes the layers; it can be replaced, the parameters stay.
     """
 
     def __init__(
@@ -94,57 +91,49 @@ class HGT(nn.Module):
         node_types: Sequence[str],
         relations: Sequence[Relation],
         settings: Settings,
-        fused: bool,
+        backend: Backend,
     ):
         super().__init__()
-        self.counts = list(counts)
         self.bounds = [0, *itertools.accumulate(counts)]
-        self.settings, self.fused = settings, fused
+        self.settings, self.backend = settings, backend
         position = {name: index for index, name in enumerate(node_types)}
         self.edge_types = [
             message_edges.edge_types(i, position, relation) for i, relation in enumerate(relations)
         ]
-        self.names = [f"n{i}" for i in range(len(self.counts))]
-        metadata = (self.names, [edge_type for pair in self.edge_types for edge_type in pair])
+        names = [f"n{i}" for i in range(len(counts))]
+        metadata = (names, [edge_type for pair in self.edge_types for edge_type in pair])
         width = settings.hidden_dim
         self.inputs = nn.Parameter(torch.randn(sum(counts), width) * INPUT_SCALE)
         self.layers = nn.ModuleList([Layer(width, metadata, settings.heads) for _ in range(settings.layers)])
-        self.outputs = nn.ModuleList([nn.Linear(width, settings.projected) for _ in self.names])
+        self.outputs = nn.ModuleList([nn.Linear(width, settings.projected) for _ in names])
         self.decoder = Decoder(len(relations), settings.projected, settings.decoder)
-        self.beside: Tensor | None = None  # (nodes, embedding_dim - projected), no part of the training
-        self.lengths: Tensor | None = None  # (nodes, 1) of the layers' part of the vectors
-        self.axes: Axes | None = None  # that a part of `beside` comes from
-        self.divisors: np.ndarray | None = None  # of another part, see starts.Found
         self._clear_biases()
 
     def prepare(self, edges: Sequence[np.ndarray]) -> EdgeLists | SortedEdges:
         """Message edges, sorted once; `whole` or `without` the hidden ones they go to `forward`.
 
-        `edges`: per message relation (2, E) int64 head and tail indices within their types.
+        edges: per message relation (2, E) int64 head and tail indices within their types.
         """
-        if self.fused:
-            return message_edges.sort(edges, self.edge_types, self.bounds)
-        moved = [torch.from_numpy(each).to(self.inputs.device) for each in edges]
-        return EdgeLists(moved, self.edge_types)
+        return self.backend.prepare(edges, self.edge_types, self.bounds, self.inputs.device)
 
     def blocks(self, levels: Sequence[Level]) -> list[Block]:
-        """Levels of a sampled batch in the form that this model's layers read."""
-        device, flat = self.inputs.device, list(itertools.chain.from_iterable(self.edge_types))
-        result = []
-        for level in levels:
-            edges: Messages | dict[EdgeType, Tensor] = level.messages
-            if not self.fused:
-                lists = sampling.by_edge_type(level, [message_edges.ends(edge_type) for edge_type in flat])
-                edges = {t: torch.from_numpy(each).to(device) for t, each in zip(flat, lists, strict=True)}
-            result.append(Block(edges, level.bounds, torch.from_numpy(level.kept).to(device)))
-        return result
+        """The levels of a sampled batch in the form that the layers read."""
+        device = self.inputs.device
+        return [
+            Block(
+                self.backend.level_edges(level, self.edge_types, device),
+                level.bounds,
+                torch.from_numpy(level.kept).to(device),
+            )
+            for level in levels
+        ]
 
-    def forward(self, edges: Messages | dict[EdgeType, Tensor]) -> Tensor:
+    def forward(self, edges: Edges) -> Tensor:
         """Embeddings of all nodes, (nodes, projected), from the message edges of `prepare`."""
         return self.encode(self.inputs, [Block(edges, self.bounds, None)] * len(self.layers), self.bounds)
 
     def encode(self, x: Tensor, blocks: Sequence[Block], bounds: Sequence[int]) -> Tensor:
-        """Embeddings (n, projected) from the inputs x of the first block's nodes, one block a layer.
+        """Embeddings (n, projected) from the inputs x of the first block's nodes, one block per layer.
 
         bounds: those of the nodes that the last block keeps.
         """
@@ -155,62 +144,25 @@ class HGT(nn.Module):
 
     def apply_layer(self, layer: Layer, x: Tensor, block: Block) -> Tensor:
         """One layer's output for the nodes that its block keeps."""
-        if self.fused:
-            y = fused.layer(layer, x, block.edges, block.bounds)
-        else:
-            parts = dict(zip(self.names, _split(x, block.bounds), strict=True))
-            # HGTConv returns only the types that receive messages; the others keep what they have.
-            parts |= layer(parts, block.edges)
-            y = torch.cat([parts[name] for name in self.names])
+        y = self.backend.layer(layer, x, block.edges, block.bounds)
         return y if block.kept is None else y.index_select(0, block.kept)
 
     def project(self, x: Tensor, bounds: Sequence[int]) -> Tensor:
         """Embeddings from the last layer's output: a linear map per type, then rows of variance 1."""
-        if self.fused:
-            weight = torch.stack([output.weight for output in self.outputs])
-            bias = torch.stack([output.bias for output in self.outputs])
-            return fused.standardise(fused.typed_linear(x, weight, bias, bounds))
-        parts = zip(self.outputs, _split(x, bounds), strict=True)
-        z = torch.cat([output(part) for output, part in parts])
-        # Without it logits start near zero, gradients vanish and the loss sits at 2 ln 2 for long.
-        return nn.functional.layer_norm(z, (z.shape[1],))
-
-    @torch.no_grad()
-    def vectors(self, z: Tensor) -> Tensor:
-        """What is kept of embeddings z of all nodes: z, behind the rows `beside` where there are any."""
-        if self.lengths is not None:
-            z = nn.functional.normalize(z, dim=1) * self.lengths.to(z.device)
-        return z if self.beside is None else torch.cat([self.beside.to(z.device), z], dim=1)
+        return self.backend.project(self.outputs, x, bounds)
 
     def read(
         self, z: Tensor, relation: Tensor, head: Tensor, tail: Tensor, rows: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Logits (P,) of P triples of relation index and global node indices, and the vectors z[rows]."""
-        if self.fused:
-            product, vectors = readout.score(z, self.decoder.weight, relation, head, tail, rows)
-            return self.decoder.logits(product, relation), vectors
-        return self.decoder(z, relation, head, tail), z.index_select(0, rows)
-
-    def keep_beside(
-        self,
-        rows: np.ndarray,
-        lengths: np.ndarray | None = None,
-        axes: Axes | None = None,
-        divisors: np.ndarray | None = None,
-    ) -> None:
-        """Put rows (nodes, k) before what the layers give, scaled to `lengths` (nodes,), in `vectors`.
-
-        axes: what rows of an SVD among them come from. divisors: of the parts of profiles among them.
-        """
-        self.beside, self.axes, self.divisors = torch.from_numpy(rows), axes, divisors
-        self.lengths = None if lengths is None else torch.from_numpy(lengths)[:, None]
+        """Logits (P,) of P triples of relation index and node numbers, and the embeddings z[rows]."""
+        return self.backend.read(self.decoder, z, relation, head, tail, rows)
 
     @torch.no_grad()
-    def start_from(self, given: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> None:
-        """Put rows (m, hidden_dim) in place of random inputs: number of a type -> (nodes (m,), rows)."""
-        for kind, (nodes, rows) in given.items():
-            at = torch.from_numpy(nodes + self.bounds[kind]).to(self.inputs.device)
-            self.inputs[at] = torch.from_numpy(rows).to(self.inputs.device)
+    def start_from(self, inputs_by_type: Mapping[int, tuple[np.ndarray, np.ndarray]]) -> None:
+        """Replace random inputs by rows (m, hidden_dim): number of a type -> (nodes (m,), rows)."""
+        for node_type, (nodes, rows) in inputs_by_type.items():
+            numbers = torch.from_numpy(nodes + self.bounds[node_type]).to(self.inputs.device)
+            self.inputs[numbers] = torch.from_numpy(rows).to(self.inputs.device)
 
     @torch.no_grad()
     def _clear_biases(self) -> None:
@@ -224,17 +176,13 @@ class HGT(nn.Module):
 
 
 def is_fused(settings: Settings, device: str) -> bool:
-    """Whether the fused attention runs: it is the CPU's; other devices have PyG's layer whatever is set."""
+    """Whether the fused kernels run: on the CPU if the config does not ask for PyG; never elsewhere."""
     return settings.attention == "fused" and torch.device(device).type == "cpu"
 
 
 def build(kg: Graph, settings: Settings, seed: int, device: str = "cpu") -> HGT:
     """A model for the message relations of `kg` on a torch device, its initial weights fixed by `seed`."""
     torch.manual_seed(seed)
-    relations = kg.message_relations
     counts = [kg.count(t) for t in kg.node_types]
-    return HGT(counts, kg.node_types, relations, settings, is_fused(settings, device)).to(device)
-
-
-def _split(x: Tensor, bounds: Sequence[int]) -> tuple[Tensor, ...]:
-    return x.split([last - first for first, last in itertools.pairwise(bounds)])
+    backend = FusedBackend() if is_fused(settings, device) else PygBackend()
+    return HGT(counts, kg.node_types, kg.message_relations, settings, backend).to(device)

@@ -1,6 +1,6 @@
-"""What a training leaves beside its vectors: the encoder, in a form that needs no PyTorch to be read.
+"""The trained encoder as a file that is read without PyTorch.
 
-With it the vectors of a few nodes can be computed anew, on a graph without some edges: see `counterfactual`.
+With it the vectors of single nodes can be computed anew, on a graph without some edges: see `counterfactual`.
 """
 
 from pathlib import Path
@@ -31,11 +31,11 @@ class Parameters(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """An encoder in its best state; nodes are numbered through over the types.
+    """An encoder in its best state; nodes are numbered over all types.
 
-    layers: one each. states: what each layer reads, (nodes, F). output (T, projected, F), output_bias
-    (T, projected). lengths (nodes,), values (dim,): of `spectral.Axes`, where an SVD is part of the vectors.
-    divisors (nodes, most sides): see `starts.Found`, where profiles are.
+    layers: parameters of each layer. states: what each layer reads, (nodes, F). output (T, projected, F),
+    output_bias (T, projected). lengths (nodes,), values (dim,): of `spectral.Axes`; None without SVD rows.
+    divisors (nodes, most sides): see `preparation.Composition`; None without profiles.
     """
 
     layers: tuple[Parameters, ...]

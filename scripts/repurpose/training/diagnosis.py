@@ -14,7 +14,7 @@ from repurpose.core import files
 from repurpose.graph.graph import Graph
 from repurpose.training import losses, watchdog
 from repurpose.training.objective import Draw, Objective
-from repurpose.training.steps import FullSteps, SampledSteps
+from repurpose.training.steps import Steps
 
 EDGES = pa.schema(
     [
@@ -29,15 +29,15 @@ EDGES = pa.schema(
 )
 
 
-def diagnose(kg: Graph, steps: FullSteps | SampledSteps, z: Tensor) -> tuple[dict[str, Any], pa.Table]:
+def diagnose(kg: Graph, steps: Steps, draw: Draw | None, z: Tensor) -> tuple[dict[str, Any], pa.Table]:
     """The facts of a failure, ready for JSON, and the pairs of the last batch with the logits they now have.
 
-    z: (nodes, d) as they are now. Losses are None where a relation had nothing to predict, and no figure
-    is other than finite: what is not is None.
+    draw: the last batch, None before the first step. z: (nodes, d), the present embeddings. Losses are None
+    for relations without pairs in the batch; figures that are not finite are None.
     """
     relations = kg.message_relations
     names = [f"{r.head_type} - {r.relation} - {r.tail_type}" for r in relations]
-    draw, model = steps.last, steps.model
+    model = steps.model
     facts = {
         "vectors": _vectors(kg, steps, z),
         "gradient_norm_per_relation": dict(zip(names, gradient_norms(steps), strict=True)),
@@ -63,7 +63,7 @@ def keep(folder: Path, failure: tuple[dict[str, Any], pa.Table] | None) -> None:
     files.write_table(folder / "last_batch.parquet", failure[1])
 
 
-def gradient_norms(steps: FullSteps | SampledSteps) -> list[float | None]:
+def gradient_norms(steps: Steps) -> list[float | None]:
     """Per message relation the norm of the last gradient of its decoder and of its maps in all layers."""
     model = steps.model
     edge_types = sum(len(pair) for pair in model.edge_types)
@@ -80,7 +80,7 @@ def gradient_norms(steps: FullSteps | SampledSteps) -> list[float | None]:
     return [_finite(value) for value in np.sqrt(squares)]
 
 
-def _vectors(kg: Graph, steps: FullSteps | SampledSteps, z: Tensor) -> dict[str, dict[str, float | None]]:
+def _vectors(kg: Graph, steps: Steps, z: Tensor) -> dict[str, dict[str, float | None]]:
     degree = np.zeros(len(z))
     for edges, offset in zip(steps.objective.held.train, steps.objective.offsets, strict=True):
         degree += np.bincount((edges + offset).ravel(), minlength=len(z))

@@ -94,7 +94,6 @@ class Objective:
         self.sources = negatives.candidates(kg, self.held.train, self.held.train)
         self.offsets, self.tails = kg.offsets(), kg.span(tail_type)
         self.notes: list[str] = []
-        self.contrastive_floor: float | None = None
         self.similar = self._similar(kg, tail_type)
         self.valid = self._validation_pairs(kg, settings.degree_matched_share, 1, [seed, 2])
         self.matched = self._validation_pairs(kg, 1.0, MATCHED_NEGATIVES, [seed, 5])
@@ -112,7 +111,6 @@ class Objective:
             size = self.settings.contrastive["batch_size"]
             contrast = losses.draw_contrast(self.similar, size, generator)
             rows = np.concatenate([contrast.anchors, contrast.partners]).astype(np.int64) + self.tails.start
-            self.contrastive_floor = contrast.floor
         relation, head, tail = self._numbered([*positives, *drawn], [*range(self.relations)] * 2)
         ranked = self._ranked([each.shape[1] for each in positives], generator)
         return Draw(relation, head, tail, sum(each.shape[1] for each in positives), ranked, rows, contrast)

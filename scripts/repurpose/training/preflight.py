@@ -19,7 +19,7 @@ REMEDY = "correct the vectors in graph.features, or leave the nodes of this type
 RANK_ONE = 1e-10  # share of the second largest squared singular value at which there is only one direction
 
 
-def given(vectors: Mapping[str, np.ndarray]) -> Outcome | None:
+def features(vectors: Mapping[str, np.ndarray]) -> Outcome | None:
     """Refuse given node vectors, type -> (m, f), that are not finite or with which nodes look alike."""
     for name, rows in vectors.items():
         fault = vectors_fault(torch.from_numpy(rows))

@@ -15,6 +15,7 @@ from torch import Tensor
 from repurpose.graph import holdout, subgraph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt, message_edges
+from repurpose.hgt.backends import FusedBackend
 from repurpose.hgt.hgt import HGT
 from repurpose.hgt.sampling import ALL, Batch, Level, Sampler
 
@@ -145,7 +146,7 @@ def mismatch(model: HGT, sampler: Sampler, edges: Sequence[np.ndarray], z: Tenso
     nothing of samples.
     """
     reference = copy.deepcopy(model).cpu().eval()
-    reference.fused = True
+    reference.backend = FusedBackend()
     whole = reference(reference.prepare(edges).whole)
     generator = np.random.default_rng([seed, 9])
     chosen = _some_of_each(edges, FEW_PAIRS, generator)

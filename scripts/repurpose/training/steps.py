@@ -31,19 +31,18 @@ class FullSteps:
         self.edges = model.prepare(objective.held.train)
         # fused: one pass over each parameter, no temporary copies.
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
-        self.last: Draw | None = None
 
-    def take(self, step: int) -> tuple[Terms, int]:
-        """Update the model; the losses before the update, and the number of edges predicted."""
+    def take(self, step: int) -> tuple[Terms, Draw]:
+        """Update the model; the losses before the update, and the pairs that were predicted."""
         generator = _start(self.model, self.seed, step)
         hidden = [self._choose(edges.shape[1], generator) for edges in self.objective.held.train]
-        draw = self.last = self.objective.draw(hidden, generator)
+        draw = self.objective.draw(hidden, generator)
         # No name for the embeddings: they would outlive their use in the backward pass.
         terms = self.objective.terms(self.model, self.model(self.edges.without(hidden)), draw)
         self.optimizer.zero_grad(set_to_none=True)
         terms.total.backward()
         self.optimizer.step()
-        return terms.detached(), draw.positives
+        return terms.detached(), draw
 
     def tensors(self) -> dict[str, Tensor]:
         """All that the next step depends on beside its number, by name."""
@@ -85,10 +84,9 @@ class SampledSteps:
         others = [p for p in model.parameters() if p is not model.inputs]
         self.optimizer = torch.optim.Adam(others, lr=settings.learning_rate, fused=True)
         self.order: tuple[int, np.ndarray] | None = None
-        self.last: Draw | None = None
 
-    def take(self, step: int) -> tuple[Terms, int]:
-        """Update the model; the losses before the update, and the number of edges predicted."""
+    def take(self, step: int) -> tuple[Terms, Draw]:
+        """Update the model; the losses before the update, and the pairs that were predicted."""
         generator = _start(self.model, self.seed, step)
         numbers = self._numbers(step)
         cuts = np.searchsorted(numbers, self.starts)
@@ -96,7 +94,7 @@ class SampledSteps:
             numbers[first:last] - start
             for (first, last), start in zip(itertools.pairwise(cuts), self.starts[:-1], strict=True)
         ]
-        draw = self.last = self.objective.draw(chosen, generator)
+        draw = self.objective.draw(chosen, generator)
         batch = self.sampler.batch(draw.nodes, numbers, step)
         device = self.model.inputs.device
         rows = torch.from_numpy(batch.inputs).to(device)
@@ -107,7 +105,7 @@ class SampledSteps:
         terms.total.backward()
         self.optimizer.step()
         self.table.step(rows, x.grad)
-        return terms.detached(), draw.positives
+        return terms.detached(), draw
 
     def tensors(self) -> dict[str, Tensor]:
         """All that the next step depends on beside its number, by name."""
@@ -163,8 +161,11 @@ class SampledSteps:
         return np.sort(self.order[1][at * size : (at + 1) * size])
 
 
+Steps = FullSteps | SampledSteps
+
+
 @torch.no_grad()
-def states(steps: FullSteps | SampledSteps) -> list[Tensor]:
+def states(steps: Steps) -> list[Tensor]:
     """What each layer reads of all nodes, (nodes, hidden_dim) each."""
     steps.model.eval()
     found: list[Tensor] = [steps.model.inputs]

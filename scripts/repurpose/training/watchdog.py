@@ -53,6 +53,20 @@ class Outcome:
     depends_on_machine: bool = False
 
 
+class BadEnd(Exception):  # noqa: N818 - how a training ends, not only an error
+    """Ends a training that must not go on; `outcome` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+def stop_if(outcome: Outcome | None) -> None:
+    """Raise BadEnd if a check has an outcome."""
+    if outcome is not None:
+        raise BadEnd(outcome)
+
+
 @dataclass(frozen=True)
 class Level:
     """AUROC of held-out edges against negatives matched to degree, and its standard error."""
@@ -101,13 +115,13 @@ class Watchdog:
         """Remember where the training starts."""
         self.start, self.first = level(self.objective, model, z), self._few(z)
 
-    def due(self, step: int, seconds: float) -> bool:
+    def is_due(self, step: int, seconds: float) -> bool:
         """Whether a training that is not known to learn has had its time."""
         if step < LEAST_STEPS or self.is_learning:
             return False
         return step == self.total or (step >= SHARE * self.total and seconds >= SECONDS)
 
-    def numbers(self, link: float | None, step: int) -> Outcome | None:
+    def loss(self, link: float | None, step: int) -> Outcome | None:
         """What the link loss (None: no number) says after a step."""
         if link is None:
             return Outcome("diverged", f"the loss was no number at step {step}", SLOWER)
@@ -155,7 +169,7 @@ class Watchdog:
         if now and (self.best is None or now.value > self.best.value):
             self.best = now
 
-    def stalled(self, model: HGT, z: Tensor, draw: Draw, step: int, link: float) -> Outcome | None:
+    def stalled(self, model: HGT, z: Tensor, draw: Draw | None, step: int, link: float) -> Outcome | None:
         """The judgement at the deadline: None if the training has been seen to learn, else what it does."""
         self.notice(model, z)
         if self.best is None or self.start is None:
@@ -191,14 +205,14 @@ class Watchdog:
     def _few(self, z: Tensor) -> Tensor:
         return z[:: max(1, len(z) // SAMPLE)].detach().cpu().clone()
 
-    def _cause(self, model: HGT, z: Tensor, draw: Draw) -> tuple[str, str]:
+    def _cause(self, model: HGT, z: Tensor, draw: Draw | None) -> tuple[str, str]:
         """The likely cause of a stall and what to change, by what can be seen of it."""
         few = self._few(z)
         if self.first is not None and (few - self.first).norm() <= STILL * self.first.norm():
             return "the vectors have not moved since the start", "raise training.learning_rate"
         if not model.decoder.weight.detach().any():
             return "the decoder's weights are all zero, so no gradient reaches the encoder", REPORT
-        share = known_share(self.objective, draw)
+        share = known_share(self.objective, draw) if draw else 0.0
         if share > 0.5:
             return f"{share:.0%} of the negatives are edges of the graph", REPORT
         return (
