@@ -315,14 +315,16 @@ def measured(bench: Bench, made: Made) -> dict[str, Any]:
     dim = next(iter(made.vectors.values())).shape[1]
     key = f"null {made.seed} {made.encoder.hidden_dim} {made.encoder.layers} {dim}"
     if key not in bench.kept:
-        null = quality.untrained(bench.kg, made.encoder, dim, share, made.seed)
+        null = quality.encode_untrained(bench.kg, made.encoder, dim, share, made.seed)
         bench.kept[key] = quality.measure(bench.kg, null, **options)
     found, layers = quality.measure(bench.kg, made.vectors, **options), None
     if found["types"]:
         own = f"layers {made.seed} {made.encoder}"
         if own not in bench.kept:
-            bench.kept[own] = quality.untrained_layers(bench.kg, made.encoder, share, made.seed)
-        layers = quality.layers(bench.kg, made.vectors, made.encoder, share, made.seed, null=bench.kept[own])
+            bench.kept[own] = quality.measure_untrained_layers(bench.kg, made.encoder, share, made.seed)
+        layers = quality.measure_layers(
+            bench.kg, made.vectors, made.encoder, share, made.seed, null=bench.kept[own]
+        )
     return {
         "measured": found,
         "null": bench.kept[key],

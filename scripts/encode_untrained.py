@@ -25,7 +25,7 @@ def main(
     """Write vectors as wide as a training's, from random inputs and weights."""
     kg = graph.load(nodes, edges, relations)
     settings = hgt.Settings(**encoder)
-    vectors = quality.untrained(kg, settings, settings.embedding_dim, valid_share, seed)
+    vectors = quality.encode_untrained(kg, settings, settings.embedding_dim, valid_share, seed)
     embeddings.write(vectors_out, kg, vectors, {"device": "untrained"})
 
 

@@ -140,7 +140,7 @@ def one_training():
 
 
 def test_the_layers_own_numbers_are_compared_with_those_of_the_same_layers_untrained(trained):
-    found = quality.layers(KG, trained.vectors, ENCODER, small_trainings.SETTINGS.valid_share, 0)
+    found = quality.measure_layers(KG, trained.vectors, ENCODER, small_trainings.SETTINGS.valid_share, 0)
     means = {
         name: np.mean([link["auroc_degree_matched"] for link in links.values()])
         for name, links in found.items()
@@ -148,16 +148,16 @@ def test_the_layers_own_numbers_are_compared_with_those_of_the_same_layers_untra
     assert means["trained"] > means["untrained"] + 0.05
     # Neither what stands beside them nor their lengths count.
     changed = {t: np.concatenate([0 * v[:, :16], 3 * v[:, 16:]], axis=1) for t, v in trained.vectors.items()}
-    again = quality.layers(KG, changed, ENCODER, small_trainings.SETTINGS.valid_share, 0)
+    again = quality.measure_layers(KG, changed, ENCODER, small_trainings.SETTINGS.valid_share, 0)
     for name, link in again["trained"].items():
         assert link["auroc_degree_matched"] == pytest.approx(
             found["trained"][name]["auroc_degree_matched"], abs=0.01
         )
     lost = {t: np.concatenate([v[:, :16], np.zeros((len(v), 8))], axis=1) for t, v in trained.vectors.items()}
-    gone = quality.layers(KG, lost, ENCODER, small_trainings.SETTINGS.valid_share, 0)["trained"]
+    gone = quality.measure_layers(KG, lost, ENCODER, small_trainings.SETTINGS.valid_share, 0)["trained"]
     assert {link["auroc_degree_matched"] for link in gone.values()} == {0.5}
 
 
 def test_without_linear_algebra_there_are_no_layers_to_compare():
     plain = dataclasses.replace(ENCODER, inputs="learned", svd_dim=0)
-    assert quality.layers(KG, {}, plain, small_trainings.SETTINGS.valid_share, 0) is None
+    assert quality.measure_layers(KG, {}, plain, small_trainings.SETTINGS.valid_share, 0) is None
