@@ -1,4 +1,4 @@
-"""Candidates of a planted graph, ranked by scores that a test gives."""
+"""Candidates of a planted graph, ranked by scores that a test chooses."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ CALIBRATION = {"margins": [0.0, 1.0], "log_odds": [-2.0, -1.5]}
 
 
 def about(kg, cautions=None, demoted=None):
-    """What a ranking knows of the drugs and diseases of a graph besides their scores."""
+    """The data on drugs and diseases, besides scores, that a ranking of this graph needs."""
     none = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
     known = pairs.known(kg, "drug", "disease")
     return candidates.About(
@@ -19,7 +19,10 @@ def about(kg, cautions=None, demoted=None):
 
 
 def ranked(kg, scores, cautions=None, demoted=None, **options):
-    """scores: (drugs, diseases), or a stack of the model's and its members', or a function of tails."""
-    stack = None if callable(scores) else scores.reshape(-1, *scores.shape[-2:]).swapaxes(1, 2)
-    score = scores if stack is None else lambda tails: stack[:, tails]
+    """Candidates ranked by scores, as one table.
+
+    scores: (drugs, diseases); or (1 + members, drugs, diseases), the model's first; or a function of tails.
+    """
+    stacked_scores = None if callable(scores) else scores.reshape(-1, *scores.shape[-2:]).swapaxes(1, 2)
+    score = scores if stacked_scores is None else lambda tails: stacked_scores[:, tails]
     return pa.concat_tables(candidates.rank(score, about(kg, cautions, demoted), **options))

@@ -1,4 +1,4 @@
-"""A small trained encoder whose edges are removed path by path, and a pair model on its vectors."""
+"""A small trained encoder and a pair model on its vectors, for the tests that remove edges of paths."""
 
 import dataclasses
 from functools import cache
@@ -30,25 +30,25 @@ ENCODER = dataclasses.replace(
 
 
 def typed(seed=0):
-    """Drugs, genes and diseases, with relations between and within types, one of them directed."""
-    rng = np.random.default_rng(seed)
+    """A graph of drugs, genes and diseases, with relations between and within types, one of them directed."""
+    generator = np.random.default_rng(seed)
 
-    def drawn(heads, tails, count):
-        codes = rng.permutation(heads * tails)[:count]
+    def draw_edges(heads, tails, count):
+        codes = generator.permutation(heads * tails)[:count]
         return np.stack([codes // tails, codes % tails], axis=1)
 
-    def apart(count):
-        edges = np.sort(drawn(40, 40, count), axis=1)
+    def draw_within_type(count):
+        edges = np.sort(draw_edges(40, 40, count), axis=1)
         return np.unique(edges[edges[:, 0] < edges[:, 1]], axis=0)
 
-    known = drawn(40, 40, 90)
+    known = draw_edges(40, 40, 90)
     kg = planted.graph(
         {"drug": 40, "gene": 40, "disease": 40},
         [
-            ("drug", "binds", "gene", "message", drawn(40, 40, 160)),
-            ("drug", "resembles", "drug", "message", apart(120)),
-            ("disease", "disease_gene", "gene", "message", drawn(40, 40, 200)),
-            ("disease", "follows", "disease", "message", apart(120)),
+            ("drug", "binds", "gene", "message", draw_edges(40, 40, 160)),
+            ("drug", "resembles", "drug", "message", draw_within_type(120)),
+            ("disease", "disease_gene", "gene", "message", draw_edges(40, 40, 200)),
+            ("disease", "follows", "disease", "message", draw_within_type(120)),
             ("drug", "indication", "disease", "target", known[:60]),
             ("drug", "contraindication", "disease", "target", known[60:]),
         ],
@@ -65,57 +65,57 @@ ORIGIN = {"valid_share": str(SETTINGS.valid_share), "seed": "3"}
 
 
 def fitted(monkeypatch, shape, batching="full", **changes):
-    """A trained encoder, the model itself, and the edges that it was trained on."""
-    seen = []
+    """Train an encoder: its recoder, the model, and the edges that it was trained on."""
+    runs = []
     monkeypatch.setattr(
-        training.Run, "trained", lambda run, plain=training.Run.trained: seen.append(run) or plain(run)
+        training.Run, "trained", lambda run, plain=training.Run.trained: runs.append(run) or plain(run)
     )
-    where = {"tail_type": "disease", "device": "cpu", "batching": batching, "seed": 3}
+    options = {"tail_type": "disease", "device": "cpu", "batching": batching, "seed": 3}
     encoder = dataclasses.replace(ENCODER, **SHAPES[shape])
     settings = dataclasses.replace(SETTINGS, fanout=[8] * encoder.layers, **changes)
-    result = training.fit(KG, encoder, settings, on_step=lambda row, steps: None, **where)
+    result = training.fit(KG, encoder, settings, on_step=lambda row, steps: None, **options)
     edges = holdout.split(KG, settings.valid_share, 3).train
     recoder = recoding.Recoder(KG, ("drug", "disease"), result.trained, result.vectors, edges)
-    return recoder, seen[0].steps.model, edges
+    return recoder, runs[0].steps.model, edges
 
 
 def some_paths(count=12):
-    """Paths from the drugs to the disease numbered 1, at most `count`."""
-    found = paths.network(KG)
-    span = KG.span("drug")
-    ends = KG.span("disease")
-    ways = paths.best(found, np.arange(span.start, span.stop), ends.start + 1, 3)
-    return [way for each in ways for way in each][:count]
+    """At most `count` paths from drugs to the disease with index 1."""
+    network = paths.network(KG)
+    drugs = KG.span("drug")
+    diseases = KG.span("disease")
+    paths_by_drug = paths.best(network, np.arange(drugs.start, drugs.stop), diseases.start + 1, 3)
+    return [path for paths_of_drug in paths_by_drug for path in paths_of_drug][:count]
 
 
 def model(heads, tails, labelled):
-    """Trees and a kernel that tell treatments from some other pairs."""
+    """Trees and a kernel, fitted to distinguish treatments from random other pairs."""
     vectors = Vectors(heads, tails, product=True)
-    treated = pairs.treated(labelled)
-    rng = np.random.default_rng(0)
-    others = rng.integers(len(heads), size=300), rng.integers(len(tails), size=300)
-    ends = [np.concatenate(each) for each in zip(treated, others, strict=True)]
-    labels = np.arange(len(ends[0])) < len(treated[0])
-    data = xgboost.DMatrix(vectors.features(*ends), labels)
+    treatments = pairs.treated(labelled)
+    generator = np.random.default_rng(0)
+    random_pairs = generator.integers(len(heads), size=300), generator.integers(len(tails), size=300)
+    pair_indices = [np.concatenate(arrays) for arrays in zip(treatments, random_pairs, strict=True)]
+    labels = np.arange(len(pair_indices[0])) < len(treatments[0])
+    data = xgboost.DMatrix(vectors.features(*pair_indices), labels)
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 4}, data, 20)
-    return pair_model.Model(booster, kernel.fit(heads, tails, treated, rng), 2.0)
+    return pair_model.Model(booster, kernel.fit(heads, tails, treatments, generator), 2.0)
 
 
-def saved(made, folder):
-    """The files that the classifier's rule leaves of a model."""
-    found = folder / "model.ubj", folder / "kernel.safetensors"
-    pair_model.save(made, *found)
-    digests = [files.digest(path) for path in found]
-    about = {"model_digests": digests, "kernel_weight": made.weight}
-    files.write_json(folder / "metrics.json", about)
-    return *found, folder / "metrics.json"
+def saved(pair_scorer, folder):
+    """Save a model and its metrics.json, as the rule of the classifier does; returns the paths."""
+    model_paths = folder / "model.ubj", folder / "kernel.safetensors"
+    pair_model.save(pair_scorer, *model_paths)
+    digests = [files.digest(model_path) for model_path in model_paths]
+    metrics = {"model_digests": digests, "kernel_weight": pair_scorer.weight}
+    files.write_json(folder / "metrics.json", metrics)
+    return *model_paths, folder / "metrics.json"
 
 
 @cache
 def looking():
-    """The influence of a small training and a model on its vectors."""
+    """An `Influence` of a small training and a pair model on its vectors; it is made once."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         recoder, _, _ = fitted(monkeypatch, "all parts")
     heads, tails = (recoder.stored[KG.span(t)] for t in TYPES)
-    made = model(heads, tails, pairs.label(KG, planted.TARGET))
-    return Influence(recoder, made, Vectors(heads, tails, product=True), 1)
+    pair_scorer = model(heads, tails, pairs.label(KG, planted.TARGET))
+    return Influence(recoder, pair_scorer, Vectors(heads, tails, product=True), 1)

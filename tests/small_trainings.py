@@ -1,4 +1,4 @@
-"""Trainings of seconds on the graph of planted communities: encoders, settings and a call that fits them."""
+"""Trainings that take seconds, on the graph of planted communities: encoders, settings and a call."""
 
 import dataclasses
 
@@ -36,7 +36,7 @@ SETTINGS = training.Settings(
 
 
 def fit(seed=0, encoder=ENCODER, batching="full", **changes):
-    """A training on one CPU, with changes of `SETTINGS`, and the rows of its history."""
+    """Train on the CPU with `SETTINGS` and `changes`; returns the result and the rows of its history."""
     rows = []
     options = training.Settings(**{**vars(SETTINGS), **changes})
     result = training.fit(
