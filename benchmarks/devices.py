@@ -128,7 +128,7 @@ def overlap(
     for name, nodes in kg.connected().items():
         rows = np.flatnonzero(nodes)
         if len(rows) > NEIGHBOURS + 1 and len(first[name]) and len(second[name]):
-            rows = np.sort(rng.permutation(rows)[: agreement.SAMPLE])
+            rows = np.sort(rng.permutation(rows)[: agreement.SAMPLED_NODES])
             shares.append(agreement.neighbour_overlap(first[name], second[name], rows, NEIGHBOURS))
     return round(min(shares), 3) if shares else None
 
