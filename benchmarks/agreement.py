@@ -27,9 +27,9 @@ import write_agreement
 from repurpose.config import settings
 from repurpose.gate import agreement
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 
 PROJECT = Path(__file__).resolve().parents[1]
-FILES = ("nodes.parquet", "edges.parquet", "relations.json")
 BATCHINGS = {"cpu": "full", "cpu-sampled": "sampled"}
 
 
@@ -68,7 +68,7 @@ def rows(runs: dict[int, Path]) -> Iterator[dict[str, Any]]:
     config = settings.load([PROJECT / "config" / "config.yaml"])
     chosen = agreement.Settings(**config["agreement"])
     firsts = {"mixed": 0, "mixed_layers": config["hgt"]["svd_dim"] + config["hgt"]["profile_dim"]}
-    kg = graph.load(*(next(iter(runs.values())) / "graph" / name for name in FILES))
+    kg = graph.load(GraphFiles.in_folder(next(iter(runs.values())) / "graph"))
     devices = [
         device(kg, results, seed, name, chosen.top) for seed, results in runs.items() for name in BATCHINGS
     ]

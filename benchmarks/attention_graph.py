@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import build_demo
 import build_graph
 from repurpose.graph import graph
-from repurpose.graph.graph import Graph, Relation
+from repurpose.graph.graph import Graph, GraphFiles, Relation
 from repurpose.graph.target import Target
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.yaml"
@@ -41,7 +41,6 @@ RELATIONS = (
 EXPONENT = 0.75  # of the Zipf law of degrees
 RANK_OFFSET = 5  # flattens the head of the law, else one node would hold a large part of the edges
 DENSEST = 0.5  # share of all possible pairs above which drawing without repetition takes for ever
-FILES = ("nodes.parquet", "edges.parquet", "relations.json")
 
 
 def synthetic(nodes: int, edges: int, seed: int) -> Graph:
@@ -70,20 +69,26 @@ def primekg(folder: Path, scale: float) -> None:
     """Plant the demo graph and build it, as the workflow's first two rules do with the default config."""
     config = yaml.safe_load(CONFIG.read_text())
     table = folder / "table.parquet"
-    build_demo.main(table, scale=scale, seed=config["demo"]["seed"])
-    results = (folder / name for name in (*FILES, "ledger.json"))
-    build_graph.main(table, "", *results, settings=config["graph"], target=Target(**config["target"]))
+    build_demo.main(edges_out=table, scale=scale, seed=config["demo"]["seed"])
+    build_graph.main(
+        edges=table,
+        nodes_table="",
+        graph_out=GraphFiles.in_folder(folder),
+        ledger_out=folder / "ledger.json",
+        settings=config["graph"],
+        target=Target(**config["target"]),
+    )
     table.unlink()
 
 
 def save(kg: Graph, folder: Path) -> None:
     """Write a graph's files into a folder."""
-    graph.save(kg, *(folder / name for name in FILES))
+    graph.save(kg, GraphFiles.in_folder(folder))
 
 
 def load(folder: Path) -> Graph:
     """Read the graph of a folder."""
-    return graph.load(*(folder / name for name in FILES))
+    return graph.load(GraphFiles.in_folder(folder))
 
 
 def _draw(

@@ -53,7 +53,7 @@ def main() -> None:
 
 def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterator[dict[str, Any]]:
     """Mean figures over the draws of the folds, per split and method."""
-    planted = demo.planted(scale, config["demo"]["seed"])
+    planted = demo.plant_graph(scale, config["demo"]["seed"])
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(demo.to_table(planted), f"{folder}/kg.parquet")
         section = {key: value for key, value in config["graph"].items() if key != "features"}

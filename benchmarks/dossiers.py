@@ -20,9 +20,8 @@ import devices
 import numpy as np
 import scoring
 
-from repurpose.candidates import recoding
-from repurpose.candidates.evidence import Witness
-from repurpose.candidates.influence import Influence
+from repurpose.candidates.counterfactual import CounterfactualEncoder, CounterfactualScorer
+from repurpose.candidates.evidence import Explainer
 from repurpose.core import threads
 from repurpose.graph import holdout, paths
 from repurpose.graph.graph import Graph
@@ -36,9 +35,10 @@ from repurpose.vectors.vectors import Vectors
 CANDIDATES, PATHS, LIKE, ROUNDS = 100, 5, 3, 300
 
 
-def witness(kg: Graph, config: dict[str, Any], used: int) -> tuple[Witness, float]:
-    """What dossiers are made from, with random weights and vectors, and the seconds to get at the edges."""
-    types = config["target"]["head_type"], config["target"]["tail_type"]
+def explainer(kg: Graph, config: dict[str, Any], used: int) -> tuple[Explainer, float]:
+    """An explainer with random weights and vectors, and the seconds until it is ready."""
+    target = Target(**config["target"])
+    types = target.types
     settings, rng = hgt.Settings(**config["hgt"]), np.random.default_rng(0)
     model = hgt.build(kg, settings, config["seed"])
     states = [model.inputs.detach()] * settings.layers
@@ -52,34 +52,36 @@ def witness(kg: Graph, config: dict[str, Any], used: int) -> tuple[Witness, floa
     divisors = np.ones((len(ones[0]), sides), np.float32)
     encoder = run.encoder(model, states)._replace(lengths=ones[0], values=ones[1], divisors=divisors)
     of_pairs = Vectors(*(vectors[t] for t in types), product=True)
-    treated = pairs.treated(pairs.label(kg, Target(**config["target"])))
+    treated = pairs.treated(pairs.label(kg, target))
     classifier = scoring.model(of_pairs, treated, ROUNDS)
     edges = holdout.split(kg, config["training"]["valid_share"], config["seed"]).train
 
-    def read() -> Witness:
-        recoder = recoding.Recoder(kg, types, encoder, vectors, edges)
-        looking = Influence(recoder, classifier, of_pairs, used)
+    def build() -> Explainer:
+        counterfactuals = CounterfactualScorer(
+            CounterfactualEncoder(kg, types, encoder, vectors, edges), classifier, of_pairs, used
+        )
         rows = of_pairs.heads, of_pairs.tails
-        return Witness(kg, *types, rows, treated, paths.network(kg), looking)
+        return Explainer(kg, target, rows, treated, paths.network(kg), counterfactuals)
 
-    seconds, found = scoring.timed(read)
+    seconds, found = scoring.timed(build)
     return found, seconds
 
 
-def explained(found: Witness, tail: int) -> dict[str, Any]:
-    """Seconds of the dossiers of a tail's candidates, drawn from the heads with edges, and what they hold."""
-    looking, (first_head, first_tail) = found.influence, found.influence.recoder.first
-    degrees = looking.recoder.degrees[found.kg.span(found.head_type)]
+def explained(ready: Explainer, tail: int) -> dict[str, Any]:
+    """Seconds to explain a tail's candidates, drawn from the heads with edges, and counts of the result."""
+    scorer = ready.counterfactuals
+    first_head, first_tail = scorer.encoder.first
+    degrees = scorer.encoder.degrees[ready.kg.span(ready.target.head_type)]
     heads = np.random.default_rng(1).permutation(np.flatnonzero(degrees))[:CANDIDATES]
-    seconds, dossiers = scoring.timed(lambda: found.dossiers(heads, np.full(len(heads), tail), PATHS, LIKE))
+    seconds, dossiers = scoring.timed(lambda: ready.explain(heads, np.full(len(heads), tail), PATHS, LIKE))
     ways = [
         way
-        for each in paths.best(found.network, heads + first_head, tail + first_tail, PATHS)
+        for each in paths.best(ready.network, heads + first_head, tail + first_tail, PATHS)
         for way in each
     ]
-    changes, _ = scoring.timed(lambda: looking.changes(ways))
+    changes, _ = scoring.timed(lambda: scorer.changes(ways))
     return {
-        "degree": int(looking.recoder.degrees[tail + first_tail]),
+        "degree": int(scorer.encoder.degrees[tail + first_tail]),
         "candidates": len(dossiers),
         "paths": sum(len(each["paths"]) for each in dossiers),
         "seconds": round(seconds, 2),
@@ -95,12 +97,13 @@ def main() -> None:
     used = threads.limit(options.threads)
     config = devices.configured(options)
     kg = devices.read(config, options.planted)
-    found, seconds = witness(kg, config, used)
-    degrees = found.influence.recoder.degrees[kg.span(found.tail_type)]
+    ready, seconds = explainer(kg, config, used)
+    encoder = ready.counterfactuals.encoder
+    degrees = encoder.degrees[kg.span(ready.target.tail_type)]
     order = np.argsort(degrees, kind="stable")[np.sum(degrees == 0) :]
     for name, tail in (("median", order[len(order) // 2]), ("highest", order[-1])):
-        print(json.dumps({"disease": name, **explained(found, int(tail))}), flush=True)
-    counts = {"nodes": len(found.influence.recoder.degrees), "edges": len(found.network.other) // 2}
+        print(json.dumps({"disease": name, **explained(ready, int(tail))}), flush=True)
+    counts = {"nodes": len(encoder.degrees), "edges": len(ready.network.other) // 2}
     print(json.dumps({"disease": None, "read": round(seconds, 2), **counts}))
 
 

@@ -79,7 +79,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "validate_embeddings": ("one", {"gate": {"min_effective_rank": 1.01}}),
     "train_baselines": ("one", {"classifier": {"trees": 6}}),
     "train_classifier": ("one", {"classifier": {"trees": 6}}),
-    "train_contrary": ("one", {"classifier": {"trees": 6}}),
+    "train_contraindications": ("one", {"classifier": {"trees": 6}}),
     "check_names": ("one", {"training": {"contrastive": {"relations": ["disease_disease"]}}}),
     "find_chosen": ("one", {"candidates": {"tails": ["@tail"]}}),
     "rank_candidates": ("one", {"candidates": {"per_head": 3}}),
@@ -266,6 +266,7 @@ class Bench:
             "faults": faults,
             "jobs_of_next_run": len([job for job in jobs if job != "all"]),
             "of_these_taken_back": taken,
+            "commit": commit(),
             "seconds": round(time.perf_counter() - started, 1),
         }
 
@@ -275,6 +276,13 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@functools.cache
+def commit() -> str:
+    """The commit that is tried."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def environment(fault: str) -> dict[str, str]:

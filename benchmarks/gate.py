@@ -31,12 +31,11 @@ from repurpose.config import settings
 from repurpose.core import threads
 from repurpose.gate import gate, quality
 from repurpose.graph import graph, matrices, subgraph
-from repurpose.graph.graph import Graph
+from repurpose.graph.graph import Graph, GraphFiles
 from repurpose.hgt import hgt
 from repurpose.training import preparation, training
 
 PROJECT = Path(__file__).resolve().parents[1]
-FILES = ("nodes.parquet", "edges.parquet", "relations.json")
 SEEDS = 4
 # What the replaced system asked of its embeddings.
 MAX_COSINE, MIN_COMPONENTS, MAX_LOSS = 0.5, 15, 0.35
@@ -155,7 +154,7 @@ def broken(bench: Bench) -> Iterator[tuple[str, Callable[[], Made]]]:
     yield "stopped at 5 %, random inputs", lambda: bench.loose(max(1, total // 20), inputs="learned")
     yield "untrained, no linear algebra", lambda: bench.loose(0, **PLAIN, embedding_dim=2 * width)
     yield "constant input", lambda: bench.loose(total, constant)
-    yield "shuffled edges", lambda: bench.loose(total, kg=subgraph.shuffled(bench.kg, 5))
+    yield "shuffled edges", lambda: bench.loose(total, kg=subgraph.shuffle_edges(bench.kg, 5))
     yield "8 layers that only pass on", lambda: bench.loose(total, passing, layers=8)
     yield "neighbours' mean, 8 times", lambda: bench.changed(lambda v, g: smoothed(bench.kg, v, 8))
     yield "learning rate 1", lambda: bench.loose(min(total, 30), rate=1.0)
@@ -279,7 +278,7 @@ def main() -> None:
     threads.limit(8)
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
     if options.graph:
-        kg = graph.load(*(options.graph / name for name in FILES))
+        kg = graph.load(GraphFiles.in_folder(options.graph))
         add(Bench(options.name or str(options.graph), kg, config), options.rows, options.cases)
     judged = [judge(row, config) for row in row_files.read(*options.rows)]
     if options.document:

@@ -50,12 +50,12 @@ def main() -> None:
 def matrices(kg: Graph, encoder: hgt.Settings) -> Iterator[tuple[str, sparse.csr_array, int]]:
     """Name, matrix and the number of vectors asked for."""
     edges = kg.message_edges()
-    yield "graph", spectral.normalised(kg, edges), encoder.svd_size
+    yield "graph", spectral.normalised_adjacency(kg, edges), encoder.svd_size
     for node_type in kg.node_types:
         columns = profiles.columns(kg, node_type, encoder.profile_dim)
-        for side, block in profiles.weighted(kg, edges, node_type).items():
+        for side, block in profiles.weighted_neighbours(kg, edges, node_type).items():
             size = min(columns[side].stop - columns[side].start, *block.shape)
-            yield f"profiles of {node_type}", profiles.unit(block), size
+            yield f"profiles of {node_type}", profiles.unit_rows(block), size
 
 
 def compared(matrix: sparse.csr_array, size: int) -> dict[str, Any]:

@@ -29,12 +29,12 @@ from repurpose.config import settings
 from repurpose.core import files, threads
 from repurpose.evaluation import calibration
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.vectors.vectors import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
-GRAPH = ("nodes.parquet", "edges.parquet", "relations.json")
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
 
 def read(results: Path, device: str, config: dict[str, Any], used: int) -> Task:
     """What the run's classifier learned from."""
-    kg = graph.load(*(results / "graph" / name for name in GRAPH))
+    kg = graph.load(GraphFiles.in_folder(results / "graph"))
     types = Target(**config["target"]).types
     vectors = Vectors.read(results / "embeddings" / device / "embeddings.parquet", kg, types)
     labelled, elsewhere = (results / "pairs" / name for name in ("pairs.parquet", "external.parquet"))
@@ -79,7 +79,7 @@ def read(results: Path, device: str, config: dict[str, Any], used: int) -> Task:
 def untreated(results: Path, device: str) -> dict[str, Any]:
     """The best new head of each tail without a known treatment: mean probability, and how many tails."""
     target = Target(**files.read_json(results / "pairs" / "certificate.json")["target"])
-    kg = graph.load(*(results / "graph" / name for name in GRAPH))
+    kg = graph.load(GraphFiles.in_folder(results / "graph"))
     _, treated = pairs.treated(pairs.label(kg, target))
     ids = kg.node_ids[target.tail_type]
     columns = ["tail_id", "probability", "rank", "known"]
@@ -118,7 +118,7 @@ def tested(task: Task, scheme: str, rounds: list[int], weight: float) -> Iterato
     found = calibration.reliability(predicted, label, weights[tail])
     means = (float(np.average(each, weights=weights[tail])) for each in (predicted, label))
     yield {"what": scheme, **dict(zip(("predicted", "found"), means, strict=True)), **found}
-    for name, best in calibration.best(predicted, label, tail, weights[tail]).items():
+    for name, best in calibration.summarise_top_pairs(predicted, label, tail, weights[tail]).items():
         yield {"what": f"{scheme}, best", "tails": name, **best}
 
 

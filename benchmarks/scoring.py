@@ -33,6 +33,7 @@ from repurpose.candidates import by_head, candidates
 from repurpose.classifier import kernel, pair_model, trees
 from repurpose.core import files, threads
 from repurpose.graph import graph
+from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.training import devices
 from repurpose.vectors.vectors import Vectors
@@ -130,21 +131,20 @@ def whole(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
     ids = {t: np.array([f"{t}:{i}" for i in range(sizes[t])], object) for t in ("heads", "tails")}
     kg = graph.Graph(tuple(ids), ids, ids, (), (), ())
     none = np.zeros(0, np.int32)
-    about = candidates.About(
+    annotator = candidates.Annotator(
         kg,
-        "heads",
-        "tails",
+        Target("heads", "tails", ["known"], []),
         pairs.Known(none, none, np.zeros(0, object)),
         {"margins": [0.0, 1.0], "log_odds": [0.0, 1.0]},
         tuple(np.full(sizes[side], "", object) for side in ("heads", "tails")),
         pair_model.tree_scorer(fitted.booster, vectors, threads.current()),
     )
-    of_heads = by_head.OfHeads(sizes["heads"], 50)
+    of_heads = by_head.HeadCollector(sizes["heads"], 50)
 
     def rank() -> int:
         score = pair_model.members(fitted, vectors, [sizes["rounds"]])
-        tables = candidates.rank(score, about, per_tail=100, listeners=[of_heads])
-        return sum(table.num_rows for table in tables) + of_heads.table(about).num_rows
+        tables = candidates.rank(score, annotator, per_tail=100, collectors=[of_heads])
+        return sum(table.num_rows for table in tables) + of_heads.table(annotator).num_rows
 
     seconds, rows = timed(rank)
     return {"seconds": seconds, "rows": rows, "peak_rss_gb": devices.peak_rss_bytes() / 1e9}

@@ -21,12 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from repurpose.config import settings
 from repurpose.core import threads
 from repurpose.graph import graph, subgraph
-from repurpose.graph.graph import Graph
+from repurpose.graph.graph import Graph, GraphFiles
 from repurpose.hgt import hgt
 from repurpose.training import preparation, training, watchdog
 
 PROJECT = Path(__file__).resolve().parents[1]
-FILES = ("nodes.parquet", "edges.parquet", "relations.json")
 
 
 def main() -> None:
@@ -44,9 +43,9 @@ def main() -> None:
     options = parser.parse_args()
     threads.limit(8)
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
-    kg = graph.load(*(options.graph / name for name in FILES))
+    kg = graph.load(GraphFiles.in_folder(options.graph))
     if options.shuffled:
-        kg = subgraph.shuffled(kg, 99)
+        kg = subgraph.shuffle_edges(kg, 99)
     lengths = {"full": options.full_steps, "sampled": options.sampled_steps}
     for row in rows(kg, config, lengths, options.seeds):
         row["shuffled"] = options.shuffled

@@ -72,7 +72,6 @@ rule explain_candidates:
         **GRAPH,
         candidates="results/candidates/{device}/candidates.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
-        pairs="results/pairs/pairs.parquet",
         model="results/classifier/{device}/model.ubj",
         kernel="results/classifier/{device}/kernel.safetensors",
         metrics="results/classifier/{device}/metrics.json",
@@ -127,6 +126,8 @@ rule answer_question:
         runtime=30,
     params:
         top=config["candidates"]["per_tail"] or 100,
+        correct_popularity=config["candidates"]["correct_popularity"],
+        seed=config["seed"],
         code=code("answer_question"),
     message:
         "The best new drugs of {wildcards.disease}, by {wildcards.device}"

@@ -99,7 +99,7 @@ rule train_classifier:
         "../scripts/train_classifier.py"
 
 
-rule train_contrary:
+rule train_contraindications:
     input:
         unpack(after_the_gate),
         **GRAPH,
@@ -108,9 +108,9 @@ rule train_contrary:
     output:
         negatives="results/classifier/{device}/negatives.json",
     log:
-        "results/logs/train_contrary/{device}.log",
+        "results/logs/train_contraindications/{device}.log",
     benchmark:
-        "results/benchmarks/train_contrary/{device}.tsv"
+        "results/benchmarks/train_contraindications/{device}.tsv"
     retries: 0
     conda:
         "../envs/classifier.yaml"
@@ -123,8 +123,8 @@ rule train_contrary:
         classifier={key: value for key, value in config["classifier"].items() if key != "search_trials"},
         seed=config["seed"],
         verdict="results/validation/{device}/verdict.json",
-        code=code("train_contrary"),
+        code=code("train_contraindications"),
     message:
         "Learning what known negatives look like, on the embeddings of {wildcards.device}"
     script:
-        "../scripts/train_contrary.py"
+        "../scripts/train_contraindications.py"

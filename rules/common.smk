@@ -171,7 +171,7 @@ def training(wildcards):
 AFTER_VERDICTS = ("write_outcome", "write_agreement")
 BEHIND_THE_GATE = (
     "train_classifier",
-    "train_contrary",
+    "train_contraindications",
     "rank_candidates",
     "explain_candidates",
     "answer_question",
@@ -188,7 +188,7 @@ def objection(record):
     """Why a job's results are not wanted, whatever made them, as a phrase; "" where nothing is against them."""
     made_by = record.rule
     if snakemake_private.is_forced(workflow, made_by, record.outputs):
-        return runs.ASKED
+        return runs.FORCED
     if made_by in BEHIND_THE_GATE:
         judged = f"results/validation/{record.wildcards['device']}/verdict.json"
         try:
@@ -208,7 +208,7 @@ def asked():
     """What the command line asked for."""
     overlays, has_options = snakemake_private.overlays(workflow)
     paths = [os.path.relpath(path) for path in overlays]
-    return runs.Asked(config, paths, has_options, settings.tables(config))
+    return runs.Request(config, paths, has_options, settings.tables(config))
 
 
 class Plan:

@@ -8,9 +8,9 @@ from repurpose.ingest import demo
 from repurpose.provenance import jobs
 
 
-def main(edges_out: str | Path, *, scale: float, seed: int) -> None:
+def main(*, edges_out: str | Path, scale: float, seed: int) -> None:
     """Write the planted edges table of `scale` (1 has PrimeKG's counts) and `seed` to `edges_out`."""
-    table = demo.plant(scale, seed)
+    table = demo.plant_table(scale, seed)
     files.write_table(edges_out, table)
     logging.info("planted %s rows at scale %s, seed %s", f"{table.num_rows:,}", scale, seed)
 
@@ -18,10 +18,10 @@ def main(edges_out: str | Path, *, scale: float, seed: int) -> None:
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                output.edges,
+                edges_out=output.edges,
                 scale=snakemake.params.scale,
                 seed=snakemake.params.seed,
             )

@@ -9,26 +9,25 @@ import pyarrow as pa
 
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.ingest import ingest, tables
 from repurpose.provenance import jobs
 
 
 def main(
+    *,
     edges: str | Path,
     nodes_table: str | Path,
-    nodes_out: str | Path,
-    edges_out: str | Path,
-    relations_out: str | Path,
+    graph_out: GraphFiles,
     ledger_out: str | Path,
-    *,
     settings: Mapping[str, Any],
     target: Target,
 ) -> None:
     """Read the raw tables (`nodes_table` may be "") and write the graph's files and its ledger."""
     kg, ledger = read(edges, nodes_table, settings, target)
     report(kg, ledger)
-    graph.save(kg, nodes_out, edges_out, relations_out)
+    graph.save(kg, graph_out)
     files.write_json(ledger_out, ledger)
 
 
@@ -87,15 +86,13 @@ if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     pa.set_cpu_count(threads.usable(snakemake.threads))
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.get("edges") or snakemake.params.tables["edges"],
-                snakemake.params.tables["nodes"],
-                output.nodes,
-                output.edges,
-                output.relations,
-                output.ledger,
+                edges=snakemake.input.get("edges") or snakemake.params.tables["edges"],
+                nodes_table=snakemake.params.tables["nodes"],
+                graph_out=GraphFiles.of(output),
+                ledger_out=output.ledger,
                 settings=snakemake.params.graph,
                 target=Target(**snakemake.params.target),
             )

@@ -10,10 +10,10 @@ from repurpose.provenance import jobs
 from repurpose.training import compared
 
 
-def main(relations: str | Path, checked_out: str | Path, *, names: Sequence[str], tail_type: str) -> None:
-    """Write what is found to be there; `names` are training.contrastive.relations.
+def main(*, relations: str | Path, checked_out: str | Path, names: Sequence[str], tail_type: str) -> None:
+    """Write the names that were checked; names: training.contrastive.relations.
 
-    Raises InputError where nodes of the tail type have no such relation.
+    Raises InputError if nodes of the tail type have no such relation.
     """
     compared.require(graph.load_relations(relations), names, tail_type)
     files.write_json(checked_out, {"compared": list(names)})
@@ -23,11 +23,11 @@ def main(relations: str | Path, checked_out: str | Path, *, names: Sequence[str]
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.relations,
-                output.checked,
+                relations=snakemake.input.relations,
+                checked_out=output.checked,
                 names=snakemake.params.names,
                 tail_type=snakemake.params.tail_type,
             )

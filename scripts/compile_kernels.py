@@ -1,7 +1,7 @@
-"""Compile the kernels of training and of scoring, so that no rule waits for it ("make env").
+"""Compile the kernels for training and scoring, so that no rule has to wait for it ("make env" runs this).
 
-Each loop runs once on the smallest data; numba then keeps its machine code. The loops of attention are
-compiled per width of a head, for the common widths.
+Each loop runs once on a tiny input; numba then caches its machine code. The attention loops are compiled for
+each common width of an attention head.
 """
 
 import time
@@ -15,7 +15,7 @@ from repurpose.hgt import hgt
 from repurpose.kernels import compiled, lowrank
 from repurpose.training import preparation, training
 
-WIDTHS = (8, 16, 32, 64)  # of a head: those of the presets and other usual ones
+WIDTHS = (8, 16, 32, 64)  # of an attention head: those of the presets and other common ones
 SETTINGS = training.Settings(
     epochs=1,
     sampled_epochs=1,
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def compile_training(width: int) -> None:
-    """Take one step for heads of one width, full and sampled, on a graph of three edges."""
+    """Train one step, full-batch and sampled, with heads of this width on a graph of three edges."""
     encoder = hgt.Settings(
         hidden_dim=width,
         embedding_dim=8,
@@ -55,19 +55,19 @@ def compile_training(width: int) -> None:
         decoder="distmult",
     )
     for batching in preparation.BATCHINGS:
-        where = {"tail_type": "b", "device": "cpu", "batching": batching, "seed": 0}
-        steps = preparation.prepare(_graph(), encoder, SETTINGS, **where)
+        options = {"tail_type": "b", "device": "cpu", "batching": batching, "seed": 0}
+        steps = preparation.prepare(_graph(), encoder, SETTINGS, **options)
         steps.take(1)
         steps.embed()
 
 
 def compile_linear_algebra() -> None:
-    """Multiply a sparse matrix of one entry."""
+    """Compute the SVD of a sparse matrix with one entry."""
     lowrank.svd(sparse.csr_array(np.ones((1, 1), np.float32)), 1, 0)
 
 
 def compile_scoring() -> None:
-    """Score one pair with a tree that is a single leaf."""
+    """Score one pair with a tree that has a single leaf."""
     node = np.full(1, trees.LEAF, np.int64)
     root, value = np.array([0, 1], np.int64), np.zeros(1, np.float32)
     forest = trees.Forest(root, node, node, node, node, value, np.float32(0), 1)
@@ -76,7 +76,7 @@ def compile_scoring() -> None:
 
 def _graph() -> Graph:
     ids = {t: np.array(["1", "2"], object) for t in ("a", "b")}
-    heads, tails = (np.array(each, np.int32) for each in ([0, 1, 1], [0, 0, 1]))
+    heads, tails = (np.array(indices, np.int32) for indices in ([0, 1, 1], [0, 0, 1]))
     return Graph(("a", "b"), ids, ids, (Relation("a", "to", "b", 3, "message", False),), (heads,), (tails,))
 
 

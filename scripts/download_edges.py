@@ -1,13 +1,15 @@
 """Download the edges table that the config names by a URL."""
 
 import logging
+from pathlib import Path
 
 from repurpose.core import logs
 from repurpose.ingest import download
 from repurpose.provenance import jobs
 
 
-def main(edges_out, *, url):
+def main(*, edges_out: str | Path, url: str) -> None:
+    """Write the table that the URL names; raises InputError if the download is no such table."""
     logging.info("downloading %s", url)
     count = download.fetch(url, edges_out)
     logging.info("downloaded %.1f MB", count / 1e6)
@@ -16,6 +18,6 @@ def main(edges_out, *, url):
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
-            main(output.edges, url=snakemake.params.url)
+            main(edges_out=output.edges, url=snakemake.params.url)

@@ -6,41 +6,38 @@ from pathlib import Path
 
 from repurpose.core import files, logs
 from repurpose.graph import graph, names
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.provenance import jobs
 
 
 def main(
-    nodes: str | Path,
-    edges: str | Path,
-    relations: str | Path,
-    chosen_out: str | Path,
     *,
+    graph_files: GraphFiles,
+    chosen_out: str | Path,
     target: Target,
     heads: Sequence[str],
     tails: Sequence[str],
 ) -> None:
-    """Write the numbers of the nodes of these ids or names; null where a list is empty, which means all."""
-    kg = graph.load(nodes, edges, relations)
+    """Write the indices of the nodes with these ids or names; null for an empty list, which means all."""
+    kg = graph.load(graph_files)
     lists = (target.head_type, heads, "heads"), (target.tail_type, tails, "tails")
-    found = {
+    indices = {
         key: sorted({names.find(kg, node_type, text) for text in texts}) or None
         for node_type, texts, key in lists
     }
-    files.write_json(chosen_out, found)
-    logging.info("ranking %s", {key: len(value) if value else "all" for key, value in found.items()})
+    files.write_json(chosen_out, indices)
+    logging.info("ranking %s", {key: len(value) if value else "all" for key, value in indices.items()})
 
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.nodes,
-                snakemake.input.edges,
-                snakemake.input.relations,
-                output.chosen,
+                graph_files=GraphFiles.of(snakemake.input),
+                chosen_out=output.chosen,
                 target=Target(**snakemake.params.target),
                 **snakemake.params.lists,
             )

@@ -1,10 +1,11 @@
-"""Take another tool's embeddings as those of the device `given`: judged and used as a training's own."""
+"""Import the embeddings of another tool as those of the device `given`."""
 
 import logging
 from pathlib import Path
 
 from repurpose.core import files, logs
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.provenance import jobs
 from repurpose.training import history
 from repurpose.vectors import embeddings
@@ -16,19 +17,18 @@ NOTE = (
 
 
 def main(
-    given: str | Path,
-    nodes: str | Path,
-    edges: str | Path,
-    relations: str | Path,
+    *,
+    vectors_in: str | Path,
+    graph_files: GraphFiles,
     embeddings_out: str | Path,
     history_out: str | Path,
     record_out: str | Path,
 ) -> None:
-    """Write the vectors in the graph's order, an empty history, and a record that says what is not known."""
-    kg = graph.load(nodes, edges, relations)
-    vectors = embeddings.aligned(embeddings.read(given), kg, given)
+    """Write the vectors in the graph's order, an empty history, and a record with a note on their origin."""
+    kg = graph.load(graph_files)
+    vectors = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
     logging.warning("%s", NOTE)
-    embeddings.write(embeddings_out, kg, vectors, {"device": "given", "source": str(given)})
+    embeddings.write(embeddings_out, kg, vectors, {"device": "given", "source": str(vectors_in)})
     files.write_table(history_out, history.SCHEMA.empty_table())
     ended = {"status": "completed", "reason": "", "remedy": "", "depends_on_machine": False}
     files.write_json(record_out, {**ended, "notes": [NOTE]})
@@ -38,14 +38,12 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.params.tables["given"],
-                snakemake.input.nodes,
-                snakemake.input.edges,
-                snakemake.input.relations,
-                output.embeddings,
-                output.history,
-                output.record,
+                vectors_in=snakemake.params.tables["given"],
+                graph_files=GraphFiles.of(snakemake.input),
+                embeddings_out=output.embeddings,
+                history_out=output.history,
+                record_out=output.record,
             )

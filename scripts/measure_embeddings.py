@@ -3,15 +3,14 @@
 from repurpose.core import files, logs, threads
 from repurpose.gate import quality
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.hgt import hgt
 from repurpose.provenance import jobs
 from repurpose.vectors import embeddings
 
 
-def main(
-    nodes, edges, relations, vectors_path, measures_out, *, encoder, tail_type, contrastive, valid_share, seed
-):
-    kg = graph.load(nodes, edges, relations)
+def main(*, graph_files, vectors_path, measures_out, encoder, tail_type, contrastive, valid_share, seed):
+    kg = graph.load(graph_files)
     files.write_json(
         measures_out,
         measures(
@@ -55,14 +54,12 @@ if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     threads.limit(snakemake.threads)
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.nodes,
-                snakemake.input.edges,
-                snakemake.input.relations,
-                snakemake.input.embeddings,
-                output.measures,
+                graph_files=GraphFiles.of(snakemake.input),
+                vectors_path=snakemake.input.embeddings,
+                measures_out=output.measures,
                 encoder=snakemake.params.hgt,
                 tail_type=snakemake.params.tail_type,
                 contrastive=snakemake.params.contrastive,

@@ -1,4 +1,4 @@
-"""Ask a finished run: which drugs for a disease, which diseases for a drug, why this pair.
+"""Look up candidates in a finished run: drugs for a disease, diseases for a drug, or one pair.
 
 python scripts/query_candidates.py --disease "type 2 diabetes" --top 20
 python scripts/query_candidates.py --drug Metformin
@@ -23,26 +23,28 @@ def main(options: argparse.Namespace) -> str:
     """The answer, as text or as JSON."""
     device = questions.device_of(options.results, options.device)
     records.require_whole(options.results, device)
-    run = questions.Run(options.results, device)
+    run = questions.Run.as_ranked(options.results, device)
     if options.pair:
-        head, tail = (names.find(run.kg, t, text) for t, text in zip(run.types, options.pair, strict=True))
+        head, tail = (
+            names.find(run.kg, node_type, text)
+            for node_type, text in zip(run.target.types, options.pair, strict=True)
+        )
         others = (
             [] if options.device else [name for name in questions.passed(options.results) if name != device]
         )
         rows = {device: run.pair(head, tail)}
-        rows |= {name: questions.Run(options.results, name).pair(head, tail) for name in others}
+        rows |= {name: questions.Run.as_ranked(options.results, name).pair(head, tail) for name in others}
         return json.dumps(rows) if options.json else questions.dossier(rows)
     side, text = (1, options.disease) if options.disease else (0, options.drug)
-    node = names.find(run.kg, run.types[side], text)
-    ask = run.heads_of if side else run.tails_of
-    found = run.explained(ask(node, options.top, options.known), PATHS, SIMILAR)
+    node_type = run.target.types[side]
+    node = names.find(run.kg, node_type, text)
+    look_up = run.heads_of if side else run.tails_of
+    rows = run.explained(look_up(node, options.top, options.known), PATHS, SIMILAR)
     if options.json:
-        return json.dumps(found)
-    if not found:
-        return (
-            f"{run.kg.node_names[run.types[side]][node]}: no candidate that is not known; --known shows those"
-        )
-    return questions.listed(found, "head" if side else "tail")
+        return json.dumps(rows)
+    if not rows:
+        return f"{run.kg.node_names[node_type][node]}: no candidate that is not known; --known shows those"
+    return questions.listed(rows, "head" if side else "tail")
 
 
 if __name__ == "__main__":

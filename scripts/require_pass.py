@@ -8,17 +8,17 @@ from repurpose.provenance import jobs
 from repurpose.report import summary
 
 
-def main(summary_path: str | Path, out_path: str | Path) -> None:
+def main(*, summary_in: str | Path, passed_out: str | Path) -> None:
     """Write the devices that passed; raises InputError with every device's reason when none did."""
-    content = files.read_json(summary_path)
+    content = files.read_json(summary_in)
     if not content["passed"]:
         raise InputError(summary.verdict_sentence(content))
-    files.write_json(out_path, {"passed": content["passed"]})
+    files.write_json(passed_out, {"passed": content["passed"]})
 
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
-            main(snakemake.input.summary, output.passed)
+            main(summary_in=snakemake.input.summary, passed_out=output.passed)

@@ -7,18 +7,17 @@ from typing import Any
 
 from repurpose.core import files, logs
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.pairs import areas, certificate, pairs
 from repurpose.provenance import jobs
 
 
 def main(
-    nodes: str | Path,
-    edges: str | Path,
-    relations: str | Path,
+    *,
+    graph_files: GraphFiles,
     pairs_out: str | Path,
     certificate_out: str | Path,
-    *,
     target: Target,
     split: Mapping[str, Any],
     seed: int,
@@ -30,16 +29,16 @@ def main(
     kept: graph.keep_relations. areas_in: a table of the tails' areas; without it the relation
     target.hierarchy tells them.
     """
-    kg = graph.load(nodes, edges, relations)
+    kg = graph.load(graph_files)
     labelled = pairs.label(kg, target)
     tail_type, hierarchy = target.tail_type, target.hierarchy
     if hierarchy:
-        areas.require(kg, hierarchy, tail_type)
+        areas.require_hierarchy(kg, hierarchy, tail_type)
     if "area" in split["schemes"]:
         of_tail = (
-            areas.of_table(areas_in, kg, tail_type)
+            areas.from_table(areas_in, kg, tail_type)
             if areas_in
-            else areas.of_hierarchy(kg, hierarchy, tail_type)
+            else areas.from_hierarchy(kg, hierarchy, tail_type)
         )
         labelled["area_index"] = of_tail[labelled["tail_index"]]
     labelled = pairs.split(labelled, split["schemes"], split["valid_share"], split["test_share"], seed)
@@ -52,14 +51,12 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.nodes,
-                snakemake.input.edges,
-                snakemake.input.relations,
-                output.pairs,
-                output.certificate,
+                graph_files=GraphFiles.of(snakemake.input),
+                pairs_out=output.pairs,
+                certificate_out=output.certificate,
                 target=Target(**snakemake.params.target),
                 split=snakemake.params.split,
                 seed=snakemake.params.seed,

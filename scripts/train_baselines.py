@@ -8,6 +8,7 @@ from repurpose.classifier import classifier, examples, search
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import ranks
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
@@ -16,22 +17,20 @@ from repurpose.vectors.vectors import Vectors
 
 
 def main(
+    *,
     pairs_in: str | Path,
-    nodes: str | Path,
-    edges: str | Path,
-    relations: str | Path,
+    graph_files: GraphFiles,
     external_in: str | Path | None,
     untrained: str | Path,
     metrics_out: str | Path,
     ranks_out: str | Path,
-    *,
     target: Target,
     settings: examples.Settings,
     seed: int,
     n_threads: int,
 ) -> None:
     """Write the baselines' metrics (schemes -> scheme -> method), and where the test pairs stand."""
-    kg = graph.load(nodes, edges, relations)
+    kg = graph.load(graph_files)
     labelled = pairs.load(pairs_in)
     head_type, tail_type = target.types
     known, elsewhere = pairs.known(kg, head_type, tail_type), external.load(external_in)
@@ -58,17 +57,15 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.pairs,
-                snakemake.input.nodes,
-                snakemake.input.edges,
-                snakemake.input.relations,
-                snakemake.input.get("external"),
-                snakemake.input.untrained,
-                output.metrics,
-                output.ranks,
+                pairs_in=snakemake.input.pairs,
+                graph_files=GraphFiles.of(snakemake.input),
+                external_in=snakemake.input.get("external"),
+                untrained=snakemake.input.untrained,
+                metrics_out=output.metrics,
+                ranks_out=output.ranks,
                 target=Target(**snakemake.params.target),
                 settings=examples.Settings(**snakemake.params.classifier),
                 seed=snakemake.params.seed,

@@ -9,6 +9,7 @@ from repurpose.core import files, logs, threads
 from repurpose.evaluation import evaluation, ranks
 from repurpose.gate.verdict import require_pass
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
@@ -16,10 +17,9 @@ from repurpose.vectors.vectors import Vectors, count_pairs
 
 
 def main(
+    *,
     pairs_in: str | Path,
-    nodes: str | Path,
-    edges: str | Path,
-    relations: str | Path,
+    graph_files: GraphFiles,
     vectors_in: str | Path,
     baselines: str | Path,
     baseline_ranks: str | Path,
@@ -29,7 +29,6 @@ def main(
     kernel_out: str | Path,
     metrics_out: str | Path,
     ranks_out: str | Path,
-    *,
     target: Target,
     settings: examples.Settings,
     device: str,
@@ -43,7 +42,7 @@ def main(
     Raises InputError if the gate was not passed.
     """
     require_pass(verdict, device)
-    kg = graph.load(nodes, edges, relations)
+    kg = graph.load(graph_files)
     labelled = pairs.load(pairs_in)
     types = target.types
     known = pairs.known(kg, *types)
@@ -85,22 +84,20 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.pairs,
-                snakemake.input.nodes,
-                snakemake.input.edges,
-                snakemake.input.relations,
-                snakemake.input.embeddings,
-                snakemake.input.baselines,
-                snakemake.input.baseline_ranks,
-                snakemake.input.get("external"),
-                snakemake.params.verdict,
-                output.model,
-                output.kernel,
-                output.metrics,
-                output.ranks,
+                pairs_in=snakemake.input.pairs,
+                graph_files=GraphFiles.of(snakemake.input),
+                vectors_in=snakemake.input.embeddings,
+                baselines=snakemake.input.baselines,
+                baseline_ranks=snakemake.input.baseline_ranks,
+                external_in=snakemake.input.get("external"),
+                verdict=snakemake.params.verdict,
+                model_out=output.model,
+                kernel_out=output.kernel,
+                metrics_out=output.metrics,
+                ranks_out=output.ranks,
                 target=Target(**snakemake.params.target),
                 settings=examples.Settings(**snakemake.params.classifier),
                 device=snakemake.wildcards.device,

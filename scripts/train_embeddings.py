@@ -8,6 +8,7 @@ from repurpose.config import settings
 from repurpose.config.device import Device
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.hgt import hgt, trained
 from repurpose.provenance import jobs
 from repurpose.training import checkpoint, devices, diagnosis, history, memory, starts, training
@@ -17,14 +18,12 @@ CONTINUED = ("epochs", "sampled_epochs")  # more of them go on from a checkpoint
 
 
 def main(
-    nodes,
-    edges,
-    relations,
+    *,
+    graph_files,
     embeddings_out,
     encoder_out,
     history_out,
     record_out,
-    *,
     lines,
     checkpoints,
     checkpoint_seconds,
@@ -37,16 +36,15 @@ def main(
     seed,
 ):
     devices.require(device.torch_name)
-    kg = graph.load(nodes, edges, relations)
+    kg = graph.load(graph_files)
     given = features.read(vectors, kg) if vectors else {}
     predicted = memory.of_training(kg, encoder, device.torch_name) if device.batching == "full" else None
     if predicted:
         logging.info("expecting a peak of %.2f GB of memory", predicted / 1e9)
     options_of_all = {name: value for name, value in vars(options).items() if name not in CONTINUED}
     settled = {"hgt": vars(encoder), "training": options_of_all, "tail_type": tail_type, "seed": seed}
-    digests = {"edges": files.digest(edges), "nodes": files.digest(nodes), "code": code}
-    digests["features"] = files.digest(vectors) if vectors else ""
-    settled |= {"batching": device.batching, **digests}
+    data = {**graph_files.digests(), "features": files.digest(vectors) if vectors else ""}
+    settled |= {"batching": device.batching, "code": code, **data}
     folder = checkpoint.Folder(checkpoints, settled, checkpoint_seconds)
     origin = {
         "device": device.name,
@@ -54,7 +52,7 @@ def main(
         "seed": str(seed),
         "valid_share": str(options.valid_share),
         "config_digest": settings.digest({"hgt": vars(encoder), "training": vars(options)}),
-        "data_digest": digests["edges"],
+        "data_digest": settings.digest(data),
         embeddings.BLOCKS: json.dumps(starts.blocks(kg, encoder)),
     }
     with folder.locked():
@@ -98,16 +96,14 @@ if __name__ == "__main__":
     logs.configure(snakemake.log.text)
     threads.limit(snakemake.threads)
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             record = main(
-                snakemake.input.nodes,
-                snakemake.input.edges,
-                snakemake.input.relations,
-                output.embeddings,
-                output.encoder,
-                output.history,
-                output.record,
+                graph_files=GraphFiles.of(snakemake.input),
+                embeddings_out=output.embeddings,
+                encoder_out=output.encoder,
+                history_out=output.history,
+                record_out=output.record,
                 lines=snakemake.log.history,
                 checkpoints=snakemake.params.checkpoints,
                 checkpoint_seconds=snakemake.params.checkpoint_seconds,

@@ -14,13 +14,14 @@ from repurpose.config import settings
 from repurpose.core import files, logs
 from repurpose.gate import gate
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.provenance import jobs
 from repurpose.vectors import embeddings
 
 RECORD_OF_A_FILE = {"status": "completed", "reason": "", "remedy": "", "notes": []}
 
 
-def main(measures, record, verdict_out, *, device, thresholds):
+def main(*, measures, record, verdict_out, device, thresholds):
     found = files.read_json(measures)
     verdict = gate.judge(
         device, found["measured"], found["null"], files.read_json(record), thresholds, found["layers"]
@@ -45,7 +46,7 @@ def command(arguments):
     )
     chosen = parser.parse_args(arguments)
     config = settings.load([default, *chosen.config])
-    kg = graph.load(*(chosen.graph / name for name in ("nodes.parquet", "edges.parquet", "relations.json")))
+    kg = graph.load(GraphFiles.in_folder(chosen.graph))
     origin = embeddings.read(chosen.file).metadata
     found = measure_embeddings.measures(
         kg,
@@ -73,12 +74,12 @@ if __name__ == "__main__":
     if "snakemake" in globals():
         logs.configure(snakemake.log[0])
         job = jobs.Job(snakemake)
-        if not job.taken_back():
+        if not job.restore_previous():
             with job.replacing() as output:
                 main(
-                    snakemake.input.measures,
-                    snakemake.input.record,
-                    output.verdict,
+                    measures=snakemake.input.measures,
+                    record=snakemake.input.record,
+                    verdict_out=output.verdict,
                     device=snakemake.wildcards.device,
                     thresholds=gate.Thresholds(**snakemake.params.gate),
                 )

@@ -10,25 +10,26 @@ import pyarrow.parquet as pq
 from repurpose.core import files, logs, threads
 from repurpose.gate import agreement, verdict
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.provenance import jobs
 from repurpose.report import summary
 from repurpose.vectors import embeddings
 
 
 def main(
-    graph_paths: Sequence[str | Path],
+    *,
+    graph_files: GraphFiles,
     names: Sequence[str],
     batchings: Sequence[str],
     vectors: Sequence[str | Path],
     histories: Sequence[str | Path],
     candidates: Sequence[str | Path | None],
     agreement_out: str | Path,
-    *,
     options: Mapping[str, Any],
     seed: int,
 ) -> None:
     """Compare the devices `names`; their files come in the same order, missing candidates as None."""
-    kg, chosen = graph.load(*graph_paths), agreement.Settings(**options)
+    kg, chosen = graph.load(graph_files), agreement.Settings(**options)
     devices = [
         agreement.DeviceRun(name, batching, *read(kg, *paths, chosen.top))
         for name, batching, *paths in zip(names, batchings, vectors, histories, candidates, strict=True)
@@ -60,16 +61,16 @@ if __name__ == "__main__":
     ranked = iter(snakemake.input.get("candidates", []))
     passed = [verdict.has_passed(path) for path in snakemake.input.verdicts]
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                [snakemake.input.nodes, snakemake.input.edges, snakemake.input.relations],
-                snakemake.params.devices,
-                snakemake.params.batchings,
-                snakemake.input.embeddings,
-                snakemake.input.histories,
-                [next(ranked) if has_passed else None for has_passed in passed],
-                output.agreement,
+                graph_files=GraphFiles.of(snakemake.input),
+                names=snakemake.params.devices,
+                batchings=snakemake.params.batchings,
+                vectors=snakemake.input.embeddings,
+                histories=snakemake.input.histories,
+                candidates=[next(ranked) if has_passed else None for has_passed in passed],
+                agreement_out=output.agreement,
                 options=snakemake.params.agreement,
                 seed=snakemake.params.seed,
             )

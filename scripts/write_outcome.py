@@ -10,44 +10,45 @@ from repurpose.report import summary
 
 
 def main(
+    *,
     verdict_in: str | Path,
     training: str | Path,
     embeddings: str | Path,
-    ranked: Mapping[str, str | Path],
+    ranked_files: Mapping[str, str | Path],
     outcome_out: str | Path,
 ) -> None:
-    """Join a device's results; `ranked`: those of summary.Ranked by name, none where its gate stopped it."""
+    """Join a device's results; ranked_files: those of summary.Ranked by name, none if the gate stopped it."""
     row = summary.outcome(
         verdict.read(verdict_in),
         files.read_json(training),
-        read(ranked) if ranked else None,
+        read(ranked_files) if ranked_files else None,
         summary.embedding_dim(embeddings),
     )
     files.write_json(outcome_out, row)
 
 
-def read(ranked: Mapping[str, str | Path]) -> summary.Ranked:
-    """What the files hold; of the candidates, which may be all pairs, the columns that are shown."""
+def read(ranked_files: Mapping[str, str | Path]) -> summary.Ranked:
+    """Read the files; of the candidates, which may be all pairs, only the columns that are shown."""
     return summary.Ranked(
-        files.read_json(ranked["metrics"]),
-        files.read_table(ranked["candidates"], summary.PAIR_COLUMNS),
-        files.read_table(ranked["evidence"]),
-        files.read_table(ranked["popularity"]),
-        files.read_json(ranked["stability"]),
-        files.read_json(ranked["negatives"]),
+        files.read_json(ranked_files["metrics"]),
+        files.read_table(ranked_files["candidates"], summary.PAIR_COLUMNS),
+        files.read_table(ranked_files["evidence"]),
+        files.read_table(ranked_files["popularity"]),
+        files.read_json(ranked_files["stability"]),
+        files.read_json(ranked_files["negatives"]),
     )
 
 
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
-    given = dict(snakemake.input.items())
+    inputs = dict(snakemake.input.items())
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.verdict,
-                snakemake.input.training,
-                snakemake.input.embeddings,
-                {name: given[name] for name in summary.Ranked._fields if name in given},
-                output.outcome,
+                verdict_in=snakemake.input.verdict,
+                training=snakemake.input.training,
+                embeddings=snakemake.input.embeddings,
+                ranked_files={name: inputs[name] for name in summary.Ranked._fields if name in inputs},
+                outcome_out=output.outcome,
             )

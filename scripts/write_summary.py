@@ -10,6 +10,7 @@ from repurpose.report import page, summary
 
 
 def main(
+    *,
     outcomes: Sequence[str | Path],
     verdicts: Sequence[str | Path],
     histories: Sequence[str | Path],
@@ -44,16 +45,16 @@ def main(
 if __name__ == "__main__":
     logs.configure(snakemake.log[0])
     job = jobs.Job(snakemake)
-    if not job.taken_back():
+    if not job.restore_previous():
         with job.replacing() as output:
             main(
-                snakemake.input.outcomes,
-                snakemake.input.verdicts,
-                snakemake.input.histories,
-                snakemake.input.relations,
-                snakemake.input.ledger,
-                snakemake.input.certificate,
-                snakemake.input.get("agreement"),
-                output.summary,
-                output.report,
+                outcomes=snakemake.input.outcomes,
+                verdicts=snakemake.input.verdicts,
+                histories=snakemake.input.histories,
+                relations=snakemake.input.relations,
+                ledger=snakemake.input.ledger,
+                certificate=snakemake.input.certificate,
+                agreement=snakemake.input.get("agreement"),
+                summary_out=output.summary,
+                report_out=output.report,
             )

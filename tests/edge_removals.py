@@ -9,8 +9,7 @@ import pytest
 import small_trainings
 import xgboost
 
-from repurpose.candidates import recoding
-from repurpose.candidates.influence import Influence
+from repurpose.candidates.counterfactual import CounterfactualEncoder, CounterfactualScorer
 from repurpose.classifier import kernel, pair_model
 from repurpose.core import files
 from repurpose.graph import holdout, paths
@@ -65,18 +64,18 @@ ORIGIN = {"valid_share": str(SETTINGS.valid_share), "seed": "3"}
 
 
 def fitted(monkeypatch, shape, batching="full", **changes):
-    """Train an encoder: its recoder, the model, and the edges that it was trained on."""
+    """Train an encoder: its counterfactual encoder, the model, and the edges that it was trained on."""
     runs = []
     monkeypatch.setattr(
         training.Run, "trained", lambda run, plain=training.Run.trained: runs.append(run) or plain(run)
     )
     options = {"tail_type": "disease", "device": "cpu", "batching": batching, "seed": 3}
-    encoder = dataclasses.replace(ENCODER, **SHAPES[shape])
-    settings = dataclasses.replace(SETTINGS, fanout=[8] * encoder.layers, **changes)
-    result = training.fit(KG, encoder, settings, on_step=lambda row, steps: None, **options)
+    shaped = dataclasses.replace(ENCODER, **SHAPES[shape])
+    settings = dataclasses.replace(SETTINGS, fanout=[8] * shaped.layers, **changes)
+    result = training.fit(KG, shaped, settings, on_step=lambda row, steps: None, **options)
     edges = holdout.split(KG, settings.valid_share, 3).train
-    recoder = recoding.Recoder(KG, ("drug", "disease"), result.trained, result.vectors, edges)
-    return recoder, runs[0].steps.model, edges
+    encoder = CounterfactualEncoder(KG, TYPES, result.trained, result.vectors, edges)
+    return encoder, runs[0].steps.model, edges
 
 
 def some_paths(count=12):
@@ -101,21 +100,18 @@ def model(heads, tails, labelled):
     return pair_model.Model(booster, kernel.fit(heads, tails, treatments, generator), 2.0)
 
 
-def saved(pair_scorer, folder):
-    """Save a model and its metrics.json, as the rule of the classifier does; returns the paths."""
-    model_paths = folder / "model.ubj", folder / "kernel.safetensors"
-    pair_model.save(pair_scorer, *model_paths)
-    digests = [files.digest(model_path) for model_path in model_paths]
-    metrics = {"model_digests": digests, "kernel_weight": pair_scorer.weight}
-    files.write_json(folder / "metrics.json", metrics)
-    return *model_paths, folder / "metrics.json"
+def save(fitted_model, device_files):
+    """Write the files of the classifier's rule that the explanations read."""
+    pair_model.save(fitted_model, device_files.model, device_files.kernel)
+    digests = [files.digest(path) for path in (device_files.model, device_files.kernel)]
+    files.write_json(device_files.metrics, {"model_digests": digests, "kernel_weight": fitted_model.weight})
 
 
 @cache
-def looking():
-    """An `Influence` of a small training and a pair model on its vectors; it is made once."""
+def scorer():
+    """A counterfactual scorer of a small training and a pair model on its vectors; it is made once."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        recoder, _, _ = fitted(monkeypatch, "all parts")
-    heads, tails = (recoder.stored[KG.span(t)] for t in TYPES)
-    pair_scorer = model(heads, tails, pairs.label(KG, planted.TARGET))
-    return Influence(recoder, pair_scorer, Vectors(heads, tails, product=True), 1)
+        encoder, _, _ = fitted(monkeypatch, "all parts")
+    heads, tails = (encoder.stored[KG.span(t)] for t in TYPES)
+    fitted_model = model(heads, tails, pairs.label(KG, planted.TARGET))
+    return CounterfactualScorer(encoder, fitted_model, Vectors(heads, tails, product=True), 1)

@@ -53,7 +53,7 @@ def write(config, rule, output):
 def do(config, rule, code="1", before_end=lambda: None):
     """Run one job; returns False if it took back files that an earlier run had made."""
     job = jobs.Job(given(config, rule, code))
-    if job.taken_back():
+    if job.restore_previous():
         return False
     with job.replacing() as output:
         write(config, rule, output)

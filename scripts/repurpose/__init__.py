@@ -1,1 +1,1 @@
-"""Drug repurposing on knowledge graphs: the library behind the workflow's scripts."""
+"""Drug repurposing on knowledge graphs: the library that the workflow's scripts call."""

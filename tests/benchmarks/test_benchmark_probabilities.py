@@ -14,6 +14,7 @@ from planted import TARGET
 from repurpose.classifier import classifier
 from repurpose.core import files
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 
 
 @pytest.fixture(name="task", scope="module")
@@ -43,7 +44,7 @@ def test_untreated_tails_are_those_without_a_treatment_and_their_best_new_head_c
     folder = tmp_path / "results"
     for name in ("graph", "pairs", "candidates/cpu"):
         (folder / name).mkdir(parents=True)
-    graph.save(kg, *(folder / "graph" / name for name in probabilities.GRAPH))
+    graph.save(kg, GraphFiles.in_folder(folder / "graph"))
     files.write_json(folder / "pairs" / "certificate.json", {"target": asdict(TARGET) | {"negative": []}})
     tails = np.repeat([f"disease:{number}" for number in range(3)], 2)
     columns = {"tail_id": tails, "rank": [2, 1, 1, 2, 1, 2], "probability": [0.1, 0.2, 0.9, 0.8, 0.6, 0.4]}

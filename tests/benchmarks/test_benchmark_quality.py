@@ -265,7 +265,7 @@ def test_an_overlay_of_the_benchmark_is_a_valid_config_that_docs_name(path):
 @pytest.fixture(name="folder", scope="module")
 def small_graph(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quality")
-    pq.write_table(demo.plant(0.004, 7), folder / "kg.parquet")
+    pq.write_table(demo.plant_table(0.004, 7), folder / "kg.parquet")
     overlay = {"classifier": {"trees": 20}, "training": {"epochs": 10}}
     (folder / "small.yaml").write_text(yaml.safe_dump(overlay))
     return folder

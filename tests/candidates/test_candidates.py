@@ -4,7 +4,7 @@ import dataclasses
 import numpy as np
 import planted
 import pytest
-from candidate_lists import about, ranked
+from candidate_lists import annotator, ranked
 
 from repurpose.candidates import by_head, candidates
 from repurpose.core import files
@@ -78,9 +78,9 @@ def test_the_best_of_a_row_are_those_of_a_stable_sort(scores, count):
 @pytest.mark.parametrize("chunk", [1, 70, 10_000])
 @pytest.mark.parametrize("count", [1, 5, 11, 12, 40])
 def test_the_best_tails_of_each_head_are_kept(kg, scores, count, chunk):
-    of_heads = by_head.OfHeads(len(scores), count)
-    every = ranked(kg, scores, per_tail=0, listeners=[of_heads], chunk=chunk).to_pandas()
-    found = of_heads.table(about(kg)).to_pandas()
+    of_heads = by_head.HeadCollector(len(scores), count)
+    every = ranked(kg, scores, per_tail=0, collectors=[of_heads], chunk=chunk).to_pandas()
+    found = of_heads.table(annotator(kg)).to_pandas()
     # Equal scores in the order of tail ids.
     expected = every.sort_values(["head_id", "score", "tail_id"], ascending=[True, False, True])
     expected["rank"] = (expected.groupby("head_id").cumcount() + 1).astype("int32")
@@ -91,8 +91,8 @@ def test_the_best_tails_of_each_head_are_kept(kg, scores, count, chunk):
 @pytest.mark.parametrize("chunk", [31, 10_000])
 def test_chosen_heads_and_tails_are_ranked_among_themselves(kg, scores, chunk):
     heads, tails = np.array([2, 7, 8, 20]), np.array([0, 3, 10, 11])
-    of_heads = by_head.OfHeads(len(scores), 3)
-    options = {"heads": heads, "tails": tails, "listeners": [of_heads], "chunk": chunk}
+    of_heads = by_head.HeadCollector(len(scores), 3)
+    options = {"heads": heads, "tails": tails, "collectors": [of_heads], "chunk": chunk}
     found = ranked(kg, scores, per_tail=3, **options).to_pandas()
     for tail_id, part in found.groupby("tail_id"):
         tail = int(tail_id.split(":")[1])
@@ -100,7 +100,7 @@ def test_chosen_heads_and_tails_are_ranked_among_themselves(kg, scores, chunk):
         assert part["head_id"].tolist() == [f"drug:{head}" for head in expected]
         assert part["rank"].tolist() == [1, 2, 3]
     assert set(found["tail_id"]) == {f"disease:{tail}" for tail in tails}
-    kept = of_heads.table(about(kg)).to_pandas()
+    kept = of_heads.table(annotator(kg)).to_pandas()
     assert set(kept["head_id"]) == {f"drug:{head}" for head in heads}
     assert (kept.groupby("head_id").size() == 3).all()
 

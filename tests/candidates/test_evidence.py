@@ -8,6 +8,7 @@ import pytest
 
 import explain_candidates
 from repurpose.candidates import evidence
+from repurpose.candidates.finished import DeviceFiles
 from repurpose.core import files
 from repurpose.graph import graph, paths
 from repurpose.hgt import trained
@@ -29,12 +30,12 @@ TAILS = np.array([[1, 0], [1, 1], [0, 1]], np.float32)
 TREATED = np.array([0, 1, 2, 0]), np.array([0, 0, 0, 1])
 
 
-def witness():
-    return evidence.Witness(KG, "drug", "disease", (HEADS, TAILS), TREATED, paths.network(KG))
+def explainer():
+    return evidence.Explainer(KG, planted.TARGET, (HEADS, TAILS), TREATED, paths.network(KG))
 
 
 def test_paths_are_told_with_names_relations_and_directions():
-    (found,) = witness().dossiers(np.array([0]), np.array([0]), 5, 3)
+    (found,) = explainer().explain(np.array([0]), np.array([0]), 5, 3)
     assert [path["text"] for path in found["paths"]] == [
         "drug number 0 -[binds]-> gene number 0 <-[has]- disease number 0",
         "drug number 0 -[binds]-> gene number 0 -[interacts]- gene number 2 <-[has]- disease number 0",
@@ -44,7 +45,7 @@ def test_paths_are_told_with_names_relations_and_directions():
 
 
 def test_nearest_are_other_drugs_of_the_disease_and_other_diseases_of_the_drug():
-    first, second = witness().dossiers(np.array([0, 3]), np.array([0, 0]), 1, 2)
+    first, second = explainer().explain(np.array([0, 3]), np.array([0, 0]), 1, 2)
     # Drug 0 treats the disease, and is not like itself.
     assert [each["id"] for each in first["heads_of_tail"]] == ["drug:1", "drug:2"]
     assert [each["id"] for each in first["tails_of_head"]] == ["disease:1"]
@@ -53,28 +54,42 @@ def test_nearest_are_other_drugs_of_the_disease_and_other_diseases_of_the_drug()
     assert second["tails_of_head"] == [] and second["paths"] == []
 
 
-def test_dossiers_do_not_depend_on_what_else_is_asked():
-    many = witness().dossiers(np.array([0, 1, 2, 3, 0]), np.array([0, 0, 0, 0, 1]), 3, 3)
+def test_explanations_do_not_depend_on_what_else_is_asked():
+    many = explainer().explain(np.array([0, 1, 2, 3, 0]), np.array([0, 0, 0, 0, 1]), 3, 3)
     for at, head, tail in ((0, 0, 0), (3, 3, 0), (4, 0, 1)):
-        assert witness().dossiers(np.array([head]), np.array([tail]), 3, 3) == [many[at]]
+        assert explainer().explain(np.array([head]), np.array([tail]), 3, 3) == [many[at]]
+
+
+def explained(folder, kg, vectors, metadata, model, scores, explained, encoder=None):
+    """The rows of explain_candidates, and the candidates that it explains."""
+    device_files = DeviceFiles.in_results(folder, "cpu")
+    for path in (device_files.graph.nodes, device_files.embeddings, device_files.model):
+        path.parent.mkdir(parents=True)
+    graph.save(kg, device_files.graph)
+    embeddings.write(device_files.embeddings, kg, vectors, metadata)
+    if encoder:
+        trained.save(folder / "embeddings" / "cpu" / "encoder.safetensors", encoder)
+    edge_removals.save(model, device_files)
+    ranked = candidate_lists.ranked(kg, scores, per_tail=0)
+    files.write_table(folder / "candidates.parquet", ranked)
+    explain_candidates.main(
+        device_files=DeviceFiles.in_results(folder, "cpu"),
+        candidates=folder / "candidates.parquet",
+        evidence_out=folder / "evidence.parquet",
+        target=planted.TARGET,
+        explained=explained,
+        paths_each=2,
+        similar=2,
+    )
+    return files.read_table(folder / "evidence.parquet").to_pylist(), ranked
 
 
 def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
     kg, rows = planted.repurposing(30, 12)
-    inputs = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
-    graph.save(kg, *inputs)
-    embeddings.write(tmp_path / "embeddings.parquet", kg, rows, {})
     labelled = pairs.label(kg, planted.TARGET)
-    pairs.save(pairs.split(labelled, ["random"], 0.3, 0.3, seed=0), tmp_path / "pairs.parquet")
     scores = np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)
-    ranked = candidate_lists.ranked(kg, scores, per_tail=0)
-    files.write_table(tmp_path / "candidates.parquet", ranked)
-    others = [tmp_path / f"{name}.parquet" for name in ("candidates", "embeddings", "pairs")]
-    options = {"explained": 20, "paths_each": 2, "similar": 2}
-    out = tmp_path / "evidence.parquet"
-    model = edge_removals.saved(edge_removals.model(rows["drug"], rows["disease"], labelled), tmp_path)
-    explain_candidates.main(*others, *model, *inputs, out, target=planted.TARGET, **options)
-    found = files.read_table(out).to_pylist()
+    model = edge_removals.model(rows["drug"], rows["disease"], labelled)
+    found, ranked = explained(tmp_path, kg, rows, {}, model, scores, 20)
     new = sorted((row["score"] for row in ranked.to_pylist() if not row["known"]), reverse=True)
     assert [row["score"] for row in found] == new[:20]
     assert max(len(row["paths"]) for row in found) == 2
@@ -82,35 +97,27 @@ def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
     treating = set(zip(kg.node_ids["drug"][heads], kg.node_ids["disease"][tails], strict=True))
     near = [(each["id"], row["tail_id"]) for row in found for each in row["heads_of_tail"]]
     assert near and set(near) <= treating
-    # Vectors from elsewhere have no encoder to be asked.
+    # Embeddings of another tool come without their encoder.
     assert {way["change"] for row in found for way in row["paths"]} == {None}
     assert {row[f"{side}_attention"] for row in found for side in ("head", "tail")} == {None}
 
 
-def test_the_script_says_what_the_model_makes_of_each_path(tmp_path):
-    looking = edge_removals.looking()
-    kg = looking.recoder.kg
-    inputs = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
-    graph.save(kg, *inputs)
-    vectors = {t: looking.recoder.stored[kg.span(t)] for t in kg.node_types}
-    embeddings.write(tmp_path / "embeddings.parquet", kg, vectors, edge_removals.ORIGIN)
-    trained.save(tmp_path / "encoder.safetensors", looking.recoder.trained)
-    labelled = pairs.label(kg, planted.TARGET)
-    pairs.save(pairs.split(labelled, ["random"], 0.3, 0.3, seed=0), tmp_path / "pairs.parquet")
+def test_the_script_writes_the_counterfactual_change_of_each_path(tmp_path):
+    scorer = edge_removals.scorer()
+    encoder = scorer.encoder
+    kg = encoder.kg
+    vectors = {t: encoder.stored[kg.span(t)] for t in kg.node_types}
     scores = np.random.default_rng(0).normal(size=(40, 40)).astype(np.float32)
-    files.write_table(tmp_path / "candidates.parquet", candidate_lists.ranked(kg, scores, per_tail=0))
-    others = [tmp_path / f"{name}.parquet" for name in ("candidates", "embeddings", "pairs")]
-    model = edge_removals.saved(looking.model, tmp_path)
-    out, options = tmp_path / "evidence.parquet", {"explained": 15, "paths_each": 2, "similar": 2}
-    encoder = tmp_path / "encoder.safetensors"
-    explain_candidates.main(*others, *model, *inputs, out, encoder, target=planted.TARGET, **options)
-    found, network = files.read_table(out).to_pylist(), paths.network(kg)
+    found, _ = explained(
+        tmp_path, kg, vectors, edge_removals.ORIGIN, scorer.model, scores, 15, encoder.trained
+    )
+    network = paths.network(kg)
     place = [{node: at for at, node in enumerate(kg.node_ids[t])} for t in ("drug", "disease")]
     changes = []
     for row in found:
         head, tail = (place[side][row[f"{name}_id"]] for side, name in enumerate(("head", "tail")))
-        ends = np.array([head + looking.recoder.first[0]]), tail + looking.recoder.first[1]
-        expected = looking.changes(paths.best(network, *ends, 2)[0])
+        ends = np.array([head + encoder.first[0]]), tail + encoder.first[1]
+        expected = scorer.changes(paths.best(network, *ends, 2)[0])
         assert [way["change"] for way in row["paths"]] == pytest.approx(expected, abs=1e-4)
         changes += expected
         assert [len(row[f"{side}_attention"]) for side in ("head", "tail")] == [2, 2]

@@ -1,6 +1,7 @@
 """A run answers questions: by name or id, with near misses, the same as its files say."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,73 +10,41 @@ import numpy as np
 import pair_models
 import planted
 import pytest
-from planted import TARGET
+from script_runs import ScriptRun
 
-import rank_candidates
-import split_pairs
-import train_baselines
-import train_classifier
-import train_contrary
 from repurpose.candidates import questions
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import graph, names
 from repurpose.provenance import records
-from repurpose.vectors import embeddings
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "query_candidates.py"
 
 
 @pytest.fixture(name="results", scope="module")
 def finished_run(tmp_path_factory):
-    """What the rules leave of a small graph, as far as questions read it."""
-    results = tmp_path_factory.mktemp("run") / "results"
-    kg, rows = planted.repurposing(90, 70)
-    for name in ("graph", "pairs", "embeddings/cpu", "classifier/cpu", "candidates/cpu", "baselines"):
-        (results / name).mkdir(parents=True)
-    paths = [results / "graph" / name for name in questions.FILES]
-    graph.save(kg, *paths)
-    vectors = results / "embeddings" / "cpu" / "embeddings.parquet"
-    embeddings.write(vectors, kg, rows, {})
-    labelled, certificate = (results / "pairs" / name for name in ("pairs.parquet", "certificate.json"))
-    split_pairs.main(*paths, labelled, certificate, target=TARGET, split=pair_models.SPLIT, seed=0)
-    options = {"target": TARGET, "settings": pair_models.SETTINGS, "seed": 0, "n_threads": 1}
-    others = results / "baselines" / "metrics.json", results / "baselines" / "ranks.parquet"
-    train_baselines.main(labelled, *paths, None, vectors, *others, **options)
-    verdict = results / "verdict.json"
-    files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
-    names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
-    trained = [results / "classifier" / "cpu" / name for name in names]
-    train_classifier.main(
-        labelled, *paths, vectors, *others, None, verdict, *trained, device="cpu", **options
-    )
-    negatives = results / "classifier" / "cpu" / "negatives.json"
-    train_contrary.main(labelled, *paths, vectors, verdict, negatives, device="cpu", **options)
-    tables = [
-        results / "candidates" / "cpu" / n
-        for n in ("candidates.parquet", "c.csv", "by_head.parquet", "p.parquet", "s.json")
-    ]
-    rank_candidates.main(
-        *trained[:3],
-        negatives,
-        vectors,
-        *paths,
-        *tables,
-        target=TARGET,
-        per_tail=30,
-        per_head=20,
-        correct_popularity=0.0,
-        seed=0,
-    )
+    """What the rules leave of a small graph, as far as look-ups read it."""
+    run = ScriptRun(tmp_path_factory.mktemp("run") / "results")
+    run.begin(*planted.repurposing(90, 70))
+    run.train_baselines()
+    run.train_classifier()
+    run.train_contraindications()
+    run.rank(per_tail=30, per_head=20)
+    results = run.results
     files.write_json(results / "summary.json", {"passed": ["cpu"]})
+    record_all(results)
+    return results
+
+
+def record_all(results):
+    """A record of all files, so that they count as whole."""
     made = {str(p.relative_to(results.parent)): files.digest(p) for p in results.rglob("*") if p.is_file()}
     records.Record("finished_run", {}, {}, "", {}, {}, made).write(results / "records" / "finished_run.json")
-    return results
 
 
 @pytest.fixture(name="run", scope="module")
 def opened(results):
-    return questions.Run(results, "cpu")
+    return questions.Run.as_ranked(results, "cpu")
 
 
 def ask(results, *arguments):
@@ -129,7 +98,7 @@ def test_the_heads_of_a_disease_are_those_of_the_file(results, run):
 
 
 def test_known_pairs_do_not_take_the_place_of_new_ones(run):
-    tail = int(np.bincount(run.about.known.tails).argmax())
+    tail = int(np.bincount(run.annotator.known.tails).argmax())
     found = run.heads_of(tail, 12, False)
     assert found.num_rows == 12 and set(found["known"].to_pylist()) == {""}
 
@@ -171,7 +140,7 @@ def test_the_script_tells_all_of_a_pair(results):
     assert f"rank {row['rank']} of 90" in done.stdout
 
 
-def test_a_dossier_says_what_the_model_makes_of_a_path_and_what_its_encoder_reads(run):
+def test_an_explanation_has_the_counterfactual_change_of_a_path_and_the_attention_of_the_encoder(run):
     row = run.pair(4, 17)
     row["paths"] = [{"score": 0.5, "text": "a -[binds]-> b", "change": -0.251}]
     row["head_attention"] = [{"name": "b", "relation": "binds", "weight": 0.5}]
@@ -211,3 +180,25 @@ def test_where_nothing_has_run_or_passed_the_script_says_so(tmp_path):
     assert "run the workflow first" in ask(tmp_path / "none", "--drug", "x").stderr
     files.write_json(tmp_path / "summary.json", {"passed": []})
     assert "no device passed its gate" in ask(tmp_path, "--drug", "x").stderr
+
+
+def test_look_ups_rank_as_the_candidates_file_where_popularity_is_corrected(results, tmp_path):
+    """The settings of the correction are those that the file was ranked with; without them ranks differ."""
+    own = tmp_path / "results"
+    shutil.copytree(results, own)
+    table = ScriptRun(own).rank(per_tail=30, per_head=20, correct_popularity=1.0)[0].to_pylist()
+    run, plain = questions.Run.as_ranked(own, "cpu"), questions.Run.as_ranked(results, "cpu")
+    listed = [row for row in table if row["tail_id"] == "disease:17"]
+    assert run.heads_of(17, 30, True).to_pylist() == listed
+    assert plain.heads_of(17, 30, True).to_pylist() != listed
+    pair = run.pair(int(listed[4]["head_id"].split(":")[1]), 17)
+    assert pair["rank"] == 5 and pair["probability"] == listed[4]["probability"]
+
+
+def test_candidates_of_an_earlier_version_are_named(results, tmp_path):
+    own = tmp_path / "results"
+    shutil.copytree(results, own)
+    path = own / "candidates" / "cpu" / "candidates.parquet"
+    files.write_table(path, files.read_table(path).replace_schema_metadata({}))
+    with pytest.raises(InputError, match=r"candidates\.parquet is of an earlier version"):
+        questions.Run.as_ranked(own, "cpu")

@@ -12,10 +12,10 @@ KG = planted.repurposing(30, 12)[0]
 
 def measured(members, monkeypatch, chunk=10_000, depths=(5, 20)):
     monkeypatch.setattr(stability, "DEPTHS", depths)
-    listener = stability.Stability(30, depths[-1])
+    collector = stability.StabilityCollector(30, depths[-1])
     stack = np.stack([np.mean(members, axis=0), *members]).astype(np.float32)
-    candidate_lists.ranked(KG, stack, per_tail=3, listeners=[listener], chunk=chunk)
-    return listener.summary()
+    candidate_lists.ranked(KG, stack, per_tail=3, collectors=[collector], chunk=chunk)
+    return collector.summary()
 
 
 def noisy(size, seed=0):
@@ -48,16 +48,16 @@ def test_members_that_agree_score_one_and_strangers_about_chance(monkeypatch):
 def test_it_does_not_depend_on_the_chunks_and_one_member_has_none(monkeypatch):
     found = [measured(noisy(1), monkeypatch, chunk) for chunk in (31, 90, 10_000)]
     assert found[0] == found[1] == found[2]
-    listener = stability.Stability(30)
+    collector = stability.StabilityCollector(30)
     list(
         candidates.rank(
             lambda tails: noisy(0)[0].T[None][:, tails],
-            candidate_lists.about(KG),
+            candidate_lists.annotator(KG),
             per_tail=1,
-            listeners=[listener],
+            collectors=[collector],
         )
     )
-    assert listener.summary() == []
+    assert collector.summary() == []
 
 
 def test_a_pair_says_how_many_members_list_it(monkeypatch):

@@ -1,25 +1,21 @@
 import dataclasses
-import json
 
 import numpy as np
 import planted
 import pytest
-from pair_models import SETTINGS, SPLIT, make
+from pair_models import SETTINGS, make
 from planted import TARGET
+from script_runs import ScriptRun
 
-import rank_candidates
-import split_pairs
-import train_baselines
 import train_classifier
-import train_contrary
+import train_contraindications
 from repurpose.classifier import boosting, classifier, kernel, pair_model, trees
 from repurpose.classifier.examples import split_examples
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.evaluation import evaluation, ranks
-from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.pairs import pairs
-from repurpose.vectors import embeddings
 from repurpose.vectors.vectors import Vectors, count_pairs
 
 
@@ -220,20 +216,13 @@ def test_pairs_whose_vectors_are_zero_are_counted(case):
 
 def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     kg, rows = planted.repurposing()
-    paths = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
-    graph.save(kg, *paths)
-    embeddings.write(tmp_path / "embeddings.parquet", kg, rows, {"device": "cpu"})
-    labelled, verdict = tmp_path / "pairs.parquet", tmp_path / "verdict.json"
-    files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
-    split_pairs.main(*paths, labelled, tmp_path / "certificate.json", target=TARGET, split=SPLIT, seed=0)
-    options = {"target": TARGET, "settings": SETTINGS, "seed": 0, "n_threads": 1}
-    others = tmp_path / "baselines.json", tmp_path / "baselines.parquet"
-    train_baselines.main(labelled, *paths, None, tmp_path / "embeddings.parquet", *others, **options)
-    names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
-    outputs = [tmp_path / name for name in names]
-    inputs = tmp_path / "embeddings.parquet", *others, None, verdict
-    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
-    metrics = json.loads(outputs[2].read_text())
+    run = ScriptRun(tmp_path, SETTINGS)
+    run.begin(kg, rows)
+    run.train_baselines()
+    run.train_classifier()
+    device = run.device_files
+    outputs = device.model, device.kernel, device.metrics, run.path("classifier/cpu/ranks.parquet")
+    metrics = files.read_json(device.metrics)
     assert set(metrics["schemes"]) == {"random", "disease", "drug"}
     assert set(metrics["schemes"]["drug"]) == {"hgt", "degree", "svd", "untrained"}
     values = {name: each["auprc"]["value"] for name, each in metrics["schemes"]["random"].items()}
@@ -243,82 +232,58 @@ def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
     back = ranks.load(outputs[3])["random"]["hgt"]
     assert evaluation.evaluate(back, None, 0) == metrics["schemes"]["random"]["hgt"]
     first = [path.read_bytes() for path in outputs]
-    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options)
+    run.train_classifier()
     assert [path.read_bytes() for path in outputs] == first
-    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **options | {"n_threads": 2})
+    run.train_classifier(n_threads=2)
     assert outputs[0].read_bytes() == first[0]
     assert metrics["search"] == [] and metrics["popularity_correction"] == {}
-    train_classifier.main(
-        labelled, *paths, *inputs, *outputs, device="cpu", corrects_popularity=True, **options
-    )
-    corrected = json.loads(outputs[2].read_text())
+    run.train_classifier(corrects_popularity=True)
+    corrected = files.read_json(device.metrics)
     effect = corrected.pop("popularity_correction")
     assert set(effect) == set(metrics["schemes"]) and set(effect["drug"]) == {"0.5", "1"}
     assert corrected == {name: value for name, value in metrics.items() if name != "popularity_correction"}
     assert [path.read_bytes() for path in (*outputs[:2], outputs[3])] == [*first[:2], first[3]]
-    searching = options | {"settings": dataclasses.replace(SETTINGS, search_trials=2)}
-    train_classifier.main(labelled, *paths, *inputs, *outputs, device="cpu", **searching)
-    given, drawn = (trial["valid_auprc"] for trial in json.loads(outputs[2].read_text())["search"])
+    run.train_classifier(settings=dataclasses.replace(SETTINGS, search_trials=2))
+    given, drawn = (trial["valid_auprc"] for trial in files.read_json(device.metrics)["search"])
     assert drawn > given and outputs[0].read_bytes() != first[0]
 
-    negatives = tmp_path / "negatives.json"
-    train_contrary.main(labelled, *paths, inputs[0], verdict, negatives, device="cpu", **options)
-    tables = [
-        tmp_path / name
-        for name in (
-            "candidates.parquet",
-            "candidates.csv",
-            "by_head.parquet",
-            "popularity.parquet",
-            "stability.json",
-        )
-    ]
-    rank_candidates.main(
-        *outputs[:3],
-        negatives,
-        inputs[0],
-        *paths,
-        *tables,
-        target=TARGET,
-        per_tail=5,
-        per_head=3,
-        correct_popularity=0.0,
-        seed=0,
-    )
-    assert files.read_table(tables[0]).num_rows == 5 * kg.count("disease")
-    assert len(tables[1].read_text().splitlines()) == 5 * kg.count("disease") + 1
-    assert files.read_table(tables[2]).num_rows == 3 * kg.count("drug")
+    run.train_contraindications()
+    by_tail, by_head = run.rank(per_tail=5, per_head=3)
+    assert by_tail.num_rows == 5 * kg.count("disease")
+    lines = run.path("candidates/cpu/candidates.csv").read_text().splitlines()
+    assert len(lines) == by_tail.num_rows + 1
+    assert by_head.num_rows == 3 * kg.count("drug")
 
 
 def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):
     check = {"name": "distinct", "passed": False, "reason": "all vectors are alike"}
     verdict = {"device": "cpu", "passed": False, "status": "completed", "checks": [check]}
     files.write_json(tmp_path / "verdict.json", verdict)
-    paths = [tmp_path / name for name in "abcdefgh"]
-    with pytest.raises(InputError, match="device cpu did not pass the gate: distinct: all vectors are alike"):
+    nowhere = tmp_path / "nowhere"
+    options = {
+        "pairs_in": nowhere,
+        "graph_files": GraphFiles.in_folder(nowhere),
+        "vectors_in": nowhere,
+        "verdict": tmp_path / "verdict.json",
+        "target": TARGET,
+        "settings": SETTINGS,
+        "device": "cpu",
+        "seed": 0,
+        "n_threads": 1,
+    }
+    refusal = "device cpu did not pass the gate: distinct: all vectors are alike"
+    with pytest.raises(InputError, match=refusal):
         train_classifier.main(
-            *paths,
-            tmp_path / "verdict.json",
-            tmp_path / "model.ubj",
-            tmp_path / "kernel.safetensors",
-            tmp_path / "metrics.json",
-            tmp_path / "ranks.parquet",
-            target=TARGET,
-            settings=SETTINGS,
-            device="cpu",
-            seed=0,
-            n_threads=1,
+            baselines=nowhere,
+            baseline_ranks=nowhere,
+            external_in=None,
+            model_out=tmp_path / "model.ubj",
+            kernel_out=tmp_path / "kernel.safetensors",
+            metrics_out=tmp_path / "metrics.json",
+            ranks_out=tmp_path / "ranks.parquet",
+            **options,
         )
     assert not (tmp_path / "model.ubj").exists()
-    with pytest.raises(InputError, match="device cpu did not pass the gate: distinct: all vectors are alike"):
-        train_contrary.main(
-            *paths[:5],
-            tmp_path / "verdict.json",
-            tmp_path / "negatives.json",
-            target=TARGET,
-            settings=SETTINGS,
-            device="cpu",
-            seed=0,
-            n_threads=1,
-        )
+    with pytest.raises(InputError, match=refusal):
+        train_contraindications.main(negatives_out=tmp_path / "negatives.json", **options)
     assert not (tmp_path / "negatives.json").exists()

@@ -8,19 +8,13 @@ import pair_models
 import planted
 import pytest
 from pair_models import SETTINGS
-from planted import TARGET
+from script_runs import ScriptRun
 
-import rank_candidates
-import split_pairs
-import train_baselines
-import train_classifier
-import train_contrary
 from repurpose.classifier import classifier, out_of_fold
 from repurpose.core import files
 from repurpose.evaluation import calibration, popularity
 from repurpose.graph import graph
 from repurpose.pairs import pairs
-from repurpose.vectors import embeddings
 
 HIDDEN = np.arange(0, 70, 4)  # diseases whose pairs the graph of `half_known` lacks
 ROUNDS, WEIGHT = (14, 9), 3.0
@@ -53,38 +47,25 @@ def half_known():
 
 
 def trained(folder, kg, rows):
-    """Everything up to the classifier, as the scripts leave it; returns what `rank` needs."""
-    tables = [folder / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
-    graph.save(kg, *tables)
-    vectors, labelled, verdict = (folder / name for name in ("e.parquet", "pairs.parquet", "verdict.json"))
-    embeddings.write(vectors, kg, rows, {"device": "cpu"})
-    files.write_json(verdict, {"device": "cpu", "passed": True, "status": "completed", "checks": []})
-    split_pairs.main(*tables, labelled, folder / "c.json", target=TARGET, split=pair_models.SPLIT, seed=0)
-    options = {"target": TARGET, "settings": SETTINGS, "seed": 0, "n_threads": 1}
-    baselines = folder / "baselines.json", folder / "baselines.parquet"
-    train_baselines.main(labelled, *tables, None, vectors, *baselines, **options)
-    names = "model.ubj", "kernel.safetensors", "metrics.json", "ranks.parquet"
-    outputs = [folder / name for name in names]
-    inputs = labelled, *tables, vectors
-    train_classifier.main(*inputs, *baselines, None, verdict, *outputs, device="cpu", **options)
-    train_contrary.main(*inputs, verdict, folder / "negatives.json", device="cpu", **options)
-    return *outputs[:3], folder / "negatives.json", vectors, *tables
+    """Everything up to the classifier, as the scripts leave it."""
+    run = ScriptRun(folder, SETTINGS)
+    run.begin(kg, rows)
+    run.train_baselines()
+    run.train_classifier()
+    run.train_contraindications()
+    return run
 
 
-def ranked(folder, inputs, share=0.0):
+def ranked(run, share=0.0):
     """Every pair as rank_candidates writes it, and the best of each head."""
-    names = "candidates.parquet", "c.csv", "by_head.parquet", "p.parquet", "s.json"
-    outputs = [folder / name for name in names]
-    options = {"per_tail": 0, "per_head": 5, "correct_popularity": share, "seed": 0}
-    rank_candidates.main(*inputs, *outputs, target=TARGET, **options)
-    return files.read_table(outputs[0]), files.read_table(outputs[2])
+    return run.rank(per_tail=0, per_head=5, correct_popularity=share)
 
 
 @pytest.fixture(name="run", scope="module")
 def finished_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     kg, rows, _ = half_known()
-    return folder, trained(folder, kg, rows)
+    return trained(folder, kg, rows)
 
 
 @pytest.mark.parametrize("weights", [(4.0, 0.0), (0.0, 4.0), (2.0, 2.0)], ids=str)
@@ -106,8 +87,9 @@ def test_probabilities_are_those_of_the_final_model_whatever_weight_another_sche
 
     monkeypatch.setattr(classifier, "evaluate_all", two_weights)
     kg, rows, truth = half_known()
-    table = ranked(tmp_path, trained(tmp_path, kg, rows))[0].to_pandas()
-    assert json.loads((tmp_path / "metrics.json").read_text())["kernel_weight"] == weights[0]
+    run = trained(tmp_path, kg, rows)
+    table = ranked(run)[0].to_pandas()
+    assert files.read_json(run.device_files.metrics)["kernel_weight"] == weights[0]
     tail, head = (table[f"{side}_id"].str.split(":").str[1].astype(int) for side in ("tail", "head"))
     is_hidden, is_treatment = np.isin(tail, HIDDEN), truth[tail, head]
     mean = table["probability"][is_hidden].mean()
@@ -120,8 +102,7 @@ def test_probabilities_are_those_of_the_final_model_whatever_weight_another_sche
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
 def test_probabilities_follow_the_ranking_strictly_through_parquet(run, share):
-    folder, inputs = run
-    listed, by_head = ranked(folder, inputs, share)
+    listed, by_head = ranked(run, share)
     assert str(listed.schema.field("probability").type) == "double"
     frame = listed.to_pandas()
     assert frame["probability"].gt(0).all() and frame["probability"].lt(1).all()
@@ -142,10 +123,9 @@ def test_probabilities_follow_the_ranking_strictly_through_parquet(run, share):
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
 def test_the_file_says_how_reliable_its_probabilities_are(run, share):
-    folder, inputs = run
-    listed, _ = ranked(folder, inputs, share)
+    listed, _ = ranked(run, share)
     content = json.loads(listed.schema.metadata[b"calibration"])
-    metrics = files.read_json(inputs[2])
+    metrics = files.read_json(run.device_files.metrics)
     (own,) = (each for each in metrics["calibration"]["curves"] if each["share"] == share)
     assert content["reliability"] == own["reliability"] and content["share"] == share
     if not share:
@@ -154,8 +134,7 @@ def test_the_file_says_how_reliable_its_probabilities_are(run, share):
 
 
 def test_a_correction_ranks_by_the_score_less_the_mean_and_its_curve_belongs_to_that(run):
-    folder, inputs = run
-    plain, corrected = (ranked(folder, inputs, share)[0].to_pandas() for share in (0.0, 1.0))
+    plain, corrected = (ranked(run, share)[0].to_pandas() for share in (0.0, 1.0))
     keys = ["tail_id", "head_id"]
     both = plain.merge(corrected, on=keys, suffixes=("", "_corrected"))
     assert (both["score"] == both["score_corrected"]).all()
@@ -217,7 +196,7 @@ def test_reliability_is_that_of_curves_that_did_not_see_the_fold(task, found):
 
 def test_a_curve_between_two_measured_shares_is_near_the_one_that_is_fitted_there(task, found):
     (direct,) = out_of_fold.calibrated(task, ROUNDS, WEIGHT, shares=(0.6,))["curves"]
-    mixed = calibration.chosen(found, 0.6, "metrics.json")
+    mixed = calibration.select_curve(found, 0.6, "metrics.json")
     asked = np.array(direct["margins"])[1:-1]
     assert calibration.log_odds(asked, mixed) == pytest.approx(direct["log_odds"][1:-1], abs=0.4)
 

@@ -1,4 +1,4 @@
-"""files, logs and threads: what every script stands on."""
+"""Result files, logs and threads, which every script uses."""
 
 import hashlib
 import logging
@@ -47,7 +47,7 @@ def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_missing_folders_of_a_result_are_made(tmp_path):
+def test_missing_folders_of_a_result_are_created(tmp_path):
     files.write_json(tmp_path / "a" / "b" / "c.json", [1])
     assert files.read_json(tmp_path / "a" / "b" / "c.json") == [1]
 
@@ -68,7 +68,7 @@ def test_json_comes_back_as_it_was_written(tmp_path):
     assert files.read_json(tmp_path / "result.json") == content
 
 
-def test_json_refuses_what_is_not_a_number_and_keeps_the_old_file(tmp_path):
+def test_nan_is_refused_in_json_and_the_old_file_stays(tmp_path):
     files.write_json(tmp_path / "result.json", {"value": 1})
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "result.json", {"value": float("nan")})
@@ -77,17 +77,17 @@ def test_json_refuses_what_is_not_a_number_and_keeps_the_old_file(tmp_path):
 
 def test_a_table_comes_back_with_its_types_and_metadata(tmp_path):
     files.write_table(tmp_path / "table.parquet", TABLE, {"device": "cpu"})
-    found = files.read_table(tmp_path / "table.parquet")
-    assert found.equals(TABLE)
-    assert found.schema.metadata[b"device"] == b"cpu"
+    table = files.read_table(tmp_path / "table.parquet")
+    assert table.equals(TABLE)
+    assert table.schema.metadata[b"device"] == b"cpu"
     assert files.read_table(tmp_path / "table.parquet", ["index"]).column_names == ["index"]
 
 
-def test_metadata_is_added_to_that_of_the_table(tmp_path):
+def test_new_metadata_is_added_to_the_metadata_of_the_table(tmp_path):
     table = TABLE.replace_schema_metadata({"origin": "demo"})
     files.write_table(tmp_path / "table.parquet", table, {"device": "cpu"})
-    found = files.read_table(tmp_path / "table.parquet").schema.metadata
-    assert found == {b"origin": b"demo", b"device": b"cpu"}
+    metadata = files.read_table(tmp_path / "table.parquet").schema.metadata
+    assert metadata == {b"origin": b"demo", b"device": b"cpu"}
 
 
 def test_tables_are_compressed_with_zstd(tmp_path):
@@ -100,7 +100,7 @@ def test_folder_names_add_no_columns_to_a_table(tmp_path):
     assert files.read_table(tmp_path / "device=cpu" / "table.parquet").column_names == ["node", "index"]
 
 
-def whole_files(folder):
+def write_both_formats(folder):
     files.write_table(folder / "result.parquet", TABLE)
     files.write_json(folder / "result.json", {"a": [1, 2, 3]})
 
@@ -109,8 +109,8 @@ def whole_files(folder):
     ("name", "read"), [("result.parquet", files.read_table), ("result.json", files.read_json)]
 )
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "binary"])
-def test_an_unreadable_result_is_named_with_the_command_that_rebuilds_it(tmp_path, name, read, damage):
-    whole_files(tmp_path)
+def test_the_error_names_an_unreadable_result_and_the_command_that_rebuilds_it(tmp_path, name, read, damage):
+    write_both_formats(tmp_path)
     path = tmp_path / name
     read(path)
     content = path.read_bytes()
@@ -121,8 +121,8 @@ def test_an_unreadable_result_is_named_with_the_command_that_rebuilds_it(tmp_pat
     with pytest.raises(InputError) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path} is not a readable ")
-    assert str(caught.value).endswith(files.remade(path))
-    assert files.remade(path).endswith(f"--forcerun {path}")
+    assert str(caught.value).endswith(files.rebuild_hint(path))
+    assert files.rebuild_hint(path).endswith(f"--forcerun {path}")
     assert "\n" not in str(caught.value)
 
 
@@ -140,7 +140,7 @@ raise {}
 """
 
 
-def test_an_input_error_ends_with_its_sentence_alone_on_the_terminal_and_in_the_log(tmp_path):
+def test_an_input_error_prints_only_its_sentence_to_the_terminal_and_the_log(tmp_path):
     log = tmp_path / "logs" / "rule.log"
     done = run(RAISES.format("errors.InputError('edges.csv is empty')"), log)
     assert done.returncode == 1
@@ -149,7 +149,7 @@ def test_an_input_error_ends_with_its_sentence_alone_on_the_terminal_and_in_the_
     assert "Traceback" not in done.stderr
 
 
-def test_a_defect_ends_with_its_traceback_on_the_terminal_and_in_the_log(tmp_path):
+def test_a_defect_prints_its_traceback_to_the_terminal_and_the_log(tmp_path):
     log = tmp_path / "rule.log"
     done = run(RAISES.format("KeyError('x')"), log)
     assert done.returncode == 1
@@ -167,29 +167,29 @@ def test_a_defect_ends_with_its_traceback_on_the_terminal_and_in_the_log(tmp_pat
         "OSError(12, 'Cannot allocate memory')",
     ],
 )
-def test_want_of_memory_is_one_sentence_with_the_job_and_what_to_do(tmp_path, error):
+def test_a_lack_of_memory_prints_one_sentence_with_the_job_and_what_to_do(tmp_path, error):
     log = tmp_path / "results" / "logs" / "train_classifier" / "cpu.log"
     done = run(RAISES.format(error), log)
     assert done.returncode == 1
-    (said,) = done.stderr.splitlines()
-    assert "ERROR train_classifier/cpu ran out of memory (" in said
-    assert "--cores 1" in said
+    (line,) = done.stderr.splitlines()
+    assert "ERROR train_classifier/cpu ran out of memory (" in line
+    assert "--cores 1" in line
     assert done.stderr == log.read_text()
 
 
-def test_a_real_want_of_memory_is_told_in_the_same_way(tmp_path):
-    """As much as no machine has, by numpy and by PyTorch."""
-    for ask in ("import numpy; numpy.ones(1 << 55)", "import torch; torch.ones(1 << 55)"):
-        code = f"import sys; from repurpose.core import logs; logs.configure(sys.argv[1]); {ask}"
+def test_a_real_lack_of_memory_prints_the_same_sentence(tmp_path):
+    """numpy and PyTorch allocate more memory than any machine has."""
+    for allocate in ("import numpy; numpy.ones(1 << 55)", "import torch; torch.ones(1 << 55)"):
+        code = f"import sys; from repurpose.core import logs; logs.configure(sys.argv[1]); {allocate}"
         done = run(code, tmp_path / "rule.log")
         assert "ERROR rule ran out of memory (" in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_a_table_that_memory_is_too_small_for_is_not_called_damaged(tmp_path, monkeypatch):
-    """What Arrow would say is faked; its class counts as one of its errors of format too."""
+def test_a_table_that_is_too_large_for_the_memory_is_not_called_damaged(tmp_path, monkeypatch):
+    """Arrow's memory error is simulated. Its class is also one of Arrow's errors about damaged files."""
 
-    def fails(*given, **named):
+    def fails(*arguments, **options):
         raise pa.ArrowMemoryError("malloc of size 64 failed")
 
     files.write_table(tmp_path / "t.parquet", pa.table({"a": ["1"]}))
@@ -201,7 +201,7 @@ def test_a_table_that_memory_is_too_small_for_is_not_called_damaged(tmp_path, mo
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
-def test_a_log_whose_disk_is_full_costs_one_line_and_no_traceback():
+def test_a_log_on_a_full_disk_gives_one_line_and_no_traceback():
     code = "import sys; from repurpose.core import logs; logs.configure(sys.argv[1]); import logging\n"
     done = run(code + "logging.info('one'); logging.info('two')", "/dev/full")
     assert done.returncode == 0
@@ -255,10 +255,10 @@ def test_a_system_without_cgroups_sets_no_quota(tmp_path):
     assert threads.cpu_quota(tmp_path / "missing") == sys.maxsize
 
 
-@pytest.mark.parametrize("before", ["", "torch.ones(64, 64) @ torch.ones(64, 64)"])
-def test_limiting_threads_holds_pytorch_and_blas_to_them(before):
+@pytest.mark.parametrize("first_use", ["", "torch.ones(64, 64) @ torch.ones(64, 64)"])
+def test_the_limit_of_threads_applies_to_pytorch_and_blas(first_use):
     code = (
-        f"import numpy, torch\n{before}\nfrom threadpoolctl import threadpool_info\n"
+        f"import numpy, torch\n{first_use}\nfrom threadpoolctl import threadpool_info\n"
         "from repurpose.core import threads\nlimited = threads.limit(1)\n"
         "torch.ones(64, 64) @ torch.ones(64, 64)\n"
         "print(limited, torch.get_num_threads(), {pool['num_threads'] for pool in threadpool_info()})"

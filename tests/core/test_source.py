@@ -1,4 +1,4 @@
-"""Code digests change with the code that a rule runs, and with nothing else."""
+"""A code digest changes with the code that a rule runs, and with nothing else."""
 
 import ast
 import json
@@ -74,7 +74,7 @@ def edit(folder, file, old, new):
     ],
 )
 def test_an_edit_of_used_code_changes_the_digest(folder, file, old, new):
-    """Through absolute and relative imports, and through what a package takes from its modules."""
+    """Through absolute imports, relative imports, and the imports of a package's __init__.py."""
     before = source.digest(folder, "rule.py", ["page.html"])
     edit(folder, file, old, new)
     assert source.digest(folder, "rule.py", ["page.html"]) != before
@@ -92,13 +92,13 @@ def test_an_edit_of_used_code_changes_the_digest(folder, file, old, new):
         ("repurpose/core/deep.py", "is damaged", "is cut short: copy it again"),
     ],
 )
-def test_comments_sentences_of_errors_and_unused_modules_do_not_count(folder, file, old, new):
+def test_comments_texts_of_errors_and_unused_modules_do_not_count(folder, file, old, new):
     before = source.digest(folder, "rule.py")
     edit(folder, file, old, new)
     assert source.digest(folder, "rule.py") == before
 
 
-def test_how_results_are_kept_does_not_count(folder):
+def test_the_package_that_records_results_does_not_count(folder):
     (folder / "repurpose" / "provenance").mkdir()
     (folder / "repurpose" / "provenance" / "jobs.py").write_text("J = 1\n")
     (folder / "rule.py").write_text("from repurpose.provenance import jobs\n" + FILES["rule.py"])
@@ -111,19 +111,19 @@ def test_how_results_are_kept_does_not_count(folder):
 
 @pytest.fixture(name="copy", scope="module")
 def copy_of_all_code(tmp_path_factory):
-    """The project's scripts and library, to be edited; each test puts back what it edits."""
+    """A copy of the project's scripts and library to edit; each test restores what it edits."""
     folder = tmp_path_factory.mktemp("scripts")
     return Path(shutil.copytree(SCRIPTS, folder / "scripts", ignore=shutil.ignore_patterns("__pycache__")))
 
 
 class Reworded(ast.NodeTransformer):
-    """Another word in each docstring, error and log line of a file (`elsewhere`: in all other text)."""
+    """Changes each docstring, error and log line of a file or, with `elsewhere`, all other text instead."""
 
     def __init__(self, elsewhere=False):
         self.elsewhere, self.words = elsewhere, 0
 
     def visit(self, node):
-        said = {
+        wording_calls = {
             "InputError",
             "ValueError",
             "RuntimeError",
@@ -131,16 +131,16 @@ class Reworded(ast.NodeTransformer):
             "logging.warning",
             "logging.error",
         }
-        is_said = isinstance(node, ast.Raise) or (
-            isinstance(node, ast.Call) and ast.unparse(node.func) in said
+        is_wording = isinstance(node, ast.Raise) or (
+            isinstance(node, ast.Call) and ast.unparse(node.func) in wording_calls
         )
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if not (is_said or is_docstring):
+        if not (is_wording or is_docstring):
             return self.reword(node) if self.elsewhere else self.generic_visit(node)
         if self.elsewhere:
             return node
-        for each in ast.walk(node):
-            self.reword(each)
+        for inner in ast.walk(node):
+            self.reword(inner)
         return node
 
     def reword(self, node):
@@ -151,8 +151,8 @@ class Reworded(ast.NodeTransformer):
         return self.generic_visit(node) if self.elsewhere else node
 
 
-def reached(folder):
-    """Every file that rules reach, and the rules that do."""
+def rules_by_file(folder):
+    """Every file that a rule uses, with the rules that use it."""
     rules = {}
     for rule in RULES:
         for path in source.modules(folder, f"{rule}.py"):
@@ -164,23 +164,23 @@ def digests(folder, rules):
     return {rule: source.digest(folder, f"{rule}.py") for rule in rules}
 
 
-def test_a_formula_counts_for_a_rule_that_reaches_it_and_for_no_other(copy):
-    all_reached = reached(copy)
-    assert len(RULES) > 20 and len(all_reached) > 100
-    for path, rules in all_reached.items():
+def test_new_code_in_a_file_counts_for_a_rule_that_uses_it_and_for_no_other(copy):
+    users = rules_by_file(copy)
+    assert len(RULES) > 20 and len(users) > 100
+    for path, rules in users.items():
         others = [rule for rule in RULES if rule not in rules]
-        asked, text = [*rules[:1], *others[:1]], path.read_text(encoding="utf-8")
-        before = digests(copy, asked)
+        checked, text = [*rules[:1], *others[:1]], path.read_text(encoding="utf-8")
+        before = digests(copy, checked)
         path.write_text(text + "\nADDED = 1 + 1\n")
-        after = digests(copy, asked)
+        after = digests(copy, checked)
         path.write_text(text)
-        assert [rule for rule in asked if after[rule] != before[rule]] == rules[:1], path
+        assert [rule for rule in checked if after[rule] != before[rule]] == rules[:1], path
 
 
-def test_no_sentence_of_an_error_and_no_line_of_the_log_counts(copy):
-    """In any module that a rule reaches; other text, which may be written to results, does."""
+def test_the_text_of_errors_and_log_lines_does_not_count(copy):
+    """In all modules that rules use. Other text counts, because it may be written to results."""
     sentences = 0
-    for path, rules in reached(copy).items():
+    for path, rules in rules_by_file(copy).items():
         before, text = digests(copy, rules[:1]), path.read_text(encoding="utf-8")
         for elsewhere in (False, True):
             reworded = Reworded(elsewhere)
@@ -205,12 +205,12 @@ print(json.dumps(loaded))
 """
 
 
-def test_the_modules_of_a_rule_hold_all_that_python_loads():
-    """Those alone, but for what a script imports only where a person calls it as a command."""
+def test_the_modules_of_a_rule_are_those_that_python_loads():
+    """validate_embeddings may have more: it imports some only when a person runs it as a command."""
     command = [sys.executable, "-c", LOADED, str(SCRIPTS), *RULES]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     for rule, files in json.loads(done.stdout).items():
-        kept = {path for path in map(Path, files) if source.KEEPING not in path.parts}
+        loaded = {path for path in map(Path, files) if source.IGNORED_PACKAGE not in path.parts}
         counted = set(source.modules(SCRIPTS, f"{rule}.py"))
-        assert kept <= counted and (kept == counted or rule == "validate_embeddings"), rule
+        assert loaded <= counted and (loaded == counted or rule == "validate_embeddings"), rule

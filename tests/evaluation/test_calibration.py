@@ -1,17 +1,24 @@
-"""The curve from margins to probabilities finds what is planted, never ties and never reverses."""
+"""The calibration curve recovers planted log-odds, never ties two margins and never reverses their order."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import brier_score_loss
 
 from repurpose.core.errors import InputError
-from repurpose.evaluation.calibration import best, chosen, fit, log_odds, probabilities, reliability
+from repurpose.evaluation.calibration import (
+    fit,
+    log_odds,
+    probabilities,
+    reliability,
+    select_curve,
+    summarise_top_pairs,
+)
 
 LINE = {"margins": [0.0, 1.0], "log_odds": [-2.0, -1.5]}
 
 
 def planted_margins(slope, intercept, size=400_000, bend=None):
-    """Margins whose true log-odds are slope * margin + intercept, or `bend` of these."""
+    """Margins with labels; the true log-odds are slope * margin + intercept, or `bend` of these."""
     rng = np.random.default_rng(0)
     margins = rng.normal(0, 2, size)
     odds = slope * margins + intercept
@@ -23,74 +30,74 @@ def fitted(margins, labels, weights=None):
     return fit(margins, labels, np.ones(len(margins)) if weights is None else weights)
 
 
-def test_straight_log_odds_are_found_from_a_sample_of_the_negatives():
+def test_straight_log_odds_are_recovered_from_a_sample_of_the_negatives():
     margins, labels = planted_margins(0.7, -5.0)
     drawn = np.random.default_rng(1).random(len(labels)) < 0.1
     kept = (labels == 1) | drawn
     weights = np.where(labels == 1, 1.0, 10.0)
-    found = fit(margins[kept], labels[kept], weights[kept])
-    asked = np.array([-3.0, 0.0, 2.0, 4.0])
-    assert log_odds(asked, found) == pytest.approx(0.7 * asked - 5.0, abs=0.15)
-    assert not found["is_flat"]
+    curve = fit(margins[kept], labels[kept], weights[kept])
+    new_margins = np.array([-3.0, 0.0, 2.0, 4.0])
+    assert log_odds(new_margins, curve) == pytest.approx(0.7 * new_margins - 5.0, abs=0.15)
+    assert not curve["is_flat"]
 
 
 def test_the_mean_probability_is_the_share_of_positives():
     margins, labels = planted_margins(1.5, -3.0, 20_000)
     weights = np.where(labels == 1, 1.0, 40.0)
-    found = fit(margins, labels, weights)
+    curve = fit(margins, labels, weights)
     share = np.average(labels, weights=weights)
-    assert np.average(probabilities(margins, found), weights=weights) == pytest.approx(share, rel=1e-3)
+    assert np.average(probabilities(margins, curve), weights=weights) == pytest.approx(share, rel=1e-3)
 
 
 def test_log_odds_that_bend_are_followed():
-    """Log-odds of -3, and -1 from a margin of 1 on: no straight line is near both."""
+    """Log-odds are -3, and -1 from a margin of 1 on: no straight line is near both."""
     margins, labels = planted_margins(1.0, 0.0, 60_000, lambda x: 2 * (x > 1) - 3)
-    found = fitted(margins, labels)
-    asked = probabilities(np.array([-1.0, 3.0]), found)
-    assert asked == pytest.approx([1 / (1 + np.exp(3)), 1 / (1 + np.exp(1))], abs=0.03)
+    curve = fitted(margins, labels)
+    predicted = probabilities(np.array([-1.0, 3.0]), curve)
+    assert predicted == pytest.approx([1 / (1 + np.exp(3)), 1 / (1 + np.exp(1))], abs=0.03)
 
 
 @pytest.mark.parametrize("size", [40, 3000, 60_000])
 def test_probabilities_rise_with_every_step_of_a_float32_margin(size):
-    """As isotonic regression's did not, nor a sigmoid's in float32."""
+    """Isotonic regression gives ties, and so does a sigmoid in float32."""
     margins, labels = planted_margins(1.0, -3.0, size, lambda x: 2 * (x > -2) - 3)
-    found = fitted(margins.astype(np.float32), labels)
-    asked = np.arange(-20, 20, 0.37, dtype=np.float32)
-    asked = np.sort(np.concatenate([asked, np.nextafter(asked, np.float32(99))]))
-    steps = np.diff(probabilities(asked, found))
+    curve = fitted(margins.astype(np.float32), labels)
+    new_margins = np.arange(-20, 20, 0.37, dtype=np.float32)
+    new_margins = np.sort(np.concatenate([new_margins, np.nextafter(new_margins, np.float32(99))]))
+    steps = np.diff(probabilities(new_margins, curve))
     assert (steps > 0).all()
-    ends = probabilities(np.array([-1e30, -1e4, 1e4, 1e30]), found)
+    ends = probabilities(np.array([-1e30, -1e4, 1e4, 1e30]), curve)
     assert 0 < ends[0] <= ends[1] < ends[2] <= ends[3] < 1
 
 
 def test_no_pair_is_certain_because_one_positive_scored_highest():
     margins, labels = planted_margins(1.0, 0.0, 60_000, lambda x: 2 * (x > 1) - 3)
-    found = fitted(np.append(margins, [12.0, 12.5]), np.append(labels, [1, 1]))
-    assert probabilities(np.array([13.0]), found)[0] < 0.9
+    curve = fitted(np.append(margins, [12.0, 12.5]), np.append(labels, [1, 1]))
+    assert probabilities(np.array([13.0]), curve)[0] < 0.9
 
 
 def test_few_positives_that_are_separated_perfectly_have_finite_log_odds():
     margins = np.concatenate([[3.0, 4, 5, 6, 7], np.linspace(-8, 2, 500)])
-    found = fitted(margins, (margins > 2.5).astype(int))
-    assert np.abs(found["log_odds"]).max() < 30
-    assert 0.001 < probabilities(np.array([2.5]), found)[0] < probabilities(np.array([8.0]), found)[0] < 1
+    curve = fitted(margins, (margins > 2.5).astype(int))
+    assert np.abs(curve["log_odds"]).max() < 30
+    assert 0.001 < probabilities(np.array([2.5]), curve)[0] < probabilities(np.array([8.0]), curve)[0] < 1
 
 
 @pytest.mark.parametrize("size", [200, 5000])
-def test_margins_that_rank_backwards_get_the_share_of_positives_in_their_own_order(size):
+def test_if_positives_score_lower_all_pairs_get_the_share_of_positives_in_the_order_of_margins(size):
     margins, labels = planted_margins(-1.0, -2.0, size)
-    found = fitted(margins, labels)
-    assert found["is_flat"]
-    asked = probabilities(np.array([-6.0, 0.0, 6.0]), found)
-    assert asked == pytest.approx(labels.mean(), rel=0.1) and (np.diff(asked) > 0).all()
+    curve = fitted(margins, labels)
+    assert curve["is_flat"]
+    predicted = probabilities(np.array([-6.0, 0.0, 6.0]), curve)
+    assert predicted == pytest.approx(labels.mean(), rel=0.1) and (np.diff(predicted) > 0).all()
 
 
 def test_shuffled_labels_give_every_pair_about_the_share_of_positives():
     margins, labels = planted_margins(1.0, -3.0, 60_000)
     share = labels.mean()
-    asked = probabilities(margins, fitted(margins, np.random.default_rng(2).permutation(labels)))
-    assert np.quantile(asked, [0.01, 0.99]) == pytest.approx(share, rel=0.2)
-    # With their own labels they are apart.
+    predicted = probabilities(margins, fitted(margins, np.random.default_rng(2).permutation(labels)))
+    assert np.quantile(predicted, [0.01, 0.99]) == pytest.approx(share, rel=0.2)
+    # With the true labels, probabilities differ widely.
     assert np.quantile(probabilities(margins, fitted(margins, labels)), 0.99) > 4 * share
 
 
@@ -103,8 +110,8 @@ def test_margins_on_another_scale_give_the_same_probabilities():
 
 
 def test_margins_that_are_all_the_same_have_the_share_of_positives():
-    found = fitted(np.full(50, -4.0), np.repeat([1, 0], [5, 45]))
-    assert probabilities(np.array([-4.0]), found)[0] == pytest.approx(0.1, rel=1e-3)
+    curve = fitted(np.full(50, -4.0), np.repeat([1, 0], [5, 45]))
+    assert probabilities(np.array([-4.0]), curve)[0] == pytest.approx(0.1, rel=1e-3)
 
 
 def test_a_curve_between_two_measured_shares_is_between_theirs_and_rises():
@@ -113,22 +120,24 @@ def test_a_curve_between_two_measured_shares_is_between_theirs_and_rises():
         {"share": 0.5, "margins": [-5.0, 1.0, 2.0], "log_odds": [-6.0, -5.0, 0.0], "best": "b"},
         {"share": 1.0, "margins": [-1.0, 2.0], "log_odds": [-3.0, 0.0], "best": "c"},
     ]
-    content, asked = {"folds": 4, "curves": curves}, np.linspace(-9, 9, 50)
-    for share, own in ((0.0, 0), (0.5, 1), (1.0, 2)):
-        assert np.array_equal(log_odds(asked, chosen(content, share, "")), log_odds(asked, curves[own]))
-    found = chosen(content, 0.2, "m.json")
-    assert found["margins"] == pytest.approx([-2.0, 1.0, 2.6])
-    assert found["log_odds"] == pytest.approx([-5.4, -4.4, -0.6])
-    # One has fewer segments: the nearest curve as it is.
-    assert chosen(content, 0.8, "")["margins"] == curves[2]["margins"]
-    assert (found["share"], found["measured_share"], found["best"], found["folds"]) == (0.2, 0.0, "a", 4)
-    assert chosen({"curves": curves[:1]}, 0.7, "")["measured_share"] == 0.0
+    content, new_margins = {"folds": 4, "curves": curves}, np.linspace(-9, 9, 50)
+    for share, index in ((0.0, 0), (0.5, 1), (1.0, 2)):
+        assert np.array_equal(
+            log_odds(new_margins, select_curve(content, share, "")), log_odds(new_margins, curves[index])
+        )
+    curve = select_curve(content, 0.2, "m.json")
+    assert curve["margins"] == pytest.approx([-2.0, 1.0, 2.6])
+    assert curve["log_odds"] == pytest.approx([-5.4, -4.4, -0.6])
+    # The other curve has fewer points: the nearer curve is taken unchanged.
+    assert select_curve(content, 0.8, "")["margins"] == curves[2]["margins"]
+    assert (curve["share"], curve["measured_share"], curve["best"], curve["folds"]) == (0.2, 0.0, "a", 4)
+    assert select_curve({"curves": curves[:1]}, 0.7, "")["measured_share"] == 0.0
 
 
 @pytest.mark.parametrize("earlier", [{"method": "platt", "slope": 1.0, "intercept": 0.0}, {}])
 def test_a_file_of_an_earlier_version_gets_one_sentence(earlier):
     with pytest.raises(InputError, match=r"metrics\.json is of an earlier version.* --forcerun"):
-        chosen(earlier, 0.0, "results/classifier/cpu/metrics.json")
+        select_curve(earlier, 0.0, "results/classifier/cpu/metrics.json")
 
 
 def test_a_right_calibration_has_a_small_error_and_a_wrong_one_a_large_one():
@@ -145,36 +154,36 @@ def test_a_right_calibration_has_a_small_error_and_a_wrong_one_a_large_one():
 def test_bins_hold_all_pairs_and_about_equal_expected_positives():
     margins, labels = planted_margins(0.5, -2.0, 50_000)
     weights = np.where(labels == 1, 1.0, 3.0)
-    found = reliability(probabilities(margins, LINE), labels, weights)["bins"]
-    assert sum(each["pairs"] for each in found) == pytest.approx(weights.sum())
-    assert sum(each["positives"] for each in found) == labels.sum()
-    expected = [each["pairs"] * each["predicted"] for each in found]
-    assert len(found) == 10 and max(expected) < 1.05 * min(expected)
-    assert [each["predicted"] for each in found] == sorted(each["predicted"] for each in found)
+    bins = reliability(probabilities(margins, LINE), labels, weights)["bins"]
+    assert sum(each["pairs"] for each in bins) == pytest.approx(weights.sum())
+    assert sum(each["positives"] for each in bins) == labels.sum()
+    expected = [each["pairs"] * each["predicted"] for each in bins]
+    assert len(bins) == 10 and max(expected) < 1.05 * min(expected)
+    assert [each["predicted"] for each in bins] == sorted(each["predicted"] for each in bins)
 
 
-def test_intervals_rest_on_the_pairs_that_were_counted_not_on_those_that_they_stand_for():
+def test_intervals_depend_on_the_counted_pairs_and_not_on_their_weights():
     predicted, labels = np.full(400, 0.1), np.repeat([1, 0], [40, 360])
-    (once,), (often,) = (
+    (unweighted,), (weighted,) = (
         reliability(predicted, labels, np.full(400, weight))["bins"] for weight in (1.0, 9.0)
     )
-    assert often["pairs"] == 9 * once["pairs"]
-    assert (often["low"], often["high"]) == pytest.approx((once["low"], once["high"]))
+    assert weighted["pairs"] == 9 * unweighted["pairs"]
+    assert (weighted["low"], weighted["high"]) == pytest.approx((unweighted["low"], unweighted["high"]))
 
 
 def test_two_bins_have_the_error_computed_by_hand():
     predicted, labels = np.array([0.25, 0.25, 0.25, 0.25, 1.0]), np.array([1, 1, 0, 0, 1])
-    found = reliability(predicted, labels, np.ones(5))
-    assert found["ece"] == pytest.approx((4 * abs(0.5 - 0.25) + 0) / 5)
-    assert found["brier"] == pytest.approx((2 * 0.75**2 + 2 * 0.25**2) / 5)
+    errors = reliability(predicted, labels, np.ones(5))
+    assert errors["ece"] == pytest.approx((4 * abs(0.5 - 0.25) + 0) / 5)
+    assert errors["brier"] == pytest.approx((2 * 0.75**2 + 2 * 0.25**2) / 5)
 
 
-def test_the_best_of_each_group_is_counted_once_by_its_weight():
+def test_the_top_pair_of_each_group_is_counted_once_by_its_weight():
     predicted = np.array([0.2, 0.6, 0.3, 0.1, 0.5])
     labels, groups = np.array([1, 0, 1, 0, 0]), np.array([0, 0, 1, 1, 2])
-    found = best(predicted, labels, groups, np.array([1.0, 1, 1, 1, 2]))
-    assert found["all"]["predicted"] == pytest.approx((0.6 + 0.3 + 2 * 0.5) / 4)
-    assert found["all"]["found"] == pytest.approx(1 / 4)
-    assert (found["all"]["count"], found["all"]["positives"]) == (3, 1)
-    assert found["treated"]["predicted"] == pytest.approx(0.45)
-    assert (found["treated"]["found"], found["treated"]["count"]) == (0.5, 2)
+    summary = summarise_top_pairs(predicted, labels, groups, np.array([1.0, 1, 1, 1, 2]))
+    assert summary["all"]["predicted"] == pytest.approx((0.6 + 0.3 + 2 * 0.5) / 4)
+    assert summary["all"]["found"] == pytest.approx(1 / 4)
+    assert (summary["all"]["count"], summary["all"]["positives"]) == (3, 1)
+    assert summary["treated"]["predicted"] == pytest.approx(0.45)
+    assert (summary["treated"]["found"], summary["treated"]["count"]) == (0.5, 2)

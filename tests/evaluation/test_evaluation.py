@@ -14,42 +14,54 @@ def run(scores, heads, tails, known, **options):
     return evaluation.evaluate(ranked(scores, heads, tails, known, **options), None, seed)
 
 
-def negatives(scores, known):
-    free = np.ones(scores.shape, bool)
-    free[known.heads, known.tails] = False
-    return free
+def unknown_mask(scores, known):
+    is_unknown = np.ones(scores.shape, bool)
+    is_unknown[known.heads, known.tails] = False
+    return is_unknown
 
 
 @given(seed=st.integers(0, 10_000), n_levels=st.integers(1, 200), chunk=st.sampled_from([1, 50, 10_000]))
 @settings(max_examples=30, deadline=None)
 def test_auroc_and_auprc_are_those_of_scikit_learn(seed, n_levels, chunk):
     scores, heads, tails, known = matrix(seed, n_levels=n_levels)
-    found = run(scores, heads, tails, known, chunk=chunk)
-    own, others = scores[heads, tails], scores[negatives(scores, known)]
-    labels = np.repeat([1, 0], [len(own), len(others)])
-    both = np.concatenate([own, others])
-    assert found["auroc"]["value"] == pytest.approx(roc_auc_score(labels, both), abs=1e-12)
-    assert found["auprc"]["value"] == pytest.approx(average_precision_score(labels, both), abs=1e-12)
-    assert (found["positives"], found["negatives"]) == (len(own), len(others))
+    metrics = run(scores, heads, tails, known, chunk=chunk)
+    positive_scores, negative_scores = scores[heads, tails], scores[unknown_mask(scores, known)]
+    labels = np.repeat([1, 0], [len(positive_scores), len(negative_scores)])
+    all_scores = np.concatenate([positive_scores, negative_scores])
+    assert metrics["auroc"]["value"] == pytest.approx(roc_auc_score(labels, all_scores), abs=1e-12)
+    assert metrics["auprc"]["value"] == pytest.approx(average_precision_score(labels, all_scores), abs=1e-12)
+    assert (metrics["positives"], metrics["negatives"]) == (len(positive_scores), len(negative_scores))
 
 
 @given(seed=st.integers(0, 10_000), n_levels=st.integers(1, 400), chunk=st.sampled_from([1, 700, 10_000]))
 @settings(max_examples=20, deadline=None)
 def test_recall_and_mrr_are_those_of_a_plain_loop(seed, n_levels, chunk):
     scores, heads, tails, known = matrix(seed, n_heads=180, n_tails=9, n_test=40, n_levels=n_levels)
-    free = negatives(scores, known)
+    is_unknown = unknown_mask(scores, known)
     recalls, ranks = [], []
     for tail in np.unique(tails):
-        own, others = scores[heads[tails == tail], tail], scores[free[:, tail], tail]
-        everyone = np.concatenate([own, others])
-        # A tie that straddles the limit fills the remaining places in random order.
-        places = [np.clip((100 - (everyone > s).sum()) / (everyone == s).sum(), 0, 1) for s in own]
-        recalls.append(np.mean(places))
-        ranks.append(np.mean([1 / (1 + (others > s).sum() + (others == s).sum() / 2) for s in own]))
-    found = run(scores, heads, tails, known, chunk=chunk)
-    assert found["recall_at_100"]["value"] == pytest.approx(np.mean(recalls), abs=1e-12)
-    assert found["mrr"]["value"] == pytest.approx(np.mean(ranks), abs=1e-12)
-    assert found["tails"] == len(recalls)
+        positive_scores, negative_scores = (
+            scores[heads[tails == tail], tail],
+            scores[is_unknown[:, tail], tail],
+        )
+        all_scores = np.concatenate([positive_scores, negative_scores])
+        # Pairs tied at the limit take the remaining places in random order.
+        recalled = [
+            np.clip((100 - (all_scores > s).sum()) / (all_scores == s).sum(), 0, 1) for s in positive_scores
+        ]
+        recalls.append(np.mean(recalled))
+        ranks.append(
+            np.mean(
+                [
+                    1 / (1 + (negative_scores > s).sum() + (negative_scores == s).sum() / 2)
+                    for s in positive_scores
+                ]
+            )
+        )
+    metrics = run(scores, heads, tails, known, chunk=chunk)
+    assert metrics["recall_at_100"]["value"] == pytest.approx(np.mean(recalls), abs=1e-12)
+    assert metrics["mrr"]["value"] == pytest.approx(np.mean(ranks), abs=1e-12)
+    assert metrics["tails"] == len(recalls)
 
 
 def test_metrics_and_intervals_do_not_depend_on_the_chunks():
@@ -57,59 +69,59 @@ def test_metrics_and_intervals_do_not_depend_on_the_chunks():
     assert run(*case, chunk=7) == run(*case, chunk=10_000)
 
 
-def test_each_pair_is_scored_once_and_never_more_than_a_chunk_together():
+def test_each_pair_is_scored_once_and_a_call_scores_at_most_one_chunk():
     scores, heads, tails, known = matrix(4)
-    seen, calls = np.zeros(scores.shape, int), []
+    scored, sizes = np.zeros(scores.shape, int), []
 
     def score(h, t):
-        np.add.at(seen, (h, t), 1)
-        calls.append(len(h))
+        np.add.at(scored, (h, t), 1)
+        sizes.append(len(h))
         return scores[h, t]
 
     ranked(score, heads, tails, known, shape=scores.shape, chunk=50)
-    expected = negatives(scores, known).astype(int)
+    expected = unknown_mask(scores, known).astype(int)
     expected[heads, tails] = 1
-    # Once more those that the positives' heads and tails make if dealt out anew.
-    again = np.zeros(scores.shape, int)
-    again[np.ix_(np.unique(heads), np.unique(tails))] = 1
-    expected += again * negatives(scores, known)
-    assert (seen == expected).all()
-    assert max(calls) <= 50
+    # Matched negatives are scored a second time: all unknown pairs of the positives' heads and tails.
+    matched = np.zeros(scores.shape, int)
+    matched[np.ix_(np.unique(heads), np.unique(tails))] = 1
+    expected += matched * unknown_mask(scores, known)
+    assert (scored == expected).all()
+    assert max(sizes) <= 50
 
 
 def test_perfect_scores_have_perfect_metrics():
     scores, heads, tails, known = matrix(5)
     scores[:] = 0
     scores[heads, tails] = 1
-    found = run(scores, heads, tails, known)
+    metrics = run(scores, heads, tails, known)
     for name in ("auroc", "auprc", "recall_at_100", "mrr"):
-        assert found[name] == {"value": 1.0, "low": 1.0, "high": 1.0}, name
+        assert metrics[name] == {"value": 1.0, "low": 1.0, "high": 1.0}, name
 
 
-def test_equal_scores_are_chance():
+def test_equal_scores_have_the_metrics_of_chance():
     scores, heads, tails, known = matrix(6, n_heads=500, n_levels=1)
-    found = run(scores, heads, tails, known)
-    assert found["auroc"]["value"] == 0.5
-    assert found["auprc"]["value"] == pytest.approx(found["prevalence"])
-    assert found["recall_at_100"]["value"] == pytest.approx(100 / 500, rel=0.02)
+    metrics = run(scores, heads, tails, known)
+    assert metrics["auroc"]["value"] == 0.5
+    assert metrics["auprc"]["value"] == pytest.approx(metrics["prevalence"])
+    assert metrics["recall_at_100"]["value"] == pytest.approx(100 / 500, rel=0.02)
 
 
 def test_other_known_pairs_are_no_negatives():
     scores, heads, tails, known = matrix(7)
-    before = run(scores, heads, tails, known)
-    free = negatives(scores, known)
-    free[heads, tails] = True
-    scores[~free] = 99
-    assert run(scores, heads, tails, known) == before
+    metrics = run(scores, heads, tails, known)
+    is_evaluated = unknown_mask(scores, known)
+    is_evaluated[heads, tails] = True
+    scores[~is_evaluated] = 99
+    assert run(scores, heads, tails, known) == metrics
 
 
 def test_metrics_without_positives_or_negatives_are_undefined():
     scores, heads, tails, known = matrix(8)
     none = np.empty(0, np.int32)
     assert run(scores, none, none, known)["auroc"] is None
-    whole = Known(*(grid.ravel().astype(np.int32) for grid in np.indices(scores.shape)), None)
-    found = run(scores, heads, tails, whole)
-    assert (found["auprc"], found["mrr"], found["negatives"]) == (None, None, 0)
+    all_known = Known(*(grid.ravel().astype(np.int32) for grid in np.indices(scores.shape)), None)
+    metrics = run(scores, heads, tails, all_known)
+    assert (metrics["auprc"], metrics["mrr"], metrics["negatives"]) == (None, None, 0)
 
 
 def test_scores_that_are_not_finite_are_refused():
@@ -124,18 +136,18 @@ def test_intervals_are_those_of_a_plain_bootstrap():
     scores, heads, tails, known = matrix(10, n_heads=60, n_tails=50, n_test=80)
     scores = rng.standard_normal(scores.shape)
     scores[heads, tails] += 1
-    own, others = scores[heads, tails], scores[negatives(scores, known)]
-    false_positives = (others >= own[:, None]).sum(axis=1)
-    drawn = []
-    for part in rng.integers(len(own), size=(1000, len(own))):
-        true_positives = (own[part] >= own[part, None]).sum(axis=1)
-        precision = true_positives / (true_positives + false_positives[part])
-        drawn.append((1 - false_positives[part].mean() / len(others), precision.mean()))
-    found = run(scores, heads, tails, known)
-    for name, values in zip(("auroc", "auprc"), np.transpose(drawn), strict=True):
+    positive_scores, negative_scores = scores[heads, tails], scores[unknown_mask(scores, known)]
+    false_positives = (negative_scores >= positive_scores[:, None]).sum(axis=1)
+    resamples = []
+    for rows in rng.integers(len(positive_scores), size=(1000, len(positive_scores))):
+        true_positives = (positive_scores[rows] >= positive_scores[rows, None]).sum(axis=1)
+        precision = true_positives / (true_positives + false_positives[rows])
+        resamples.append((1 - false_positives[rows].mean() / len(negative_scores), precision.mean()))
+    metrics = run(scores, heads, tails, known)
+    for name, values in zip(("auroc", "auprc"), np.transpose(resamples), strict=True):
         low, high = np.percentile(values, [2.5, 97.5])
-        assert found[name]["low"] == pytest.approx(low, abs=0.1 * (high - low)), name
-        assert found[name]["high"] == pytest.approx(high, abs=0.1 * (high - low)), name
+        assert metrics[name]["low"] == pytest.approx(low, abs=0.1 * (high - low)), name
+        assert metrics[name]["high"] == pytest.approx(high, abs=0.1 * (high - low)), name
 
 
 def test_a_seed_gives_the_same_intervals_and_another_seed_others():
@@ -148,37 +160,37 @@ def test_a_seed_gives_the_same_intervals_and_another_seed_others():
 def test_only_the_pairs_of_the_pools_count(limit):
     scores, heads, tails, known = matrix(9, n_levels=1000)
     pools = np.unique(heads), np.unique(tails[tails > 4])
-    inside = np.isin(heads, pools[0]) & np.isin(tails, pools[1])
-    before = run(scores, heads[inside], tails[inside], known, pools=pools, limit=limit)
-    outside = np.ones(scores.shape, bool)
-    outside[np.ix_(*pools)] = False
-    assert before["negatives"] == (negatives(scores, known) & ~outside).sum()
-    assert before["sampled"] == (limit == 60)
-    scores[outside] = 1e6
-    assert run(scores, heads[inside], tails[inside], known, pools=pools, limit=limit) == before
-    scores[~outside] = np.random.default_rng(1).permutation(scores[~outside])
-    assert run(scores, heads[inside], tails[inside], known, pools=pools, limit=limit) != before
+    is_inside = np.isin(heads, pools[0]) & np.isin(tails, pools[1])
+    metrics = run(scores, heads[is_inside], tails[is_inside], known, pools=pools, limit=limit)
+    is_outside = np.ones(scores.shape, bool)
+    is_outside[np.ix_(*pools)] = False
+    assert metrics["negatives"] == (unknown_mask(scores, known) & ~is_outside).sum()
+    assert metrics["sampled"] == (limit == 60)
+    scores[is_outside] = 1e6
+    assert run(scores, heads[is_inside], tails[is_inside], known, pools=pools, limit=limit) == metrics
+    scores[~is_outside] = np.random.default_rng(1).permutation(scores[~is_outside])
+    assert run(scores, heads[is_inside], tails[is_inside], known, pools=pools, limit=limit) != metrics
 
 
 def test_a_large_matrix_is_sampled_and_says_so():
     rng = np.random.default_rng(0)
     scores, heads, tails, known = matrix(12, n_heads=200, n_tails=300, n_test=1500)
-    # Positives lie in the first 60 tails, whose scores are high: what is taken from them alone is biased.
+    # Positives lie in the first 60 tails, whose scores are high: a sample of these tails alone is biased.
     heads, tails = heads[tails < 60], tails[tails < 60]
     scores = rng.standard_normal(scores.shape)
     scores[:, :60] += 1
     scores[heads, tails] += 2
     exact = run(scores, heads, tails, known)
-    scored = []
+    sizes = []
 
     def score(h, t):
-        scored.append(len(h))
+        sizes.append(len(h))
         return scores[h, t]
 
-    found = ranked(score, heads, tails, known, shape=scores.shape, limit=20_000)
-    sampled = evaluation.evaluate(found, None, 0)
+    ranks = ranked(score, heads, tails, known, shape=scores.shape, limit=20_000)
+    sampled = evaluation.evaluate(ranks, None, 0)
     assert (exact["sampled"], sampled["sampled"]) == (False, True)
-    assert sum(scored) <= 20_000 + len(heads)
+    assert sum(sizes) <= 20_000 + len(heads)
     assert (sampled["negatives"], sampled["tails"]) == (exact["negatives"], 25)
     assert sampled["against"]["matched"]["auroc"]["value"] == pytest.approx(
         exact["against"]["matched"]["auroc"]["value"], abs=0.02
@@ -191,17 +203,22 @@ def test_a_large_matrix_is_sampled_and_says_so():
 
 @given(seed=st.integers(0, 10_000), n_levels=st.integers(1, 300))
 @settings(max_examples=20, deadline=None)
-def test_matched_negatives_are_the_positives_heads_and_tails_dealt_out_anew(seed, n_levels):
+def test_matched_negatives_are_made_by_shuffling_the_positives_heads_and_tails(seed, n_levels):
     scores, heads, tails, known = matrix(seed, n_levels=n_levels)
-    free = negatives(scores, known)
-    drawn = [(h, t) for h in heads for t in tails if free[h, t]]  # each as often as it has positives
-    found = run(scores, heads, tails, known)["against"]["matched"]
-    own, others = scores[heads, tails], np.array([scores[pair] for pair in drawn])
-    labels, both = np.repeat([1, 0], [len(own), len(others)]), np.concatenate([own, others])
-    weights = np.repeat([1, len(own) / len(others)], [len(own), len(others)])
-    assert found["auroc"]["value"] == pytest.approx(roc_auc_score(labels, both), abs=1e-12)
-    precision = average_precision_score(labels, both, sample_weight=weights)
-    assert found["auprc"]["value"] == pytest.approx(precision, abs=1e-12)
+    is_unknown = unknown_mask(scores, known)
+    matched = [(h, t) for h in heads for t in tails if is_unknown[h, t]]  # each as often as it has positives
+    metrics = run(scores, heads, tails, known)["against"]["matched"]
+    positive_scores, negative_scores = scores[heads, tails], np.array([scores[pair] for pair in matched])
+    labels, all_scores = (
+        np.repeat([1, 0], [len(positive_scores), len(negative_scores)]),
+        np.concatenate([positive_scores, negative_scores]),
+    )
+    weights = np.repeat(
+        [1, len(positive_scores) / len(negative_scores)], [len(positive_scores), len(negative_scores)]
+    )
+    assert metrics["auroc"]["value"] == pytest.approx(roc_auc_score(labels, all_scores), abs=1e-12)
+    precision = average_precision_score(labels, all_scores, sample_weight=weights)
+    assert metrics["auprc"]["value"] == pytest.approx(precision, abs=1e-12)
 
 
 @given(seed=st.integers(0, 10_000), n_levels=st.integers(1, 300))
@@ -209,21 +226,31 @@ def test_matched_negatives_are_the_positives_heads_and_tails_dealt_out_anew(seed
 def test_uniform_and_known_negatives_are_those_of_scikit_learn(seed, n_levels):
     scores, heads, tails, known = matrix(seed, n_levels=n_levels)
     positive, negative = (heads[:14], tails[:14]), (heads[14:], tails[14:])
-    found = run(scores, *positive, known, negative=negative)
-    own, free, bad = scores[positive], scores[negatives(scores, known)], scores[negative]
-    for name, others, weight in (("uniform", free, 14 / len(free)), ("known", bad, 1)):
-        labels, both = np.repeat([1, 0], [14, len(others)]), np.concatenate([own, others])
-        weights = np.repeat([1, weight], [14, len(others)])
-        area, precision = (
-            roc_auc_score(labels, both),
-            average_precision_score(labels, both, sample_weight=weights),
+    metrics = run(scores, *positive, known, negative=negative)
+    positive_scores, unknown_scores, known_negative_scores = (
+        scores[positive],
+        scores[unknown_mask(scores, known)],
+        scores[negative],
+    )
+    for name, negative_scores, weight in (
+        ("uniform", unknown_scores, 14 / len(unknown_scores)),
+        ("known", known_negative_scores, 1),
+    ):
+        labels, all_scores = (
+            np.repeat([1, 0], [14, len(negative_scores)]),
+            np.concatenate([positive_scores, negative_scores]),
         )
-        assert found["against"][name]["auroc"]["value"] == pytest.approx(area, abs=1e-12)
-        assert found["against"][name]["auprc"]["value"] == pytest.approx(precision, abs=1e-12)
-    assert found["known_negative_pairs"] == len(bad)
+        weights = np.repeat([1, weight], [14, len(negative_scores)])
+        auroc, auprc = (
+            roc_auc_score(labels, all_scores),
+            average_precision_score(labels, all_scores, sample_weight=weights),
+        )
+        assert metrics["against"][name]["auroc"]["value"] == pytest.approx(auroc, abs=1e-12)
+        assert metrics["against"][name]["auprc"]["value"] == pytest.approx(auprc, abs=1e-12)
+    assert metrics["known_negative_pairs"] == len(known_negative_scores)
 
 
-# Five drugs by two diseases; (0, 0), (1, 0) and (2, 1) are treatments of the test, (3, 0) a known negative.
+# Five drugs by two diseases; (0, 0), (1, 0) and (2, 1) are test positives, (3, 0) is a known negative.
 SMALL = np.array([[0.9, 0.1], [0.5, 0.2], [0.1, 0.4], [0.7, 0.9], [0.5, 0.3]], np.float32)
 SMALL_KNOWN = Known(
     np.array([0, 1, 3, 2], np.int32), np.array([0, 0, 0, 1], np.int32), np.full(4, "", object)
@@ -246,7 +273,7 @@ POSITIVE, NEGATIVE = (np.array([0, 1, 2]), np.array([0, 0, 1])), (np.array([3]),
         ("hits_at_1", ((1 + 1 / 2) / 2 + 0) / 2),
         ("hits_at_10", 1),
         ("recall_at_50", 1),
-        # Of its own drug no positive has an unknown pair above it.
+        # No positive has an unknown pair of the same drug above it.
         ("per_head.mrr", 1),
         ("per_head.hits_at_1", 1),
         ("known_negatives.mrr", 1),
@@ -254,60 +281,64 @@ POSITIVE, NEGATIVE = (np.array([0, 1, 2]), np.array([0, 0, 1])), (np.array([3]),
     ],
 )
 def test_a_small_matrix_has_the_metrics_computed_by_hand(name, value):
-    found = run(SMALL, *POSITIVE, SMALL_KNOWN, negative=NEGATIVE)
+    metric = run(SMALL, *POSITIVE, SMALL_KNOWN, negative=NEGATIVE)
     for part in name.split("."):
-        found = found[part]
-    assert found["value"] == pytest.approx(value)
+        metric = metric[part]
+    assert metric["value"] == pytest.approx(value)
 
 
 def test_lists_of_the_whole_matrix_hold_the_share_that_fits(monkeypatch):
-    monkeypatch.setattr(evaluation, "LISTED", (1, 2, 3, 6))
-    found = run(SMALL, *POSITIVE, SMALL_KNOWN, negative=NEGATIVE)
+    monkeypatch.setattr(evaluation, "LIST_LENGTHS", (1, 2, 3, 6))
+    metrics = run(SMALL, *POSITIVE, SMALL_KNOWN, negative=NEGATIVE)
     # In order: 0.9 of (0, 0) and of (3, 1); 0.5 of (1, 0) and of (4, 0); 0.4 of (2, 1). Six unknown pairs.
-    shares = {k: v["value"] for k, v in found["whole_list"].items()}
+    shares = {k: v["value"] for k, v in metrics["whole_list"].items()}
     assert shares == pytest.approx({"1": 1 / 2 / 3, "2": 1 / 3, "3": (1 + 1 / 2) / 3})
-    # The known negative has 0.7: after two.
-    assert [found["known_negatives"]["whole_list"][k]["value"] for k in "123"] == [0, 0, 1]
+    # The known negative scores 0.7, so two pairs are above it.
+    assert [metrics["known_negatives"]["whole_list"][k]["value"] for k in "123"] == [0, 0, 1]
 
 
-def test_the_ranks_of_heads_are_those_of_tails_of_the_matrix_turned():
+def test_ranks_within_heads_are_ranks_within_tails_of_the_transposed_matrix():
     scores, heads, tails, known = matrix(13, n_heads=90, n_tails=70, n_test=60, n_levels=1000)
-    order, codes = np.lexsort((tails, heads)), np.lexsort((known.tails, known.heads))
-    turned = Known(known.tails[codes], known.heads[codes], known.names)
-    there = run(scores, heads, tails, known)
-    back = run(np.ascontiguousarray(scores.T), tails[order], heads[order], turned)
+    order, known_order = np.lexsort((tails, heads)), np.lexsort((known.tails, known.heads))
+    transposed_known = Known(known.tails[known_order], known.heads[known_order], known.names)
+    metrics = run(scores, heads, tails, known)
+    transposed_metrics = run(np.ascontiguousarray(scores.T), tails[order], heads[order], transposed_known)
     for name in ("mrr", "hits_at_10", "recall_at_50"):
-        assert there["per_head"][name]["value"] == pytest.approx(back[name]["value"])
+        assert metrics["per_head"][name]["value"] == pytest.approx(transposed_metrics[name]["value"])
 
 
-def test_a_method_does_not_differ_from_itself_and_surely_from_a_better_one():
+def test_a_method_does_not_differ_from_itself_and_clearly_differs_from_a_worse_one():
     scores, heads, tails, known = matrix(14, n_heads=80, n_tails=60, n_test=200, n_levels=1000)
     better = scores.copy()
     better[heads, tails] += 300
-    own, same, other = (ranked(each, heads, tails, known) for each in (better, better, scores))
-    none, some = (evaluation.differences(own, each, None, 0) for each in (same, other))
+    ranks, same_ranks, worse_ranks = (ranked(each, heads, tails, known) for each in (better, better, scores))
+    no_difference, difference = (
+        evaluation.differences(ranks, each, None, 0) for each in (same_ranks, worse_ranks)
+    )
     for name in ("auroc", "auprc", "mrr", "recall_at_50"):
-        assert none[name] == {"value": 0.0, "low": 0.0, "high": 0.0}
-        assert 0 < some[name]["low"] < some[name]["value"] < some[name]["high"]
-    first, second = (evaluation.evaluate(each, None, 0)["auprc"]["value"] for each in (own, other))
-    assert some["auprc"]["value"] == pytest.approx(first - second)
+        assert no_difference[name] == {"value": 0.0, "low": 0.0, "high": 0.0}
+        assert 0 < difference[name]["low"] < difference[name]["value"] < difference[name]["high"]
+    first, second = (evaluation.evaluate(each, None, 0)["auprc"]["value"] for each in (ranks, worse_ranks))
+    assert difference["auprc"]["value"] == pytest.approx(first - second)
 
 
-def test_a_paired_interval_is_narrower_than_the_methods_own():
+def test_a_paired_interval_is_narrower_than_the_interval_of_one_method():
     scores, heads, tails, known = matrix(15, n_heads=80, n_tails=60, n_test=200, n_levels=1000)
     noisy = scores + np.random.default_rng(0).normal(scale=5, size=scores.shape)
-    own, other = (ranked(each, heads, tails, known) for each in (scores, noisy))
-    paired = evaluation.differences(own, other, None, 0)["auroc"]
-    alone = evaluation.evaluate(own, None, 0)["auroc"]
-    assert paired["high"] - paired["low"] < 0.3 * (alone["high"] - alone["low"])
+    ranks, noisy_ranks = (ranked(each, heads, tails, known) for each in (scores, noisy))
+    paired = evaluation.differences(ranks, noisy_ranks, None, 0)["auroc"]
+    unpaired = evaluation.evaluate(ranks, None, 0)["auroc"]
+    assert paired["high"] - paired["low"] < 0.3 * (unpaired["high"] - unpaired["low"])
 
 
-def test_where_whole_tails_are_held_out_they_are_drawn_whole():
-    """Negative control: pairs of one tail stand together, which single pairs would not show."""
+def test_if_whole_tails_are_held_out_the_bootstrap_draws_whole_tails():
+    """Negative control: pairs of one tail have similar scores, which a bootstrap over pairs does not see."""
     rng = np.random.default_rng(0)
     scores, heads, tails, known = matrix(16, n_heads=80, n_tails=20, n_test=300, n_levels=1000)
     scores = rng.random(scores.shape) + 2 * rng.random((1, scores.shape[1]))
-    found = ranked(scores, heads, tails, known)
-    single, whole = (evaluation.evaluate(found, by, 0)["auroc"] for by in (None, "tail_index"))
-    assert single["value"] == whole["value"]
-    assert whole["high"] - whole["low"] > 1.5 * (single["high"] - single["low"])
+    ranks = ranked(scores, heads, tails, known)
+    by_pair, by_tail = (
+        evaluation.evaluate(ranks, grouped_by, 0)["auroc"] for grouped_by in (None, "tail_index")
+    )
+    assert by_pair["value"] == by_tail["value"]
+    assert by_tail["high"] - by_tail["low"] > 1.5 * (by_pair["high"] - by_pair["low"])

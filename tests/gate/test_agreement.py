@@ -11,6 +11,7 @@ import write_agreement
 from repurpose.core import files
 from repurpose.gate import agreement
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.report import summary
 from repurpose.vectors import embeddings
 
@@ -170,8 +171,8 @@ def test_a_difference_out_of_tolerance_is_written_as_a_sentence():
 
 def test_the_script_reads_vectors_in_the_order_of_the_graph(tmp_path, caplog):
     kg = planted.repurposing(30, 24)[0]
-    paths = [tmp_path / name for name in ("nodes.parquet", "edges.parquet", "relations.json")]
-    graph.save(kg, *paths)
+    graph_files = GraphFiles.in_folder(tmp_path)
+    graph.save(kg, graph_files)
     generator = np.random.default_rng(0)
     rows = {t: generator.normal(size=(kg.count(t), 4)).astype(np.float32) for t in kg.node_types}
     scores = generator.normal(size=(kg.count("drug"), kg.count("disease"))).astype(np.float32)
@@ -183,13 +184,13 @@ def test_the_script_reads_vectors_in_the_order_of_the_graph(tmp_path, caplog):
         tmp_path / "mps.parquet", files.read_table(tmp_path / "cpu.parquet")[::-1]
     )
     write_agreement.main(
-        paths,
-        ["cpu", "mps"],
-        ["full", "sampled"],
-        [tmp_path / "cpu.parquet", tmp_path / "mps.parquet"],
-        [tmp_path / "history.parquet"] * 2,
-        [tmp_path / "candidates.parquet", None],
-        tmp_path / "agreement.json",
+        graph_files=graph_files,
+        names=["cpu", "mps"],
+        batchings=["full", "sampled"],
+        vectors=[tmp_path / "cpu.parquet", tmp_path / "mps.parquet"],
+        histories=[tmp_path / "history.parquet"] * 2,
+        candidates=[tmp_path / "candidates.parquet", None],
+        agreement_out=tmp_path / "agreement.json",
         options=vars(SETTINGS),
         seed=0,
     )

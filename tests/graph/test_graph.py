@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.kernels.csr import csr
 
-FILES = ("nodes.parquet", "edges.parquet", "relations.json")
 ROWS = [
     ("drug_gene", "drug", "d1", "gene", "9"),
     ("drug_gene", "drug", "d2", "gene", "10"),
@@ -33,15 +33,15 @@ def kg():
 @pytest.fixture
 def saved(kg, tmp_path):
     """The graph's three files."""
-    paths = [tmp_path / name for name in FILES]
-    graph.save(kg, *paths)
+    paths = GraphFiles.in_folder(tmp_path)
+    graph.save(kg, paths)
     return paths
 
 
 def refusal(paths, index: int) -> str:
-    """The sentence with which load refuses the files: it names the file at `index` and its rebuilding."""
+    """The error with which load refuses the files; it must name the file at `index` and how to rebuild it."""
     with pytest.raises(InputError) as caught:
-        graph.load(*paths)
+        graph.load(paths)
     assert str(caught.value).startswith(str(paths[index]))
     assert f"--forcerun {paths[index]}" in str(caught.value)
     return str(caught.value)
@@ -55,17 +55,17 @@ def change(path, column: str, values: list) -> None:
     )
 
 
-def test_a_saved_graph_loads_as_it_was(kg, saved):
-    again = graph.load(*saved)
-    assert is_same(again, kg)
-    assert all(array.dtype == np.int32 and array.flags.writeable for array in again.heads + again.tails)
-    assert all(isinstance(name, str) for names in again.node_names.values() for name in names)
+def test_a_saved_graph_loads_unchanged(kg, saved):
+    loaded = graph.load(saved)
+    assert is_same(loaded, kg)
+    assert all(array.dtype == np.int32 and array.flags.writeable for array in loaded.heads + loaded.tails)
+    assert all(isinstance(name, str) for names in loaded.node_names.values() for name in names)
     assert not is_same(
-        replace(again, node_names={**again.node_names, "drug": again.node_ids["drug"][::-1]}), kg
+        replace(loaded, node_names={**loaded.node_names, "drug": loaded.node_ids["drug"][::-1]}), kg
     )
 
 
-def test_the_files_have_the_columns_of_the_contract(saved):
+def test_the_files_have_the_documented_columns(saved):
     nodes, edges = (files.read_table(path) for path in saved[:2])
     assert nodes.column_names == ["node_type", "node_id", "node_index", "node_name"]
     assert edges.column_names == ["relation_index", "head_index", "tail_index"]
@@ -80,26 +80,26 @@ def test_the_files_have_the_columns_of_the_contract(saved):
     }
 
 
-def test_a_relation_without_edges_survives(kg, saved):
+def test_a_relation_without_edges_is_saved_and_loaded(kg, saved):
     empty = np.zeros(0, np.int32)
-    more = replace(
+    extended = replace(
         kg,
         relations=(*kg.relations, graph.Relation("drug", "none", "gene", 0, "message", False)),
         heads=(*kg.heads, empty),
         tails=(*kg.tails, empty),
     )
-    graph.save(more, *saved)
-    assert is_same(graph.load(*saved), more)
+    graph.save(extended, saved)
+    assert is_same(graph.load(saved), extended)
 
 
-def test_counts_and_roles_are_told(kg):
+def test_a_graph_counts_nodes_and_lists_relations_by_role(kg):
     assert {name: kg.count(name) for name in kg.node_types} == {
         "disease": 1,
         "drug": 2,
         "gene": 2,
         "region": 2,
     }
-    names = [kind.relation for kind in kg.relations]
+    names = [relation.relation for relation in kg.relations]
     assert [names[i] for i in kg.of_role("message")] == ["drug_gene", "regulates"]
     assert [names[i] for i in kg.of_role("target")] == ["indication"]
     assert [names[i] for i in kg.of_role("excluded")] == ["contains"]
@@ -132,7 +132,7 @@ def test_a_truncated_file_is_named(saved, index):
         ("tail_index", [1, 1, 0, 0, 1, 0], "not sorted by tail"),
     ],
 )
-def test_edges_that_do_not_fit_are_refused(saved, column, values, reason):
+def test_edges_that_do_not_match_the_graph_are_refused(saved, column, values, reason):
     assert reason in refusal_of_change(saved, 1, column, values)
 
 
@@ -145,14 +145,14 @@ def test_edges_that_do_not_fit_are_refused(saved, column, values, reason):
         ("node_id", ["s1", "d1", None, "10", "9", "a", "b"], "node_id is not string in every row"),
     ],
 )
-def test_nodes_that_do_not_fit_are_refused(saved, column, values, reason):
+def test_nodes_that_do_not_match_the_schema_are_refused(saved, column, values, reason):
     assert reason in refusal_of_change(saved, 0, column, values)
 
 
 def refusal_of_change(saved, index: int, column: str, values: list) -> str:
     before = files.read_table(saved[index])
     change(saved[index], column, before[column].to_pylist())
-    graph.load(*saved)  # the same values again are no fault
+    graph.load(saved)  # rewriting the same values is no error
     change(saved[index], column, values)
     return refusal(saved, index)
 
@@ -165,7 +165,7 @@ def refusal_of_change(saved, index: int, column: str, values: list) -> str:
         ("other", 1, "not a list of relations"),
     ],
 )
-def test_relations_that_do_not_fit_are_refused(saved, key, value, reason):
+def test_relations_that_do_not_match_the_graph_are_refused(saved, key, value, reason):
     content = json.loads(saved[2].read_text())
     content[0][key] = value
     saved[2].write_text(json.dumps(content))
@@ -176,7 +176,7 @@ def test_relations_that_do_not_fit_are_refused(saved, key, value, reason):
 def test_json_that_is_no_list_of_relations_is_refused(saved, content):
     saved[2].write_text(content)
     with pytest.raises(InputError):
-        graph.load(*saved)
+        graph.load(saved)
 
 
 def test_columns_of_other_names_or_types_are_refused(saved):

@@ -1,4 +1,4 @@
-"""Held-out message edges: disjoint, found again from the seed, keys that tell pairs apart."""
+"""Held-out message edges are disjoint and repeatable from the seed; keys distinguish pairs."""
 
 import communities
 import numpy as np
@@ -18,10 +18,10 @@ def test_parts_are_disjoint_and_together_all_edges():
         assert len(parts[1]) == len(parts[2]) == int(0.1 * kg.relations[index].edges)
 
 
-def test_the_seed_and_the_share_decide_the_draw():
+def test_the_seed_decides_the_draw():
     kg = communities.build()
-    first, again, other = (holdout.split(kg, 0.1, seed).valid[0] for seed in (5, 5, 6))
-    assert np.array_equal(first, again)
+    first, repeated, other = (holdout.split(kg, 0.1, seed).valid[0] for seed in (5, 5, 6))
+    assert np.array_equal(first, repeated)
     assert not np.array_equal(first, other)
 
 
@@ -32,12 +32,12 @@ def test_no_target_edge_is_in_any_part():
 
 @pytest.mark.parametrize(("symmetric", "same"), [(True, True), (False, False)])
 def test_symmetric_keys_ignore_the_orientation(symmetric, same):
-    one = holdout.pair_keys(np.array([3]), np.array([7]), 10, symmetric)
-    two = holdout.pair_keys(np.array([7]), np.array([3]), 10, symmetric)
-    assert (one == two).all() == same
+    forward = holdout.pair_keys(np.array([3]), np.array([7]), 10, symmetric)
+    backward = holdout.pair_keys(np.array([7]), np.array([3]), 10, symmetric)
+    assert (forward == backward).all() == same
 
 
-def test_contains_finds_what_is_there_and_only_that():
+def test_contains_is_true_for_exactly_the_given_keys():
     keys = np.array([2, 5, 9])
     assert holdout.contains(keys, np.array([5, 6, 9, 10, 1])).tolist() == [True, False, True, False, False]
     assert holdout.contains(np.empty(0, np.int64), np.array([1])).tolist() == [False]

@@ -1,4 +1,4 @@
-"""Target pairs under other node types are found by their ids; ids that repeat by accident are no leak."""
+"""Target pairs under other node types are detected by their ids; ids that agree by accident are no leak."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ BOTH = replace(TARGET, **NEGATIVE)
 
 
 def drawn(count, *, heads=60, tails=60, seed=0):
-    """Distinct pairs at random, popular ends more often: (count, 2)."""
+    """Random distinct pairs (count, 2), in which some ends are more frequent than others."""
     rng = np.random.default_rng(seed)
     weights = np.outer(1 / np.arange(2, heads + 2) ** 0.7, 1 / np.arange(2, tails + 2) ** 0.7).ravel()
     keys = rng.choice(heads * tails, count, replace=False, p=weights / weights.sum())
@@ -54,14 +54,14 @@ GRAPH = [
     ],
 )
 @pytest.mark.parametrize("is_turned", [False, True])
-def test_treatments_that_stand_under_other_types_too_stop_the_run(name, head_type, tail_type, is_turned):
+def test_treatments_that_also_have_other_node_types_stop_the_run(name, head_type, tail_type, is_turned):
     leaking = rows(name, head_type, tail_type, TREATMENTS)
     sentence = refusal(*GRAPH, *(map(turned, leaking) if is_turned else leaking))
     assert f"the relation {name}" in sentence and "200 of the 201 pairs of target.positive" in sentence
     assert "edges.csv" in sentence and "would stay in the graph as messages" in sentence
 
 
-def test_the_line_that_the_sentence_proposes_solves_it():
+def test_the_config_line_in_the_error_solves_the_problem():
     leaking = [*rows("indication", "Drug", "disease", TREATMENTS), *rows("near", "gene", "gene", [(1, 2)])]
     sentence = refusal(*GRAPH, *leaking, exclude_relations=["near"])
     assert "the relation indication of target.positive also joins Drug and disease (200 edges" in sentence
@@ -73,12 +73,12 @@ def test_the_line_that_the_sentence_proposes_solves_it():
 
 
 @pytest.mark.parametrize("entry", ["indication (Drug, disease)", "indication (disease, Drug)", "indication"])
-def test_who_has_looked_at_a_relation_may_keep_it(entry):
+def test_a_relation_in_keep_relations_stays_in_the_graph(entry):
     kg, _ = build([*GRAPH, *rows("indication", "Drug", "disease", TREATMENTS)], keep_relations=[entry])
     assert triples(kg)["Drug", "indication", "disease"] == "message"
 
 
-def test_one_relation_that_is_kept_keeps_no_other():
+def test_keeping_one_relation_does_not_keep_another():
     leaking = [
         *rows("indication", "Drug", "disease", TREATMENTS),
         *rows("treats", "drug", "Disease", TREATMENTS),
@@ -87,7 +87,7 @@ def test_one_relation_that_is_kept_keeps_no_other():
     assert "the relation treats joins Disease and drug" in sentence
 
 
-def test_all_relations_that_leak_stand_in_the_line():
+def test_the_config_line_lists_all_relations_that_leak():
     leaking = [row for name in ("treats", "indication") for row in rows(name, "Drug", "disease", TREATMENTS)]
     sentence = refusal(*GRAPH, *leaking)
     assert (
@@ -95,11 +95,11 @@ def test_all_relations_that_leak_stand_in_the_line():
     )
 
 
-def test_known_non_treatments_leak_as_well():
-    against = drawn(150, seed=5)
-    table = [*GRAPH, *rows("contraindication", "drug", "disease", against)]
+def test_known_negatives_leak_as_well():
+    contraindicated = drawn(150, seed=5)
+    table = [*GRAPH, *rows("contraindication", "drug", "disease", contraindicated)]
     sentence = refusal(
-        *table, *rows("warns", "Drug", "disease", against), target={"negative": ["contraindication"]}
+        *table, *rows("warns", "Drug", "disease", contraindicated), target={"negative": ["contraindication"]}
     )
     assert "150 of the 150 pairs of target.negative" in sentence
     build(
@@ -109,7 +109,7 @@ def test_known_non_treatments_leak_as_well():
 
 
 @pytest.mark.parametrize("share", [0.15, 0.3])
-def test_a_part_of_the_treatments_among_many_other_pairs_is_found(share):
+def test_a_share_of_the_treatments_among_many_other_pairs_is_detected(share):
     size = {"heads": 400, "tails": 400}
     treatments, others = drawn(600, **size), drawn(600, seed=9, **size)
     table = rows("indication", "drug", "disease", treatments)
@@ -118,7 +118,7 @@ def test_a_part_of_the_treatments_among_many_other_pairs_is_found(share):
     build([*table, *rows("related", "Drug", "disease", others)])
 
 
-def test_equal_names_tell_a_part_of_the_treatments_from_bare_numbers_that_repeat():
+def test_equal_names_distinguish_a_leak_from_numeric_ids_that_agree_by_accident():
     size, plain = {"heads": 400, "tails": 400}, {"head": "{}", "tail": "{}"}
     treatments = drawn(600, **size)
     mixed = treatments[:180] + drawn(600, seed=9, **size)
@@ -126,25 +126,26 @@ def test_equal_names_tell_a_part_of_the_treatments_from_bare_numbers_that_repeat
         *rows("indication", "drug", "disease", treatments, **plain),
         *rows("related", "Drug", "disease", mixed, **plain),
     ]
-    (found,) = leaks.overlaps(build(table)[0], TARGET)
-    assert found.is_beyond_chance and found.same_ends == 0 and not found.is_leak
-    ids = [(kind, str(at)) for kind in ("drug", "Drug") for at in range(400)]
-    alike = nodes_table([(kind, id_, f"{kind} {id_}") for kind, id_ in ids])
-    assert "the relation related joins" in refusal(*table, nodes=alike)
-    build(table, nodes=nodes_table([(kind, id_, f"{ord(kind[0])} {id_}") for kind, id_ in ids]))
+    (overlap,) = leaks.find_overlaps(build(table)[0], TARGET)
+    assert overlap.is_beyond_chance and overlap.same_ends == 0 and not overlap.is_leak
+    nodes = [(node_type, str(number)) for node_type in ("drug", "Drug") for number in range(400)]
+    same_names = nodes_table([(node_type, id_, f"{node_type} {id_}") for node_type, id_ in nodes])
+    assert "the relation related joins" in refusal(*table, nodes=same_names)
+    other_names = nodes_table([(node_type, id_, f"{ord(node_type[0])} {id_}") for node_type, id_ in nodes])
+    build(table, nodes=other_names)
 
 
 # ---- what is no leak ----
 
 
-def test_relations_of_drugs_and_of_diseases_with_ids_of_their_own_share_nothing():
+def test_relations_have_no_overlap_if_each_type_has_its_own_ids():
     kg, ledger = build(GRAPH)
-    assert leaks.overlaps(kg, TARGET) == [] and ledger["warnings"] == []
+    assert leaks.find_overlaps(kg, TARGET) == [] and ledger["warnings"] == []
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_ids_that_repeat_across_types_by_accident_are_no_leak(seed):
-    """Drugs, diseases and genes are all numbered from 0: each relation joins some of the target's pairs."""
+def test_ids_that_agree_across_types_by_accident_are_no_leak(seed):
+    """Drugs, diseases and genes are all numbered from 0, so each relation repeats some target pairs by id."""
     plain = {"head": "{}", "tail": "{}"}
     table = [
         *rows("indication", "drug", "disease", drawn(300, seed=seed), **plain),
@@ -154,33 +155,33 @@ def test_ids_that_repeat_across_types_by_accident_are_no_leak(seed):
         *rows("is_a", "disease", "disease", drawn(100, seed=seed + 400), **plain),
     ]
     kg, _ = build(table)
-    found = leaks.overlaps(kg, TARGET)
-    assert {each.relation for each in found} == {"binds", "associated", "interacts", "is_a"}
-    assert all(each.pairs > 0 and not each.is_beyond_chance for each in found)
+    overlaps = leaks.find_overlaps(kg, TARGET)
+    assert {overlap.relation for overlap in overlaps} == {"binds", "associated", "interacts", "is_a"}
+    assert all(overlap.pairs > 0 and not overlap.is_beyond_chance for overlap in overlaps)
     leaking = rows("treats", "Drug", "disease", drawn(300, seed=seed), **plain)
     assert "the relation treats joins" in refusal(*table, *leaking)
 
 
 @pytest.mark.parametrize("directed", [[], ["interacts"]])
-def test_the_expected_overlap_is_that_of_edges_dealt_out_at_random(directed):
+def test_the_expected_overlap_is_that_of_random_edges(directed):
     plain = {"head": "{}", "tail": "{}"}
     treatments = rows("indication", "drug", "disease", drawn(300), **plain)
-    expected, pairs_found = [], []
+    expected, observed = [], []
     for seed in range(30):
         table = [
             *treatments,
             *rows("binds", "drug", "gene", drawn(400, seed=seed + 1), **plain),
             *rows("interacts", "drug", "drug", drawn(400, seed=seed + 50), **plain),
         ]
-        found = leaks.overlaps(build(table, directed_relations=directed)[0], TARGET)
-        expected.append([each.expected for each in found])
-        pairs_found.append([each.pairs for each in found])
-    # Popular ends join once, not as often as their degrees would have it: the expectation is a little high.
-    assert np.mean(pairs_found, axis=0) == pytest.approx(np.mean(expected, axis=0), rel=0.15)
+        overlaps = leaks.find_overlaps(build(table, directed_relations=directed)[0], TARGET)
+        expected.append([overlap.expected for overlap in overlaps])
+        observed.append([overlap.pairs for overlap in overlaps])
+    # Two nodes of high degree have at most one edge, so the expectation is a little too high.
+    assert np.mean(observed, axis=0) == pytest.approx(np.mean(expected, axis=0), rel=0.15)
 
 
-def test_ids_that_number_the_members_of_groups_alike_are_no_leak():
-    """Drug 7, disease 7 and gene 7 are of one group, and groups hold together: a planted graph's habit."""
+def test_ids_that_agree_within_connected_groups_are_no_leak():
+    """Drug 7, disease 7 and gene 7 are in one group, and edges stay within groups, as in the demo graph."""
     rng = np.random.default_rng(0)
 
     def within(count, width):
@@ -193,23 +194,23 @@ def test_ids_that_number_the_members_of_groups_alike_are_no_leak():
     assert all("binds joins drug and gene" in sentence for sentence in ledger["warnings"])
 
 
-def test_the_demo_graph_numbers_all_types_from_1_and_has_no_leak_until_one_is_planted(tmp_path):
+def test_the_demo_graph_has_no_leak_until_one_is_added(tmp_path):
     path = tmp_path / "edges.parquet"
-    build_demo.main(path, scale=0.01, seed=7)
-    rows_of = tables.read(path, list(SETTINGS["columns"].values()))
+    build_demo.main(edges_out=path, scale=0.01, seed=7)
+    table = tables.read(path, list(SETTINGS["columns"].values()))
 
-    kg, _ = ingest.build(rows_of, ingest.Settings(**SETTINGS), BOTH)
-    honest = leaks.overlaps(kg, BOTH)
-    assert sum(each.pairs for each in honest) > 50
-    assert not any(each.is_leak or each.is_beyond_chance for each in honest)
-    frame = rows_of.to_pandas().astype(str)
+    kg, _ = ingest.build(table, ingest.Settings(**SETTINGS), BOTH)
+    overlaps = leaks.find_overlaps(kg, BOTH)
+    assert sum(overlap.pairs for overlap in overlaps) > 50
+    assert not any(overlap.is_leak or overlap.is_beyond_chance for overlap in overlaps)
+    frame = table.to_pandas().astype(str)
     leaking = frame[frame["relation"] == "indication"].replace("drug", "Drug").replace("indication", "treats")
-    both = pa.Table.from_pandas(pd.concat([frame, leaking]), preserve_index=False)
+    with_leak = pa.Table.from_pandas(pd.concat([frame, leaking]), preserve_index=False)
     with pytest.raises(InputError, match="the relation treats joins Drug and disease"):
-        ingest.build(both, ingest.Settings(**SETTINGS), BOTH)
+        ingest.build(with_leak, ingest.Settings(**SETTINGS), BOTH)
 
 
-def test_a_name_that_the_target_shares_with_other_relations_is_warned_about_and_no_leak():
+def test_another_relation_with_the_name_of_a_target_relation_gives_a_warning_and_is_no_leak():
     table = [*GRAPH, *rows("indication", "drug", "gene", drawn(100, seed=8), tail="G{}")]
     _, ledger = build(table)
     (sentence,) = ledger["warnings"]
@@ -221,14 +222,14 @@ def test_a_name_that_the_target_shares_with_other_relations_is_warned_about_and_
 def test_a_relation_between_the_target_types_leaves_the_graph_and_is_no_leak():
     kg, _ = build([*GRAPH, *rows("treats", "drug", "disease", TREATMENTS)])
     assert triples(kg)["drug", "treats", "disease"] == "excluded"
-    assert leaks.overlaps(kg, TARGET) == []
+    assert leaks.find_overlaps(kg, TARGET) == []
 
 
-# ---- the keys ----
+# ---- the config keys ----
 
 
 @pytest.mark.parametrize("key", ["exclude_relations", "keep_relations"])
-def test_an_entry_that_names_no_relation_is_refused_with_those_of_its_name(key):
+def test_an_entry_that_matches_no_relation_is_refused_with_similar_ones(key):
     assert f"graph.{key} lists bind" in refusal(*GRAPH, **{key: ["bind"]})
     sentence = refusal(*GRAPH, **{key: ["binds (Drug, gene)"]})
     assert (
@@ -248,7 +249,7 @@ def certified(kg, kept=()):
     return certificate.certify(kg, pairs.label(kg, TARGET), TARGET, kept)
 
 
-def test_the_certificate_fails_where_a_graph_holds_target_pairs_under_other_types():
+def test_the_certificate_fails_if_a_graph_has_target_pairs_under_other_types():
     leaking = [*GRAPH, *rows("treats", "Drug", "disease", TREATMENTS)]
     kg, _ = build(leaking, keep_relations=["treats"])
     with pytest.raises(RuntimeError, match=r"no message relation repeats the pairs by id.* \(1 violations\)"):
@@ -258,7 +259,7 @@ def test_the_certificate_fails_where_a_graph_holds_target_pairs_under_other_type
     assert row["expected"] < 60
 
 
-def test_the_certificate_lists_what_ids_have_in_common_beside_what_chance_brings():
+def test_the_certificate_lists_overlaps_with_their_expectation_by_chance():
     plain = {"head": "{}", "tail": "{}"}
     treatments = rows("indication", "drug", "disease", drawn(300), **plain)
     kg, _ = build([*treatments, *rows("binds", "drug", "gene", drawn(400, seed=1), **plain)])
@@ -268,7 +269,7 @@ def test_the_certificate_lists_what_ids_have_in_common_beside_what_chance_brings
     assert certificate.OVERLAP_CHECK in [check["name"] for check in content["checks"]]
 
 
-def test_a_refusal_is_a_sentence_for_a_person():
+def test_an_error_shows_spaces_at_the_end_of_a_type():
     with pytest.raises(InputError) as caught:
         build([*GRAPH, *rows("treats", "drug ", "disease", TREATMENTS)])
     assert 'joins disease and "drug "' in str(caught.value)

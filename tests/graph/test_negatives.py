@@ -1,4 +1,4 @@
-"""Negatives are of the right types, no edges, and as matched to degree as asked."""
+"""Negatives have the right types, are no edges, and the requested share is matched to degree."""
 
 import communities
 import numpy as np

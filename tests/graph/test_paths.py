@@ -1,4 +1,4 @@
-"""Paths are those of a search that tries them all."""
+"""The best paths are those that an exhaustive search finds."""
 
 from itertools import product
 
@@ -35,8 +35,8 @@ def random_graph(seed):
 
 
 def triples(kg):
-    """(head, relation, tail, forward, weight) of every message edge from both ends, by plain loops."""
-    found = []
+    """(start, relation, end, forward, weight) of every message edge in both directions, by plain loops."""
+    edges = []
     for index, offset in zip(kg.of_role("message"), kg.offsets(), strict=True):
         relation = kg.relations[index]
         ends = list(
@@ -49,25 +49,24 @@ def triples(kg):
                 for side, node in ((0, head), (1, tail))
             ]
             weight = (degree[0] * degree[1]) ** -paths.DAMPING
-            found += [(head, index, tail, True, weight), (tail, index, head, False, weight)]
-    return found
+            edges += [(head, index, tail, True, weight), (tail, index, head, False, weight)]
+    return edges
 
 
 def every_path(kg, start, end):
-    edges = triples(kg)
-    of = {}
-    for edge in edges:
-        of.setdefault(edge[0], []).append(edge)
-    found = []
+    edges_of = {}
+    for edge in triples(kg):
+        edges_of.setdefault(edge[0], []).append(edge)
+    complete = []
 
     def walk(walked):
-        here = walked[-1][2] if walked else start
-        if walked and here == end:
-            found.append(walked)
+        node = walked[-1][2] if walked else start
+        if walked and node == end:
+            complete.append(walked)
             return
         if len(walked) < paths.LONGEST:
-            for edge in of.get(here, []):
-                if edge[2] not in {start, *(each[2] for each in walked)}:
+            for edge in edges_of.get(node, []):
+                if edge[2] not in {start, *(earlier[2] for earlier in walked)}:
                     walk([*walked, edge])
 
     walk([])
@@ -78,7 +77,7 @@ def every_path(kg, start, end):
             tuple(edge[1] for edge in walked),
             tuple(edge[3] for edge in walked),
         )
-        for walked in found
+        for walked in complete
     ]
     return sorted(result, key=lambda path: (-path[0], path[1], path[2]))
 
@@ -91,23 +90,23 @@ def test_the_best_paths_are_those_of_a_full_search(seed):
     starts = np.arange(5) + kg.span("drug").start
     for disease in range(4):
         end = kg.span("disease").start + disease
-        for start, found in zip(starts, paths.best(network, starts, end, 50), strict=True):
+        for start, best in zip(starts, paths.best(network, starts, end, 50), strict=True):
             expected = every_path(kg, int(start), end)
-            assert {path[1:] for path in expected} == {tuple(path[1:]) for path in found}
-            assert [path.score for path in found] == pytest.approx([path[0] for path in expected], rel=1e-5)
+            assert {path[1:] for path in expected} == {tuple(path[1:]) for path in best}
+            assert [path.score for path in best] == pytest.approx([path[0] for path in expected], rel=1e-5)
 
 
-def test_no_more_than_are_wanted_and_the_best_ones():
+def test_only_the_requested_number_of_best_paths_is_returned():
     kg = random_graph(3)
     network, end = paths.network(kg), kg.span("disease").start
     starts = np.arange(5) + kg.span("drug").start
     many, few = (paths.best(network, starts, end, count) for count in (50, 2))
     assert max(map(len, many)) > 2
-    for every, kept in zip(many, few, strict=True):
-        assert [path.score for path in kept] == pytest.approx([path.score for path in every[:2]])
+    for longer, shorter in zip(many, few, strict=True):
+        assert [path.score for path in shorter] == pytest.approx([path.score for path in longer[:2]])
 
 
-def test_no_path_passes_by_a_known_pair():
+def test_no_path_contains_a_known_pair():
     kg = random_graph(5)
     network = paths.network(kg)
     target = {index for index, relation in enumerate(kg.relations) if relation.role != "message"}
@@ -115,7 +114,7 @@ def test_no_path_passes_by_a_known_pair():
 
 
 def test_a_hub_scores_less_than_a_rare_neighbour():
-    """Two drugs of one disease each: by a gene that only they have, and by one that all have."""
+    """Drug 0 reaches the disease through a gene of its own, drug 1 through a gene that four drugs share."""
     edges = [(0, 0), (1, 1), *((drug, 1) for drug in range(2, 5))]
     kg = planted.graph(
         SIZES,
@@ -125,11 +124,11 @@ def test_a_hub_scores_less_than_a_rare_neighbour():
         ],
     )
     start = kg.span("drug").start
-    found = paths.best(paths.network(kg), np.array([start, start + 1]), kg.span("disease").start, 3)
-    assert [len(each) for each in found] == [1, 1]
-    assert found[0][0].score == pytest.approx(2**-paths.DAMPING)
-    assert found[1][0].score == pytest.approx((4 * 2) ** -paths.DAMPING)
-    assert found[0][0].forward == (True, False)
+    best = paths.best(paths.network(kg), np.array([start, start + 1]), kg.span("disease").start, 3)
+    assert [len(of_drug) for of_drug in best] == [1, 1]
+    assert best[0][0].score == pytest.approx(2**-paths.DAMPING)
+    assert best[1][0].score == pytest.approx((4 * 2) ** -paths.DAMPING)
+    assert best[0][0].forward == (True, False)
 
 
 def test_a_node_without_edges_has_no_path():
@@ -139,11 +138,11 @@ def test_a_node_without_edges_has_no_path():
         assert paths.best(network, np.array([start]), end, 3) == [[]]
 
 
-def test_the_leading_path_is_the_one_whose_loss_costs_most():
-    ways = [{"change": -0.1}, {"change": -0.5}, {"change": 2.0}]
-    assert paths.leading(ways) is ways[1]
+def test_the_leading_path_is_the_one_whose_removal_lowers_the_score_most():
+    changes = [{"change": -0.1}, {"change": -0.5}, {"change": 2.0}]
+    assert paths.leading(changes) is changes[1]
     unknown = [{"change": None}, {"change": None}]
     assert paths.leading(unknown) is unknown[0] and paths.leading([]) is None
-    # Where no loss costs anything, the best by its own score stays.
+    # If no removal lowers the score, the first path leads, which has the best path score.
     gains = [{"change": 0.0}, {"change": 0.2}]
     assert paths.leading(gains) is gains[0]

@@ -13,6 +13,7 @@ from edge_rows import BASE, SETTINGS, TARGET, edges, is_same, nodes_table, table
 import build_graph
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 
 OUTPUTS = ("nodes.parquet", "edges.parquet", "relations.json", "ledger.json")
 ROWS = [*BASE, ("binds", "drug", "d1", "gene", "0012"), ("binds", "gene", "0012", "drug", "d1")]
@@ -21,10 +22,17 @@ HETIONET = Path(__file__).parents[3] / "shared" / "hetionet"
 
 def run(folder: Path, edges_file: Path, nodes_file: Path | str = "", **changes) -> graph.Graph:
     """Run the script's main and load what it wrote."""
-    outputs = [folder / "results" / name for name in OUTPUTS]
+    paths = GraphFiles.in_folder(folder / "results")
     target = replace(TARGET, **changes.pop("target", {}))
-    build_graph.main(edges_file, nodes_file, *outputs, settings={**SETTINGS, **changes}, target=target)
-    return graph.load(*outputs[:3])
+    build_graph.main(
+        edges=edges_file,
+        nodes_table=nodes_file,
+        graph_out=paths,
+        ledger_out=folder / "results" / "ledger.json",
+        settings={**SETTINGS, **changes},
+        target=target,
+    )
+    return graph.load(paths)
 
 
 def write_csv(path: Path, content: pa.Table) -> Path:
@@ -39,10 +47,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_same_table_as_csv_and_parquet_gives_the_same_graph(tmp_path):
-    first = run(tmp_path, write_csv(tmp_path / "t.csv.gz", table(ROWS)))
+    from_csv = run(tmp_path, write_csv(tmp_path / "t.csv.gz", table(ROWS)))
     pq.write_table(table(ROWS), tmp_path / "t.parquet")
-    assert is_same(first, run(tmp_path, tmp_path / "t.parquet"))
-    assert edges(first) == {
+    assert is_same(from_csv, run(tmp_path, tmp_path / "t.parquet"))
+    assert edges(from_csv) == {
         ("indication", "drug", "d1", "disease", "s1", False),
         ("binds", "drug", "d1", "gene", "0012", False),
     }
@@ -62,13 +70,13 @@ def test_the_ledger_is_written_and_logged(tmp_path, caplog):
     assert "do their types and ids agree" not in caplog.text
 
 
-def test_a_nodes_table_that_fits_no_node_is_warned_about(tmp_path, caplog):
+def test_a_nodes_table_that_matches_no_node_gives_a_warning(tmp_path, caplog):
     edges_file = write_csv(tmp_path / "t.csv", table(ROWS))
     run(tmp_path, edges_file, write_csv(tmp_path / "n.csv", nodes_table([("drug", "DB1", "Drug")])))
     assert "do their types and ids agree" in caplog.text
 
 
-def test_files_are_the_same_for_the_same_table(tmp_path):
+def test_the_same_table_gives_the_same_files(tmp_path):
     edges_file = write_csv(tmp_path / "t.csv", table(ROWS))
     run(tmp_path, edges_file)
     before = contents(tmp_path)
@@ -78,8 +86,8 @@ def test_files_are_the_same_for_the_same_table(tmp_path):
 
 
 def spoil(path: Path, content: bytes) -> bytes | None:
-    """Ways to spoil a table: what stands in the file afterwards, None for no file."""
-    whole = gzip.compress(content)
+    """Damage a table in the way that the file name says; returns the new content, None for no file."""
+    compressed = gzip.compress(content)
     spoilt = {
         "missing.csv": None,
         "empty.csv": b"",
@@ -87,7 +95,7 @@ def spoil(path: Path, content: bytes) -> bytes | None:
         "column.csv": content.replace(b"x_id", b"x_ident", 1),
         "fields.csv": content + b"binds,d1\n",
         "bytes.csv": content + b"binds,\xff,,drug,g,,gene\n",
-        "cut.csv.gz": whole[:-9],
+        "cut.csv.gz": compressed[:-9],
         "plain.csv.gz": content,
         "cut.parquet": b"PAR1" + content,
         "loss.csv": content + b"binds,d1,,drug,,,gene\n",
@@ -110,7 +118,7 @@ def spoil(path: Path, content: bytes) -> bytes | None:
         "loss.csv",
     ],
 )
-def test_bad_input_is_refused_by_name_and_earlier_results_stay(tmp_path, name):
+def test_the_error_names_a_bad_table_and_earlier_results_stay(tmp_path, name):
     good = write_csv(tmp_path / "good.csv", table(ROWS))
     run(tmp_path, good, max_dropped_share=0.1)
     before = contents(tmp_path)
@@ -124,7 +132,7 @@ def test_bad_input_is_refused_by_name_and_earlier_results_stay(tmp_path, name):
     assert contents(tmp_path) == before
 
 
-def test_a_bad_nodes_table_is_refused_by_name(tmp_path):
+def test_the_error_names_a_bad_nodes_table(tmp_path):
     edges_file = write_csv(tmp_path / "t.csv", table(ROWS))
     nodes_file = write_csv(tmp_path / "n.csv", table(ROWS))
     with pytest.raises(InputError, match=r"n\.csv has no column node_type.*graph\.node_columns"):
@@ -134,7 +142,7 @@ def test_a_bad_nodes_table_is_refused_by_name(tmp_path):
 @pytest.mark.skipif(
     not HETIONET.is_dir(), reason=f"{HETIONET} is absent: the table of Hetionet is not part of the project"
 )
-def test_hetionet_comes_out_with_its_published_counts(tmp_path):
+def test_the_graph_of_hetionet_has_its_published_counts(tmp_path):
     kg = run(
         tmp_path,
         HETIONET / "edges.csv.gz",
@@ -143,13 +151,13 @@ def test_hetionet_comes_out_with_its_published_counts(tmp_path):
         max_dropped_share=0.0,
         target={"head_type": "compound", "positive": ["compound_treats_disease"]},
     )
-    by_name = {kind.relation: kind for kind in kg.relations}
+    by_name = {relation.relation: relation for relation in kg.relations}
     assert len(by_name) == len(kg.relations) == 24
     assert len(kg.node_types) == 11
     assert kg.nodes == 47_031
-    assert sum(kind.edges for kind in kg.relations) == 2_119_282
+    assert sum(relation.edges for relation in kg.relations) == 2_119_282
     assert (kg.count("disease"), kg.count("compound")) == (137, 1_552)
-    assert [kind.relation for kind in kg.relations if kind.directed] == ["gene_regulates_gene"]
+    assert [name for name, relation in by_name.items() if relation.directed] == ["gene_regulates_gene"]
     treats, palliates = by_name["compound_treats_disease"], by_name["compound_palliates_disease"]
     assert (treats.edges, treats.role, treats.head_type) == (755, "target", "compound")
     assert (palliates.edges, palliates.role) == (390, "excluded")

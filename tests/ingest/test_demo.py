@@ -24,12 +24,12 @@ COLUMNS = [
 
 @pytest.fixture(scope="module")
 def graph():
-    return demo.planted(SCALE, SEED)
+    return demo.plant_graph(SCALE, SEED)
 
 
 @pytest.fixture(scope="module")
 def table():
-    return demo.plant(SCALE, SEED)
+    return demo.plant_table(SCALE, SEED)
 
 
 def texts(table, column):
@@ -51,18 +51,18 @@ def shares(graph, relation, head_facet, tail_facet, shuffle=None):
 
 
 def adjacency(graph, relation):
-    kind = next(kind for kind in demo.KINDS if kind.relation == relation)
+    spec = next(spec for spec in demo.RELATIONS if spec.relation == relation)
     heads, tails = graph.edges[relation]
-    shape = graph.nodes[kind.head_type], graph.nodes[kind.tail_type]
+    shape = graph.nodes[spec.head_type], graph.nodes[spec.tail_type]
     return sparse.csr_matrix((np.ones(len(heads)), (heads, tails)), shape)
 
 
-def test_the_counts_at_scale_one_are_primekgs():
+def test_the_counts_at_scale_one_are_those_of_primekg():
     nodes = demo.node_counts(1.0)
     assert sum(nodes.values()) == 129_375
-    assert sum(kind.rows for kind in demo.KINDS) == 8_100_498
-    edges = [demo.edge_count(kind, nodes, 1.0) for kind in demo.KINDS]
-    assert edges == [kind.rows // 2 for kind in demo.KINDS]
+    assert sum(spec.rows for spec in demo.RELATIONS) == 8_100_498
+    edges = [demo.edge_count(spec, nodes, 1.0) for spec in demo.RELATIONS]
+    assert edges == [spec.rows // 2 for spec in demo.RELATIONS]
 
 
 def test_a_small_graph_has_proportional_counts_and_every_node(graph, table):
@@ -88,7 +88,7 @@ def test_the_columns_are_those_of_kg_csv(table):
     assert "mechanism" not in " ".join(set(texts(table, "x_name")))
 
 
-def test_every_edge_stands_in_both_directions_once(table):
+def test_the_table_has_every_edge_once_in_each_direction(table):
     relation = texts(table, "relation")
     x, y = table["x_index"].to_pylist(), table["y_index"].to_pylist()
     forward = set(zip(relation, x, y, strict=True))
@@ -97,7 +97,7 @@ def test_every_edge_stands_in_both_directions_once(table):
     assert not any(head == tail for head, tail in zip(x, y, strict=True))
 
 
-def test_ids_repeat_across_types_and_a_node_is_type_and_id(table):
+def test_ids_repeat_across_types_but_type_and_id_identify_a_node(table):
     nodes = set(zip(texts(table, "x_type"), texts(table, "x_id"), table["x_index"].to_pylist(), strict=True))
     count = sum(demo.node_counts(SCALE).values())
     assert len({index for _, _, index in nodes}) == len(nodes) == count
@@ -106,28 +106,28 @@ def test_ids_repeat_across_types_and_a_node_is_type_and_id(table):
     assert {index for _, _, index in nodes} == set(range(count))
 
 
-def test_both_ends_of_a_node_carry_the_same_index_type_id_and_name(table):
+def test_a_node_has_the_same_index_type_id_and_name_as_head_and_as_tail(table):
     ends = [
-        set(zip(*(texts(table, f"{end}_{part}") for part in ("index", "type", "id", "name")), strict=True))
+        set(zip(*(texts(table, f"{end}_{key}") for key in ("index", "type", "id", "name")), strict=True))
         for end in "xy"
     ]
     assert ends[0] == ends[1]
     assert len(ends[0]) == sum(demo.node_counts(SCALE).values())
 
 
-def test_each_relation_joins_its_two_types_only(table):
-    joined = set(zip(texts(table, "relation"), texts(table, "x_type"), texts(table, "y_type"), strict=True))
+def test_each_relation_has_only_its_two_types(table):
+    triples = set(zip(texts(table, "relation"), texts(table, "x_type"), texts(table, "y_type"), strict=True))
     expected = {
-        (kind.relation, *ends)
-        for kind in demo.KINDS
-        for ends in [(kind.head_type, kind.tail_type), (kind.tail_type, kind.head_type)]
+        (spec.relation, *ends)
+        for spec in demo.RELATIONS
+        for ends in [(spec.head_type, spec.tail_type), (spec.tail_type, spec.head_type)]
     }
-    assert joined == expected
+    assert triples == expected
 
 
-def test_no_pair_stands_in_two_of_the_drug_disease_relations(graph):
-    # Small graphs are dense in these pairs: without the exclusions several of the twenty would clash.
-    for planted in [graph, *(demo.planted(0.002, seed) for seed in range(20))]:
+def test_no_pair_is_in_two_of_the_drug_disease_relations(graph):
+    # Small graphs have many of the possible pairs: without the exclusions several of the twenty would fail.
+    for planted in [graph, *(demo.plant_graph(0.002, seed) for seed in range(20))]:
         pairs = [
             set(zip(*planted.edges[relation], strict=True))
             for relation in ("indication", "contraindication", "off-label use")
@@ -137,11 +137,11 @@ def test_no_pair_stands_in_two_of_the_drug_disease_relations(graph):
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_graph(table):
-    assert serialised(demo.plant(SCALE, SEED)) == serialised(table)
-    assert not demo.plant(SCALE, SEED + 1).equals(table)
+    assert serialised(demo.plant_table(SCALE, SEED)) == serialised(table)
+    assert not demo.plant_table(SCALE, SEED + 1).equals(table)
 
 
-def test_degrees_are_skewed_in_knowledge_relations_and_mild_in_indications(graph):
+def test_degrees_are_more_skewed_in_other_relations_than_in_indications(graph):
     def skew(relation):
         degrees = np.asarray(adjacency(graph, relation).sum(axis=0)).ravel()
         return degrees.max() / max(np.median(degrees), 1.0)
@@ -166,7 +166,7 @@ def test_contraindications_disturb_a_symptom_and_indications_never_do(graph):
     assert shares(graph, "indication", *facets) == 0
 
 
-def test_paths_through_genes_find_indications_and_degrees_hardly_do(graph):
+def test_paths_through_genes_predict_indications_and_degrees_hardly_do(graph):
     drugs, diseases = adjacency(graph, "drug_protein"), adjacency(graph, "disease_protein")
     proteins = adjacency(graph, "protein_protein")
     paths = (drugs @ diseases.T + drugs @ (proteins + proteins.T) @ diseases.T).toarray().ravel()
@@ -178,11 +178,11 @@ def test_paths_through_genes_find_indications_and_degrees_hardly_do(graph):
     assert by_degree < 2 * indicated.mean()
 
 
-def test_some_pairs_of_diseases_overlap_in_their_genes_and_most_do_not(graph):
+def test_most_diseases_share_genes_with_some_others_but_not_with_most(graph):
     genes = adjacency(graph, "disease_protein")
-    both = (genes @ genes.T).toarray()
-    sizes = np.diag(both)
-    jaccard = both / (sizes[:, None] + sizes[None, :] - both)
+    shared = (genes @ genes.T).toarray()
+    sizes = np.diag(shared)
+    jaccard = shared / (sizes[:, None] + sizes[None, :] - shared)
     np.fill_diagonal(jaccard, 0)
     similar = jaccard > 0.1
     assert similar.any(axis=1).mean() > 0.5
@@ -190,29 +190,29 @@ def test_some_pairs_of_diseases_overlap_in_their_genes_and_most_do_not(graph):
 
 
 @pytest.mark.parametrize("scale", [1e-6, 0.0003, 0.002])
-def test_the_smallest_graphs_have_four_nodes_a_type_and_an_edge_a_relation(scale):
-    graph = demo.planted(scale, SEED)
+def test_the_smallest_graphs_have_four_nodes_per_type_and_an_edge_per_relation(scale):
+    graph = demo.plant_graph(scale, SEED)
     assert min(graph.nodes.values()) == demo.FEWEST_NODES
-    for kind in demo.KINDS:
-        heads, tails = graph.edges[kind.relation]
-        assert len(heads) == demo.edge_count(kind, graph.nodes, scale) >= 1
+    for spec in demo.RELATIONS:
+        heads, tails = graph.edges[spec.relation]
+        assert len(heads) == demo.edge_count(spec, graph.nodes, scale) >= 1
         assert len(set(zip(heads, tails, strict=True))) == len(heads)
-        assert heads.max() < graph.nodes[kind.head_type]
-        assert tails.max() < graph.nodes[kind.tail_type]
+        assert heads.max() < graph.nodes[spec.head_type]
+        assert tails.max() < graph.nodes[spec.tail_type]
 
 
-def test_edges_grow_with_scale():
-    rows = [demo.plant(scale, SEED).num_rows for scale in (0.001, 0.005, 0.02)]
+def test_the_number_of_edges_grows_with_scale():
+    rows = [demo.plant_table(scale, SEED).num_rows for scale in (0.001, 0.005, 0.02)]
     assert all(3 * smaller < larger for smaller, larger in pairwise(rows))
 
 
-def test_a_change_to_one_relation_leaves_the_others_as_they_are(graph, monkeypatch):
-    changed_kinds = [
-        dataclasses.replace(kind, signal=0.1) if kind.relation == "protein_protein" else kind
-        for kind in demo.KINDS
+def test_a_change_to_one_relation_does_not_change_the_others(graph, monkeypatch):
+    specs = [
+        dataclasses.replace(spec, signal=0.1) if spec.relation == "protein_protein" else spec
+        for spec in demo.RELATIONS
     ]
-    monkeypatch.setattr(demo, "KINDS", tuple(changed_kinds))
-    changed = demo.planted(SCALE, SEED)
+    monkeypatch.setattr(demo, "RELATIONS", tuple(specs))
+    changed = demo.plant_graph(SCALE, SEED)
     same = {
         relation
         for relation, ends in graph.edges.items()
@@ -222,23 +222,23 @@ def test_a_change_to_one_relation_leaves_the_others_as_they_are(graph, monkeypat
 
 
 @pytest.mark.parametrize("scale", [0, -1.0, float("nan"), float("inf")])
-def test_a_scale_that_is_no_size_is_refused_with_its_key(scale):
+def test_the_error_about_an_impossible_scale_names_its_key(scale):
     with pytest.raises(InputError, match=r"demo\.scale is .*; set it to"):
-        demo.plant(scale, SEED)
+        demo.plant_table(scale, SEED)
 
 
-def test_a_negative_seed_is_refused_with_its_key():
+def test_the_error_about_a_negative_seed_names_its_key():
     with pytest.raises(InputError, match=r"demo\.seed is -1; set it to"):
-        demo.plant(SCALE, -1)
+        demo.plant_table(SCALE, -1)
 
 
-def test_the_script_writes_a_file_that_reads_back_as_planted(tmp_path, table):
+def test_the_script_writes_the_planted_table(tmp_path, table):
     path = tmp_path / "demo" / "edges.parquet"
-    build_demo.main(path, scale=SCALE, seed=SEED)
+    build_demo.main(edges_out=path, scale=SCALE, seed=SEED)
     written = files.read_table(path)
     assert written.column_names == table.column_names
     for column in COLUMNS:
         assert np.array_equal(texts(written, column), texts(table, column)), column
     first = path.read_bytes()
-    build_demo.main(path, scale=SCALE, seed=SEED)
+    build_demo.main(edges_out=path, scale=SCALE, seed=SEED)
     assert path.read_bytes() == first

@@ -1,4 +1,4 @@
-"""A table may be a URL: it arrives once and whole, or the sentence says why not."""
+"""A table may be a URL: it is downloaded once and completely, or the error says why not."""
 
 import collections
 import errno
@@ -29,7 +29,7 @@ from repurpose.core.errors import InputError
 from repurpose.ingest import download, tables
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-# A shell's background jobs ignore Ctrl-C, and so would all that they start.
+# Jobs in the background of a shell ignore Ctrl-C, and so do the programs that they start.
 FETCH = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,19 +41,19 @@ TABLE = gzip.compress(b"relation,x_id\nlikes,1\n" * 1000)
 
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder. The first part of a path may ask for something else, counted in `asked`."""
+    """Serves a folder. The first part of a path may ask for a faulty answer; `requests` counts requests."""
 
-    asked: typing.ClassVar = collections.Counter()
+    requests: typing.ClassVar = collections.Counter()
 
     def do_GET(self):
-        self.asked[self.path] += 1
-        what, _, rest = self.path[1:].partition("/")
+        self.requests[self.path] += 1
+        what, _, name = self.path[1:].partition("/")
         if what == "cut":  # promises more bytes than it sends
             return self.answer(200, b"x", {"Content-Length": "99"})
         if what == "status":
-            return self.answer(int(rest.partition("/")[0]), b"no")
-        if what == "once":  # busy, but for those who ask again
-            return super().do_GET() if self.asked[self.path] > 1 else self.answer(503, b"busy")
+            return self.answer(int(name.partition("/")[0]), b"no")
+        if what == "once":  # busy only at the first request
+            return super().do_GET() if self.requests[self.path] > 1 else self.answer(503, b"busy")
         if what == "moved":
             return self.answer(302, b"", {"Location": "/login.html?next=kg"})
         if what == "slow":
@@ -61,7 +61,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             time.sleep(60)
             return None
         if what == "lengthless":
-            return self.answer(200, (Path(self.directory) / rest).read_bytes())
+            return self.answer(200, (Path(self.directory) / name).read_bytes())
         return super().do_GET()
 
     def answer(self, status, body, headers=None):
@@ -90,13 +90,13 @@ def served(tmp_path_factory):
     server.shutdown()
 
 
-def test_a_table_arrives_as_it_is(site, tmp_path):
+def test_a_table_is_downloaded_unchanged(site, tmp_path):
     path = tmp_path / "new" / "edges.csv.gz"
     assert download.fetch(f"{site[1]}/edges.csv.gz", path) == len(TABLE)
     assert path.read_bytes() == TABLE
 
 
-def test_a_checksum_is_held_against_what_arrived(site, tmp_path):
+def test_the_checksum_of_a_download_is_verified(site, tmp_path):
     path = tmp_path / "edges.csv.gz"
     path.write_bytes(b"earlier")
     right = hashlib.sha256(TABLE).hexdigest()
@@ -128,17 +128,17 @@ def test_a_failed_download_says_why_and_what_to_do_and_leaves_nothing(site, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_may_pass_is_tried_again_and_what_will_not_is_not(site, tmp_path):
+def test_only_errors_that_may_be_temporary_are_tried_again(site, tmp_path):
     (site[0] / "busy.csv").write_bytes(PLAIN)
     assert download.fetch(f"{site[1]}/once/busy.csv", tmp_path / "busy.csv", pauses=(0,)) == len(PLAIN)
     for page, times in (("status/503/a.csv", 3), ("status/404/a.csv", 1), ("cut/a.csv", 3)):
         with pytest.raises(InputError):
             download.fetch(f"{site[1]}/{page}", tmp_path / "a.csv", pauses=(0, 0))
-        assert Handler.asked[f"/{page}"] == times
+        assert Handler.requests[f"/{page}"] == times
 
 
 @pytest.mark.parametrize(
-    ("error", "passing"),
+    ("error", "is_transient"),
     [
         (TimeoutError(), True),
         (urllib.error.URLError(ConnectionResetError()), True),
@@ -151,8 +151,8 @@ def test_what_may_pass_is_tried_again_and_what_will_not_is_not(site, tmp_path):
     ],
     ids=repr,
 )
-def test_a_fault_that_may_pass_is_told_from_one_that_will_not(error, passing):
-    assert download.is_passing(error) is passing
+def test_errors_that_may_be_temporary_are_distinguished_from_others(error, is_transient):
+    assert download.is_transient(error) is is_transient
 
 
 PLAIN = b"relation,x_id,x_name\n" + b"likes,1,'a'\n" * 50
@@ -164,7 +164,7 @@ pq.write_table(pa.table({"relation": [str(i) for i in range(99)], "x_id": list(r
 ZSTD = pa.compress(PLAIN, codec="zstd", asbytes=True)
 PAGE = b"\n<!doctype html><html><body>Please log in</body></html>\n"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
-# Of what is no table, or half of one: its name, its bytes, what is said of it.
+# Files that are no table or are incomplete: name, bytes and the expected error.
 NO_TABLES = [
     ("a.csv", PAGE, r"holds a web page .*by hand"),
     ("a.csv.gz", PAGE, r"named as gzip but holds a web page"),
@@ -194,7 +194,7 @@ NO_TABLES = [
     ("a.csv", PLAIN.replace(b",", b"\t"), r"has tabs and no commas in its first line: name it \.tsv"),
     ("a.csv", b"relation,x_id\n", r"a header but no rows"),
 ]
-# What is a table all the same.
+# Unusual files that are complete tables.
 TABLES = [
     ("a.csv", PLAIN),
     ("a.csv", PLAIN[:-1]),
@@ -211,30 +211,32 @@ TABLES = [
 
 @pytest.mark.parametrize("route", ["", "lengthless/"])
 @pytest.mark.parametrize(("name", "content", "sentence"), NO_TABLES)
-def test_what_is_no_whole_table_is_named_and_not_kept(site, tmp_path, name, content, sentence, route):
+def test_a_file_that_is_no_complete_table_is_named_and_not_kept(
+    site, tmp_path, name, content, sentence, route
+):
     (site[0] / name).write_bytes(content)
     path = tmp_path / name
     path.write_bytes(b"earlier")
     with pytest.raises(InputError) as caught:
         download.fetch(f"{site[1]}/{route}{name}", path)
-    said = str(caught.value)
-    assert said.startswith(f"{site[1]}/{route}{name} gave a file, not kept, that ")
-    assert re.search(sentence, said)
-    assert "\n" not in said and ": " in said
-    assert str(tmp_path) not in said
+    message = str(caught.value)
+    assert message.startswith(f"{site[1]}/{route}{name} gave a file, not kept, that ")
+    assert re.search(sentence, message)
+    assert "\n" not in message and ": " in message
+    assert str(tmp_path) not in message
     assert path.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(("name", "content"), TABLES)
-def test_a_whole_table_of_any_kind_and_with_any_columns_is_kept(site, tmp_path, name, content):
+def test_a_complete_table_of_any_format_and_with_any_columns_is_kept(site, tmp_path, name, content):
     (site[0] / name).write_bytes(content)
     assert download.fetch(f"{site[1]}/lengthless/{name}", tmp_path / name) == len(content)
     assert (tmp_path / name).read_bytes() == content
     tables.require_whole(tmp_path / name)
 
 
-def test_a_redirection_to_a_log_in_page_is_told(site, tmp_path):
+def test_the_error_names_a_redirection_to_a_log_in_page(site, tmp_path):
     (site[0] / "login.html").write_bytes(PAGE)
     with pytest.raises(InputError, match=rf"moved/kg\.csv led to {site[1]}/login\.html and gave .*web page"):
         download.fetch(f"{site[1]}/moved/kg.csv", tmp_path / "kg.csv")
@@ -242,7 +244,7 @@ def test_a_redirection_to_a_log_in_page_is_told(site, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-def test_a_download_that_is_stopped_leaves_nothing_to_the_next(site, tmp_path, number):
+def test_a_stopped_download_leaves_no_file_that_disturbs_the_next(site, tmp_path, number):
     path = tmp_path / "kg.csv"
     command = [sys.executable, "-c", FETCH, str(SCRIPTS), f"{site[1]}/slow/kg.csv", str(path)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
@@ -260,11 +262,11 @@ def test_a_download_that_is_stopped_leaves_nothing_to_the_next(site, tmp_path, n
     download.fetch(f"{site[1]}/edges.csv.gz", tmp_path / "other.csv.gz")
     (site[0] / "kg.csv").write_bytes(PLAIN)
     download.fetch(f"{site[1]}/kg.csv", path)
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["kg.csv", "other.csv.gz"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["kg.csv", "other.csv.gz"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a small tmpfs needs Linux")
-def test_a_full_disk_is_not_blamed_on_the_network(site, tmp_path):
+def test_a_full_disk_is_not_reported_as_a_network_error(site, tmp_path):
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("this process may not mount a small tmpfs")
@@ -279,17 +281,17 @@ def test_a_full_disk_is_not_blamed_on_the_network(site, tmp_path):
         subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_an_address_that_is_none_is_a_sentence():
+def test_an_invalid_address_is_refused():
     with pytest.raises(InputError, match="is not an address"):
         download.local_path("http://[a/kg.csv")
 
 
-def test_an_address_where_nobody_answers_is_named(tmp_path):
+def test_the_error_names_an_address_that_does_not_answer(tmp_path):
     with pytest.raises(InputError, match=r"http://127\.0\.0\.1:1/a\.csv cannot be downloaded \(.*refused"):
         download.fetch("http://127.0.0.1:1/a.csv", tmp_path / "a.csv")
 
 
-def test_each_url_has_a_place_of_its_own():
+def test_each_url_has_its_own_path():
     urls = [
         "https://a.org/kg.csv",
         "https://b.org/kg.csv",
@@ -317,7 +319,7 @@ def test_a_url_that_names_no_table_is_refused(url):
         download.local_path(url)
 
 
-def test_a_checksum_that_is_none_is_refused():
+def test_an_invalid_checksum_is_refused():
     with pytest.raises(InputError, match="not 64 hexadecimal digits"):
         download.local_path("https://a.org/kg.csv#sha256=1234")
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 QUICK = settings(deadline=None, max_examples=60)
 
 
-def test_a_name_between_several_pairs_of_types_becomes_several_relations():
+def test_a_relation_name_with_several_pairs_of_types_becomes_several_relations():
     kg, ledger = build([("near", "gene", "1", "organ", "1"), ("near", "drug", "1", "organ", "1")])
     assert {key for key in triples(kg) if key[1] == "near"} == {
         ("drug", "near", "organ"),
@@ -16,7 +16,7 @@ def test_a_name_between_several_pairs_of_types_becomes_several_relations():
     assert entry(ledger, "near")["kept"] == 2
 
 
-def test_undirected_relations_stand_the_smaller_type_first_and_the_smaller_index_first():
+def test_undirected_relations_have_the_smaller_type_or_the_smaller_index_as_head():
     kg, _ = build([("near", "organ", "o", "gene", "g"), ("binds", "gene", "2", "gene", "1")])
     assert edges(kg) == {
         ("indication", "drug", "d1", "disease", "s1", False),
@@ -36,7 +36,7 @@ def test_directed_relations_keep_their_orientation():
 
 
 @pytest.mark.parametrize("directed", [[], ["worsens"]])
-def test_what_joins_the_target_types_stands_head_type_first(directed):
+def test_edges_between_the_target_types_run_from_head_type_to_tail_type(directed):
     kg, _ = build([("worsens", "disease", "s1", "drug", "d2")], directed_relations=directed)
     assert ("worsens", "drug", "d2", "disease", "s1", False) in edges(kg)
 
@@ -49,13 +49,13 @@ def test_the_target_orientation_follows_the_target_and_not_the_alphabet():
 def test_edges_are_sorted_by_tail_then_head():
     rows = [("near", "gene", g, "organ", o) for o in "ba" for g in "321"]
     kg, _ = build(rows)
-    index = [kind.relation for kind in kg.relations].index("near")
+    index = [relation.relation for relation in kg.relations].index("near")
     assert kg.tails[index].tolist() == [0, 0, 0, 1, 1, 1]
     assert kg.heads[index].tolist() == [0, 1, 2, 0, 1, 2]
     assert kg.heads[index].dtype == kg.tails[index].dtype == np.int32
 
 
-def test_every_relation_between_the_target_types_leaves_the_graph_but_others_do_not():
+def test_only_relations_between_the_target_types_and_excluded_ones_leave_the_graph():
     rows = [
         ("contraindication", "drug", "d2", "disease", "s1"),
         ("off_label", "disease", "s1", "drug", "d2"),
@@ -74,36 +74,36 @@ def test_every_relation_between_the_target_types_leaves_the_graph_but_others_do_
     }
 
 
-# ---- the same graph whatever the table looks like ----
+# ---- the same graph from different tables ----
 
 
 @QUICK
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(rows, rng):
     shuffled = rng.sample(rows, len(rows))
-    first, second = (build(each, keep_relations=["indication"]) for each in (rows, shuffled))
+    first, second = (build(table, keep_relations=["indication"]) for table in (rows, shuffled))
     assert is_same(first[0], second[0])
     assert first[1] == second[1]
 
 
 @QUICK
 @given(ROWS, st.lists(st.sampled_from(["as it is", "turned", "both ways"]), min_size=25, max_size=25))
-def test_undirected_edges_may_stand_once_or_both_ways(rows, ways):
+def test_the_table_may_have_undirected_edges_in_either_direction_or_in_both(rows, directions):
     forms = {
         "as it is": lambda row: [row],
         "turned": lambda row: [turned(row)],
         "both ways": lambda row: [turned(row), row],
     }
-    other = [form for row, way in zip(rows, ways, strict=False) for form in forms[way](row)]
-    first, second = (build(each, keep_relations=["indication"])[0] for each in (rows, other))
+    other = [form for row, name in zip(rows, directions, strict=False) for form in forms[name](row)]
+    first, second = (build(table, keep_relations=["indication"])[0] for table in (rows, other))
     assert is_same(first, second)
 
 
-def test_a_directed_edge_turned_is_another_graph():
+def test_the_direction_of_a_directed_edge_matters():
     rows = [("regulates", "gene", "1", "gene", "2")]
-    kept, back, both = (
-        build(part, directed_relations=["regulates"])[0]
-        for part in (rows, [turned(rows[0])], [*rows, turned(rows[0])])
+    forward, backward, mutual = (
+        build(table, directed_relations=["regulates"])[0]
+        for table in (rows, [turned(rows[0])], [*rows, turned(rows[0])])
     )
-    assert edges(kept) != edges(back)
-    assert edges(both) == edges(kept) | edges(back)
+    assert edges(forward) != edges(backward)
+    assert edges(mutual) == edges(forward) | edges(backward)

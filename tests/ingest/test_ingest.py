@@ -18,7 +18,7 @@ def test_a_listed_type_that_the_table_lacks_is_refused():
     assert "disease, drug" in sentence
 
 
-def test_a_type_of_the_nodes_table_alone_cannot_be_listed():
+def test_a_type_that_is_only_in_the_nodes_table_cannot_be_listed():
     nodes = nodes_table([("plant", "p", "")])
     assert "plant" in refusal(nodes=nodes, node_types=["drug", "disease", "plant"])
 
@@ -39,7 +39,7 @@ def test_equal_target_types_are_refused():
 
 
 @pytest.mark.parametrize("key", ["positive", "negative"])
-def test_a_target_relation_that_the_graph_lacks_is_refused_with_those_it_has(key):
+def test_the_error_about_a_missing_target_relation_lists_the_existing_ones(key):
     rows = [("off_label", "disease", "s1", "drug", "d1"), ("binds", "drug", "d1", "gene", "1")]
     for name in ("indicated", "binds"):
         sentence = refusal(*rows, target={key: [name]})
@@ -48,7 +48,7 @@ def test_a_target_relation_that_the_graph_lacks_is_refused_with_those_it_has(key
     build(rows, target={key: ["off_label"]})
 
 
-def test_target_types_that_nothing_joins_are_refused_with_all_relations():
+def test_the_error_about_target_types_without_edges_lists_all_relations():
     sentence = refusal(
         ("binds", "drug", "d1", "gene", "1"), target={"tail_type": "gene", "head_type": "disease"}
     )

@@ -29,7 +29,7 @@ QUICK = settings(deadline=None, max_examples=60)
 
 
 def account(rows: list[Row], directed: list[str], listed: list[str]) -> tuple[set, dict[str, Counter]]:
-    """A slow and plain reference: the edges by types and ids, and the counts per relation."""
+    """A slow, simple reference: the edges by types and ids, and the counts per relation."""
     seen: dict[tuple, Counter] = {}
     counts: dict[str, Counter] = {}
     outside = {
@@ -53,37 +53,38 @@ def account(rows: list[Row], directed: list[str], listed: list[str]) -> tuple[se
         elif ends[0] == ends[1]:
             count["self_loop"] += 1
         else:
-            joins = {head_type, tail_type} == {"drug", "disease"}
-            if joins:
+            has_target_types = {head_type, tail_type} == {"drug", "disease"}
+            if has_target_types:
                 ends.sort(key=lambda end: end[0] == "disease")
             elif relation not in directed:
                 ends.sort()
-            key = (relation, *ends[0], *ends[1], relation in directed and not joins)
+            key = (relation, *ends[0], *ends[1], relation in directed and not has_target_types)
             seen.setdefault(key, Counter())[ends[0] == (head_type, head)] += 1
-    for key, ways in seen.items():
-        counts[key[0]].update(kept=1, mirrored=len(ways) - 1, duplicate=sum(ways.values()) - len(ways))
+    for key, rows_by_direction in seen.items():
+        n_directions, n_rows = len(rows_by_direction), sum(rows_by_direction.values())
+        counts[key[0]].update(kept=1, mirrored=n_directions - 1, duplicate=n_rows - n_directions)
     return set(seen), counts
 
 
 @QUICK
 @given(ROWS, st.sampled_from([[], ["regulates"]]), st.sampled_from([[], ["drug", "disease"]]))
-def test_graph_and_ledger_agree_with_a_plain_account_of_every_row(rows, directed, listed):
+def test_graph_and_ledger_equal_those_of_the_simple_reference(rows, directed, listed):
     rows = [*rows, ("regulates", "gene", "1", "gene", "2")]
     expected, counts = account([*BASE, *rows], directed, listed or TYPES[:3])
     kg, ledger = build(rows, directed_relations=directed, node_types=listed, keep_relations=["indication"])
     assert edges(kg) == expected
     assert [entry["relation"] for entry in ledger["relations"]] == sorted(counts)
-    for found in ledger["relations"]:
-        flat = {**found, **found["dropped"]}
-        count = counts[found["relation"]]
+    for of_relation in ledger["relations"]:
+        flat = {**of_relation, **of_relation["dropped"]}
+        count = counts[of_relation["relation"]]
         assert {key: flat[key] for key in flat if isinstance(flat[key], int)} == {
             key: count[key] for key in flat if isinstance(flat[key], int)
         }
-    for found in (ledger, *ledger["relations"]):
-        parts = found["kept"] + found["mirrored"] + found["excluded"] + sum(found["dropped"].values())
-        assert found["rows"] == parts
+    for counted in (ledger, *ledger["relations"]):
+        used = counted["kept"] + counted["mirrored"] + counted["excluded"]
+        assert counted["rows"] == used + sum(counted["dropped"].values())
     assert ledger["rows"] == len(rows) + len(BASE)
-    assert ledger["kept"] == sum(kind.edges for kind in kg.relations) == len(expected)
+    assert ledger["kept"] == sum(relation.edges for relation in kg.relations) == len(expected)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +94,11 @@ def test_graph_and_ledger_agree_with_a_plain_account_of_every_row(rows, directed
 def test_a_mirrored_row_is_no_loss_and_a_repeated_one_is(forward, backward, mirrored, duplicate):
     row = ("binds", "drug", "d1", "gene", "g")
     _, ledger = build([row] * forward + [turned(row)] * backward)
-    found = entry(ledger, "binds")
-    assert (found["kept"], found["mirrored"], found["dropped"]["duplicate"]) == (1, mirrored, duplicate)
+    binds = entry(ledger, "binds")
+    assert (binds["kept"], binds["mirrored"], binds["dropped"]["duplicate"]) == (1, mirrored, duplicate)
 
 
-def test_a_relation_wholly_outside_the_listed_types_is_excluded_and_one_partly_outside_loses_rows():
+def test_a_relation_without_listed_types_is_excluded_and_one_with_some_loses_rows():
     rows = [
         ("near", "gene", "1", "organ", "1"),
         ("near", "gene", "1", "organ", "1"),
@@ -116,14 +117,15 @@ def test_a_relation_wholly_outside_the_listed_types_is_excluded_and_one_partly_o
 
 
 def losing(duplicates: int) -> list[Row]:
+    """100 rows, of which `duplicates` repeat others."""
     rows = [("binds", "drug", "d1", "gene", str(i)) for i in range(100 - duplicates)]
     return rows + rows[:duplicates]
 
 
-def test_a_relation_that_loses_too_much_stops_with_its_name():
+def test_the_error_names_a_relation_that_loses_too_many_rows():
     build(losing(5), max_dropped_share=0.05)
     sentence = refusal(*losing(6), max_dropped_share=0.05)
-    for part in (
+    for words in (
         "edges.csv",
         "relation binds",
         "6 %",
@@ -131,15 +133,15 @@ def test_a_relation_that_loses_too_much_stops_with_its_name():
         "6 are repeated edges",
         "graph.max_dropped_share",
     ):
-        assert part in sentence
+        assert words in sentence
 
 
-def test_the_main_reason_is_named():
+def test_the_error_names_the_main_reason_of_the_loss():
     rows = [*losing(10), *[("binds", "drug", "d1", "gene", "")] * 30]
     assert "30 are rows without a node id" in refusal(*rows, max_dropped_share=0.05)
 
 
-def test_rows_without_a_relation_count_against_the_whole_table():
+def test_rows_without_a_relation_count_as_a_share_of_the_whole_table():
     rows = [*losing(0), ("", "drug", "d1", "gene", "1")]
     build(rows, max_dropped_share=0.05)
     sentence = refusal(*rows, *rows[-1:] * 9, max_dropped_share=0.05)
@@ -156,13 +158,13 @@ def test_excluded_and_mirrored_rows_are_no_loss():
     build(rows, max_dropped_share=0.0, node_types=["drug", "disease"])
 
 
-# ---- cells that spell a missing value: dropped and named, or kept and named, never silent ----
+# ---- cells that spell a missing value are dropped or kept, and always reported ----
 
 SPELT = [("binds", "drug", "nan", "gene", "1"), ("binds", "drug", "d1", "gene", "nan")]
 
 
 @pytest.mark.parametrize("value", SETTINGS["missing"])
-def test_an_id_that_spells_a_missing_value_is_no_node_and_is_named(value):
+def test_an_id_that_spells_a_missing_value_is_no_node_and_gives_a_warning(value):
     rows = [("binds", "drug", f"d{i}", "gene", value) for i in range(8)]
     kg, ledger = build(
         [*rows, ("binds", "drug", "d1", "gene", "1"), ("indication", "drug", "d2", "disease", value)]
@@ -179,7 +181,7 @@ def test_an_id_that_spells_a_missing_value_is_no_node_and_is_named(value):
     ) in ledger["warnings"]
 
 
-def test_a_spelling_that_may_be_an_id_is_kept_and_warned_about():
+def test_a_spelling_that_may_be_an_id_is_kept_and_gives_a_warning():
     kg, ledger = build([("binds", "drug", "d1", "gene", "NA")])
     assert kg.node_ids["gene"].tolist() == ["NA"] and ledger["dropped"]["empty_id"] == 0
     (sentence,) = ledger["warnings"]
@@ -189,14 +191,14 @@ def test_a_spelling_that_may_be_an_id_is_kept_and_warned_about():
     assert "gene" not in kg.node_types and ledger["dropped"]["empty_id"] == 1
 
 
-def test_with_an_empty_list_nan_is_an_id_and_is_warned_about():
+def test_with_an_empty_list_nan_is_an_id_and_gives_a_warning():
     kg, ledger = build(SPELT, missing=[])
     assert "nan" in kg.node_ids["gene"] and "nan" in kg.node_ids["drug"]
     assert [row["is_empty"] for row in ledger["missing"]] == [False, False]
     assert len(ledger["warnings"]) == 2
 
 
-def test_types_relations_and_names_are_empty_by_the_same_spellings():
+def test_the_same_spellings_are_missing_relations_types_and_names():
     rows = [
         ("nan", "drug", "d1", "gene", "1"),
         ("binds", "None", "d1", "gene", "1"),
@@ -216,7 +218,7 @@ def test_types_relations_and_names_are_empty_by_the_same_spellings():
     assert "nodes.csv: 1 rows have nan in the column node_id of type gene" in sentence
 
 
-def test_rows_lost_to_such_spellings_stop_the_run_with_their_name():
+def test_the_error_names_the_spellings_that_cost_too_many_rows():
     sentence = refusal(*SPELT, ("binds", "drug", "d1", "gene", "1"), max_dropped_share=0.5)
     assert "2 are rows without a node id" in sentence
     assert "graph.missing, from which you may take what is a true id, empties" in sentence
@@ -224,7 +226,7 @@ def test_rows_lost_to_such_spellings_stop_the_run_with_their_name():
     assert "graph.missing" not in refusal(*[("binds", "drug", "d1", "gene", "")] * 3, max_dropped_share=0.5)
 
 
-def test_ordinary_ids_are_not_named():
+def test_ordinary_ids_give_no_warning():
     _, ledger = build(
         [("binds", "drug", "d1", "gene", id_) for id_ in ("nana", "Nan1", "0", "-", "None of these")]
     )
@@ -232,10 +234,10 @@ def test_ordinary_ids_are_not_named():
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
-def test_the_readers_of_tables_leave_the_spellings_to_the_ledger(tmp_path, suffix):
+def test_reading_a_table_does_not_change_spellings_of_missing_values(tmp_path, suffix):
     content = table([*BASE, *SPELT])
     path = tmp_path / f"t.{suffix}"
     pa.csv.write_csv(content, path) if suffix == "csv" else pq.write_table(content, path)
     read = tables.read(path, content.column_names)
-    found = count_missing(read, SETTINGS["columns"], ["nan"], "t")
-    assert [(row["column"], row["rows"]) for row in found] == [("x_id", 1), ("y_id", 1)]
+    missing = count_missing(read, SETTINGS["columns"], ["nan"], "t")
+    assert [(row["column"], row["rows"]) for row in missing] == [("x_id", 1), ("y_id", 1)]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from repurpose.ingest import ingest, numbering
 
 
-def test_a_node_is_type_and_id():
+def test_type_and_id_identify_a_node():
     kg, ledger = build([("binds", "drug", "3091", "gene", "3091"), ("binds", "drug", "0012", "gene", "12")])
     assert kg.node_ids["drug"].tolist() == ["0012", "3091", "d1"]
     assert kg.node_ids["gene"].tolist() == ["12", "3091"]
@@ -27,7 +27,7 @@ def test_a_node_of_a_dropped_row_is_in_the_graph():
     assert kg.node_ids["organ"].tolist() == ["o"]
 
 
-def test_the_smallest_name_wins_whatever_the_order_and_an_id_is_the_last_resort():
+def test_a_node_has_its_smallest_name_in_any_order_of_rows_or_else_its_id():
     rows = [("binds", "drug", "d", "gene", "g"), ("binds", "drug", "d", "gene", "h")]
     names = {("gene", "h"): "H", ("disease", "s1"): "sickness"}
     first, second = (
@@ -35,8 +35,8 @@ def test_the_smallest_name_wins_whatever_the_order_and_an_id_is_the_last_resort(
         for row, name in zip(rows, ("Zeta", "Alpha"), strict=True)
     )
     base = table(BASE, names)
-    for parts in ([base, first, second], [second, first, base]):
-        kg, _ = ingest.build(pa.concat_tables(parts), ingest.Settings(**SETTINGS), TARGET)
+    for tables in ([base, first, second], [second, first, base]):
+        kg, _ = ingest.build(pa.concat_tables(tables), ingest.Settings(**SETTINGS), TARGET)
         assert kg.node_names["drug"].tolist() == ["Alpha", "d1"]
         assert kg.node_names["gene"].tolist() == ["g", "H"]
         assert kg.node_names["disease"].tolist() == ["sickness"]
@@ -78,7 +78,7 @@ def test_the_nodes_table_renames_and_adds_nodes():
     assert edges(kg) == edges(build([])[0])
 
 
-def test_the_nodes_table_follows_the_listed_types():
+def test_the_nodes_table_adds_only_nodes_of_listed_types():
     nodes = nodes_table([("gene", "g", "G"), ("drug", "d1", "D")])
     kg, ledger = build([("binds", "drug", "d1", "gene", "g")], nodes=nodes, node_types=["drug", "disease"])
     assert kg.node_types == ("disease", "drug")
@@ -86,7 +86,7 @@ def test_the_nodes_table_follows_the_listed_types():
     assert kg.node_names["drug"].tolist() == ["D"]
 
 
-def test_a_nodes_table_without_names_leaves_the_names_of_the_edges():
+def test_a_nodes_table_without_names_keeps_the_names_of_the_edges_table():
     raw = table(BASE, {("drug", "d1"): "Drug"})
     nodes = nodes_table([("drug", "d1", "Other"), ("drug", "d2", "Other")])
     for name, expected in (("", ["Drug", "d2"]), ("node_name", ["Other", "Other"])):
@@ -102,7 +102,7 @@ TEXTS = st.lists(st.sampled_from(["", "b", "a", "B", "10", "9", "é", "NA"]), mi
 
 @settings(deadline=None, max_examples=50)
 @given(TEXTS, TEXTS, st.booleans())
-def test_codes_give_the_texts_back(first, second, encoded):
+def test_texts_can_be_decoded_from_their_codes(first, second, encoded):
     columns = [pa.chunked_array([text[:3], text[3:]], pa.string()) for text in (first, second)]
     if encoded:
         columns = [column.dictionary_encode() for column in columns]
@@ -125,17 +125,17 @@ def test_values_of_a_dictionary_that_no_cell_uses_are_left_out():
     assert numbering.encode_texts([column])[1].to_pylist() == ["used"]
 
 
-def test_null_is_the_empty_text():
+def test_null_counts_as_an_empty_text():
     columns = [pa.chunked_array([["a", None]]), pa.chunked_array([pa.array([None, "a"]).dictionary_encode()])]
     numbers, _ = numbering.encode_texts(columns)
-    assert [part.tolist() for part in numbers] == [[0, -1], [-1, 0]]
+    assert [codes.tolist() for codes in numbers] == [[0, -1], [-1, 0]]
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(-5, 2**60), max_size=30))
-def test_number_codes_are_those_of_unique(numbers):
+def test_codes_of_numbers_equal_those_of_numpy_unique(numbers):
     array = np.array(numbers, dtype=np.int64)
     expected, inverse = np.unique(array, return_inverse=True)
-    found, distinct = numbering.encode_numbers(array)
+    codes, distinct = numbering.encode_numbers(array)
     assert (distinct == expected).all()
-    assert (found == inverse).all()
+    assert (codes == inverse).all()

@@ -19,7 +19,7 @@ CELLS = {
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """Write a file, compressed as its suffix says."""
+    """Write a file, compressed according to its suffix."""
     content = content.encode() if isinstance(content, str) else content
     if path.suffix == ".gz":
         content = gzip.compress(content)
@@ -30,7 +30,7 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def refusal(path: Path, columns: list[str] = COLUMNS) -> str:
-    """The sentence with which a table is refused: on one line, and it names the file."""
+    """The error with which a table is refused; it must be one line and name the file."""
     with pytest.raises(InputError) as caught:
         tables.read(path, columns)
     sentence = str(caught.value)
@@ -39,13 +39,13 @@ def refusal(path: Path, columns: list[str] = COLUMNS) -> str:
     return sentence
 
 
-# ---- what is read ----
+# ---- tables that are read ----
 
 
 @pytest.mark.parametrize(
     "name", ["t.csv", "t.csv.gz", "t.csv.zst", "t.tsv", "t.tsv.gz", "t.tsv.zst", "T.CSV.GZ"]
 )
-def test_a_text_table_gives_its_cells(tmp_path, name):
+def test_the_cells_of_a_text_table_are_read(tmp_path, name):
     content = GOOD.replace(",", "\t") if "tsv" in name else GOOD
     expected = {**CELLS, "x_name": ["aspirin\t plain", *CELLS["x_name"][1:]]} if "tsv" in name else CELLS
     path = tmp_path / name
@@ -73,7 +73,7 @@ def test_every_column_is_dictionary_encoded_text_without_nulls(tmp_path):
     }
 
 
-def test_columns_come_in_the_order_asked_for_and_once(tmp_path):
+def test_columns_are_returned_once_and_in_the_requested_order(tmp_path):
     path = write(tmp_path / "t.csv", GOOD)
     assert tables.read(path, ["x_id", "relation", "x_id"]).column_names == ["x_id", "relation"]
 
@@ -103,7 +103,7 @@ def test_parquet_values_of_any_plain_type_become_text(tmp_path, values, expected
     assert tables.read(path, ["x.id"])["x.id"].to_pylist() == expected
 
 
-def test_marks_and_line_ends_of_windows_are_no_content(tmp_path):
+def test_byte_order_marks_and_windows_line_ends_are_no_content(tmp_path):
     path = write(tmp_path / "t.csv", b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
     assert tables.read(path, ["relation", "x_id"]).to_pydict() == {
         key: CELLS[key] for key in ("relation", "x_id")
@@ -138,7 +138,7 @@ def test_faults_outside_the_wanted_columns_do_not_matter(tmp_path):
     assert "UTF-8" in refusal(path, ["a", "b"])
 
 
-# ---- what is refused ----
+# ---- tables that are refused ----
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -169,7 +169,7 @@ def test_an_empty_file_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("content", ["", "\n\n"])
-def test_a_compressed_nothing_is_refused(tmp_path, content):
+def test_a_compressed_empty_file_is_refused(tmp_path, content):
     assert "is empty" in refusal(write(tmp_path / "t.csv.gz", content))
 
 
@@ -183,7 +183,7 @@ def test_a_parquet_header_without_rows_is_refused(tmp_path):
     assert "a header but no rows" in refusal(tmp_path / "t.parquet")
 
 
-def test_a_missing_column_is_refused_with_those_found(tmp_path):
+def test_the_error_about_a_missing_column_lists_the_existing_ones(tmp_path):
     text = write(tmp_path / "t.csv", GOOD)
     parquet = tmp_path / "t.parquet"
     pq.write_table(pa.table({**CELLS, "note": CELLS["x_id"]}), parquet)
@@ -196,7 +196,7 @@ def test_a_missing_column_is_refused_with_those_found(tmp_path):
         tables.read(text, ["y_id"], "graph.node_columns")
 
 
-def test_a_column_that_stands_twice_is_refused_only_if_wanted(tmp_path):
+def test_a_column_name_that_occurs_twice_is_refused_only_if_wanted(tmp_path):
     path = write(tmp_path / "t.csv", "a,b,b,c\n1,2,3,4\n")
     assert "more than one column b" in refusal(path, ["a", "b"])
     assert tables.read(path, ["a", "c"]).num_rows == 1
@@ -205,7 +205,7 @@ def test_a_column_that_stands_twice_is_refused_only_if_wanted(tmp_path):
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.csv.zst"])
 @pytest.mark.parametrize(("row", "count"), [("indication,1,2", 3), ("indication,1,2,3,4", 5), ("x", 1)])
 def test_a_row_with_a_wrong_number_of_fields_is_refused_with_its_line(tmp_path, name, row, count):
-    # GOOD has five lines, one of them inside quotation marks; a blank line follows.
+    # GOOD has five lines (one line break is inside quotation marks), and a blank line follows.
     path = write(tmp_path / name, f"{GOOD}\n{row}\n{row}\nindication,1,2,3\n")
     sentence = refusal(path)
     assert "line 7:" in sentence
@@ -214,7 +214,7 @@ def test_a_row_with_a_wrong_number_of_fields_is_refused_with_its_line(tmp_path, 
     assert tables.read(write(tmp_path / name, f"{GOOD}\nindication,1,2,3\n"), COLUMNS).num_rows == 4
 
 
-def test_the_line_is_right_beyond_the_first_block(tmp_path, monkeypatch):
+def test_the_line_number_is_correct_after_the_first_block(tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "BLOCK_BYTES", 1000)
     content = "a,b\n" + '1,"2\n2"\n' * 1500 + "1\n" + "1,2\n" * 1000
     assert "line 3002:" in refusal(write(tmp_path / "t.csv.gz", content), ["a", "b"])
@@ -243,7 +243,7 @@ def test_a_quotation_mark_left_open_in_the_header_is_refused(tmp_path):
 
 @pytest.mark.parametrize("last", [True, False])
 def test_a_quotation_mark_left_open_is_refused_with_its_line(tmp_path, last):
-    # In the last column the rows behind it vanish into one field, and the count of fields is right.
+    # In the last column, all later rows become part of one field, and the number of fields is correct.
     row = '1,"2\n' if last else '"1,2\n'
     content = "a,b\n" + '1,"2\n2"\n' * 3 + row + "1,2\n" * 100
     sentence = refusal(write(tmp_path / "t.csv", content), ["a"])
@@ -265,7 +265,7 @@ def test_a_quotation_mark_that_swallows_more_than_a_block_is_refused_with_its_li
 @pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.zst", "t.parquet"])
 @pytest.mark.parametrize("missing", [1, 8, 0.5, 0.9])
 def test_a_truncated_file_is_refused(tmp_path, name, missing):
-    # Rows that compress badly, so that the half of the file has whole rows in it.
+    # These rows compress badly, so that half of the file contains complete rows.
     ids = [str(hash((i, "id"))) for i in range(5000)]
     path = tmp_path / name
     if name == "t.parquet":
@@ -273,28 +273,28 @@ def test_a_truncated_file_is_refused(tmp_path, name, missing):
     else:
         write(path, "a\n" + "\n".join(ids) + "\n")
     assert tables.read(path, ["a"]).num_rows == 5000
-    whole = path.read_bytes()
-    path.write_bytes(whole[: -(missing if missing >= 1 else int(missing * len(whole)))])
+    content = path.read_bytes()
+    path.write_bytes(content[: -(missing if missing >= 1 else int(missing * len(content)))])
     assert "cut short or damaged" in refusal(path, ["a"])
 
 
 def test_a_parquet_file_damaged_inside_is_refused(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"a": [str(i) for i in range(1000)]}), path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:4] + b"\xff" * 200 + whole[204:])
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + b"\xff" * 200 + content[204:])
     assert "cut short or damaged" in refusal(path, ["a"])
 
 
 def test_a_gzip_file_damaged_inside_is_refused(tmp_path):
     path = write(tmp_path / "t.csv.gz", "a\n" + "1\n" * 1000)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-8] + b"\x00" + whole[-7:])  # the checksum
+    content = path.read_bytes()
+    path.write_bytes(content[:-8] + b"\x00" + content[-7:])  # changes the checksum
     assert "cut short or damaged" in refusal(path, ["a"])
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "kind"),
+    ("written", "renamed", "words"),
     [
         ("t.csv", "u.csv.gz", "named as gzip but holds text"),
         ("t.csv", "u.csv.zst", "named as zstd but holds text"),
@@ -303,10 +303,9 @@ def test_a_gzip_file_damaged_inside_is_refused(tmp_path):
         ("t.csv.zst", "u.csv.gz", "named as gzip but holds zstd"),
     ],
 )
-def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, content, name, kind):
-    whole = write(tmp_path / content, GOOD).read_bytes()
-    (tmp_path / name).write_bytes(whole)
-    assert kind in refusal(tmp_path / name)
+def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, written, renamed, words):
+    write(tmp_path / written, GOOD).rename(tmp_path / renamed)
+    assert words in refusal(tmp_path / renamed)
 
 
 @pytest.mark.parametrize(
@@ -326,11 +325,11 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path, content, nam
         ("t.csv", b"BZh91AY&SY", "a bzip2 archive: unpack it"),
     ],
 )
-def test_a_file_that_is_no_table_at_all_is_told_from_one_with_other_columns(tmp_path, name, content, words):
+def test_the_error_says_what_a_file_is_that_is_no_table(tmp_path, name, content, words):
     assert words in refusal(write(tmp_path / name, content))
 
 
-def test_marks_of_pages_in_the_header_of_a_table_are_no_fault(tmp_path):
+def test_marks_of_html_or_json_in_the_header_of_a_table_are_no_fault(tmp_path):
     path = write(tmp_path / "t.csv", "<b>,{x}\n1,2\n")
     assert tables.read(path, ["{x}"])["{x}"].to_pylist() == ["2"]
 
@@ -343,7 +342,7 @@ def test_a_parquet_column_of_lists_is_refused(tmp_path):
     assert "list" in sentence
 
 
-def test_reading_and_refusing_leave_the_file_as_it_was(tmp_path):
+def test_reading_or_refusing_a_file_does_not_change_it(tmp_path):
     for content in (GOOD, GOOD + "x\n"):
         path = write(tmp_path / "t.csv.gz", content)
         before = path.read_bytes()
@@ -355,7 +354,7 @@ def test_reading_and_refusing_leave_the_file_as_it_was(tmp_path):
         assert [entry.name for entry in tmp_path.iterdir()] == ["t.csv.gz"]
 
 
-# ---- the row at fault ----
+# ---- the faulty row ----
 
 
 def fault(text: str, wanted: tuple[str, ...] = ("a", "b")) -> str | None:
@@ -366,11 +365,11 @@ def test_a_sound_table_has_no_fault():
     assert fault('a,b\n1,2\n\n"1\n,",5" x\n1,"2\n"\n') is None
 
 
-def test_the_first_faulty_row_is_named_by_the_line_it_starts_on():
+def test_the_first_faulty_row_is_named_by_the_line_where_it_starts():
     assert fault('a,b\n\n"1\n1",2\n1\n1,2,3\n').startswith("line 5: the row has 1 field where")
 
 
-def test_a_row_that_runs_over_lines_is_asked_about_its_quotation_mark():
+def test_the_error_about_a_row_of_several_lines_mentions_the_quotation_mark():
     sentence = fault('a,b\n1,2\n"1,2\n3,4\n"\n1,2\n')
     assert sentence.startswith("line 3: the row has 1 field")
     assert "ends on line 5: is a quotation mark left open?" in sentence
@@ -388,10 +387,10 @@ def test_a_quotation_mark_that_is_never_closed_is_found_in_the_last_row():
     assert fault('a,b\n1,2\n1,"2\n1,2\n"\n') is None
 
 
-def test_a_field_beyond_all_bounds_is_a_quotation_mark_left_open():
+def test_a_very_long_field_counts_as_a_quotation_mark_left_open():
     assert fault('a,b\n1,"' + "2\n" * 100_000) == "line 2: a quotation mark is left open"
 
 
-def test_the_foreign_byte_is_the_first():
-    assert tables.foreign_byte(["é", b"x\xfe\xff".decode(errors="surrogateescape")]) == 0xFE
-    assert tables.foreign_byte(["é", "x"]) is None
+def test_the_first_byte_that_is_not_utf8_is_returned():
+    assert tables.first_non_utf8_byte(["é", b"x\xfe\xff".decode(errors="surrogateescape")]) == 0xFE
+    assert tables.first_non_utf8_byte(["é", "x"]) is None

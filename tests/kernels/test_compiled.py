@@ -1,4 +1,4 @@
-"""Loops are compiled once per environment and version of the code, wherever the code lies."""
+"""Loops are compiled once per environment and version of the code, for all copies of the source."""
 
 import json
 import os
@@ -45,15 +45,16 @@ small_trainings.fit(encoder=encoder, epochs=5)
 small_trainings.fit(encoder=encoder, batching="sampled")
 vectors, booster, _ = forests.case(40, 3, 2, 0)
 forests.scored(vectors, trees.read(booster, 2))
-places = [*map(vars, (fused, messages, readout, sampling, trees)), vars(attention_kernels.of_width(8))]
-found = [(name, each) for place in places for name, each in place.items() if hasattr(each, "stats")]
-loops = {name: each.stats for name, each in found if each.targetoptions.get("nogil")}  # not their parts
+modules = [*map(vars, (fused, messages, readout, sampling, trees)), vars(attention_kernels.of_width(8))]
+functions = [item for module in modules for item in module.items() if hasattr(item[1], "stats")]
+# Inlined functions have no nogil: they are not compiled alone.
+loops = {name: function.stats for name, function in functions if function.targetoptions.get("nogil")}
 print(json.dumps({name: [sum(s.cache_hits.values()), len(s.cache_misses)] for name, s in loops.items()}))
 """
 
 
 def copy(folder):
-    """A package with one loop, which uses a constant of another module."""
+    """A copy of the library with one more package: a loop and, in another module, a constant that it uses."""
     kernels = "kernels/__init__", "kernels/compiled", "kernels/numba_private"
     for name in ("__init__", "core/__init__", "core/source", *kernels):
         copied = folder / "repurpose" / f"{name}.py"
@@ -77,7 +78,7 @@ def python(code, scripts, *arguments):
 
 
 def call(package, cache):
-    """The loop's result and how often its machine code was found, and how often not."""
+    """The loop's result, and how often its machine code was in the cache and how often not."""
     return python(CALL, package.parents[1], cache)
 
 
@@ -86,7 +87,7 @@ def folder_of_machine_code(tmp_path):
     return tmp_path / "kernels"
 
 
-def test_machine_code_is_found_again_from_another_copy_of_the_source(tmp_path, cache):
+def test_another_copy_of_the_source_uses_the_same_machine_code(tmp_path, cache):
     first, second = copy(tmp_path / "a"), copy(tmp_path / "b")
     assert call(first, cache) == [6.0, 0, 1]
     assert call(first, cache) == [6.0, 1, 0]
@@ -99,31 +100,31 @@ def test_machine_code_is_found_again_from_another_copy_of_the_source(tmp_path, c
     [("loops.py", "FACTOR * x", "FACTOR + x", 5.0), ("factor.py", "3.0", "4.0", 8.0)],
     ids=["the loop", "a module that it imports"],
 )
-def test_changed_code_is_compiled_anew(tmp_path, cache, file, old, new, result):
+def test_changed_code_is_compiled_again(tmp_path, cache, file, old, new, result):
     package = copy(tmp_path / "a")
     call(package, cache)
     (package / file).write_text((package / file).read_text().replace(old, new))
     assert call(package, cache) == [result, 0, 1]
 
 
-def test_a_comment_compiles_nothing(tmp_path, cache):
+def test_a_new_comment_compiles_nothing(tmp_path, cache):
     package = copy(tmp_path / "a")
     call(package, cache)
     (package / "factor.py").write_text("# Why three.\nFACTOR = 3.0\n")
     assert call(package, cache) == [6.0, 1, 0]
 
 
-def test_where_nothing_can_be_kept_loops_work_all_the_same(tmp_path):
+def test_loops_work_without_a_writable_cache(tmp_path):
     package = copy(tmp_path / "a")
     (tmp_path / "file").touch()
     assert call(package, tmp_path / "file" / "kernels")[0] == 6.0
 
 
 def test_after_make_env_neither_training_nor_scoring_compiles():
-    """In a new process, with validation, at a common width of a head; all of its loops are called."""
-    found = python(TRAINING, f"{SCRIPTS}:{Path(__file__).resolve().parents[1]}")
-    assert len(found) > 15
-    assert all(hits and not misses for hits, misses in found.values()), found
+    """A new process trains with validation at a common head width and scores; this calls every loop."""
+    loads = python(TRAINING, f"{SCRIPTS}:{Path(__file__).resolve().parents[1]}")
+    assert len(loads) > 15
+    assert all(hits and not misses for hits, misses in loads.values()), loads
 
 
 def test_make_env_compiles_for_the_widths_of_the_presets():

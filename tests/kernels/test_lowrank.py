@@ -1,4 +1,4 @@
-"""The truncated SVD is numpy's, whatever the shape and rank, and keeps as much as scikit-learn's."""
+"""The truncated SVD equals numpy's for any shape and rank, and explains as much as scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -15,10 +15,10 @@ def matrix(rows, columns, density=0.3, seed=0):
 
 
 def rank_three():
-    """Of three kinds of rows: every further value is zero."""
-    kinds = np.zeros((40, 30), np.float32)
-    kinds[:10, :8], kinds[10:25, 8:20], kinds[25:, 20:] = 1, 2, 3
-    return sparse.csr_array(kinds)
+    """A matrix with three different rows: it has three singular values above zero."""
+    blocks = np.zeros((40, 30), np.float32)
+    blocks[:10, :8], blocks[10:25, 8:20], blocks[25:, 20:] = 1, 2, 3
+    return sparse.csr_array(blocks)
 
 
 CASES = {
@@ -31,51 +31,51 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_the_svd_of_numpy(name):
-    whole, size = CASES[name].toarray(), 12
+def test_the_svd_equals_that_of_numpy(name):
+    dense, size = CASES[name].toarray(), 12
     left, values, right = lowrank.svd(CASES[name], size, 0)
     assert left.dtype == values.dtype == right.dtype == np.float32
-    assert (left.shape, right.shape) == ((whole.shape[0], size), (whole.shape[1], size))
-    expected = np.linalg.svd(whole, compute_uv=False)
+    assert (left.shape, right.shape) == ((dense.shape[0], size), (dense.shape[1], size))
+    expected = np.linalg.svd(dense, compute_uv=False)
     assert values == pytest.approx(expected[:size], abs=0.02 * float(expected[0]))
-    best, own = ((whole - (left * values) @ right.T) ** 2).sum(), (expected[size:] ** 2).sum()
-    assert best <= 1.02 * own + 1e-3
+    error, least_error = ((dense - (left * values) @ right.T) ** 2).sum(), (expected[size:] ** 2).sum()
+    assert error <= 1.02 * least_error + 1e-3
     clear = values > 1e-3 * float(values[0])
     for vectors in (left[:, clear], right[:, clear]):
         assert vectors.T @ vectors == pytest.approx(np.eye(clear.sum()), abs=1e-4)
-    # Nothing is blown up where a value is only rounding.
+    # Singular values that are only rounding errors do not give huge vectors.
     assert np.isfinite(right).all() and np.abs(right).max() < 2
 
 
-def test_a_symmetric_matrix_has_values_without_their_signs():
+def test_the_values_of_a_symmetric_matrix_are_its_absolute_eigenvalues():
     edges = sparse.coo_array((np.ones(3, np.float32), ([0, 1, 2], [1, 2, 3])), shape=(4, 4))
-    joined = sparse.csr_array(edges + edges.T)
-    _, values, _ = lowrank.svd(joined, 4, 0)
+    adjacency = sparse.csr_array(edges + edges.T)
+    _, values, _ = lowrank.svd(adjacency, 4, 0)
     golden = (1 + 5**0.5) / 2
     assert values == pytest.approx([golden, golden, 1 / golden, 1 / golden], abs=1e-5)
 
 
-def test_as_much_is_kept_of_a_large_matrix_as_scikit_learn_keeps():
-    """Of a random one, whose values all but the first are alike: nothing is harder to cut."""
+def test_the_svd_of_a_large_matrix_explains_as_much_as_that_of_scikit_learn():
+    """A random matrix is the hardest case, because all its singular values after the first are similar."""
     large = matrix(3000, 2000, density=0.01)
     _, ours, _ = lowrank.svd(large, 64, 0)
     _, theirs, _ = randomized_svd(large, 64, random_state=0)
     assert (ours**2).sum() > 0.99 * (theirs**2).sum()
 
 
-def test_fewer_rounds_keep_less(monkeypatch):
+def test_fewer_rounds_explain_less(monkeypatch):
     large = matrix(3000, 2000, density=0.01)
-    kept = (lowrank.svd(large, 64, 0)[1] ** 2).sum()
+    explained = (lowrank.svd(large, 64, 0)[1] ** 2).sum()
     monkeypatch.setattr(lowrank, "ROUNDS", 0)
-    assert (lowrank.svd(large, 64, 0)[1] ** 2).sum() < 0.9 * kept
+    assert (lowrank.svd(large, 64, 0)[1] ** 2).sum() < 0.9 * explained
 
 
-def test_threads_and_the_seed_alone_decide(monkeypatch):
+def test_the_result_depends_on_the_seed_and_not_on_the_number_of_threads(monkeypatch):
     large = matrix(3000, 2000, density=0.01)
     product = lowrank.product(sparse.csr_array(large), np.eye(2000, 5, dtype=np.float32))
     assert product == pytest.approx(large.toarray()[:, :5])
-    found = lowrank.svd(large, 8, 0)[0]
+    first = lowrank.svd(large, 8, 0)[0]
     monkeypatch.setattr(threads, "current", lambda: 2)
     again = lowrank.svd(large, 8, 0)[0]
-    assert found.tobytes() == again.tobytes()
-    assert lowrank.svd(large, 8, 1)[0].tobytes() != found.tobytes()
+    assert first.tobytes() == again.tobytes()
+    assert lowrank.svd(large, 8, 1)[0].tobytes() != first.tobytes()

@@ -1,4 +1,4 @@
-"""Ranges cover all items once and are about equal; on several threads a loop does the same as on one."""
+"""Ranges cover each item once and are about equal; the number of threads does not change a loop's result."""
 
 import threading
 from itertools import pairwise
@@ -45,7 +45,7 @@ def test_balanced_bounds_cover_all_rows_in_ascending_pieces(sizes, work):
 
 
 @given(sizes=sizes, work=st.sampled_from([1, 4, 1000]))
-def test_no_balanced_piece_exceeds_its_share_by_more_than_a_row(sizes, work):
+def test_no_balanced_piece_exceeds_its_share_by_more_than_one_row(sizes, work):
     costs = np.array(sizes, np.int64) + work
     bounds = parallel.balanced(indptr_of(sizes), work)
     share = costs.sum() / np.clip(costs.sum() // parallel.SMALL, 1, parallel.PIECES)
@@ -62,7 +62,7 @@ def test_much_work_makes_many_pieces_and_little_work_one():
     assert len(parallel.balanced(indptr_of([10] * 100_000))) == parallel.PIECES + 1
 
 
-def test_a_row_of_most_entries_has_a_piece_almost_to_itself():
+def test_a_row_with_most_of_the_entries_has_a_piece_almost_alone():
     bounds = parallel.balanced(indptr_of([1] * 20_000 + [1_000_000] + [1] * 20_000))
     first, last = bounds[np.searchsorted(bounds, 20_000, side="right") - 1 :][:2]
     assert first <= 20_000 < last
@@ -88,14 +88,14 @@ def test_each_range_is_run_once_whatever_the_number_of_threads(use_threads, coun
 
 def test_two_threads_work_at_the_same_time(use_threads):
     use_threads(2)
-    both = threading.Barrier(2, timeout=30)
-    parallel.run(lambda first, last: both.wait(), np.array([0, 1, 2]))
+    barrier = threading.Barrier(2, timeout=30)
+    parallel.run(lambda first, last: barrier.wait(), np.array([0, 1, 2]))
 
 
 @pytest.mark.parametrize(
     ("count", "bounds"), [(1, [0, 1, 2, 3]), (3, [0, 3])], ids=["one thread", "one piece"]
 )
-def test_no_thread_is_started_where_it_would_not_help(use_threads, count, bounds):
+def test_no_thread_is_started_if_it_would_not_help(use_threads, count, bounds):
     use_threads(count)
     seen = set()
     parallel.run(lambda first, last: seen.add(threading.current_thread()), np.array(bounds))
@@ -115,7 +115,7 @@ def test_an_error_in_a_loop_reaches_the_caller(use_threads, count):
     parallel.run(lambda first, last: None, np.arange(6))
 
 
-def test_threads_stay_for_the_next_loop(use_threads):
+def test_the_next_loop_uses_the_same_threads(use_threads):
     use_threads(3)
     seen = set()
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Vectors in compiled loops compute what numpy does, at any width and any place in memory."""
+"""Vectors in compiled loops compute the same as numpy, at any width and any place in memory."""
 
 from functools import cache
 
@@ -14,7 +14,7 @@ WIDTHS = [1, 3, 8, 32]
 
 @cache
 def loops(width):
-    """Row 0 and row 1 of x, from a column on, through each operation into the rows of y."""
+    """Loops that apply the operations to rows 0 and 1 of x, from a column on, and write to the rows of y."""
 
     @njit(fastmath=True)
     def arithmetic(x, column, factor, y):
@@ -39,12 +39,12 @@ def loops(width):
             store(y, i, 0, exp(load(width, x, i, 0)))
 
     @njit(fastmath=True)
-    def ahead(x, y):
+    def copy_with_prefetch(x, y):
         for i in range(len(x)):
             fetch(width, x, min(i + 4, len(x) - 1), 0)
             store(y, i, 0, load(width, x, i, 0))
 
-    return arithmetic, reduce, exponential, ahead
+    return arithmetic, reduce, exponential, copy_with_prefetch
 
 
 def numbers(*shape):
@@ -53,7 +53,7 @@ def numbers(*shape):
 
 @pytest.mark.parametrize("column", [0, 1, 5])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_arithmetic_is_numpys(width, column):
+def test_arithmetic_equals_that_of_numpy(width, column):
     x, y = numbers(2, width + 7), np.full((5, width + 1), 9, np.float32)
     factor = np.float32(1.7)
     loops(width)[0](x, column, factor, y)
@@ -64,11 +64,11 @@ def test_arithmetic_is_numpys(width, column):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_sum_and_maximum_are_numpys(width):
+def test_sum_and_maximum_equal_those_of_numpy(width):
     x = numbers(1, width + 2)
-    found = loops(width)[1](x, 2)
-    assert found[0] == pytest.approx(x[0, 2:].sum(), abs=1e-5)
-    assert found[1] == x[0, 2:].max()
+    total_, largest_ = loops(width)[1](x, 2)
+    assert total_ == pytest.approx(x[0, 2:].sum(), abs=1e-5)
+    assert largest_ == x[0, 2:].max()
     assert loops(width)[1](-np.abs(x), 2)[1] == -np.abs(x[0, 2:]).min()
 
 
@@ -90,7 +90,7 @@ def test_exp_is_clamped_outside_of_its_range():
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_asking_ahead_changes_nothing(width):
+def test_prefetching_changes_no_result(width):
     x = numbers(20, width)
     y = np.empty_like(x)
     loops(width)[3](x, y)
@@ -114,6 +114,6 @@ def test_vectors_of_different_widths_do_not_mix():
         mixed(np.zeros(8, np.float32))
 
 
-def test_a_vector_is_its_width():
+def test_vector_types_of_the_same_width_are_equal():
     assert simd.Vector(8) == simd.Vector(8)
     assert simd.Vector(8) != simd.Vector(4)

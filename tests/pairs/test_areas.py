@@ -1,4 +1,4 @@
-"""Areas of diseases: nearest hubs of a hierarchy, or a table's; whole ones are held out."""
+"""Areas of diseases come from a hierarchy or from a table, and whole areas are held out."""
 
 import planted
 import pytest
@@ -16,30 +16,30 @@ def graph(edges, diseases=12):
 
 def test_a_disease_belongs_to_the_nearest_of_the_broadest_terms(monkeypatch):
     monkeypatch.setattr(areas, "AREAS", 2)
-    found = areas.of_hierarchy(graph(TREE), "is_a", "disease")
-    assert found[[0, 1, 2, 3, 4, 9]].tolist() == [found[0]] * 6
-    assert found[[5, 6, 7, 8]].tolist() == [found[5]] * 4
-    # Two that nothing leads to: areas of their own.
-    assert len({*found.tolist()}) == 4 and found[10] != found[11]
+    area_of_disease = areas.from_hierarchy(graph(TREE), "is_a", "disease")
+    assert area_of_disease[[0, 1, 2, 3, 4, 9]].tolist() == [area_of_disease[0]] * 6
+    assert area_of_disease[[5, 6, 7, 8]].tolist() == [area_of_disease[5]] * 4
+    # Diseases 10 and 11 are not connected to a broad term: each is its own area.
+    assert len({*area_of_disease.tolist()}) == 4 and area_of_disease[10] != area_of_disease[11]
 
 
-def test_of_equally_near_terms_the_broader_one_has_it(monkeypatch):
+def test_of_two_equally_near_terms_the_one_with_more_edges_is_taken(monkeypatch):
     monkeypatch.setattr(areas, "AREAS", 2)
     edges = [(0, 1), (0, 2), (0, 3), (0, 9), (5, 6), (5, 7), (5, 9)]
-    found = areas.of_hierarchy(graph(edges), "is_a", "disease")
-    assert found[9] == found[0] != found[5]
+    area_of_disease = areas.from_hierarchy(graph(edges), "is_a", "disease")
+    assert area_of_disease[9] == area_of_disease[0] != area_of_disease[5]
 
 
-def test_a_relation_that_is_not_there_is_named_with_those_that_are():
+def test_the_error_for_a_missing_relation_names_it_and_the_relations_of_the_graph():
     with pytest.raises(InputError, match=r"hierarchy names the relation part_of.* it has: is_a$"):
-        areas.of_hierarchy(graph(TREE), "part_of", "disease")
+        areas.from_hierarchy(graph(TREE), "part_of", "disease")
 
 
 def test_a_table_gives_areas_by_id(tmp_path):
     path = tmp_path / "areas.csv"
     path.write_text("node_id,area\ndisease:0,heart\ndisease:3,lung\ndisease:4,heart\nother,lung\n")
-    found = areas.of_table(path, graph(TREE), "disease")
-    assert found[[0, 3, 4]].tolist() == [0, 1, 0] and len({*found.tolist()}) == 2 + 9
+    area_of_disease = areas.from_table(path, graph(TREE), "disease")
+    assert area_of_disease[[0, 3, 4]].tolist() == [0, 1, 0] and len({*area_of_disease.tolist()}) == 2 + 9
 
 
 @pytest.mark.parametrize(
@@ -50,11 +50,11 @@ def test_a_table_gives_areas_by_id(tmp_path):
         ("id,area\ndisease:0,heart\n", "node_id"),
     ],
 )
-def test_a_table_of_no_use_gets_one_sentence(tmp_path, text, sentence):
+def test_an_unusable_table_gets_one_sentence(tmp_path, text, sentence):
     path = tmp_path / "areas.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=sentence):
-        areas.of_table(path, graph(TREE), "disease")
+        areas.from_table(path, graph(TREE), "disease")
 
 
 @pytest.fixture(name="labelled", scope="module")
@@ -65,32 +65,32 @@ def split_by_area():
     return kg, pairs.split(frame, ("random", "area"), 0.15, 0.25, seed=0)
 
 
-def test_no_area_is_in_two_parts_and_no_negative_is_of_a_held_out_disease(labelled, tmp_path):
+def test_no_area_is_in_two_splits_and_no_negative_is_of_a_held_out_disease(labelled, tmp_path):
     kg, frame = labelled
     assert (frame.groupby("area_index")["area"].nunique() == 1).all()
     assert set(frame["area"]) == {"train", "valid", "test"}
-    content = certificate.certify(kg, frame, planted.TARGET)
-    assert "area: all pairs of one area lie in one split" in {check["name"] for check in content["checks"]}
+    certified = certificate.certify(kg, frame, planted.TARGET)
+    assert "area: all pairs of one area lie in one split" in {check["name"] for check in certified["checks"]}
     known = pairs.known(kg, "drug", "disease")
     settings = examples.Settings(2, 6, 40, 4, 0.2, 10, 16, (0.0,), 10**6)
     train, valid = examples.split_examples(frame, "area", known, 90, 70, settings, 0)
-    held = set(frame.loc[frame["area"] != "train", "tail_index"])
-    assert held and not held & set(train.tails.tolist())
+    held_out = set(frame.loc[frame["area"] != "train", "tail_index"])
+    assert held_out and not held_out & set(train.tails.tolist())
     assert set(valid.tails.tolist()) <= set(frame.loc[frame["area"] == "valid", "tail_index"])
     pairs.save(frame, tmp_path / "pairs.parquet")
     assert pairs.load(tmp_path / "pairs.parquet")[list(frame)].equals(frame)
 
 
-def test_a_model_is_tested_on_diseases_of_areas_it_has_not_seen(labelled):
+def test_a_model_is_tested_on_diseases_of_areas_without_training_pairs(labelled):
     kg, frame = labelled
     _, rows = planted.repurposing(90, 70)
     settings = examples.Settings(1, 6, 30, 3, 0.2, 10, 16, (0.0,), 10**6)
     vectors = classifier.Vectors(rows["drug"], rows["disease"], product=True)
     task = classifier.Task(vectors, frame, pairs.known(kg, "drug", "disease"), settings, 0, 1)
-    found = classifier.evaluate_all(task)["area"].metrics
+    metrics = classifier.evaluate_all(task)["area"].metrics
     test = frame[(frame["area"] == "test") & (frame["label"] == 1)]
-    assert found["positives"] == len(test) and found["tails"] == test["tail_index"].nunique()
-    assert found["auprc"]["value"] > 2 * found["prevalence"]
+    assert metrics["positives"] == len(test) and metrics["tails"] == test["tail_index"].nunique()
+    assert metrics["auprc"]["value"] > 2 * metrics["prevalence"]
     with pytest.raises(RuntimeError, match="area: all pairs of one area lie in one split"):
         moved = frame.copy()
         moved.loc[moved.index[moved["area"] == "test"][0], "area"] = "train"

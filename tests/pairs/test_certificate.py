@@ -1,3 +1,5 @@
+"""The certificate lists what was removed from the graph and finds each kind of leak."""
+
 import dataclasses
 
 import pandas as pd
@@ -20,17 +22,17 @@ def labelled(kg):
     return pairs.split(pairs.label(kg, TARGET), pairs.SCHEMES, **SHARES, seed=0)
 
 
-def test_honest_pairs_are_certified_with_what_left_the_graph(kg, labelled):
-    found = certificate.certify(kg, labelled, TARGET)
-    assert all(check["passed"] and check["count"] == 0 for check in found["checks"])
-    removed = [(entry["relation"], entry["role"], entry["edges"]) for entry in found["removed"]]
+def test_pairs_without_leaks_are_certified_with_the_removed_relations(kg, labelled):
+    certified = certificate.certify(kg, labelled, TARGET)
+    assert all(check["passed"] and check["count"] == 0 for check in certified["checks"])
+    removed = [(entry["relation"], entry["role"], entry["edges"]) for entry in certified["removed"]]
     assert removed == [
         ("indication", "target", 150),
         ("contraindication", "target", 75),
         ("palliates", "excluded", 30),
     ]
-    assert found["pairs"] == {"positives": 150, "negatives": 75, "conflicts": 0}
-    assert sum(part["positives"] for part in found["splits"]["disease"].values()) == 150
+    assert certified["pairs"] == {"positives": 150, "negatives": 75, "conflicts": 0}
+    assert sum(counts["positives"] for counts in certified["splits"]["disease"].values()) == 150
 
 
 def test_pairs_that_are_positive_and_negative_are_counted():
@@ -41,13 +43,16 @@ def test_pairs_that_are_positive_and_negative_are_counted():
             ("disease", "contraindication", "drug", "target", [(0, 0), (1, 0)]),
         ],
     )
-    found = certificate.certify(kg, pairs.label(kg, TARGET), TARGET)
-    assert found["pairs"] == {"positives": 2, "negatives": 1, "conflicts": 1}
+    certified = certificate.certify(kg, pairs.label(kg, TARGET), TARGET)
+    assert certified["pairs"] == {"positives": 2, "negatives": 1, "conflicts": 1}
 
 
 @pytest.mark.parametrize("ends", [("drug", "disease"), ("disease", "drug")])
 def test_a_message_relation_between_the_target_types_is_a_leak(kg, labelled, ends):
-    leaking = planted.graph({kind: kg.count(kind) for kind in kg.node_types}, [(*_named(ends), [(3, 4)])])
+    leaking = planted.graph(
+        {node_type: kg.count(node_type) for node_type in kg.node_types},
+        [(*_message_relation(ends), [(3, 4)])],
+    )
     leaking = dataclasses.replace(
         kg,
         relations=kg.relations + leaking.relations,
@@ -96,12 +101,12 @@ def test_a_lost_pair_is_found(kg, labelled, label, message):
         certificate.certify(kg, labelled.drop(index=row), TARGET)
 
 
-def test_a_turned_label_is_found(kg, labelled):
+def test_a_flipped_label_is_found(kg, labelled):
     broken = labelled.copy()
     broken.loc[0, "label"] = 1 - broken.loc[0, "label"]
     with pytest.raises(RuntimeError, match=r"the positives are .* the negatives are"):
         certificate.certify(kg, broken, TARGET)
 
 
-def _named(ends):
+def _message_relation(ends):
     return ends[0], "leak", ends[1], "message"

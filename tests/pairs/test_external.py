@@ -1,4 +1,4 @@
-"""Pairs from elsewhere are matched, counted, asked about, and never learned from."""
+"""External pairs are matched with the graph, counted and used as a test, never for training."""
 
 import logging
 
@@ -31,13 +31,13 @@ def read(path, text, **changes):
     return external.read(path, KG, TYPES, KNOWN, **options)
 
 
-def test_wanted_labels_are_matched_by_id_and_all_else_is_counted(tmp_path, caplog):
+def test_pairs_with_a_configured_label_are_matched_by_id_and_all_others_are_counted(tmp_path, caplog):
     rows = [
         "drug,disease,what,more",
         "drug:3,disease:4,treats,x",
         "drug:5,disease:0,not,x",
         "drug:1,disease:0,never,x",
-        "drug:1,disease:0,never,y",  # the same once more
+        "drug:1,disease:0,never,y",  # a duplicate
         "drug:4,disease:4,perhaps,x",
         "drug:9,disease:4,treats,x",
         "drug:2,disease:2,not,x",  # the graph knows it
@@ -45,8 +45,8 @@ def test_wanted_labels_are_matched_by_id_and_all_else_is_counted(tmp_path, caplo
         "drug:4,disease:1,not,x",  # with both labels
     ]
     with caplog.at_level(logging.INFO):
-        found = read(tmp_path / "pairs.csv", "\n".join(rows) + "\n")
-    assert found.values.tolist() == [[1, 0, 0], [5, 0, 0], [3, 4, 1]]
+        frame = read(tmp_path / "pairs.csv", "\n".join(rows) + "\n")
+    assert frame.values.tolist() == [[1, 0, 0], [5, 0, 0], [3, 4, 1]]
     for words in (
         "9 rows",
         "1 with another label",
@@ -76,7 +76,7 @@ def test_a_table_without_a_usable_pair_gets_one_sentence(tmp_path, text, changes
         read(tmp_path / "pairs.csv", text, **changes)
 
 
-def test_a_saved_table_comes_back_and_none_is_empty(tmp_path):
+def test_a_saved_table_comes_back_and_no_path_gives_an_empty_table(tmp_path):
     frame = read(tmp_path / "pairs.csv", "drug,disease,what\ndrug:3,disease:4,treats\n")
     external.save(frame, tmp_path / "external.parquet")
     pd.testing.assert_frame_equal(external.load(tmp_path / "external.parquet"), frame)
@@ -84,52 +84,58 @@ def test_a_saved_table_comes_back_and_none_is_empty(tmp_path):
 
 
 @pytest.fixture(name="task", scope="module")
-def with_pairs_from_elsewhere():
-    """The planted case; every fifth treatment is unknown to the graph and known from elsewhere."""
+def with_external_pairs():
+    """The planted case; every fifth treatment is not in the graph but an external pair."""
     vectors, labelled, known = pair_models.make(shuffled=False)
     positive = labelled[labelled["label"] == 1]
-    moved = positive.iloc[::5]
-    rest = labelled.drop(moved.index).reset_index(drop=True)
+    external_positives = positive.iloc[::5]
+    remaining = labelled.drop(external_positives.index).reset_index(drop=True)
     codes = known.tails.astype(int) * 1000 + known.heads
-    kept = ~np.isin(codes, moved["tail_index"] * 1000 + moved["head_index"])
-    left = pairs.Known(known.heads[kept], known.tails[kept], known.names[kept])
+    kept = ~np.isin(codes, external_positives["tail_index"] * 1000 + external_positives["head_index"])
+    known_to_graph = pairs.Known(known.heads[kept], known.tails[kept], known.names[kept])
     rng = np.random.default_rng(0)
-    free = np.setdiff1d(np.arange(70 * 1000), codes)
-    free = free[free % 1000 < 90]
-    tails, heads = np.divmod(rng.permutation(free)[:40], 1000)
-    negative = pd.DataFrame({"head_index": heads, "tail_index": tails, "label": 0})
-    elsewhere = pd.concat([moved[["head_index", "tail_index", "label"]], negative]).astype(np.int32)
-    split = pairs.split(rest[["head_index", "tail_index", "label", "relation"]], **pair_models.SPLIT, seed=0)
-    return classifier.Task(vectors, split, left, pair_models.SETTINGS, 0, 1, elsewhere)
+    unknown_codes = np.setdiff1d(np.arange(70 * 1000), codes)
+    unknown_codes = unknown_codes[unknown_codes % 1000 < 90]
+    tails, heads = np.divmod(rng.permutation(unknown_codes)[:40], 1000)
+    external_negatives = pd.DataFrame({"head_index": heads, "tail_index": tails, "label": 0})
+    external_pairs = pd.concat(
+        [external_positives[["head_index", "tail_index", "label"]], external_negatives]
+    ).astype(np.int32)
+    split = pairs.split(
+        remaining[["head_index", "tail_index", "label", "relation"]], **pair_models.SPLIT, seed=0
+    )
+    return classifier.Task(vectors, split, known_to_graph, pair_models.SETTINGS, 0, 1, external_pairs)
 
 
-def test_treatments_from_elsewhere_are_a_test_of_the_final_model(task):
+def test_external_treatments_are_a_test_of_the_final_model(task):
     fits = classifier.evaluate_all(task)
-    found = fits[classifier.EXTERNAL].metrics
-    assert found["positives"] == (task.elsewhere["label"] == 1).sum()
-    assert found["known_negative_pairs"] == 40
-    assert found["auroc"]["value"] > 0.75 and found["against"]["known"]["auroc"]["value"] > 0.75
+    metrics = fits[classifier.EXTERNAL].metrics
+    assert metrics["positives"] == (task.elsewhere["label"] == 1).sum()
+    assert metrics["known_negative_pairs"] == 40
+    assert metrics["auroc"]["value"] > 0.75 and metrics["against"]["known"]["auroc"]["value"] > 0.75
     model, _ = classifier.refit(task, fits)
     assert model is fits[classifier.EXTERNAL].model
-    # Where nothing is known from elsewhere there is no such test.
-    alone = classifier.Task(task.vectors, task.pairs, task.known, task.settings, 0, 1)
-    assert classifier.EXTERNAL not in classifier.evaluate_all(alone)
+    # Without external pairs there is no such test.
+    without_external = classifier.Task(task.vectors, task.pairs, task.known, task.settings, 0, 1)
+    assert classifier.EXTERNAL not in classifier.evaluate_all(without_external)
 
 
-def test_non_treatments_stand_beside_every_split_that_asks_for_their_ends(task):
+def test_external_negatives_are_added_to_the_known_negatives_of_each_split_with_their_ends(task):
     fits = classifier.evaluate_all(task)
-    own = {scheme: (task.pairs[scheme] == "test") & (task.pairs["label"] == 0) for scheme in pairs.SCHEMES}
-    assert fits["random"].metrics["known_negative_pairs"] == own["random"].sum() + 40
-    held = set(task.pairs.loc[task.pairs["disease"] == "test", "tail_index"])
-    inside = task.elsewhere.loc[task.elsewhere["label"] == 0, "tail_index"].isin(held).sum()
+    known_negatives = {
+        scheme: (task.pairs[scheme] == "test") & (task.pairs["label"] == 0) for scheme in pairs.SCHEMES
+    }
+    assert fits["random"].metrics["known_negative_pairs"] == known_negatives["random"].sum() + 40
+    held_out = set(task.pairs.loc[task.pairs["disease"] == "test", "tail_index"])
+    inside = task.elsewhere.loc[task.elsewhere["label"] == 0, "tail_index"].isin(held_out).sum()
     assert 0 < inside < 40
-    assert fits["disease"].metrics["known_negative_pairs"] == own["disease"].sum() + inside
+    assert fits["disease"].metrics["known_negative_pairs"] == known_negatives["disease"].sum() + inside
 
 
-def test_nothing_learns_from_pairs_from_elsewhere_nor_takes_them_for_negatives(task):
+def test_external_pairs_are_never_training_pairs_nor_drawn_as_negatives(task):
     drawn = set()
     for scheme in pairs.SCHEMES:
-        for part in classifier.split_examples(task.pairs, scheme, task.taken, 90, 70, task.settings, 0):
-            drawn |= set(zip(part.heads.tolist(), part.tails.tolist(), strict=True))
-    elsewhere = set(zip(task.elsewhere["head_index"], task.elsewhere["tail_index"], strict=True))
-    assert len(elsewhere) > 60 and not drawn & elsewhere
+        for examples in classifier.split_examples(task.pairs, scheme, task.taken, 90, 70, task.settings, 0):
+            drawn |= set(zip(examples.heads.tolist(), examples.tails.tolist(), strict=True))
+    external_pairs = set(zip(task.elsewhere["head_index"], task.elsewhere["tail_index"], strict=True))
+    assert len(external_pairs) > 60 and not drawn & external_pairs

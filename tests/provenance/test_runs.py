@@ -1,4 +1,4 @@
-"""What stands in results/ is what the present config, tables and code make, or it is not there."""
+"""Each file in results/ is what the present config, tables and code make, however a run ends."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from repurpose.provenance import jobs, records, runs, shelf
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A folder with a user's table, which is the working directory."""
+    """The working directory: a new folder with a user's table."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(jobs, "WATCH_SECONDS", 3600.0)
     small_run.TABLE.write_text("ab\n")
@@ -32,13 +32,13 @@ def test_a_second_run_makes_nothing():
     assert small_run.run({}) == []
 
 
-def test_a_change_of_the_config_makes_its_job_and_what_follows():
+def test_a_change_of_the_config_runs_its_job_and_the_jobs_that_follow():
     small_run.run({})
     assert small_run.run({"double": 2}) == ["double", "join"]
     assert Path("results/double/a.txt").read_text() == "ab\nab\n"
 
 
-def test_what_no_longer_fits_is_in_previous_before_the_first_job_starts():
+def test_results_that_no_longer_fit_are_in_previous_before_the_first_job_starts():
     small_run.run({})
     before = small_run.texts()
     runs.begin(small_run.judge({"double": 2}))
@@ -49,8 +49,8 @@ def test_what_no_longer_fits_is_in_previous_before_the_first_job_starts():
     }
 
 
-def test_after_a_run_that_made_nothing_the_config_of_before_takes_all_back():
-    """The failed job of another config has cost nothing."""
+def test_after_a_failed_run_of_another_config_the_earlier_config_restores_all_results():
+    """A failed job of another config costs no result."""
     small_run.run({})
     before = small_run.texts()
     runs.begin(small_run.judge({"copy": 3}))
@@ -59,8 +59,8 @@ def test_after_a_run_that_made_nothing_the_config_of_before_takes_all_back():
     assert small_run.texts() == before
 
 
-def test_a_job_whose_inputs_come_out_the_same_is_not_made_again():
-    """Other code, the same content: what rests on it is taken back and not made."""
+def test_a_job_whose_inputs_are_made_again_with_the_same_content_does_not_run():
+    """Other code made the same content: the results that depend on it are restored."""
     small_run.run({}, code="1")
     before = small_run.judge({}, code="1")
     assert not before.reasons
@@ -71,22 +71,22 @@ def test_a_job_whose_inputs_come_out_the_same_is_not_made_again():
 
 
 @pytest.mark.parametrize("date", [-86400, 86400])
-def test_another_table_is_seen_whatever_its_date(date):
+def test_a_table_with_other_content_is_noticed_whatever_its_date(date):
     small_run.run({})
     small_run.TABLE.write_text("cd\n")
-    moment = time.time() + date
-    os.utime(small_run.TABLE, (moment, moment))
+    new_time = time.time() + date
+    os.utime(small_run.TABLE, (new_time, new_time))
     assert small_run.run({}) == ["copy", "double", "join"]
     assert Path("results/double/a.txt").read_text() == "cd\n"
 
 
-def test_a_table_of_the_same_size_and_time_is_seen_too():
+def test_a_table_with_other_content_but_the_same_size_and_time_is_noticed():
     small_run.run({})
     time.sleep(records.TICK + 0.1)
-    small_run.judge({})  # now its digest is remembered
-    found = small_run.TABLE.stat()
+    small_run.judge({})  # stores its digest
+    status = small_run.TABLE.stat()
     small_run.TABLE.write_text("cd\n")
-    os.utime(small_run.TABLE, ns=(found.st_atime_ns, found.st_mtime_ns))
+    os.utime(small_run.TABLE, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert "copy" in small_run.judge({}).reasons
 
 
@@ -97,7 +97,7 @@ def test_a_table_that_was_only_touched_or_moved_makes_nothing_stale():
     assert small_run.run({}) == []
 
 
-def test_digests_are_remembered_and_files_not_read_again(monkeypatch):
+def test_digests_are_stored_and_unchanged_files_are_not_read_again(monkeypatch):
     small_run.run({})
     time.sleep(records.TICK + 0.1)
     small_run.judge({})
@@ -105,8 +105,8 @@ def test_digests_are_remembered_and_files_not_read_again(monkeypatch):
     assert not small_run.judge({}).reasons
 
 
-def test_a_file_that_changed_a_moment_ago_is_not_remembered():
-    """Within one tick of the file system's clock a second change would leave the same times."""
+def test_the_digest_of_a_file_that_has_just_changed_is_not_stored():
+    """A second change within one tick of the file system's clock would leave the same times."""
     small_run.TABLE.write_text("ef\n")
     digests = records.Digests()
     digests.of(small_run.TABLE)
@@ -115,7 +115,7 @@ def test_a_file_that_changed_a_moment_ago_is_not_remembered():
 
 @pytest.mark.parametrize("damage", ["deleted", "edited", "cut"])
 @pytest.mark.parametrize("name", ["a", "b"])
-def test_a_result_that_is_not_as_it_was_made_is_made_again(damage, name):
+def test_a_result_that_was_changed_after_it_was_made_is_made_again(damage, name):
     small_run.run({})
     before = small_run.texts()
     path = Path(f"results/double/{name}.txt")
@@ -127,7 +127,7 @@ def test_a_result_that_is_not_as_it_was_made_is_made_again(damage, name):
     assert small_run.texts() == before
 
 
-def test_a_copy_of_the_folder_is_as_good_as_the_folder(tmp_path, monkeypatch):
+def test_results_in_a_copy_of_the_folder_are_up_to_date(tmp_path, monkeypatch):
     small_run.run({})
     shutil.copytree(".", tmp_path / "other")
     monkeypatch.chdir(tmp_path / "other")
@@ -135,11 +135,11 @@ def test_a_copy_of_the_folder_is_as_good_as_the_folder(tmp_path, monkeypatch):
     assert small_run.run({"join": 2}) == ["join"]
 
 
-def test_files_without_a_record_are_no_results():
+def test_files_without_a_record_are_set_aside_and_made_again():
     small_run.run({})
     shutil.rmtree("results/records")
     judged = small_run.judge({})
-    assert sorted(judged.unknown) == sorted(small_run.texts())
+    assert sorted(judged.unrecorded) == sorted(small_run.texts())
     assert "there is no record of what made it" in judged.lines()[0]
     assert small_run.run({}) == ["copy", "double", "join"]
     assert len(small_run.texts("results/previous")) == 6
@@ -153,7 +153,7 @@ def test_files_that_no_rule_makes_are_left_alone():
     assert Path("results/notes.txt").read_text() == "mine"
 
 
-def test_what_a_killed_process_left_half_written_is_removed():
+def test_half_written_files_of_a_killed_process_are_removed():
     small_run.run({})
     Path("results/double/.a.txt.abcd1234").write_text("half")
     Path("results/double/.mine").write_text("mine")
@@ -162,7 +162,7 @@ def test_what_a_killed_process_left_half_written_is_removed():
     assert Path("results/double/.mine").exists()
 
 
-def test_a_result_that_held_for_a_moment_only_is_asked_for_by_every_run():
+def test_a_provisional_result_is_made_again_by_every_run():
     job = jobs.Job(small_run.given({}, "copy"))
     with job.replacing() as output:
         small_run.write({}, "copy", output)
@@ -184,17 +184,17 @@ def test_a_reason_names_the_key_that_changed():
     ]
 
 
-def test_a_record_that_cannot_be_read_makes_its_files_no_results():
+def test_files_with_an_unreadable_record_are_made_again():
     small_run.run({})
     path = records.path_of("double")
     for text in ("", "{", "[]", '{"format": 1}', '{"format": 99}', json.dumps({"format": 1, "rule": "x"})):
         path.write_text(text)
-        assert "results/double/a.txt" in small_run.judge({}).unknown
+        assert "results/double/a.txt" in small_run.judge({}).unrecorded
     assert small_run.run({}) == ["double"]
 
 
 @pytest.mark.parametrize("target", ["../mine.txt", "/tmp/mine.txt", "results/../../mine.txt"])
-def test_a_record_from_elsewhere_moves_nothing_outside_the_folder(target):
+def test_a_record_with_paths_outside_the_folder_is_not_read(target):
     small_run.run({})
     path = records.path_of("double")
     content = json.loads(path.read_text())
@@ -208,30 +208,33 @@ def test_a_record_from_elsewhere_moves_nothing_outside_the_folder(target):
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing of ours catches it."""
+    """Represents the end of the process: the library does not catch it."""
 
 
 @contextlib.contextmanager
 def dying(monkeypatch, after):
-    """The process ends at the move after `after` of them, and tidies nothing up; yields what was moved."""
+    """The process ends at the move after `after` moves, without cleaning up.
+
+    Yields the list of moved files.
+    """
     moved, move = [], shelf.move
 
-    def counted(source, target):
+    def move_or_die(source, target):
         if len(moved) == after:
             raise Killed
         moved.append(target)
         move(source, target)
 
     with monkeypatch.context() as patched:
-        patched.setattr(shelf, "move", counted)
+        patched.setattr(shelf, "move", move_or_die)
         patched.setattr(shutil, "rmtree", lambda *_, **__: None)
         with contextlib.suppress(Killed):
             yield moved
 
 
 @pytest.mark.parametrize("after", range(5))
-def test_killed_anywhere_among_the_moves_a_job_leaves_all_of_its_files_or_none(after, monkeypatch):
-    """A move is the only step that shows; a process may end after any of them."""
+def test_a_job_that_is_killed_between_moves_leaves_all_of_its_files_or_none(after, monkeypatch):
+    """A move is the only visible step; a process may end after any of them."""
     small_run.run({})
     first, config = small_run.texts(), {"double": 2}
     runs.begin(small_run.judge(config))
@@ -246,7 +249,7 @@ def test_killed_anywhere_among_the_moves_a_job_leaves_all_of_its_files_or_none(a
     assert small_run.texts() == first
 
 
-def test_what_was_made_whole_before_the_kill_is_not_made_again(monkeypatch):
+def test_a_job_that_is_killed_after_its_files_were_complete_does_not_run_again(monkeypatch):
     small_run.run({})
     runs.begin(small_run.judge({"double": 2}))
     with monkeypatch.context() as patched:
@@ -266,7 +269,7 @@ def test_an_exception_in_a_job_changes_nothing():
     assert not small_run.judge({}).reasons
 
 
-def test_a_job_that_leaves_out_a_file_is_a_defect():
+def test_a_job_that_does_not_write_all_outputs_raises_an_error():
     job = jobs.Job(small_run.given({}, "copy"))
     with (
         pytest.raises(FileNotFoundError, match=r"copy did not write results/copy/b\.txt"),
@@ -276,31 +279,31 @@ def test_a_job_that_leaves_out_a_file_is_a_defect():
     assert small_run.texts() == {}
 
 
-def test_a_table_that_changes_while_it_is_read_is_said():
+def test_a_table_that_changes_while_it_is_read_raises_an_error():
     with pytest.raises(InputError, match=r"table\.csv changed while it was read"):
         small_run.do({}, "copy", before_end=lambda: small_run.TABLE.write_text("other\n"))
     assert small_run.texts() == {}
 
 
-def test_an_input_that_was_only_touched_meanwhile_is_no_change():
+def test_an_input_that_is_only_touched_while_the_job_runs_is_no_change():
     assert small_run.do({}, "copy", before_end=lambda: os.utime(small_run.TABLE, (1, 1)))
 
 
-def test_a_job_refuses_an_input_that_its_maker_did_not_leave_so():
+def test_a_job_refuses_an_input_that_was_changed_after_it_was_made():
     small_run.run({})
     Path("results/copy/a.txt").write_text("by hand\n")
     with pytest.raises(InputError, match=r"results/copy/a\.txt is not as the job that made it left it"):
         jobs.Job(small_run.given({"double": 2}, "double"))
 
 
-def test_a_job_of_a_run_that_was_ended_puts_nothing_in_place():
+def test_a_job_of_an_earlier_run_moves_no_files_to_results():
     small_run.run({})
     before = small_run.texts()
-    mine = os.environ[jobs.VARIABLE]
+    token = os.environ[jobs.VARIABLE]
 
     def another_run():
         runs.begin(small_run.judge({}))
-        os.environ[jobs.VARIABLE] = mine
+        os.environ[jobs.VARIABLE] = token
 
     with pytest.raises((StoppedError, FileNotFoundError)):
         small_run.do({"double": 2}, "double", before_end=another_run)
@@ -319,7 +322,7 @@ time.sleep(60)
 """
 
 
-def test_a_job_that_outlives_its_run_ends_when_the_next_begins():
+def test_a_job_that_outlives_its_run_ends_when_the_next_run_begins():
     small_run.run({})
     tests = Path(__file__).resolve().parents[1]
     code = ORPHAN.format(scripts=str(tests.parent / "scripts"), tests=str(tests))
@@ -330,7 +333,7 @@ def test_a_job_that_outlives_its_run_ends_when_the_next_begins():
         assert orphan.wait(20) == -15
 
 
-def test_a_second_run_in_the_folder_is_refused_with_the_process_that_is_there():
+def test_a_second_run_in_the_folder_is_refused_and_the_error_names_the_first_process():
     lock = runs.hold()
     with pytest.raises(InputError, match=rf"another run \(process {os.getpid()}\) makes results in "):
         runs.hold()
@@ -338,7 +341,7 @@ def test_a_second_run_in_the_folder_is_refused_with_the_process_that_is_there():
     runs.hold().close()
 
 
-def test_results_that_changed_while_a_run_was_planned_stop_it():
+def test_a_run_stops_if_results_changed_while_it_was_planned():
     small_run.run({})
     planned = small_run.judge({})
     small_run.do({"double": 2}, "double")
@@ -346,7 +349,7 @@ def test_results_that_changed_while_a_run_was_planned_stop_it():
         runs.begin(planned)
 
 
-def test_times_of_a_copied_folder_and_of_the_future_are_set_right():
+def test_times_of_a_copied_folder_and_times_in_the_future_are_corrected():
     small_run.run({})
     late = time.time() + 86400
     os.utime("results/copy/a.txt", (late, late))
@@ -358,22 +361,22 @@ def test_times_of_a_copied_folder_and_of_the_future_are_set_right():
     assert max(copy) <= min(double) <= max(double) <= min(join) <= time.time()
 
 
-def test_times_that_are_right_stay():
+def test_correct_times_are_not_changed():
     small_run.run({})
     before = {path: os.stat(path).st_mtime_ns for path in small_run.texts()}
     runs.settle_times(small_run.judge({}))
     assert {path: os.stat(path).st_mtime_ns for path in small_run.texts()} == before
 
 
-def remembered(config, overlays=("my.yaml",)):
-    asked = runs.Asked(config, overlays, bool(overlays), {"edges": "table.csv", "nodes": ""})
-    runs.remember(asked, records.Digests())
+def remember(config, overlays=("my.yaml",)):
+    request = runs.Request(config, overlays, bool(overlays), {"edges": "table.csv", "nodes": ""})
+    runs.remember(request, records.Digests())
 
 
-def test_a_command_without_the_overlay_of_before_is_refused_with_it():
-    remembered({"edges": "table.csv", "seed": 7})
-    said = runs.refusal(runs.Asked({"edges": "demo", "seed": 7}, (), False))
-    assert "were made with --configfile my.yaml (now edges changed from table.csv to demo)" in said
+def test_a_command_without_the_earlier_overlay_is_refused_and_the_error_names_the_overlay():
+    remember({"edges": "table.csv", "seed": 7})
+    refusal = runs.refusal(runs.Request({"edges": "demo", "seed": 7}, (), False))
+    assert "were made with --configfile my.yaml (now edges changed from table.csv to demo)" in refusal
 
 
 @pytest.mark.parametrize(
@@ -384,32 +387,34 @@ def test_a_command_without_the_overlay_of_before_is_refused_with_it():
         ({"edges": "table.csv", "seed": 7}, (), False),
     ],
 )
-def test_an_overlay_or_the_same_config_is_not_refused(config, overlays, has_options):
-    remembered({"edges": "table.csv", "seed": 7})
-    assert runs.refusal(runs.Asked(config, overlays, has_options)) == ""
+def test_a_command_with_an_overlay_or_the_same_config_is_accepted(config, overlays, has_options):
+    remember({"edges": "table.csv", "seed": 7})
+    assert runs.refusal(runs.Request(config, overlays, has_options)) == ""
 
 
-def test_an_edited_config_in_a_folder_without_overlays_goes_on():
-    remembered({"edges": "demo", "seed": 7}, ())
-    assert runs.refusal(runs.Asked({"edges": "demo", "seed": 8}, (), False)) == ""
+def test_an_edited_config_is_accepted_if_the_folder_had_no_overlay():
+    remember({"edges": "demo", "seed": 7}, ())
+    assert runs.refusal(runs.Request({"edges": "demo", "seed": 8}, (), False)) == ""
 
 
-def test_results_of_a_version_that_kept_no_config_are_not_replaced_by_the_demo():
+def test_results_of_a_version_that_stored_no_config_are_not_replaced_by_the_demo():
     files.write_json("results/graph/ledger.json", {"file": "table.csv"})
-    assert "made from table.csv" in runs.refusal(runs.Asked({"edges": "demo"}, (), False))
+    assert "made from table.csv" in runs.refusal(runs.Request({"edges": "demo"}, (), False))
     files.write_json("results/graph/ledger.json", {"file": "results/demo/edges.parquet"})
-    assert runs.refusal(runs.Asked({"edges": "demo"}, (), False)) == ""
+    assert runs.refusal(runs.Request({"edges": "demo"}, (), False)) == ""
 
 
-def test_the_config_of_a_run_is_kept_whole_with_the_digests_of_its_tables():
-    remembered({"edges": "table.csv", "seed": 7, "nodes": ""})
+def test_the_whole_config_of_a_run_is_stored_with_the_digests_of_its_tables():
+    remember({"edges": "table.csv", "seed": 7, "nodes": ""})
     text = Path("results/config.yaml").read_text()
     assert f"# edges: table.csv, SHA-256 {files.digest('table.csv')}" in text
     assert "edges: table.csv\nnodes: ''\nseed: 7\n" in text
 
 
 @pytest.mark.parametrize("after", range(7))
-def test_killed_anywhere_as_results_are_set_aside_nothing_is_lost_or_stale(after, monkeypatch):
+def test_a_run_that_is_killed_while_setting_results_aside_loses_nothing_and_leaves_nothing_stale(
+    after, monkeypatch
+):
     small_run.run({})
     first = small_run.texts()
     with dying(monkeypatch, after) as moved:
@@ -422,7 +427,7 @@ def test_killed_anywhere_as_results_are_set_aside_nothing_is_lost_or_stale(after
 
 
 @pytest.mark.parametrize("after", range(4))
-def test_killed_anywhere_as_results_are_taken_back_the_next_run_has_them(after, monkeypatch):
+def test_after_a_kill_during_restoring_the_next_run_has_all_results(after, monkeypatch):
     small_run.run({})
     first = small_run.texts()
     runs.begin(small_run.judge({"copy": 2}))
@@ -432,7 +437,7 @@ def test_killed_anywhere_as_results_are_taken_back_the_next_run_has_them(after, 
     assert small_run.texts() == first
 
 
-def test_a_reader_is_told_of_results_that_do_not_belong_together():
+def test_a_reader_gets_an_error_for_results_that_do_not_belong_together():
     small_run.run({})
     results = Path("results")
     records.require_whole(results, "cpu")
@@ -447,15 +452,15 @@ def test_a_reader_is_told_of_results_that_do_not_belong_together():
         records.require_whole(results, "cpu")
 
 
-def test_a_reader_of_results_without_records_is_told_so():
+def test_a_reader_gets_an_error_for_results_without_records():
     small_run.run({})
     shutil.rmtree("results/records")
     with pytest.raises(InputError, match="results has no records of what made it"):
         records.require_whole(Path("results"), "cpu")
 
 
-def test_a_full_disk_only_costs_that_digests_are_read_again(monkeypatch):
-    """A run is planned, and says what is wrong, where nothing can be written any more."""
+def test_on_a_full_disk_a_run_is_planned_and_digests_are_not_stored(monkeypatch):
+    """A run must be planned, and say what is wrong, even if nothing can be written."""
     small_run.run({})
     time.sleep(records.TICK + 0.1)
     monkeypatch.setattr(files, "write_json", lambda *_: (_ for _ in ()).throw(InputError("no space")))

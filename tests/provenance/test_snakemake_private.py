@@ -1,4 +1,4 @@
-"""What Snakemake has to do that its documentation does not promise: what breaks without it."""
+"""What Snakemake must do that its documentation does not promise, and what fails without it."""
 
 import json
 import os
@@ -14,8 +14,8 @@ import pytest
 from repurpose.provenance import snakemake_private
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-# a.made -> a.used, which asks for a.verdict and, once that is there, for a.late. `plan` and `hook` are Python
-# of the tests, which runs as the DAG is made and at the end.
+# a.used needs a.made, a.verdict and, after the checkpoint that makes a.verdict, a.late. `plan` and `hook` are
+# lines of Python from the tests; they run while the DAG is made and at the end of the run.
 SNAKEFILE = """
 import json, os, sys
 
@@ -97,7 +97,7 @@ USE = "import pathlib\npathlib.Path(snakemake.output[0]).touch()\n"
 
 @dataclass(frozen=True)
 class Run:
-    """What one call of Snakemake said, and what its Snakefile was told."""
+    """The result of one call of Snakemake: exit status, output, and the values that its Snakefile wrote."""
 
     code: int
     output: str
@@ -109,24 +109,26 @@ class Run:
 
 
 def call(folder, *arguments, plan="pass", hook="pass"):
-    """Run the workflow in a folder with lines of Python in `plan` and in its hooks."""
+    """Run the workflow in a folder, with lines of Python in `plan` and in its hooks."""
     (folder / "Snakefile").write_text(SNAKEFILE.format(scripts=str(SCRIPTS), plan=plan, hook=hook))
     (folder / "told.jsonl").write_text("")
     command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    completed = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     told = [json.loads(line) for line in (folder / "told.jsonl").read_text().splitlines()]
-    return Run(done.returncode, done.stdout + done.stderr, told)
+    return Run(completed.returncode, completed.stdout + completed.stderr, told)
 
 
-def tells(**said):
-    """A line that tells values by name, each an expression of Python over `private` and `workflow`."""
-    values = ", ".join(f"{name}={value}" for name, value in said.items())
+def tells(**expressions):
+    """A line of Python that writes named values; each is an expression of `private` and `workflow`."""
+    values = ", ".join(f"{name}={value}" for name, value in expressions.items())
     return f"tell({values})".replace("private.", "snakemake_private.")
 
 
 def job(rule, name):
-    """The expression of a job's params and inputs."""
+    """The expression for a job's params and inputs."""
     value = f"private.job(workflow, {rule!r}, {{'name': {name!r}}})"
     return f"{value} and [dict(each) for each in {value}]"
 
@@ -140,7 +142,7 @@ TOUCHES = "private.only_touches(workflow)"
 
 @pytest.fixture(name="first", scope="module")
 def first_run(tmp_path_factory):
-    """A folder in which everything is made, and the run that made it."""
+    """A folder in which all files are made, and the run that made them."""
     folder = tmp_path_factory.mktemp("first")
     (folder / "use.py").write_text(USE)
     plan = tells(
@@ -158,25 +160,25 @@ def first_run(tmp_path_factory):
 
 @pytest.fixture(name="folder")
 def everything_made(first, tmp_path):
-    """A copy of that folder, whose files are all current."""
+    """A copy of that folder; all its files are current."""
     return Path(shutil.copytree(first[0], tmp_path / "copy"))
 
 
-def test_the_process_that_plans_is_told_from_those_that_run_a_job(first):
-    """`workflow.is_main_process`; a job of `run:` (and one on a cluster) is a process that plans anew.
+def test_the_process_that_plans_is_distinguished_from_processes_that_run_a_job(first):
+    """`workflow.is_main_process`: a job with `run:`, or on a cluster, is a process that also plans.
 
-    Without it each job on a cluster would judge all results again, and set times of files that others make.
-    Instead: the first process sets an environment variable, which its jobs inherit, as `jobs.VARIABLE`.
+    Without it, each job on a cluster would judge all results again and set times of files that others make.
+    Instead: the first process sets an environment variable, which its jobs inherit, like `jobs.VARIABLE`.
     """
     plans = [each for each in first[1].told if "planner" in each]
     assert [each["planner"] for each in plans] == [True, False]
     assert len({each["process"] for each in plans}) == 2
 
 
-def test_a_command_that_only_touches_is_known(first, folder):
-    """`workflow.touch`.
+def test_a_command_with_touch_is_recognised(first, folder):
+    """`workflow.touch`: the command has --touch.
 
-    Without it --touch would set results aside that it was to keep. Instead: look for --touch in `sys.argv`.
+    Without it, --touch would set aside results that it must keep. Instead: look for --touch in `sys.argv`.
     """
     assert first[1].told[-1]["touches"] is False
     run = call(folder, "--forcerun", "use", "--touch", hook=tells(touches=TOUCHES))
@@ -192,10 +194,10 @@ def test_a_command_that_only_touches_is_known(first, folder):
     ids=["--config", "--configfile"],
 )
 def test_overlays_of_the_command_line_are_known(first, folder, options, expected):
-    """`workflow.config_settings`: `configfiles` of the command line alone, and what --config said, `config`.
+    """`workflow.config_settings`: its `configfiles` are those of the command line; its `config` is --config.
 
-    Without it a command that forgot its overlay would replace the results of one with it. Instead: read
-    `sys.argv`, which has not what a profile adds.
+    Without it, a command that forgot its overlay would replace results that were made with it. Instead: read
+    `sys.argv`, which lacks the options of a profile.
     """
     assert first[1].told[0]["overlays"] == [[], False]
     for name in ("one.yaml", "two.yaml"):
@@ -205,11 +207,11 @@ def test_overlays_of_the_command_line_are_known(first, folder, options, expected
     assert [[os.path.relpath(folder / path, folder) for path in paths], has_options] == expected
 
 
-def test_params_and_inputs_of_any_job_can_be_had(first):
-    """`workflow.is_rule`, `get_rule`, and of a rule `wildcard_names`, `params` and `expand_input`.
+def test_params_and_inputs_of_any_job_are_available(first):
+    """`workflow.is_rule`, `get_rule`, and a rule's `wildcard_names`, `params` and `expand_input`.
 
-    Without them no record can be compared with what would be made now: nothing is known to be stale. Instead:
-    a table of params and inputs by rule in Python, of which the rules are made (they take what it gives).
+    Without them, no record can be compared with the job as it would run now, so no result is known to be
+    stale. Instead: keep params and inputs by rule in a Python table, and make the rules from it.
     """
     make, _, without_name, without_rule = first[1].told[0]["jobs"]
     assert make == [{"factor": 2, "name": "b"}, {}]
@@ -219,19 +221,19 @@ def test_params_and_inputs_of_any_job_can_be_had(first):
 
 
 def test_before_a_checkpoint_is_done_a_job_has_its_other_inputs(first):
-    """`expand_input` has the checkpoint's file, without a name, in place of what is known after it.
+    """`expand_input` returns the checkpoint's file, unnamed, instead of the inputs that are known after it.
 
-    Without it an exception would end the run, for nothing can be judged before all checkpoints are done.
+    Without it, an exception would end the run, because nothing can be judged before all checkpoints are done.
     Instead: catch IncompleteCheckpointException in the input functions of rules/common.smk.
     """
     assert first[1].told[0]["jobs"][1] == [{}, {"made": "a.made"}]
 
 
-def test_a_file_that_no_rule_makes_is_told_from_a_result(first):
+def test_a_file_that_no_rule_makes_is_distinguished_from_a_result(first):
     """`workflow.rules`, and `match` of each of a rule's `output`.
 
-    Without it a person's own file in results/ would be set aside, or a result without a record kept. Instead:
-    the patterns of outputs as text, turned into regular expressions.
+    Without it, a user's own file in results/ would be set aside, or a result without a record would be kept.
+    Instead: turn the output patterns into regular expressions.
     """
     assert first[1].told[0]["outputs"] == [True, True, True, False, False]
 
@@ -245,28 +247,28 @@ def test_a_file_that_no_rule_makes_is_told_from_a_result(first):
     ],
     ids=["rule", "file", "all"],
 )
-def test_what_the_command_line_forces_is_known(first, folder, options, expected):
-    """`workflow.dag.forcerules`, all rules with --forceall, and `dag.forcefiles`, as the DAG is made.
+def test_rules_and_files_that_the_command_line_forces_are_known(first, folder, options, expected):
+    """`workflow.dag.forcerules` (all rules with --forceall) and `dag.forcefiles`, while the DAG is made.
 
-    Without them a job that is asked for again would take its result back. Instead: look for the options in
-    `sys.argv`.
+    Without them, a job that the user forced would restore its earlier result. Instead: look for the options
+    in `sys.argv`.
     """
     assert first[1].told[0]["forced"] == [False, False]
     assert call(folder, "--dry-run", *options, plan=tells(forced=FORCED)).told[0]["forced"] == expected
 
 
-def test_files_that_are_forced_as_the_dag_is_made_are_made_again_and_are_no_targets(folder):
-    """What an input function puts into `dag.forcefiles` is heard when that DAG asks which jobs are to run.
+def test_files_that_an_input_function_forces_are_made_again_and_are_no_targets(folder):
+    """Snakemake reads `dag.forcefiles` after an input function has added files to it.
 
-    Without it results that do not fit the config would be taken for current. Instead: a command of our own
-    that sets them aside and then starts Snakemake.
+    Without it, results that do not fit the config would be taken as current. Instead: write a command that
+    sets them aside and then starts Snakemake.
     """
     for end in ("made", "beside"):
         shutil.copy2(folder / f"a.{end}", folder / f"b.{end}")
     force = "snakemake_private.force(workflow, ['a.beside', 'b.made'])"
     run = call(folder, plan=force)
     assert run.rules == ["all", "make", "use"] and "Forced execution" in run.output, run.output
-    assert "b.made" not in run.output  # forced, and nobody asks for it
+    assert "b.made" not in run.output  # forced, but no job needs it
     assert call(folder, "--dry-run").rules == []
 
 
@@ -279,22 +281,22 @@ def test_files_that_are_forced_as_the_dag_is_made_are_made_again_and_are_no_targ
     ],
     ids=["rule", "file", "all"],
 )
-def test_what_was_forced_can_be_taken_back_at_the_end(folder, options, before):
-    """`dag.forcefiles` and `dag.forcerules` are sets that a hook may empty.
+def test_a_hook_can_clear_what_was_forced_at_the_end(folder, options, before):
+    """`dag.forcefiles` and `dag.forcerules` are sets that a hook may clear.
 
-    Without it what was forced would be set aside at the end, as what is to be made again. Instead: remember
-    that the run has ended, and let `is_forced` be false then.
+    Without it, forced results would be set aside at the end, as results that must be made again. Instead:
+    remember that the run has ended, and let `is_forced` return False from then on.
     """
     hook = f"{tells(forced=FORCED)}; snakemake_private.forget_forced(workflow); {tells(forced=FORCED)}"
     run = call(folder, *options, hook=hook)
     assert run.told == [{"forced": before}, {"forced": [False, False]}], run.output
 
 
-def test_a_killed_script_is_named_by_the_log_files_that_a_hook_is_given(folder):
-    """A hook's `log` is a list of paths; Snakemake's line on a script that was killed names it by its file.
+def test_the_log_files_of_a_hook_name_a_killed_script(folder):
+    """A hook's `log` is a list of paths; Snakemake's message about a killed script contains its file name.
 
-    Without it a run that ended for want of memory says no more than "see the messages above". Instead: a file
-    that a job writes when it begins and removes when it ends tells the same.
+    Without it, a run that ended because memory ran out says only "see the messages above". Instead: a file
+    that a job writes when it begins and removes when it ends gives the same information.
     """
     (folder / "use.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     text = "''.join(open(path).read() for path in log)"
@@ -307,7 +309,7 @@ def test_a_killed_script_is_named_by_the_log_files_that_a_hook_is_given(folder):
 
 
 @pytest.mark.parametrize("end", ["died with <Signals.SIGKILL: 9>", "returned non-zero exit status 137"])
-def test_a_script_that_was_killed_is_named_once_and_one_that_failed_is_not(end):
+def test_a_killed_script_is_named_once_and_a_failed_script_is_not_named(end):
     command = "Command 'set -euo pipefail;  /venv/bin/python /run/.snakemake/scripts/tmprpyw_9l4.{}.py' {}.\n"
     text = command.format("train_classifier", end) * 2
     text += command.format("build_graph", "returned non-zero exit status 1")

@@ -360,8 +360,13 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
     relations = [{"relation": "indication", "edges": 20}]
     for name, value in (("relations", relations), ("ledger", ledger), ("certificate", certificate)):
         files.write_json(tmp_path / f"{name}.json", value)
-    inputs = [tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")]
-    write_summary.main(*paths.values(), *inputs, None, tmp_path / "summary.json", tmp_path / "report.html")
+    write_summary.main(
+        **paths,
+        **{name: tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")},
+        agreement=None,
+        summary_out=tmp_path / "summary.json",
+        report_out=tmp_path / "report.html",
+    )
     assert files.read_json(tmp_path / "summary.json") == content
     written = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert written == page.render(content, histories, verdicts, ledger, certificate)

@@ -187,7 +187,11 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
         files.write_json(tmp_path / f"{name}.json", content)
     files.write_json(tmp_path / "verdict.json", verdict(check("effective_rank", True)))
     files.write_table(tmp_path / "candidates.parquet", candidates([0.5]))
-    inputs = tmp_path / "verdict.json", tmp_path / "training.json", embeddings
+    inputs = {
+        "verdict_in": tmp_path / "verdict.json",
+        "training": tmp_path / "training.json",
+        "embeddings": embeddings,
+    }
     evidence = {"head_id": ["D0"], "tail_id": ["3091"], "paths": [[{"text": "by a gene", "change": None}]]}
     files.write_table(tmp_path / "evidence.parquet", pa.table(evidence))
     listed = pa.table({"head_id": [f"D{at}" for at in range(20)], "listed": list(range(20, 0, -1))})
@@ -198,8 +202,8 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
     names = "metrics.json", "candidates.parquet", "evidence.parquet", "popularity.parquet", "stability.json"
     names += ("negatives.json",)
     extra = {name.partition(".")[0]: tmp_path / name for name in names}
-    write_outcome.main(*inputs, extra, tmp_path / "full.json")
-    write_outcome.main(*inputs, {}, tmp_path / "bare.json")
+    write_outcome.main(**inputs, ranked_files=extra, outcome_out=tmp_path / "full.json")
+    write_outcome.main(**inputs, ranked_files={}, outcome_out=tmp_path / "bare.json")
     full, bare = files.read_json(tmp_path / "full.json"), files.read_json(tmp_path / "bare.json")
     assert full["top"][0]["path"] == "by a gene"
     assert full["popular"] == listed.to_pylist()[:10] and bare["popular"] is None
@@ -213,8 +217,8 @@ def test_a_run_without_a_passing_device_fails_with_the_verdict(tmp_path):
     path, out = tmp_path / "summary.json", tmp_path / "passed.json"
     files.write_json(path, make_summary(row("cpu", False, "effective_rank: it is 1.2")))
     with pytest.raises(InputError, match=r"^no device passed the gate: cpu: effective_rank: it is 1\.2$"):
-        require_pass.main(path, out)
+        require_pass.main(summary_in=path, passed_out=out)
     assert not out.exists()
     files.write_json(path, make_summary(row("cpu", False, "x: y"), row("mps", True)))
-    require_pass.main(path, out)
+    require_pass.main(summary_in=path, passed_out=out)
     assert files.read_json(out) == {"passed": ["mps"]}

@@ -40,8 +40,8 @@ def test_tails_without_any_relation_ask_for_an_empty_list():
 def test_the_script_reads_the_relations_alone(tmp_path):
     path, out = tmp_path / "relations.json", tmp_path / "compared.json"
     path.write_text(json.dumps([vars(kind) for kind in RELATIONS]))
-    check_names.main(path, out, names=["has_gene"], tail_type="disease")
+    check_names.main(relations=path, checked_out=out, names=["has_gene"], tail_type="disease")
     assert json.loads(out.read_text()) == {"compared": ["has_gene"]}
     path.write_text('[{"relation": "has_gene"}]')
     with pytest.raises(InputError, match=r"relations\.json does not fit its graph"):
-        check_names.main(path, out, names=["has_gene"], tail_type="disease")
+        check_names.main(relations=path, checked_out=out, names=["has_gene"], tail_type="disease")

@@ -17,6 +17,7 @@ import pytest
 
 from repurpose.core import files
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.vectors import embeddings
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -28,8 +29,10 @@ import json, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import train_embeddings
+from repurpose.config.device import Device
 from repurpose.training import checkpoint
 from repurpose.core import files
+from repurpose.graph.graph import GraphFiles
 from repurpose.hgt import hgt
 from repurpose.core import logs
 from repurpose.core import threads
@@ -65,14 +68,16 @@ def replace_or_die(path):
     return replacing(path)
 
 checkpoint.save_file, files.replacing = save_or_die, replace_or_die
+checkpoint.SHARE = float("inf")  # a checkpoint after each step, however slow the disk
 logs.configure(folder / "log.txt")
 threads.limit(2)
 out = folder / "out"
 train_embeddings.main(
-    *(folder / name for name in ("nodes.parquet", "edges.parquet", "relations.json")),
-    *(out / n for n in ("embeddings.parquet", "encoder.safetensors", "history.parquet", "training.json")),
+    graph_files=GraphFiles.in_folder(folder),
+    embeddings_out=out / "embeddings.parquet", encoder_out=out / "encoder.safetensors",
+    history_out=out / "history.parquet", record_out=out / "training.json",
     lines=folder / "history.jsonl", checkpoints=folder / "checkpoints", checkpoint_seconds=0.0, code="c" * 64,
-    device="cpu", batching="full",
+    device=Device.parse("cpu", {"cpu": "full"}),
     encoder=hgt.Settings(hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.1,
                          decoder="distmult"),
     options=training.Settings(epochs=asked["epochs"], sampled_epochs=None, learning_rate=0.02,
@@ -85,6 +90,7 @@ train_embeddings.main(
 )
 """
 EPOCHS = 60
+EXCLUDED = "gene_gene"
 
 
 @functools.cache
@@ -135,9 +141,7 @@ def start(folder, die=None, epochs=EPOCHS):
 
 def prepare(folder):
     folder.mkdir()
-    graph.save(
-        communities.build(), *(folder / f"{n}" for n in ("nodes.parquet", "edges.parquet", "relations.json"))
-    )
+    graph.save(communities.build(), GraphFiles.in_folder(folder))
     return folder
 
 
@@ -198,6 +202,22 @@ def test_twenty_kills_change_nothing(undisturbed, seconds, tmp_path):
     assert [each.name for each in (folder / "checkpoints").iterdir() if each.name.startswith(".")] == []
     assert vectors(folder) == vectors(undisturbed)
     assert rows_of(folder) == rows_of(undisturbed)
+
+
+def test_a_checkpoint_of_a_graph_with_other_messages_is_not_gone_on_from(tmp_path):
+    """Excluding other relations changes their roles in relations.json, and no other file of the graph."""
+    folder = prepare(tmp_path / "roles")
+    finish(folder)
+    relations = files.read_json(folder / "relations.json")
+    (left_out,) = (relation for relation in relations if relation["relation"] == EXCLUDED)
+    left_out["role"] = "excluded"
+    files.write_json(folder / "relations.json", relations)
+    errors = finish(folder)
+    assert "starting afresh: relations" in errors and "resumed" not in errors
+    fresh = prepare(tmp_path / "fresh")
+    files.write_json(fresh / "relations.json", relations)
+    finish(fresh)
+    assert vectors(folder) == vectors(fresh)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

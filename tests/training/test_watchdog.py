@@ -103,7 +103,7 @@ def test_a_training_that_does_not_move_is_stalled(batching, rate):
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_shuffled_edges_are_stalled(batching, seed):
     """The loss falls far below that of guessing here: it alone would call this learning."""
-    result = fit(batching, kg=subgraph.shuffled(communities.build(), 5), seed=seed)
+    result = fit(batching, kg=subgraph.shuffle_edges(communities.build(), 5), seed=seed)
     assert ended(result, "stalled", "no structure", "graph.columns")
 
 
@@ -176,7 +176,7 @@ def test_constant_inputs_are_refused(monkeypatch):
 
 
 def given_to_drugs(vectors):
-    return {"drug": features.Given(np.arange(len(vectors)), vectors.astype(np.float32))}
+    return {"drug": features.NodeFeatures(np.arange(len(vectors)), vectors.astype(np.float32))}
 
 
 @pytest.mark.parametrize("fault", ["constant", "multiples", "nan", "infinite"])
@@ -198,7 +198,9 @@ def test_good_given_vectors_are_taken_and_a_training_from_them_that_stands_still
     """Communities as vectors: the start is good, and only getting better counts."""
     kg = communities.build()
     good = {
-        t: features.Given(np.arange(n), np.eye(5, dtype=np.float32)[np.arange(n) % communities.COMMUNITIES])
+        t: features.NodeFeatures(
+            np.arange(n), np.eye(5, dtype=np.float32)[np.arange(n) % communities.COMMUNITIES]
+        )
         for t, n in communities.COUNTS.items()
     }
     where = {"tail_type": "disease", "device": "cpu", "batching": "full", "seed": 0}
@@ -250,7 +252,7 @@ def test_degrees_are_found_in_vectors_that_hold_them():
 
 def test_shuffling_keeps_degrees_and_nothing_else():
     kg = communities.build()
-    mixed = subgraph.shuffled(kg, 1)
+    mixed = subgraph.shuffle_edges(kg, 1)
     for index in kg.of_role("message"):
         relation, before, after = kg.relations[index], kg.heads[index], mixed.heads[index]
         assert 0.9 * len(before) < len(after) <= len(before)

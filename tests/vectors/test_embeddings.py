@@ -1,4 +1,4 @@
-"""The embedding file: what is written is read, and what does not fit is refused."""
+"""The embedding file: vectors survive writing and reading, and invalid files are refused."""
 
 import json
 
@@ -26,10 +26,10 @@ def random_vectors(kg):
 def test_vectors_come_back_in_the_order_of_the_graph(kg, vectors, tmp_path):
     path = tmp_path / "embeddings.parquet"
     embeddings.write(path, kg, vectors, {"device": "cpu"})
-    found = embeddings.read(path)
-    assert found.metadata["device"] == "cpu"
-    assert found.dim == 6
-    for node_type, rows in embeddings.aligned(found, kg, path).items():
+    embedded = embeddings.read(path)
+    assert embedded.metadata["device"] == "cpu"
+    assert embedded.dim == 6
+    for node_type, rows in embeddings.aligned(embedded, kg, path).items():
         np.testing.assert_array_equal(rows, vectors[node_type])
 
 
@@ -44,9 +44,9 @@ def test_a_refused_training_leaves_a_file_without_rows_that_can_be_read(kg, tmp_
     path = tmp_path / "e.parquet"
     embeddings.write(path, kg, {t: np.zeros((0, 6), np.float32) for t in kg.node_types}, {"device": "cpu"})
     assert files.read_table(path).num_rows == 0
-    found = embeddings.read(path)
-    assert found.vectors == {}
-    assert found.metadata["device"] == "cpu"
+    embedded = embeddings.read(path)
+    assert embedded.vectors == {}
+    assert embedded.metadata["device"] == "cpu"
 
 
 def test_the_parts_of_vectors_are_read_from_the_metadata(kg, vectors, tmp_path):
@@ -58,7 +58,7 @@ def test_the_parts_of_vectors_are_read_from_the_metadata(kg, vectors, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "said",
+    "blocks",
     [
         "[6]",
         "{",
@@ -71,9 +71,9 @@ def test_the_parts_of_vectors_are_read_from_the_metadata(kg, vectors, tmp_path):
         '{"gene": [6]}',
     ],
 )
-def test_parts_that_cannot_be_are_refused(kg, vectors, tmp_path, said):
+def test_invalid_ends_of_parts_are_refused(kg, vectors, tmp_path, blocks):
     path = tmp_path / "e.parquet"
-    embeddings.write(path, kg, vectors, {"blocks": said})
+    embeddings.write(path, kg, vectors, {"blocks": blocks})
     with pytest.raises(
         InputError, match=r"e.parquet: its metadata blocks is no list of where the parts of drug"
     ):
@@ -102,9 +102,9 @@ def test_a_node_without_a_vector_is_named(kg, vectors, tmp_path):
 def test_the_old_csv_with_lists_as_text_is_read(tmp_path):
     path = tmp_path / "old.csv"
     path.write_text('node_id,node_type,embedding\n3091,gene,"[1.0, 2.5]"\n3091,disease,"[0.5, -1]"\n')
-    found = embeddings.read(path)
-    assert found.vectors["gene"].tolist() == [[1.0, 2.5]]
-    assert found.ids["disease"].tolist() == ["3091"]
+    embedded = embeddings.read(path)
+    assert embedded.vectors["gene"].tolist() == [[1.0, 2.5]]
+    assert embedded.ids["disease"].tolist() == ["3091"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Given node vectors are matched by type and id, checked, and become the first inputs."""
+"""Node features are matched by type and id, checked, and become inputs of the encoder."""
 
 import communities
 import numpy as np
@@ -18,12 +18,12 @@ def table(path, types=("drug", "drug", "gene"), ids=("3", "1", "2"), vectors=((1
     return path
 
 
-def test_vectors_find_their_nodes(tmp_path):
-    found = features.read(table(tmp_path / "v.parquet"), KG)
-    assert found.keys() == {"drug", "gene"}
-    assert found["drug"].rows.tolist() == [2, 0]
-    assert found["drug"].vectors.tolist() == [[1, 2], [3, 4]]
-    assert found["gene"].vectors.dtype == np.float32
+def test_vectors_are_matched_with_their_nodes(tmp_path):
+    features_by_type = features.read(table(tmp_path / "v.parquet"), KG)
+    assert features_by_type.keys() == {"drug", "gene"}
+    assert features_by_type["drug"].rows.tolist() == [2, 0]
+    assert features_by_type["drug"].vectors.tolist() == [[1, 2], [3, 4]]
+    assert features_by_type["gene"].vectors.dtype == np.float32
 
 
 def test_nodes_that_the_graph_lacks_are_left_out_and_counted(tmp_path, caplog):
@@ -41,7 +41,7 @@ def test_nodes_that_the_graph_lacks_are_left_out_and_counted(tmp_path, caplog):
         ({"vectors": (("x",), ("y",), ("z",))}, "lists of numbers are expected"),
     ],
 )
-def test_a_table_that_is_no_use_is_refused_with_a_sentence(change, sentence, tmp_path):
+def test_an_unusable_table_is_refused_with_a_sentence(change, sentence, tmp_path):
     with pytest.raises(InputError, match=sentence):
         features.read(table(tmp_path / "v.parquet", **change), KG)
 
@@ -53,21 +53,23 @@ def test_a_table_without_its_columns_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("size", [3, 16, 40])
-def test_inputs_keep_what_is_alike(size):
-    """Fewer columns than the width: every distance; more: all but what the last components hold."""
+def test_inputs_preserve_distances_between_nodes(size):
+    """With at most 16 columns all distances are kept; with more, principal components keep them nearly."""
     generator = np.random.default_rng(0)
-    low = generator.standard_normal((50, 3)) @ generator.standard_normal((3, size))
-    given = {"drug": features.Given(np.arange(50), (low * 7 + 100).astype(np.float32))}
-    inputs = features.inputs(given, KG.node_types, 16, 0.5, seed=1)["drug"]
+    low_rank = generator.standard_normal((50, 3)) @ generator.standard_normal((3, size))
+    features_by_type = {"drug": features.NodeFeatures(np.arange(50), (low_rank * 7 + 100).astype(np.float32))}
+    inputs = features.inputs(features_by_type, KG.node_types, 16, 0.5, seed=1)["drug"]
     assert inputs.shape == (50, 16)
     assert np.sqrt((inputs**2).mean()) == pytest.approx(0.5, rel=1e-4)
-    standard = (low - low.mean(axis=0)) / low.std(axis=0)
-    before, after = (np.linalg.norm(x[:, None] - x[None], axis=2).ravel() for x in (standard, inputs))
-    assert np.corrcoef(before, after)[0, 1] > 0.999
+    standardised = (low_rank - low_rank.mean(axis=0)) / low_rank.std(axis=0)
+    distances, input_distances = (
+        np.linalg.norm(x[:, None] - x[None], axis=2).ravel() for x in (standardised, inputs)
+    )
+    assert np.corrcoef(distances, input_distances)[0, 1] > 0.999
 
 
-def test_a_column_that_never_varies_is_no_matter():
+def test_a_constant_column_is_ignored():
     vectors = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
     vectors[:, 1] = 5.0
-    given = {"drug": features.Given(np.arange(50), vectors)}
-    assert np.isfinite(features.inputs(given, KG.node_types, 16, 0.5, seed=1)["drug"]).all()
+    features_by_type = {"drug": features.NodeFeatures(np.arange(50), vectors)}
+    assert np.isfinite(features.inputs(features_by_type, KG.node_types, 16, 0.5, seed=1)["drug"]).all()

@@ -1,4 +1,4 @@
-"""Profiles: the similarity that they hold, checked against sets of neighbours written out by hand."""
+"""Relation profiles: their similarity is compared with sets of neighbours written out by hand."""
 
 import dataclasses
 import math
@@ -24,99 +24,109 @@ SMALL = planted.graph(
 )
 
 
-def uncut(kg, node_type):
-    """Whole profiles of a type's nodes (nodes, columns), before they are cut to some axes."""
-    blocks = [profiles.unit(each) for each in profiles.weighted(kg, kg.message_edges(), node_type).values()]
+def whole_profiles(kg, node_type):
+    """Whole profiles of a type's nodes (nodes, columns), before the projection on principal axes."""
+    blocks = [
+        profiles.unit_rows(each)
+        for each in profiles.weighted_neighbours(kg, kg.message_edges(), node_type).values()
+    ]
     return sparse.hstack(blocks).toarray() / math.sqrt(len(profiles.sides(kg, node_type)))
 
 
 def cosine(a, b):
-    """Of two nodes' neighbours, given as neighbour -> weight."""
+    """Cosine similarity of two nodes' neighbours, each a dictionary neighbour -> weight."""
     product = sum(a[name] * b[name] for name in a.keys() & b.keys())
     return product / math.sqrt(sum(v * v for v in a.values()) * sum(v * v for v in b.values()))
 
 
-def test_a_product_is_the_mean_over_relations_of_the_cosine_of_rare_neighbours():
-    whole = uncut(SMALL, "drug")
-    found = whole @ whole.T
+def test_a_product_is_the_mean_over_relations_of_the_cosine_of_weighted_neighbours():
+    profiles_of_drugs = whole_profiles(SMALL, "drug")
+    products = profiles_of_drugs @ profiles_of_drugs.T
     # Of five drugs two bind gene 0 and three gene 1.
-    genes = {0: math.log(5 / 2), 1: math.log(5 / 3)}
-    binds = [{0: genes[0], 1: genes[1]}, {0: genes[0], 1: genes[1]}, {1: genes[1]}]
-    assert found[0, 2] == pytest.approx(cosine(binds[0], binds[2]) / 2, abs=1e-6)
-    # Drugs 0 and 1 resemble each other, so each is among the other's neighbours and its own.
-    assert found[0, 1] == pytest.approx((1 + 1) / 2, abs=1e-6)
-    assert found[0, 3] == 0 and not found[4].any()
+    idf = {0: math.log(5 / 2), 1: math.log(5 / 3)}
+    binds = [{0: idf[0], 1: idf[1]}, {0: idf[0], 1: idf[1]}, {1: idf[1]}]
+    assert products[0, 2] == pytest.approx(cosine(binds[0], binds[2]) / 2, abs=1e-6)
+    # Drugs 0 and 1 resemble each other, so each is a neighbour of the other and of itself.
+    assert products[0, 1] == pytest.approx((1 + 1) / 2, abs=1e-6)
+    assert products[0, 3] == 0 and not products[4].any()
 
 
-def test_a_row_is_as_long_as_much_is_known_of_its_node():
-    whole = uncut(SMALL, "drug")
-    assert np.linalg.norm(whole, axis=1) ** 2 == pytest.approx([1, 1, 0.5, 0.5, 0], abs=1e-6)
+def test_the_squared_length_of_a_profile_is_the_share_of_relations_with_edges():
+    profiles_of_drugs = whole_profiles(SMALL, "drug")
+    assert np.linalg.norm(profiles_of_drugs, axis=1) ** 2 == pytest.approx([1, 1, 0.5, 0.5, 0], abs=1e-6)
 
 
-def test_what_all_have_in_common_counts_for_nothing():
+def test_a_neighbour_of_all_nodes_has_no_weight():
     rows = profiles.rows(SMALL, SMALL.message_edges(), "disease", 4, 0).rows
     assert rows.shape == (3, 4) and not rows.any()
 
 
-def test_a_relation_has_columns_of_its_own_in_which_its_rows_have_length_1():
+def test_each_side_has_its_own_columns_with_rows_of_length_1():
     kg = communities.build()
     edges, dim = kg.message_edges(), 24
     for node_type in kg.node_types:
-        found, columns = profiles.rows(kg, edges, node_type, dim, 0), profiles.columns(kg, node_type, dim)
-        assert found.rows.shape == (kg.count(node_type), dim) and found.rows.dtype == np.float32
-        blocks = profiles.weighted(kg, edges, node_type)
-        assert list(columns) == profiles.sides(kg, node_type) and blocks.keys() <= columns.keys()
-        for number, (side, part) in enumerate(columns.items()):
-            left, singular, _ = lowrank.svd(profiles.unit(blocks[side]), part.stop - part.start, 0)
+        result, columns_by_side = (
+            profiles.rows(kg, edges, node_type, dim, 0),
+            profiles.columns(kg, node_type, dim),
+        )
+        assert result.rows.shape == (kg.count(node_type), dim) and result.rows.dtype == np.float32
+        blocks = profiles.weighted_neighbours(kg, edges, node_type)
+        assert (
+            list(columns_by_side) == profiles.sides(kg, node_type) and blocks.keys() <= columns_by_side.keys()
+        )
+        for number, (side, side_columns) in enumerate(columns_by_side.items()):
+            left, singular, _ = lowrank.svd(
+                profiles.unit_rows(blocks[side]), side_columns.stop - side_columns.start, 0
+            )
             expected = left * singular
             length = np.linalg.norm(expected, axis=1)
             divisors = np.maximum(length, 0.05 * length.max())
-            assert found.divisors[:, number] == pytest.approx(divisors, rel=1e-5)
-            own = found.rows[:, part] * np.sqrt(len(columns))
-            assert own == pytest.approx(expected / divisors[:, None], abs=1e-5)
-            assert np.linalg.norm(own, axis=1)[length > 0.05 * length.max()] == pytest.approx(1, abs=1e-4)
+            assert result.divisors[:, number] == pytest.approx(divisors, rel=1e-5)
+            scaled = result.rows[:, side_columns] * np.sqrt(len(columns_by_side))
+            assert scaled == pytest.approx(expected / divisors[:, None], abs=1e-5)
+            assert np.linalg.norm(scaled, axis=1)[length > 0.05 * length.max()] == pytest.approx(1, abs=1e-4)
 
 
-def test_columns_are_shared_out_to_the_last_and_some_sides_have_none_where_there_are_too_few():
+def test_all_columns_are_used_and_with_too_few_some_sides_have_none():
     assert list(profiles.columns(SMALL, "gene", 5).values()) == [slice(0, 2), slice(2, 5)]
     assert list(profiles.columns(SMALL, "gene", 1).values()) == [slice(0, 0), slice(0, 1)]
     rows = profiles.rows(SMALL, SMALL.message_edges(), "gene", 1, 0)
     assert rows.divisors.shape == (6, 2) and not rows.divisors[:, 0].any()
 
 
-def test_what_is_left_of_a_node_on_the_kept_axes_is_not_blown_up():
+def test_a_nearly_zero_row_is_not_scaled_to_length_1():
     lengths = np.array([1, 0.5, 0.01, 0], np.float32)
     assert lengths / profiles.divisors(lengths) == pytest.approx([1, 1, 0.2, 0])
     assert profiles.divisors(lengths[2:], lengths) == pytest.approx([0.05, 0.05])
 
 
-def test_directions_of_a_directed_relation_within_a_type_are_told_apart():
+def test_directions_of_a_directed_relation_within_a_type_are_distinguished():
     kg = planted.graph({"gene": 6}, [("gene", "regulates", "gene", "message", [(0, 1), (2, 1), (1, 3)])])
-    found = []
+    products = []
     for directed in (False, True):
         relation = dataclasses.replace(kg.relations[0], directed=directed)
-        whole = uncut(dataclasses.replace(kg, relations=(relation,)), "gene")
-        found.append(whole @ whole.T)
+        gene_profiles = whole_profiles(dataclasses.replace(kg, relations=(relation,)), "gene")
+        products.append(gene_profiles @ gene_profiles.T)
     # Genes 0 and 2 regulate the same gene, which regulates gene 3.
-    assert found[0][0, 2] > 0 and found[1][0, 2] > 0
-    assert found[0][0, 3] > 0 and found[1][0, 3] == 0
+    assert products[0][0, 2] > 0 and products[1][0, 2] > 0
+    assert products[0][0, 3] > 0 and products[1][0, 3] == 0
 
 
-def test_the_parts_of_vectors_end_where_each_side_the_svd_and_the_layers_do():
+def test_the_parts_of_vectors_are_each_side_the_svd_and_the_encoder_output():
     options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
-    whole = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
-    assert starts.blocks(SMALL, whole) == {
+    encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
+    assert starts.blocks(SMALL, encoder) == {
         "disease": [5, 8, 12],
         "drug": [2, 5, 8, 12],
         "gene": [2, 5, 8, 12],
     }
-    plain = dataclasses.replace(whole, svd_dim=0, profile_dim=0)
+    plain = dataclasses.replace(encoder, svd_dim=0, profile_dim=0)
     assert starts.blocks(SMALL, plain) == {node_type: [12] for node_type in SMALL.node_types}
     # More sides than columns: some have none, and no part is empty.
-    assert starts.blocks(SMALL, dataclasses.replace(whole, profile_dim=1))["gene"] == [1, 4, 12]
+    assert starts.blocks(SMALL, dataclasses.replace(encoder, profile_dim=1))["gene"] == [1, 4, 12]
 
 
-def test_a_vector_is_long_where_much_is_known_and_short_elsewhere():
+def test_all_parts_of_a_vector_are_longer_for_nodes_with_edges_in_more_relations():
     options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
     encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
     model = hgt.build(SMALL, encoder, 0)
@@ -124,8 +134,8 @@ def test_a_vector_is_long_where_much_is_known_and_short_elsewhere():
     z = model(model.prepare(SMALL.message_edges()).whole)
     drugs = model.vectors(z).numpy()[SMALL.span("drug")]
     assert drugs.shape == (5, 12)
-    known = np.linalg.norm(drugs[:, :5], axis=1)
-    assert known[[0, 1, 2]] == pytest.approx([1, 1, 0.5**0.5], abs=0.05) and known[4] == 0
-    worth = np.maximum(known, profiles.SHORTEST)
-    assert np.linalg.norm(drugs[:4, 5:8], axis=1) == pytest.approx(0.4 * worth[:4], rel=1e-4)
-    assert np.linalg.norm(drugs[:, 8:], axis=1) == pytest.approx(0.55 * worth, rel=1e-4)
+    lengths = np.linalg.norm(drugs[:, :5], axis=1)
+    assert lengths[[0, 1, 2]] == pytest.approx([1, 1, 0.5**0.5], abs=0.05) and lengths[4] == 0
+    scale = np.maximum(lengths, profiles.SHORTEST)
+    assert np.linalg.norm(drugs[:4, 5:8], axis=1) == pytest.approx(0.4 * scale[:4], rel=1e-4)
+    assert np.linalg.norm(drugs[:, 8:], axis=1) == pytest.approx(0.55 * scale, rel=1e-4)

@@ -10,6 +10,7 @@ import yaml
 
 from repurpose.classifier import classifier, examples
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
@@ -38,9 +39,7 @@ def test_shuffled_indications_are_predicted_no_better_than_chance(demo):
     A single shuffle has about thirty test pairs, so its AUROC varies much. The mean of five shuffles is
     within three standard errors of 0.5; the true indications are more than six above it.
     """
-    kg = graph.load(
-        *(demo.path(f"graph/{name}") for name in ("nodes.parquet", "edges.parquet", "relations.json"))
-    )
+    kg = graph.load(GraphFiles.in_folder(demo.path("graph")))
     path = demo.path("embeddings/cpu/embeddings.parquet")
     rows = embeddings.aligned(embeddings.read(path), kg, path)
     vectors = classifier.Vectors(rows["drug"], rows["disease"], product=True)
@@ -82,9 +81,7 @@ def test_the_command_passes_the_embedding_file_and_fails_a_shuffled_one(demo, tm
     assert done.code == 0, done.output
     assert done.output.splitlines()[-1].endswith("embeddings.parquet: passed")
 
-    kg = graph.load(
-        *(demo.path(f"graph/{name}") for name in ("nodes.parquet", "edges.parquet", "relations.json"))
-    )
+    kg = graph.load(GraphFiles.in_folder(demo.path("graph")))
     rows = embeddings.aligned(embeddings.read(path), kg, path)
     generator = np.random.default_rng(0)
     shuffled = {t: v[generator.permutation(len(v))] for t, v in rows.items()}

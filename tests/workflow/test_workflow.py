@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 from repurpose.vectors import embeddings
 
 CANDIDATES = ["explain_candidates[cpu]", "rank_candidates[cpu]"]
@@ -131,14 +132,14 @@ def test_a_training_setting_retrains_and_keeps_the_graph(done):
     [
         ("report/page", ["require_pass", "write_summary"]),
         ("candidates/candidates", [*CANDIDATES, *AFTER_THE_GATE]),
-        ("classifier/contrary", [*CANDIDATES, "train_contrary[cpu]", *AFTER_THE_GATE]),
+        ("classifier/contraindications", [*CANDIDATES, "train_contraindications[cpu]", *AFTER_THE_GATE]),
         (
             "classifier/classifier",
             [
                 *CANDIDATES,
                 "train_baselines",
                 "train_classifier[cpu]",
-                "train_contrary[cpu]",
+                "train_contraindications[cpu]",
                 *AFTER_THE_GATE,
             ],
         ),
@@ -240,9 +241,7 @@ def test_a_sampled_device_trains_and_one_whose_sampler_is_wrong_is_refused(done,
 def test_imported_embeddings_are_judged_and_ranked_like_trained_ones(done):
     imported = done.directory / "elsewhere.parquet"
     vectors = embeddings.read(done.path("embeddings/cpu/embeddings.parquet"))
-    kg = graph.load(
-        *(done.path(f"graph/{name}") for name in ("nodes.parquet", "edges.parquet", "relations.json"))
-    )
+    kg = graph.load(GraphFiles.in_folder(done.path("graph")))
     embeddings.write(
         imported, kg, {t: 2 * rows for t, rows in embeddings.aligned(vectors, kg, imported).items()}, {}
     )

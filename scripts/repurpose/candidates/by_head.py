@@ -1,4 +1,4 @@
-"""The best tails of each head, and how often each head is listed, while the pairs are ranked."""
+"""The best tails of each head, and how often each head is listed, collected while the pairs are ranked."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,8 +6,8 @@ import pyarrow as pa
 from repurpose.candidates import candidates
 
 BY_HEAD = pa.schema(candidates.PAIR)
-# Per head: for how many tails it is among the best that are not known, which share of all that is, how many
-# tails it is known with, its mean score.
+# Per head: the number of tails whose best new candidates include it, and their share of all tails; the number
+# of tails that it has a known pair with; its mean score over all tails.
 POPULARITY = pa.schema(
     [
         ("head_id", pa.string()),
@@ -20,66 +20,68 @@ POPULARITY = pa.schema(
 )
 
 
-class OfHeads:
-    """The best `count` tails of each head, from blocks of tails as they come."""
+class HeadCollector:
+    """A collector of the best `count` tails of each head, from blocks of tails as they come."""
 
     def __init__(self, heads: int, count: int) -> None:
         self.heads, self.count = heads, count
-        self.limits = np.full(heads, -np.inf, np.float32)  # what a further tail has to exceed
-        self.found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.limits = np.full(heads, -np.inf, np.float32)  # a further tail of the head must score above
+        # Blocks of head, tail and score, and how many pairs wait in them to be merged.
+        self.blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.waiting = 0
-        # How many tails there were, what they scored together, and for how many of them each head is listed.
-        self.tails, self.total, self.listed = 0, np.zeros(heads), np.zeros(heads, np.int64)
+        self.tails = 0
+        self.score_sums, self.listed = np.zeros(heads), np.zeros(heads, np.int64)
 
     def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None = None) -> None:
-        """Take in the model's scores; of equal ones those that came first are kept."""
+        """Take in the model's scores; among equal scores the tails that came first are kept."""
         scores = stack[0]
         self.tails += len(tails)
-        self.total[slice(None) if heads is None else heads] += scores.sum(axis=0, dtype=np.float64)
+        self.score_sums[slice(None) if heads is None else heads] += scores.sum(axis=0, dtype=np.float64)
         tail, column = np.nonzero(scores > (self.limits if heads is None else self.limits[heads]))
         head = column if heads is None else heads[column]
-        self.found.append((head, tails[tail], scores[tail, column]))
+        self.blocks.append((head, tails[tail], scores[tail, column]))
         self.waiting += len(head)
         if self.waiting > self.heads * self.count:
             self._merge()
 
-    def hear(self, heads: np.ndarray) -> None:
+    def add_listed(self, heads: np.ndarray) -> None:
         """Count the tails that list each head."""
         self.listed += np.bincount(heads, minlength=self.heads)
 
-    def table(self, about: candidates.About) -> pa.Table:
-        """BY_HEAD, sorted by head id and rank; a rank is that of the tail for the head."""
+    def table(self, annotator: candidates.Annotator) -> pa.Table:
+        """The best tails of each head (BY_HEAD), sorted by head id and rank of the tail for the head."""
         self._merge()
-        head, tail, score = self.found[0]
+        head, tail, score = self.blocks[0]
         places = np.arange(len(head)) - np.searchsorted(head, head)
-        ids = about.kg.node_ids[about.head_type]
+        ids = annotator.kg.node_ids[annotator.target.head_type]
         order = np.lexsort((places, np.argsort(np.argsort(ids, kind="stable"))[head]))
-        head, tail, score, places = (each[order] for each in (head, tail, score, places))
-        columns = about.columns(head, tail, score) | {"rank": (places + 1).astype(np.int32)}
+        head, tail, score, places = (column[order] for column in (head, tail, score, places))
+        columns = annotator.columns(head, tail, score) | {"rank": (places + 1).astype(np.int32)}
         return candidates.table(columns, BY_HEAD)
 
-    def popularity(self, about: candidates.About) -> pa.Table:
-        """POPULARITY, the head that is listed for the most tails first; among equals by id."""
-        ids, names = (column[about.head_type] for column in (about.kg.node_ids, about.kg.node_names))
+    def popularity(self, annotator: candidates.Annotator) -> pa.Table:
+        """How popular each head is (POPULARITY), the most listed first, equals by id."""
+        head_type = annotator.target.head_type
+        ids, names = annotator.kg.node_ids[head_type], annotator.kg.node_names[head_type]
         order = np.lexsort((np.argsort(np.argsort(ids, kind="stable")), -self.listed))
-        known = np.bincount(about.known.heads, minlength=self.heads)
+        known_tails = np.bincount(annotator.known.heads, minlength=self.heads)
         columns = {
             "head_id": ids[order],
             "head_name": names[order],
             "listed": self.listed[order],
             "share": self.listed[order] / max(self.tails, 1),
-            "known_tails": known[order],
-            "mean_score": self.total[order] / max(self.tails, 1),
+            "known_tails": known_tails[order],
+            "mean_score": self.score_sums[order] / max(self.tails, 1),
         }
         return candidates.table(columns, POPULARITY)
 
     def _merge(self) -> None:
-        head, tail, score = (np.concatenate(column) for column in zip(*self.found, strict=True))
+        head, tail, score = (np.concatenate(column) for column in zip(*self.blocks, strict=True))
         order = np.lexsort((-score, head))
         head, tail, score = (column[order] for column in (head, tail, score))
-        begun = np.searchsorted(head, np.arange(self.heads))
-        is_kept = np.arange(len(head)) - begun[head] < self.count
-        self.found, self.waiting = [tuple(column[is_kept] for column in (head, tail, score))], 0
-        last = begun + self.count - 1
-        is_full = np.append(begun[1:], len(head)) > last
+        first = np.searchsorted(head, np.arange(self.heads))
+        is_kept = np.arange(len(head)) - first[head] < self.count
+        self.blocks, self.waiting = [(head[is_kept], tail[is_kept], score[is_kept])], 0
+        last = first + self.count - 1
+        is_full = np.append(first[1:], len(head)) > last
         self.limits[is_full] = score[last[is_full]]

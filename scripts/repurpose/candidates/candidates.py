@@ -1,4 +1,4 @@
-"""Every head x tail pair scored, ranked within its tail and within its head, and written."""
+"""The candidates: every head x tail pair scored, ranked within its tail, annotated, and written."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +16,11 @@ from repurpose.core import files
 from repurpose.evaluation.calibration import probabilities
 from repurpose.evaluation.ranks import MemberScorer, Scorer
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 from repurpose.pairs.pairs import Known
 
-LISTED = 100  # heads of a tail that a member is said to list
-CHUNK = 1 << 21  # pairs scored at once: 8 MB of float32
+LISTED = 100  # best heads of a tail that count as listed by an ensemble member
+CHUNK = 1 << 21  # pairs scored at a time: 8 MB of float32
 PAIR = [
     ("head_id", pa.string()),
     ("head_name", pa.string()),
@@ -35,102 +36,111 @@ PAIR = [
 SCHEMA = pa.schema([*PAIR, ("rank_low", pa.int32()), ("rank_high", pa.int32()), ("listed_by", pa.int32())])
 
 
-class Listener(Protocol):
-    """Who is told all scores while they are ranked."""
+class Collector(Protocol):
+    """Collects figures of all pairs while they are ranked, so that no score matrix is kept."""
 
     def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None) -> None:
-        """Scores (1 + members, m, h) of some tails (m,) with some heads (h,), None for all."""
+        """Scores (1 + members, m, h) of tails (m,) with heads (h,), None for all heads."""
 
-    def hear(self, heads: np.ndarray) -> None:
-        """The heads of the pairs that are kept and not known, one for each."""
+    def add_listed(self, heads: np.ndarray) -> None:
+        """The head of each pair that is kept and not known."""
 
 
 @dataclass(frozen=True)
-class About:
-    """What is said of a pair beside its score.
+class Annotator:
+    """Turns scored pairs into rows: ids, names, probability, known relations, cautions.
 
-    calibration: the curve from scores to probabilities (see `calibration.chosen`). cautions: of each head and
-    each tail, "" for none (see `experience`). demoted: per head, what is taken off its scores before they are
-    ranked (see `popularity`); the probability is that of what is left. negative: probabilities of pairs to
-    be known negatives, such as contraindications (see `contrary`); None where no model tells.
+    calibration: the curve from scores to probabilities (see `calibration.select_curve`). cautions: of each
+    head and of each tail, "" for none (see `applicability`). negative: scores pairs by their probability to
+    be known negatives (see `contraindications`); None without such a model. penalties: float32 (heads,),
+    subtracted from the scores of a head before they are ranked and calibrated (see `popularity`); None for
+    no correction.
     """
 
     kg: Graph
-    head_type: str
-    tail_type: str
+    target: Target
     known: Known
     calibration: Mapping[str, Any]
     cautions: tuple[np.ndarray, np.ndarray]
     negative: Scorer | None = None
-    demoted: np.ndarray | None = None
+    penalties: np.ndarray | None = None
 
-    def ranked(self, scores: np.ndarray, heads: np.ndarray | None) -> np.ndarray:
-        """What pairs are ranked by: scores whose last axis is that of `heads`, None for all, as demoted."""
-        return (
-            scores if self.demoted is None else scores - self.demoted[slice(None) if heads is None else heads]
-        )
+    @property
+    def heads(self) -> int:
+        """Number of nodes of the head type."""
+        return self.kg.count(self.target.head_type)
+
+    def adjusted(self, scores: np.ndarray, heads: np.ndarray | None) -> np.ndarray:
+        """Scores less the penalties of their heads; the last axis is that of `heads`, None for all heads."""
+        if self.penalties is None:
+            return scores
+        return scores - self.penalties[slice(None) if heads is None else heads]
 
     def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:
-        """The columns of PAIR but the rank, one row for each pair."""
-        ends = (self.head_type, heads, "head"), (self.tail_type, tails, "tail")
-        found = {
+        """The columns of PAIR except the rank, one row per pair."""
+        ends = (self.target.head_type, heads, "head"), (self.target.tail_type, tails, "tail")
+        names = {
             f"{side}_{name}": pa.array(column[node_type], pa.string()).take(pa.array(nodes))
             for node_type, nodes, side in ends
             for name, column in (("id", self.kg.node_ids), ("name", self.kg.node_names))
         }
-        probability = probabilities(self.ranked(scores, heads), self.calibration)
+        probability = probabilities(self.adjusted(scores, heads), self.calibration)
         negative = self.negative(heads, tails) if self.negative else np.full(len(heads), np.nan, np.float32)
-        contrary = np.where(negative > probability, "more like a known negative than like a treatment", "")
-        words = (*(each[nodes] for each, nodes in zip(self.cautions, (heads, tails), strict=True)), contrary)
+        likeness = np.where(negative > probability, "more like a known negative than like a treatment", "")
+        of_nodes = (texts[nodes] for texts, nodes in zip(self.cautions, (heads, tails), strict=True))
+        cautions = ["; ".join(filter(None, texts)) for texts in zip(*of_nodes, likeness, strict=True)]
         return {
-            **found,
+            **names,
             "score": scores,
             "probability": probability,
             "negative_probability": pa.array(negative, from_pandas=True),
-            "known": _names(self.known, heads, tails, self.kg.count(self.head_type)),
-            "caution": np.array(["; ".join(filter(None, all_)) for all_ in zip(*words, strict=True)], object),
+            "known": _relation_names(self.known, heads, tails, self.heads),
+            "caution": np.array(cautions, object),
         }
 
 
 def rank(
     score: MemberScorer,
-    about: About,
+    annotator: Annotator,
     *,
     per_tail: int,
     heads: np.ndarray | None = None,
     tails: np.ndarray | None = None,
-    listeners: Sequence[Listener] = (),
+    collectors: Sequence[Collector] = (),
     chunk: int = CHUNK,
 ) -> Iterator[pa.Table]:
-    """Tables (SCHEMA) of the best `per_tail` heads of each tail, 0 for all, sorted by tail id and rank.
+    """Yield tables (SCHEMA) of the best `per_tail` heads of each tail, 0 for all, sorted by tail id and rank.
 
-    heads, tails: ascending numbers of those that are ranked, None for all. A table covers as many tails as
-    make about `chunk` pairs. Equal scores rank by head index. Known pairs are ranked with the others and
-    flagged with the names of their relations. `rank_low` and `rank_high` are the best and the worst rank
-    that a member alone gives, `listed_by` the number of members with the pair among their LISTED best.
-    `score` stays the model's where heads are demoted. `listeners` are told all scores.
+    heads, tails: ascending indices of the nodes that are ranked, None for all. A table covers as many tails
+    as make about `chunk` pairs. Heads with equal scores are ranked by index. Known pairs are ranked with the
+    others; `known` holds the names of their relations. `rank_low` and `rank_high`: the best and the worst
+    rank by a single ensemble member; `listed_by`: how many members have the pair among their LISTED best.
+    `score` is the model's, before any penalty. `collectors` receive all scores.
     """
-    order = np.argsort(about.kg.node_ids[about.tail_type], kind="stable")
+    tail_order = np.argsort(annotator.kg.node_ids[annotator.target.tail_type], kind="stable")
     if tails is not None:
-        order = order[np.isin(order, tails)]
-    step = max(1, chunk // about.kg.count(about.head_type))
-    for start in range(0, len(order), step):
-        part = order[start : start + step].astype(np.int32)
-        found = score(part)
-        stack = found if heads is None else found[:, :, heads]
-        for each in listeners:
-            each.add(part, stack, heads)
-        scores, *members = stack
-        chosen = best(about.ranked(scores, heads), per_tail)
-        rows, place = np.divmod(np.arange(chosen.size), chosen.shape[1])
-        ranks = [places(about.ranked(each, heads), chosen).ravel() for each in members] or [place + 1]
-        own = chosen.ravel() if heads is None else heads[chosen.ravel()]
-        columns = about.columns(own, part[rows], scores[rows, chosen.ravel()])
-        for each in listeners:
-            each.hear(own[columns["known"] == ""])
-        columns |= {"rank": place + 1, "rank_low": np.min(ranks, axis=0), "rank_high": np.max(ranks, axis=0)}
-        columns["listed_by"] = np.sum(np.array(ranks) <= LISTED, axis=0)
-        yield table(columns, SCHEMA)
+        tail_order = tail_order[np.isin(tail_order, tails)]
+    step = max(1, chunk // annotator.heads)
+    for start in range(0, len(tail_order), step):
+        block = tail_order[start : start + step].astype(np.int32)
+        stack = score(block)
+        stack = stack if heads is None else stack[:, :, heads]
+        for collector in collectors:
+            collector.add(block, stack, heads)
+        scores, *member_scores = stack
+        columns = best(annotator.adjusted(scores, heads), per_tail)
+        rows, place = np.divmod(np.arange(columns.size), columns.shape[1])
+        member_ranks = [
+            places(annotator.adjusted(member, heads), columns).ravel() for member in member_scores
+        ]
+        ranks = np.array(member_ranks or [place + 1])
+        kept_heads = columns.ravel() if heads is None else heads[columns.ravel()]
+        fields = annotator.columns(kept_heads, block[rows], scores[rows, columns.ravel()])
+        for collector in collectors:
+            collector.add_listed(kept_heads[fields["known"] == ""])
+        fields |= {"rank": place + 1, "rank_low": ranks.min(axis=0), "rank_high": ranks.max(axis=0)}
+        fields["listed_by"] = np.sum(ranks <= LISTED, axis=0)
+        yield table(fields, SCHEMA)
 
 
 def best(scores: np.ndarray, count: int) -> np.ndarray:
@@ -141,34 +151,35 @@ def best(scores: np.ndarray, count: int) -> np.ndarray:
     rows, columns = scores.shape
     if not 0 < count < columns:
         return np.argsort(-scores, axis=1, kind="stable")
-    last = np.partition(scores, columns - count, axis=1)[:, columns - count]
-    row, column = np.nonzero(scores >= last[:, None])
+    lowest = np.partition(scores, columns - count, axis=1)[:, columns - count]
+    row, column = np.nonzero(scores >= lowest[:, None])
     order = np.lexsort((column, -scores[row, column], row))
-    # Of those that are as high as the last one, no more than there is room for.
-    begun = np.searchsorted(row, np.arange(rows))
-    return column[order][begun[:, None] + np.arange(count)]
+    # Columns that tie with the lowest kept score may be more than `count`: only the first ones are taken.
+    first = np.searchsorted(row, np.arange(rows))
+    return column[order][first[:, None] + np.arange(count)]
 
 
 def places(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The rank of some columns (m, k) of each row of scores (m, n): 1 and how many are higher."""
+    """The rank of `columns` (m, k) in each row of scores (m, n): 1 plus the number of higher scores."""
     ascending = np.sort(scores, axis=1)
-    own = np.take_along_axis(scores, columns, axis=1)
-    pairs = zip(ascending, own, strict=True)
-    return 1 + scores.shape[1] - np.stack([np.searchsorted(row, each, side="right") for row, each in pairs])
+    wanted = np.take_along_axis(scores, columns, axis=1)
+    pairs = zip(ascending, wanted, strict=True)
+    return 1 + scores.shape[1] - np.stack([np.searchsorted(row, own, side="right") for row, own in pairs])
 
 
 def save(
     tables: Iterator[pa.Table],
     parquet: str | Path,
     csv: str | Path,
-    calibration: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
 ) -> int:
     """Write the tables as they come to a parquet and a csv file; returns the number of rows.
 
-    calibration: of their probabilities, kept in the parquet's metadata. In the csv a text that a spreadsheet
-    would take for a formula has an apostrophe before it.
+    metadata: kept in the parquet file, each value as JSON. In the csv file a text that a spreadsheet would
+    take for a formula gets an apostrophe in front.
     """
-    rows, schema = 0, SCHEMA.with_metadata({"calibration": json.dumps(calibration)})
+    rows = 0
+    schema = SCHEMA.with_metadata({key: json.dumps(value) for key, value in (metadata or {}).items()})
     with (
         files.replacing(parquet) as parquet_path,
         files.replacing(csv) as csv_path,
@@ -177,12 +188,12 @@ def save(
     ):
         for table in tables:
             parquet_file.write_table(table)
-            csv_file.write_table(_inert(table))
+            csv_file.write_table(_without_formulas(table))
             rows += table.num_rows
     return rows
 
 
-def _inert(table: pa.Table) -> pa.Table:
+def _without_formulas(table: pa.Table) -> pa.Table:
     for place, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
             text = pc.replace_substring_regex(table[field.name], r"^([=+\-@\t\r])", r"'\1")
@@ -191,14 +202,14 @@ def _inert(table: pa.Table) -> pa.Table:
 
 
 def table(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
-    """The columns that a schema names, in its order and its types."""
+    """A table of the columns that the schema names, in its order and types."""
     return pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
 
 
-def _names(known: Known, heads: np.ndarray, tails: np.ndarray, n_heads: int) -> np.ndarray:
-    """Names of the relations that join each pair, "" for an unknown one."""
-    codes = known.tails * np.int64(n_heads) + known.heads
-    wanted = tails * np.int64(n_heads) + heads
-    place = np.searchsorted(codes, wanted)
-    found = np.append(codes, -1)[place] == wanted
-    return np.where(found, np.append(known.names, "")[place], "")
+def _relation_names(known: Known, heads: np.ndarray, tails: np.ndarray, n_heads: int) -> np.ndarray:
+    """Names of the relations between the two nodes of each pair, "" for an unknown pair."""
+    known_codes = known.tails * np.int64(n_heads) + known.heads
+    codes = tails * np.int64(n_heads) + heads
+    place = np.searchsorted(known_codes, codes)
+    is_known = np.append(known_codes, -1)[place] == codes
+    return np.where(is_known, np.append(known.names, "")[place], "")

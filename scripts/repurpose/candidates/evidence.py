@@ -1,4 +1,4 @@
-"""Why a pair may be worth a look: paths, what is like the drug and like the disease, what is known."""
+"""The explanation of a pair: paths in the graph, similar known treatments, attention of the encoder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from repurpose.candidates import candidates
-from repurpose.candidates.influence import Influence
+from repurpose.candidates.counterfactual import CounterfactualScorer
 from repurpose.graph import paths
 from repurpose.graph.graph import Graph
+from repurpose.graph.target import Target
 
-SEEN = pa.list_(
+ATTENDED = pa.list_(
     pa.struct(
         [("id", pa.string()), ("name", pa.string()), ("relation", pa.string()), ("weight", pa.float32())]
     )
 )
-LIKE = pa.list_(pa.struct([("id", pa.string()), ("name", pa.string()), ("similarity", pa.float32())]))
+SIMILAR = pa.list_(pa.struct([("id", pa.string()), ("name", pa.string()), ("similarity", pa.float32())]))
 PATH = pa.struct(
     [
         ("score", pa.float32()),
@@ -31,84 +32,87 @@ SCHEMA = pa.schema(
     [
         *candidates.SCHEMA,
         ("paths", pa.list_(PATH)),
-        ("heads_of_tail", LIKE),
-        ("tails_of_head", LIKE),
-        ("head_attention", SEEN),
-        ("tail_attention", SEEN),
+        ("heads_of_tail", SIMILAR),
+        ("tails_of_head", SIMILAR),
+        ("head_attention", ATTENDED),
+        ("tail_attention", ATTENDED),
     ]
 )
 
 
 @dataclass(frozen=True)
-class Witness:
-    """What dossiers are made from.
+class Explainer:
+    """Explains pairs of heads and tails.
 
-    rows: vectors of the head type and of the tail type. treated: known treatments, their heads and tails.
-    influence: what the model makes of paths, None where the vectors' encoder is not known.
+    vectors: of the heads and of the tails. treated: heads and tails of the known treatments. counterfactuals:
+    None for embeddings that come without their encoder.
     """
 
     kg: Graph
-    head_type: str
-    tail_type: str
-    rows: tuple[np.ndarray, np.ndarray]
+    target: Target
+    vectors: tuple[np.ndarray, np.ndarray]
     treated: tuple[np.ndarray, np.ndarray]
     network: paths.Network
-    influence: Influence | None = None
+    counterfactuals: CounterfactualScorer | None = None
 
-    def of_rows(self, rows: pa.Table, n_paths: int, n_like: int) -> list[dict[str, Any]]:
-        """The dossiers of candidates, given by the ids of their ends."""
+    def explain_rows(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
+        """Explain candidates, rows with the columns head_id and tail_id."""
         ends = []
-        for node_type, side in ((self.head_type, "head"), (self.tail_type, "tail")):
-            place = {node: at for at, node in enumerate(self.kg.node_ids[node_type])}
-            ends.append(np.array([place[node] for node in rows[f"{side}_id"].to_pylist()], np.int64))
-        return self.dossiers(*ends, n_paths, n_like)
+        for node_type, side in zip(self.target.types, ("head", "tail"), strict=True):
+            index_of_id = {node_id: index for index, node_id in enumerate(self.kg.node_ids[node_type])}
+            ends.append(
+                np.array([index_of_id[node_id] for node_id in rows[f"{side}_id"].to_pylist()], np.int64)
+            )
+        return self.explain(*ends, n_paths, n_similar)
 
-    def dossiers(
-        self, heads: np.ndarray, tails: np.ndarray, n_paths: int, n_like: int
+    def explain(
+        self, heads: np.ndarray, tails: np.ndarray, n_paths: int, n_similar: int
     ) -> list[dict[str, Any]]:
-        """For each pair its best `paths`, and the `n_like` nearest (cosine) of two kinds of nodes.
+        """For each pair its best `n_paths` paths, and the `n_similar` most similar (cosine) treatments.
 
-        heads_of_tail: heads that the tail is known to be treated by; tails_of_head: tails that the head is
-        known to treat. The pair's own ends are not among them. head_attention, tail_attention: the `n_like`
-        neighbours that the encoder's last layer reads most. These and a path's `change`, that of the score
-        where its edges are taken away, are None without `influence`.
+        heads_of_tail: heads that are known to treat the tail; tails_of_head: tails that the head is known to
+        treat; both without the pair's own ends. head_attention, tail_attention: the `n_similar` neighbours
+        with the most attention in the encoder's last layer. These, and the counterfactual `change` of each
+        path's score, are None without `counterfactuals`.
         """
-        first = [self.kg.span(node_type).start for node_type in (self.head_type, self.tail_type)]
+        first_head, first_tail = (self.kg.span(node_type).start for node_type in self.target.types)
         ways: list[list[paths.Path]] = [[] for _ in heads]
         for tail in np.unique(tails):
-            at = np.flatnonzero(tails == tail)
-            found = paths.best(self.network, heads[at] + first[0], int(tail) + first[1], n_paths)
-            for row, each in zip(at, found, strict=True):
-                ways[row] = each
+            rows = np.flatnonzero(tails == tail)
+            best = paths.best(self.network, heads[rows] + first_head, int(tail) + first_tail, n_paths)
+            for row, ways_of_pair in zip(rows, best, strict=True):
+                ways[row] = ways_of_pair
         treated_heads, treated_tails = self.treated
         return [
             {
                 "paths": described,
-                "heads_of_tail": self._like(0, head, treated_heads[treated_tails == tail], n_like),
-                "tails_of_head": self._like(1, tail, treated_tails[treated_heads == head], n_like),
-                "head_attention": self._attended(head + first[0], n_like),
-                "tail_attention": self._attended(tail + first[1], n_like),
+                "heads_of_tail": self._similar(0, head, treated_heads[treated_tails == tail], n_similar),
+                "tails_of_head": self._similar(1, tail, treated_tails[treated_heads == head], n_similar),
+                "head_attention": self._attended(head + first_head, n_similar),
+                "tail_attention": self._attended(tail + first_tail, n_similar),
             }
             for described, head, tail in zip(
-                self._all_described(ways), heads.tolist(), tails.tolist(), strict=True
+                self._describe_all(ways), heads.tolist(), tails.tolist(), strict=True
             )
         ]
 
-    def _all_described(self, ways: Sequence[Sequence[paths.Path]]) -> list[list[dict[str, Any]]]:
-        """The paths of each pair for readers, with what the model makes of them: of all at once."""
-        flat = [way for each in ways for way in each]
-        changes = iter(self.influence.changes(flat) if self.influence else [None] * len(flat))
-        return [[{**self.described(way), "change": next(changes)} for way in each] for each in ways]
+    def _describe_all(self, ways: Sequence[Sequence[paths.Path]]) -> list[list[dict[str, Any]]]:
+        """The paths of each pair for readers, with the counterfactual changes, scored in one batch."""
+        flat = [way for ways_of_pair in ways for way in ways_of_pair]
+        scored = self.counterfactuals.changes(flat) if self.counterfactuals else [None] * len(flat)
+        changes = iter(scored)
+        return [
+            [{**self.describe(way), "change": next(changes)} for way in ways_of_pair] for ways_of_pair in ways
+        ]
 
-    def described(self, path: paths.Path) -> dict[str, Any]:
+    def describe(self, path: paths.Path) -> dict[str, Any]:
         """A path for readers: names and relations in order, and the same as one line of text."""
         names = [self._name(node) for node in path.nodes]
         relations = [self.kg.relations[index] for index in path.relations]
         words = [names[0]]
         for relation, forward, name in zip(relations, path.forward, names[1:], strict=True):
-            plain = relation.is_symmetric
-            low, high = ("-", "-") if plain else ("-", "->") if forward else ("<-", "-")
-            words.append(f"{low}[{relation.relation}]{high} {name}")
+            before, after = ("-", "-") if relation.is_symmetric else ("-", "->") if forward else ("<-", "-")
+            words.append(f"{before}[{relation.relation}]{after} {name}")
         return {
             "score": path.score,
             "text": " ".join(words),
@@ -116,7 +120,8 @@ class Witness:
             "relations": [relation.relation for relation in relations],
         }
 
-    def _place(self, node: int) -> tuple[str, int]:
+    def _locate(self, node: int) -> tuple[str, int]:
+        """Node type and index of a node number."""
         for node_type in self.kg.node_types:
             span = self.kg.span(node_type)
             if node < span.stop:
@@ -124,43 +129,42 @@ class Witness:
         raise IndexError(f"the graph has no node {node}")
 
     def _name(self, node: int) -> str:
-        node_type, at = self._place(node)
-        return self.kg.node_names[node_type][at]
+        node_type, index = self._locate(node)
+        return self.kg.node_names[node_type][index]
 
     def _attended(self, node: int, count: int) -> list[dict[str, Any]] | None:
-        if self.influence is None:
+        if self.counterfactuals is None:
             return None
         result = []
-        for other, relation, weight in self.influence.recoder.attended(node, count):
-            node_type, at = self._place(other)
+        for neighbour, relation, weight in self.counterfactuals.encoder.attended(node, count):
+            node_type, index = self._locate(neighbour)
             result.append(
                 {
-                    "id": self.kg.node_ids[node_type][at],
-                    "name": self.kg.node_names[node_type][at],
+                    "id": self.kg.node_ids[node_type][index],
+                    "name": self.kg.node_names[node_type][index],
                     "relation": self.kg.relations[relation].relation,
                     "weight": weight,
                 }
             )
         return result
 
-    def _like(self, side: int, node: int, others: np.ndarray, count: int) -> list[dict[str, Any]]:
+    def _similar(self, side: int, node: int, others: np.ndarray, count: int) -> list[dict[str, Any]]:
         others = others[others != node]
-        rows, node_type = self.rows[side], (self.head_type, self.tail_type)[side]
-        length = np.maximum(np.linalg.norm(rows[others], axis=1) * np.linalg.norm(rows[node]), 1e-12)
-        similar = rows[others] @ rows[node] / length
+        vectors, node_type = self.vectors[side], self.target.types[side]
+        length = np.maximum(np.linalg.norm(vectors[others], axis=1) * np.linalg.norm(vectors[node]), 1e-12)
+        similarity = vectors[others] @ vectors[node] / length
         return [
             {
                 "id": self.kg.node_ids[node_type][others[at]],
                 "name": self.kg.node_names[node_type][others[at]],
-                "similarity": float(similar[at]),
+                "similarity": float(similarity[at]),
             }
-            for at in np.argsort(-similar, kind="stable")[:count]
+            for at in np.argsort(-similarity, kind="stable")[:count]
         ]
 
 
-def table(rows: pa.Table, dossiers: Sequence[dict[str, Any]]) -> pa.Table:
-    """Candidates with their dossiers behind: SCHEMA."""
-    frame = rows.select(candidates.SCHEMA.names).to_pylist()
-    return pa.Table.from_pylist(
-        [{**row, **found} for row, found in zip(frame, dossiers, strict=True)], SCHEMA
-    )
+def table(rows: pa.Table, explanations: Sequence[dict[str, Any]]) -> pa.Table:
+    """Candidates with the columns of their explanations (SCHEMA)."""
+    fields = rows.select(candidates.SCHEMA.names).to_pylist()
+    joined = [{**row, **explanation} for row, explanation in zip(fields, explanations, strict=True)]
+    return pa.Table.from_pylist(joined, SCHEMA)

@@ -1,5 +1,6 @@
-"""A person's questions about the candidates of a run: which drugs, which diseases, why this pair."""
+"""Look up candidates by drug, disease or pair in a finished run."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,109 +8,92 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from repurpose.candidates import candidates, evidence, experience, influence
-from repurpose.candidates.influence import Influence
-from repurpose.classifier import pair_model
-from repurpose.core import files, threads
+from repurpose.candidates import candidates, finished
+from repurpose.candidates.finished import DeviceFiles
+from repurpose.core import files
 from repurpose.core.errors import InputError
-from repurpose.evaluation import calibration
-from repurpose.graph import graph, paths
+from repurpose.graph import paths
 from repurpose.graph.target import Target
-from repurpose.pairs import pairs
-from repurpose.vectors import embeddings
-from repurpose.vectors.vectors import Vectors
 
-FILES = ("nodes.parquet", "edges.parquet", "relations.json")
+PAIR_PATHS, PAIR_SIMILAR = 5, 5  # in the explanation of a single pair
 
 
 class Run:
-    """What a finished run knows of one device: graph, vectors, model, candidates."""
+    """A device of a finished run, ready for look-ups.
 
-    def __init__(self, results: Path, device: str) -> None:
-        self.results, self.device = results, device
-        certificate = files.read_json(results / "pairs" / "certificate.json")
-        self.target = Target(**certificate["target"])
-        self.types = self.target.types
-        self.kg = graph.load(*(results / "graph" / name for name in FILES))
-        vectors_in = results / "embeddings" / device / "embeddings.parquet"
-        embedded = embeddings.read(vectors_in)
-        self.vectors, self.origin = embeddings.aligned(embedded, self.kg, vectors_in), embedded.metadata
-        vectors = Vectors.of(self.vectors, self.types)
-        self.rows = vectors.heads, vectors.tails
-        folder = results / "classifier" / device
-        trained = files.read_json(folder / "metrics.json")
-        self.model = pair_model.load(folder / "model.ubj", folder / "kernel.safetensors", trained)
-        self.members = len(trained["members"])
-        self.score = pair_model.members(self.model, vectors, trained["members"])
-        labelled = pairs.label(self.kg, self.target)
-        self.treated = pairs.treated(labelled)
-        cautions = experience.of_both(self.kg, self.types, self.rows, self.treated)
-        known = pairs.known(self.kg, *self.types)
-        negative = pair_model.known_negative(folder / "negatives.json", vectors, 1)
-        curve = calibration.chosen(trained["calibration"], 0.0, folder / "metrics.json")
-        self.about = candidates.About(self.kg, *self.types, known, curve, cautions, negative)
+    correct_popularity, seed: those that the candidates were ranked with (see `FinishedDevice.annotator`).
+    """
+
+    def __init__(self, results: Path, device: str, *, correct_popularity: float, seed: int) -> None:
+        self.candidates = results / "candidates" / device
+        target = Target(**files.read_json(results / "pairs" / "certificate.json")["target"])
+        self.device = finished.load(DeviceFiles.in_results(results, device), target)
+        self.kg, self.target = self.device.kg, target
+        self.annotator = self.device.annotator(correct_popularity, seed)
+
+    @classmethod
+    def as_ranked(cls, results: Path, device: str) -> "Run":
+        """The run with the settings of its candidates file."""
+        path = results / "candidates" / device / "candidates.parquet"
+        ranking = (pq.read_schema(path).metadata or {}).get(b"ranking")
+        if ranking is None:
+            raise InputError(f"{path} is of an earlier version of this workflow; {files.rebuild_hint(path)}")
+        return cls(results, device, **json.loads(ranking))
 
     def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:
-        """The best heads of a tail, those that a relation joins to it left out unless asked for."""
-        known = 0 if with_known else int((self.about.known.tails == tail).sum())
-        (found,) = candidates.rank(self.score, self.about, per_tail=top + known, tails=np.array([tail]))
-        return _kept(found, top, with_known)
+        """The best heads of a tail; known pairs only if asked for."""
+        known = 0 if with_known else int((self.annotator.known.tails == tail).sum())
+        ranking = candidates.rank(
+            self.device.score, self.annotator, per_tail=top + known, tails=np.array([tail])
+        )
+        return _kept(next(ranking), top, with_known)
 
     def tails_of(self, head: int, top: int, with_known: bool) -> pa.Table:
-        """The best tails of a head, among those that the run kept of it."""
-        found = files.read_table(self.results / "candidates" / self.device / "by_head.parquet")
-        own = found.filter(pc.equal(found["head_id"], self.kg.node_ids[self.types[0]][head]))
-        return _kept(own, top, with_known)
-
-    def pair(self, head: int, tail: int) -> dict[str, Any]:
-        """One pair's row, whatever its rank, its dossier, and of how many heads and models that is."""
-        (found,) = candidates.rank(self.score, self.about, per_tail=0, tails=np.array([tail]))
-        row = found.filter(pc.equal(found["head_id"], self.kg.node_ids[self.types[0]][head]))
-        (found,) = self.explained(row, 5, 5)
-        return {**found, "of": self.kg.count(self.types[0]), "members": self.members}
-
-    def _influence(self) -> Influence | None:
-        """What the model makes of paths; None of vectors from elsewhere."""
-        encoder = self.results / "embeddings" / self.device / "encoder.safetensors"
-        if not encoder.exists():
-            return None
-        return influence.read(
-            self.kg, self.types, self.vectors, self.origin, encoder, self.model, threads.current()
+        """The best tails of a head, among those that the run has kept; known pairs only if asked for."""
+        return _kept(
+            self._of_head(files.read_table(self.candidates / "by_head.parquet"), head), top, with_known
         )
 
-    def explained(self, rows: pa.Table, n_paths: int, n_like: int) -> list[dict[str, Any]]:
-        """Rows of candidates with their dossiers."""
-        network = paths.network(self.kg)
-        witness = evidence.Witness(self.kg, *self.types, self.rows, self.treated, network, self._influence())
-        dossiers = witness.of_rows(rows, n_paths, n_like)
-        return [{**row, **found} for row, found in zip(rows.to_pylist(), dossiers, strict=True)]
+    def pair(self, head: int, tail: int) -> dict[str, Any]:
+        """One pair with its rank and explanation; `of`: number of heads, `members`: of the ensemble."""
+        ranking = candidates.rank(self.device.score, self.annotator, per_tail=0, tails=np.array([tail]))
+        (row,) = self.explained(self._of_head(next(ranking), head), PAIR_PATHS, PAIR_SIMILAR)
+        return {**row, "of": self.annotator.heads, "members": len(self.device.metrics["members"])}
+
+    def explained(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
+        """Candidates with their explanations."""
+        explanations = self.device.explainer.explain_rows(rows, n_paths, n_similar)
+        return [
+            {**row, **explanation} for row, explanation in zip(rows.to_pylist(), explanations, strict=True)
+        ]
+
+    def _of_head(self, rows: pa.Table, head: int) -> pa.Table:
+        return rows.filter(pc.equal(rows["head_id"], self.kg.node_ids[self.target.head_type][head]))
 
 
 def device_of(results: Path, wanted: str | None) -> str:
-    """The device to ask: the one given, or the first that passed its gate.
-
-    Raises InputError where it has no candidates.
-    """
-    found = passed(results)
-    if wanted and wanted not in found:
+    """The wanted device, or the first that passed its gate; raises InputError if it has no candidates."""
+    devices = passed(results)
+    if wanted and wanted not in devices:
         raise InputError(
-            f"{wanted} has no candidates; devices that passed their gate: {', '.join(found) or 'none'}"
+            f"{wanted} has no candidates; devices that passed their gate: {', '.join(devices) or 'none'}"
         )
-    if not found:
+    if not devices:
         raise InputError("no device passed its gate, so there are no candidates: see report.html")
-    return wanted or found[0]
+    return wanted or devices[0]
 
 
 def passed(results: Path) -> list[str]:
-    """The devices that passed their gate; raises InputError where no run has finished."""
+    """The devices that passed their gate; raises InputError if no run has finished."""
     if not (results / "summary.json").exists():
         raise InputError(f"{results} has no summary.json: run the workflow first, or give --results")
     return files.read_json(results / "summary.json")["passed"]
 
 
 def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
-    """Candidates as lines of text, the other end of each by name."""
+    """Candidates as lines of text; `side`: which end of the pairs is shown, head or tail."""
     table = [("rank", "models", "probability", side, "id", "known", "path that the score rests on most")]
     for row in rows:
         spread = f"{row['rank_low']}-{row['rank_high']}" if row.get("rank_low") else ""
@@ -136,19 +120,21 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
 
 
 def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """A pair's reasons as lines of text, with what each device says of it: device -> `Run.pair`."""
+    """The explanation of a pair as lines of text, with each device's rank; rows: device -> `Run.pair`."""
     row = next(iter(rows.values()))
     lines = [
         f"{row['head_name']} ({row['head_id']}) for {row['tail_name']} ({row['tail_id']})",
         f"known: {row['known'] or 'no relation joins them'}",
     ]
-    for device, own in rows.items():
-        spread = f", {own['rank_low']} to {own['rank_high']} by its models" if own["rank_low"] else ""
-        lines.append(
-            f"{device}: rank {own['rank']} of {own['of']}{spread}; probability {own['probability']:.2g}, "
-            f"score {own['score']:.3f}{_contrary(own)}"
+    for device, ranked in rows.items():
+        spread = (
+            f", {ranked['rank_low']} to {ranked['rank_high']} by its models" if ranked["rank_low"] else ""
         )
-    listed, members = (sum(own[key] for own in rows.values()) for key in ("listed_by", "members"))
+        lines.append(
+            f"{device}: rank {ranked['rank']} of {ranked['of']}{spread}; "
+            f"probability {ranked['probability']:.2g}, score {ranked['score']:.3f}{_known_negative(ranked)}"
+        )
+    listed, members = (sum(ranked[key] for ranked in rows.values()) for key in ("listed_by", "members"))
     if members > 1:
         lines.append(f"among the {candidates.LISTED} best by {listed} of {members} models")
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
@@ -159,7 +145,7 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
     for side in ("head", "tail"):
         if row[f"{side}_attention"]:
             lines.append(
-                f"of {row[f'{side}_name']} its encoder reads most: {_seen(row[f'{side}_attention'])}"
+                f"of {row[f'{side}_name']} its encoder reads most: {_attended(row[f'{side}_attention'])}"
             )
     return "\n".join(lines)
 
@@ -168,11 +154,11 @@ def _change(change: float | None) -> str:
     return "" if change is None else f"  (score {change:+.2f} without it)"
 
 
-def _seen(rows: Sequence[Mapping[str, Any]]) -> str:
+def _attended(rows: Sequence[Mapping[str, Any]]) -> str:
     return ", ".join(f"{each['name']} ({each['relation']}, {each['weight']:.2g})" for each in rows)
 
 
-def _contrary(row: Mapping[str, Any]) -> str:
+def _known_negative(row: Mapping[str, Any]) -> str:
     chance = row["negative_probability"]
     return "" if chance is None else f"; probability of a known negative {chance:.2g}"
 

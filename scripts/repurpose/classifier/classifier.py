@@ -48,7 +48,7 @@ class Task:
     @cached_property
     def taken(self) -> Known:
         """The pairs that are no negatives: the known ones and those from elsewhere."""
-        return external.beside(self.known, self.elsewhere)
+        return external.add_to_known(self.known, self.elsewhere)
 
 
 class Fit(NamedTuple):

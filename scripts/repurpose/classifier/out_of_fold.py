@@ -119,7 +119,7 @@ def _curve(found: Sample, share: float) -> dict[str, Any]:
     return {
         **calibration.fit(margins, found.labels, found.weights),
         "reliability": calibration.reliability(predicted, found.labels, found.weights),
-        "best": calibration.best(predicted, found.labels, found.tails, found.weights),
+        "best": calibration.summarise_top_pairs(predicted, found.labels, found.tails, found.weights),
     }
 
 

@@ -119,18 +119,19 @@ def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Sco
 
 
 def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer | None:
-    """The probability of pairs to be known negatives, by the model in a file of `contrary`; None without one.
+    """The probability of pairs to be known negatives, by the contraindication model in `path`.
 
-    Raises InputError that names the file where the trees are not those that were written.
+    None if the file says that there is no model. Raises InputError that names the file if its trees are not
+    those that were written.
     """
     content = files.read_json(path)
     if content["model"] is None:
         return None
     text = content["model"].encode()
     if hashlib.sha256(text).hexdigest() != content["digest"]:
-        raise InputError(f"{path} is damaged; {files.remade(path)}")
+        raise InputError(f"{path} is damaged; {files.rebuild_hint(path)}")
     score = tree_scorer(_booster(text), vectors, threads)
-    curve = calibration.chosen(content["calibration"], 0.0, path)
+    curve = calibration.select_curve(content["calibration"], 0.0, path)
     return lambda heads, tails: calibration.probabilities(score(heads, tails), curve).astype(np.float32)
 
 
@@ -169,4 +170,4 @@ def _content(path: str | Path, digest: str) -> bytes:
 
 
 def _not_the_model(path: str | Path, reason: str) -> InputError:
-    return InputError(f"{path} is not the model that was trained ({reason}); {files.remade(path)}")
+    return InputError(f"{path} is not the model that was trained ({reason}); {files.rebuild_hint(path)}")

@@ -1,8 +1,9 @@
-"""The errors that are meant for the person who runs the workflow."""
+"""Errors that are written for the person who runs the workflow."""
 
 import errno
 
-# What PyTorch, XGBoost and numpy say where they have no class for it, and of sizes beyond any memory.
+# Parts of the messages of PyTorch, XGBoost and numpy, which do not have an exception class for every lack of
+# memory. The last four are about arrays that are larger than any memory.
 NO_MEMORY = (
     "out of memory",
     "allocate memory",
@@ -22,27 +23,27 @@ NO_MEMORY = (
 class InputError(Exception):
     """Something in the user's data or settings is wrong.
 
-    The message is a whole sentence: what is wrong, where (file, row or key), what to do.
+    The message is one sentence: what is wrong, where (file, row or key), and what to do.
     `logs.configure` prints it without a traceback.
     """
 
 
 class StoppedError(Exception):
-    """The person, or the machine, asked a training to stop; the message says from where it will go on."""
+    """The user or the system stopped a training run; the message says where the next run resumes."""
 
 
-def is_exhausted(error: BaseException) -> bool:
-    """Whether an error says that a device, or the machine, has no memory left."""
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error means that a device, or the machine, has no memory left."""
     if isinstance(error, MemoryError):
         return True
-    if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # of mmap
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # mmap raises it
         return True
     text = str(error).lower()
     return isinstance(error, (OSError, RuntimeError, ValueError)) and any(
-        words in text for words in NO_MEMORY
+        phrase in text for phrase in NO_MEMORY
     )
 
 
 def shortened(error: BaseException, length: int = 200) -> str:
-    """What an error says, on one line; the name of its class where it says nothing."""
+    """The message of an error on one line, at most `length` characters; the class name if there is none."""
     return " ".join(str(error).split())[:length] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Reading and writing result files: never half a file, never an unreadable error."""
+"""Read and write result files: a file is written completely or not at all, and errors name the file."""
 
 import errno
 import hashlib
@@ -13,14 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from repurpose.core.errors import InputError, is_exhausted
+from repurpose.core.errors import InputError, is_out_of_memory
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Raise InputError that names `path` where the block meets a full disk or a read-only folder."""
+    """Raise InputError that names `path` if the block fails on a full disk or a read-only folder."""
     try:
         yield
     except OSError as error:
@@ -34,23 +34,23 @@ def writing(path: str | Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` that takes its place when the block ends well.
+    """Yield a temporary file in the folder of `path`; it replaces `path` when the block ends without error.
 
-    An exception inside the block leaves what stood at `path` as it was.
+    If the block raises an exception, the old file at `path` does not change.
     """
     path = Path(path)
     with writing(path), _sibling(path) as temporary:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        # mkstemp makes private files; results are for the whole group, as open() would make them.
+        # mkstemp creates a file that only its owner can read; results get the permissions that open() gives.
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
 
 
 @contextmanager
 def _sibling(path: Path) -> Iterator[Path]:
-    """A new file beside `path`, which is gone after the block unless it has another name by then."""
+    """Yield a new file in the folder of `path`; it is deleted after the block unless the block renamed it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
@@ -61,13 +61,13 @@ def _sibling(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write `content` as indented JSON; NaN and infinity are errors, for JSON has neither."""
+    """Write `content` as indented JSON; raises ValueError for NaN and infinity, which JSON does not have."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON result; raises InputError that names the file and how to rebuild it."""
+    """Read a JSON result; raises InputError that names the file and says how to rebuild it."""
     try:
         return json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
@@ -83,25 +83,25 @@ def write_table(path: str | Path, table: pa.Table, metadata: Mapping[str, str] |
 
 
 def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a parquet result; raises InputError that names the file and how to rebuild it."""
+    """Read a parquet result; raises InputError that names the file and says how to rebuild it."""
     try:
-        # A plain file handle: a path would let pyarrow read hive keys out of folder names.
+        # An open file: from a path, pyarrow would also read columns from folder names such as device=cpu.
         with Path(path).open("rb") as file:
             return pq.read_table(file, columns=list(columns) if columns is not None else None)
     except (OSError, pa.ArrowException) as error:
-        if is_exhausted(error):
+        if is_out_of_memory(error):
             raise
         raise _unreadable(path, "parquet", error) from error
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """The SHA-256 of a file's content, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def remade(path: str | Path) -> str:
-    """How a person has a result made again, for the end of a sentence: with the overlays of before."""
+def rebuild_hint(path: str | Path) -> str:
+    """The end of an error sentence: how to rebuild a result, with the same overlays as before."""
     return f"make it again with the snakemake command of before and --forcerun {path}"
 
 
@@ -111,6 +111,6 @@ def _umask() -> int:
     return mask
 
 
-def _unreadable(path: str | Path, kind: str, error: Exception) -> InputError:
+def _unreadable(path: str | Path, file_format: str, error: Exception) -> InputError:
     detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(f"{path} is not a readable {kind} file ({detail}); {remade(path)}")
+    return InputError(f"{path} is not a readable {file_format} file ({detail}); {rebuild_hint(path)}")

@@ -1,4 +1,4 @@
-"""Logging for a rule: one file, the terminal, and a last line that a person can act on."""
+"""Logging of a rule to a file and to the terminal; after an error the last line says what the user can do."""
 
 import functools
 import logging
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from repurpose.core.errors import InputError, StoppedError, is_exhausted, shortened
+from repurpose.core.errors import InputError, StoppedError, is_out_of_memory, shortened
 
 FORMAT, TIME = "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"
 FREE_MEMORY = (
@@ -15,22 +15,22 @@ FREE_MEMORY = (
 )
 
 
-class Detailed(logging.Formatter):
-    """Adds what a record keeps for the file alone, its `detail`."""
+class DetailFormatter(logging.Formatter):
+    """Adds a record's `detail` to its line: text for the log file only."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, and the detail behind it."""
+        """The line of the record, then its detail if it has one."""
         detail = getattr(record, "detail", "")
         return f"{super().format(record)}  {detail}" if detail else super().format(record)
 
 
-class File(logging.FileHandler):
-    """A log file whose disk may become full: the terminal then says so once, without a traceback."""
+class LogFile(logging.FileHandler):
+    """A log file; if its disk becomes full, the terminal says so once, without a traceback."""
 
     is_full = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """As of any handler, but for a file that cannot be written."""
+        """Report a file that cannot be written once; treat other errors as the base class does."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -40,35 +40,39 @@ class File(logging.FileHandler):
 
 
 def configure(path: str | Path | None = None) -> None:
-    """Send log records and uncaught errors to stderr and, where `path` is given, to that file.
+    """Send log records and uncaught errors to stderr and, if `path` is given, to that file.
 
-    An `InputError`, a `StoppedError` or want of memory ends the process with a sentence alone; anything
-    else, which is a defect of ours, with its traceback. All exit with 1.
+    An `InputError`, a `StoppedError` or a lack of memory ends the process with one sentence. Any other error
+    is a defect of this program and ends it with a traceback. The exit status is 1 in all these cases.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     handlers[0].setFormatter(logging.Formatter(FORMAT, TIME))
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(File(path, mode="w"))
-        handlers[1].setFormatter(Detailed(FORMAT, TIME))
+        handlers.append(LogFile(path, mode="w"))
+        handlers[1].setFormatter(DetailFormatter(FORMAT, TIME))
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     sys.excepthook = functools.partial(_report, _job(path))
 
 
 def _job(path: str | Path | None) -> str:
-    """The job that writes this log: train_classifier/cpu of results/logs/train_classifier/cpu.log."""
+    """The job that writes this log: train_classifier/cpu for results/logs/train_classifier/cpu.log."""
     if path is None:
         return Path(sys.argv[0]).name or "the program"
     parts = Path(path).with_suffix("").parts
     return "/".join(parts[parts.index("logs") + 1 :] if "logs" in parts[:-1] else parts[-1:])
 
 
-def _report(job: str, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if issubclass(kind, (InputError, StoppedError)):
+def _report(
+    job: str, error_type: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(error_type, (InputError, StoppedError)):
         logging.error("%s", error)
-    elif is_exhausted(error):
+    elif is_out_of_memory(error):
         logging.error("%s ran out of memory (%s); %s", job, shortened(error), FREE_MEMORY)
-    elif issubclass(kind, KeyboardInterrupt):
+    elif issubclass(error_type, KeyboardInterrupt):
         logging.error("interrupted")
     else:
-        logging.error("unexpected error, %s: %s", kind.__name__, error, exc_info=(kind, error, trace))
+        logging.error(
+            "unexpected error, %s: %s", error_type.__name__, error, exc_info=(error_type, error, trace)
+        )

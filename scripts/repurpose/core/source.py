@@ -1,7 +1,7 @@
-"""Digests of code, so that a result is stale when the code behind it changed and only then.
+"""Digests of code: a result is out of date when the code that computes it changes, and only then.
 
-What counts is what computes, and the text that is written to results. Comments, docstrings, layout, the
-sentences of errors and the lines of the log do not count.
+A digest covers the code that computes and the text that is written to results. It ignores comments,
+docstrings, layout, and the text of errors and log lines.
 """
 
 import ast
@@ -11,27 +11,28 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-# How results are kept says nothing of what is in them.
-KEEPING = "provenance"
+# This package records and reuses results; it does not change their content.
+IGNORED_PACKAGE = "provenance"
 LOGGING = ("logging", "warnings")
 
 
 def digest(folder: str | Path, script: str, others: Iterable[str] = ()) -> str:
-    """SHA-256 over the syntax trees of a script and of all it imports from `folder`, directly or not.
+    """The first 16 digits of the SHA-256 of a script and all that it imports from `folder`, also indirectly.
 
-    `others` are further files in `folder` (templates) that count byte by byte.
+    Scripts and modules count as syntax trees. `others` are further files in `folder`, such as templates; they
+    count byte by byte.
     """
     folder = Path(folder)
     total = hashlib.sha256()
     for path in modules(folder, script):
-        total.update(f"{path.relative_to(folder)}\n{_read(path.read_bytes()).computes}\n".encode())
+        total.update(f"{path.relative_to(folder)}\n{_read(path.read_bytes()).code_digest}\n".encode())
     for name in others:
         total.update((folder / name).read_bytes())
     return total.hexdigest()[:16]
 
 
 def modules(folder: Path, script: str) -> list[Path]:
-    """The script and every file in `folder` that it imports, sorted."""
+    """The script and every file in `folder` that it imports, directly or indirectly, sorted."""
     reached, waiting = set(), [folder / script]
     while waiting:
         path = waiting.pop()
@@ -42,33 +43,33 @@ def modules(folder: Path, script: str) -> list[Path]:
 
 
 def _imports(folder: Path, path: Path) -> Iterator[Path]:
-    """The files that Python runs for the imports of one: modules, and the packages that they lie in."""
+    """The files that Python runs for the imports in one file: modules and the packages that contain them."""
     package = path.relative_to(folder).parent.parts
     for level, name in _read(path.read_bytes()).imports:
         start = package[: len(package) - level + 1] if level else ()
         parts = (*start, *name.split(".")) if name else start
         for end in range(1, len(parts) + 1):
-            place = folder.joinpath(*parts[:end])
-            for file in (place.with_suffix(".py"), place / "__init__.py"):
-                if file.is_file() and KEEPING not in file.relative_to(folder).parts:
+            module = folder.joinpath(*parts[:end])
+            for file in (module.with_suffix(".py"), module / "__init__.py"):
+                if file.is_file() and IGNORED_PACKAGE not in file.relative_to(folder).parts:
                     yield file
 
 
 class _Code(NamedTuple):
-    """What a digest needs of a file: the digest of what computes, and what is imported.
+    """The digest of a file's code and the names that the file imports.
 
-    imports: dotted names, each with its number of leading dots. `from a import b` may mean the module a.b
-    or what a defines: it is a.b here.
+    imports: dotted names, each with its number of leading dots. `from a import b` imports the module a.b or a
+    name that a defines; both are listed as a.b.
     """
 
-    computes: str
+    code_digest: str
     imports: frozenset[tuple[int, str]]
 
 
-# The rules share most of their modules: each is read as code once.
+# The rules share most of their modules: parse each once.
 @functools.cache
 def _read(content: bytes) -> _Code:
-    tree = _Computing().visit(ast.parse(content))
+    tree = _RemoveProse().visit(ast.parse(content))
     names: set[tuple[int, str]] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -79,8 +80,8 @@ def _read(content: bytes) -> _Code:
     return _Code(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), frozenset(names))
 
 
-class _Computing(ast.NodeTransformer):
-    """Takes docstrings and the words of errors and of log lines out of a syntax tree."""
+class _RemoveProse(ast.NodeTransformer):
+    """Removes docstrings and the text of errors and log lines from a syntax tree."""
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
         return self._without_docstring(node)
@@ -95,11 +96,11 @@ class _Computing(ast.NodeTransformer):
         return self._without_docstring(node)
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        return _Wordless().visit(node)
+        return _RemoveText().visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if _is_error(node.func) or _is_logging(node.func):
-            return _Wordless().visit(node)
+            return _RemoveText().visit(node)
         return self.generic_visit(node)
 
     def _without_docstring(self, node: ast.AST) -> ast.AST:
@@ -108,19 +109,19 @@ class _Computing(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-class _Wordless(ast.NodeTransformer):
-    """Takes all text out of an expression, and leaves what it computes."""
+class _RemoveText(ast.NodeTransformer):
+    """Removes all text from an expression but keeps its computations."""
 
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         return ast.Constant("") if isinstance(node.value, str) else node
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
-        shown = [part for part in node.values if isinstance(part, ast.FormattedValue)]
-        return ast.JoinedStr([self.visit(part) for part in shown])
+        expressions = [value for value in node.values if isinstance(value, ast.FormattedValue)]
+        return ast.JoinedStr([self.visit(expression) for expression in expressions])
 
 
 def _is_error(called: ast.expr) -> bool:
-    """Whether a call makes an exception: a sentence is often made in one place and raised in another."""
+    """Whether a call creates an exception: errors are often created in one place and raised in another."""
     name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
     return name.endswith("Error")
 

@@ -1,4 +1,4 @@
-"""How many threads a rule may really use."""
+"""The number of threads that a rule may really use."""
 
 import math
 import os
@@ -9,33 +9,33 @@ from threadpoolctl import threadpool_limits
 
 CGROUPS = Path("/sys/fs/cgroup")
 
-_limit = sys.maxsize  # what `limit` was last given
+_limit = sys.maxsize  # the last argument of `limit`
 
 
-def usable(given: int) -> int:
-    """The smaller of what the rule was given and the CPUs that this process may use, at least 1."""
-    return max(1, min(given, _cpus(), cpu_quota(CGROUPS)))
+def usable(requested: int) -> int:
+    """The smallest of `requested`, the CPUs of this process and its container's quota, but at least 1."""
+    return max(1, min(requested, _cpus(), cpu_quota(CGROUPS)))
 
 
-def limit(given: int) -> int:
-    """Hold the libraries that are loaded by now to `usable(given)` threads, and return that number."""
+def limit(requested: int) -> int:
+    """Limit the libraries that are already loaded to `usable(requested)` threads, and return that number."""
     global _limit
-    _limit = given
-    number = usable(given)
+    _limit = requested
+    number = usable(requested)
     threadpool_limits(number)
-    # PyTorch keeps a number of its own; whether it is loaded is the business of the module that trains.
+    # PyTorch has its own setting. This package must not import PyTorch, but another module may have.
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(number)
     return number
 
 
 def current() -> int:
-    """Threads for loops of our own: as many as `limit` allowed, else as many as the process may use."""
+    """Threads for our own compiled loops: as many as `limit` allowed, else as many as the process may use."""
     return usable(_limit)
 
 
 def cpu_quota(cgroups: Path) -> int:
-    """CPUs that a container's cgroup (version 2) allows, rounded up; `sys.maxsize` where it sets no quota."""
+    """CPUs that a container's cgroup (version 2) allows, rounded up; `sys.maxsize` if there is no quota."""
     try:
         quota, period = (cgroups / "cpu.max").read_text().split()
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -44,5 +44,5 @@ def cpu_quota(cgroups: Path) -> int:
 
 
 def _cpus() -> int:
-    # macOS has no affinity.
+    # macOS has no sched_getaffinity.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,5 +1,5 @@
-"""How good a ranking of pairs is.
+"""How well a score ranks drug-disease pairs.
 
-In: scores of pairs and their labels. Out: metrics with intervals, calibrated probabilities, popularity.
-Read first: evaluation, ranks.
+In: scores of pairs and their labels. Out: metrics with intervals, calibrated probabilities, the effect of
+popularity bias. Read first: evaluation, ranks.
 """

@@ -1,4 +1,4 @@
-"""From a classifier's margins to probabilities, and how far these can be believed."""
+"""Calibration: from a classifier's margins to probabilities, and how well these fit the observed shares."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -11,46 +11,54 @@ from scipy.special import expit, logit
 from repurpose.core import files
 from repurpose.core.errors import InputError
 
-KNOTS = 5  # margins where the curve may bend: quantiles of the positives'
-STIFFNESS = 1.0  # of the penalty on unlike slopes: half their squared difference in logarithm
-SLOPES = 0.01, 100.0  # least and most, in log-odds per standard deviation of the margins
-CELLS = 4096  # of equal width, in which pairs are fitted together
-LEAST, MOST = np.finfo(np.float64).tiny, float(np.nextafter(1, 0))  # probability
+KNOTS = 5  # margins where the slope may change: quantiles of the positives' margins
+STIFFNESS = 1.0  # weight of the penalty: half the squared difference of the logarithms of neighbouring slopes
+SLOPES = 0.01, 100.0  # smallest and largest slope, in log-odds per standard deviation of the margins
+CELLS = 4096  # bins of equal width; the pairs in one bin are fitted as one point
+LEAST, MOST = np.finfo(np.float64).tiny, float(np.nextafter(1, 0))  # smallest and largest probability
 BINS = 10
-Z = 1.96  # standard errors of a 95 % interval
+Z = 1.96  # half width of a 95 % interval, in standard errors
 
 
 def fit(margins: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
-    """A strictly increasing curve from margins (n,) to log-odds, linear between `margins`, `log_odds`.
+    """Fit a strictly increasing, piecewise linear curve from margins (n,) to log-odds.
 
-    Logistic regression as Platt's ("Probabilistic outputs for support vector machines", 1999), but on a line
-    that bends at KNOTS margins, with slopes that are within SLOPES and like their neighbours'. weights (n,):
-    how many pairs each stands for. Targets are shrunk as Platt's are, so that perfectly separated positives
-    have finite log-odds: (P + 1) / (P + 2) for P positives; what is taken off them is given to all others
-    alike, so that the mean probability is the share of positives. Margins on another scale give the same
-    probabilities. Where positives do not score above others, all slopes are the least (`is_flat`): every pair
+    The result has the points of the curve as the lists `margins` and `log_odds`, and `is_flat`. labels (n,):
+    1 for positives, 0 for negatives. weights (n,): how many pairs each row represents.
+
+    The method is Platt's logistic regression ("Probabilistic outputs for support vector machines", 1999),
+    with a slope that may change at KNOTS margins. The slopes stay within SLOPES, and a penalty keeps
+    neighbouring slopes similar. Targets are shrunk as in Platt's paper, so that perfectly separated positives
+    have finite log-odds: with P positives, their target is (P + 1) / (P + 2). All negatives get the same
+    small target, chosen so that the mean target is the share of positives. Margins on another scale give the
+    same probabilities.
+
+    If positives do not score above negatives, all slopes are the smallest allowed (`is_flat`). Every pair
     then has about the share of positives as its probability, in the order of the margins.
     """
     x = margins.astype(np.float64)
     mean = float(np.average(x, weights=weights))
-    spread = float(np.sqrt(np.average((x - mean) ** 2, weights=weights))) or 1.0
-    z, is_positive = (x - mean) / spread, labels == 1
+    deviation = float(np.sqrt(np.average((x - mean) ** 2, weights=weights))) or 1.0
+    z, is_positive = (x - mean) / deviation, labels == 1
     knots = np.unique(np.quantile(z[is_positive], np.arange(1, KNOTS + 1) / (KNOTS + 1)))
-    of_positives, count = float(weights[is_positive].sum()), int(is_positive.sum())
-    others = float(weights[~is_positive].sum())
-    low = of_positives / (others * (count + 2)) if others else 0.0
-    targets = np.where(is_positive, (count + 1) / (count + 2), low)
-    # A positive counts once, however many it stands for: they are what the fit rests on.
-    z, targets, weights = _cells(z, targets, weights * count / of_positives)
+    positive_weight, count = float(weights[is_positive].sum()), int(is_positive.sum())
+    negative_weight = float(weights[~is_positive].sum())
+    negative_target = positive_weight / (negative_weight * (count + 2)) if negative_weight else 0.0
+    targets = np.where(is_positive, (count + 1) / (count + 2), negative_target)
+    # Rescaled so that a positive weighs 1: the number of positives decides how strong the penalty is.
+    z, targets, weights = _cells(z, targets, weights * count / positive_weight)
     slopes, level = _slopes(_segments(z, knots), targets, weights)
     nodes = np.concatenate([[knots[0] - 1], knots, [knots[-1] + 1]])
     odds = slopes @ _segments(nodes, knots) + level
     is_flat = bool(slopes.max() < 1.01 * SLOPES[0])
-    return {"margins": (mean + spread * nodes).tolist(), "log_odds": odds.tolist(), "is_flat": is_flat}
+    return {"margins": (mean + deviation * nodes).tolist(), "log_odds": odds.tolist(), "is_flat": is_flat}
 
 
 def log_odds(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
-    """The curve at margins of any shape, float64; beyond its ends it goes on as straight as there."""
+    """Log-odds of margins of any shape, float64.
+
+    Beyond the first and the last point the curve continues as a straight line.
+    """
     x, nodes, odds = margins.astype(np.float64), *(np.array(curve[key]) for key in ("margins", "log_odds"))
     first, last = (odds[1] - odds[0]) / (nodes[1] - nodes[0]), (odds[-1] - odds[-2]) / (nodes[-1] - nodes[-2])
     beyond = np.minimum(x - nodes[0], 0) * first + np.maximum(x - nodes[-1], 0) * last
@@ -58,62 +66,64 @@ def log_odds(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
 
 
 def probabilities(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
-    """Calibrated probabilities of margins, same shape, float64: above 0 and below 1, in their order."""
+    """Calibrated probabilities of margins, same shape, float64: in (0, 1), in the order of the margins."""
     return np.clip(expit(log_odds(margins, curve)), LEAST, MOST)
 
 
-def chosen(calibration: Mapping[str, Any], share: float, path: object) -> dict[str, Any]:
-    """The curve for scores less `share` of their head's mean, of a file's `calibration` (see `out_of_fold`).
+def select_curve(calibration: Mapping[str, Any], share: float, path: object) -> dict[str, Any]:
+    """Return the calibration curve for scores from which `share` of their head's mean score is subtracted.
 
-    Between two shares that were measured the ends of their curves' segments are mixed (the nearest curve is
-    taken where one has fewer of them); `reliability` and `best` are those of the nearest, whose share is
-    `measured_share`. Raises InputError that names the file where
-    it was written before there were such curves.
+    calibration: the section of the metrics file `path`, with one curve per measured share (see
+    `out_of_fold`). Between two measured shares, the points of their curves are interpolated linearly; if the
+    two curves have different numbers of points, the nearer curve is taken. `reliability` and `best` are those
+    of the nearer curve, whose share is `measured_share`. Raises InputError that names the file if an earlier
+    version of the workflow wrote it, without such curves.
     """
     curves = calibration.get("curves")
     if not curves:
         raise InputError(
             f"{path} is of an earlier version: its probabilities belong to another model than the one that "
-            f"ranks; {files.remade(path)}"
+            f"ranks; {files.rebuild_hint(path)}"
         )
-    shares = [curve["share"] for curve in curves]
+    shares = [each["share"] for each in curves]
     below = max(int(np.searchsorted(shares, share, side="right")) - 1, 0)
     above = min(int(np.searchsorted(shares, share)), len(shares) - 1)
-    nearest = min((below, above), key=lambda at: abs(shares[at] - share))
-    found = {key: value for key, value in calibration.items() if key != "curves"}
-    found |= {**curves[nearest], "share": share, "measured_share": shares[nearest]}
+    nearest = min((below, above), key=lambda index: abs(shares[index] - share))
+    curve = {key: value for key, value in calibration.items() if key != "curves"}
+    curve |= {**curves[nearest], "share": share, "measured_share": shares[nearest]}
     if below == above or len(curves[below]["margins"]) != len(curves[above]["margins"]):
-        return found
-    part = (share - shares[below]) / (shares[above] - shares[below])
-    ends = ("margins", "log_odds")
-    low, high = (np.array([curves[at][key] for key in ends]) for at in (below, above))
-    return found | dict(zip(ends, ((1 - part) * low + part * high).tolist(), strict=True))
+        return curve
+    fraction = (share - shares[below]) / (shares[above] - shares[below])
+    keys = ("margins", "log_odds")
+    low, high = (np.array([curves[index][key] for key in keys]) for index in (below, above))
+    return curve | dict(zip(keys, ((1 - fraction) * low + fraction * high).tolist(), strict=True))
 
 
 def reliability(predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
-    """How often pairs of like probability are positives: bins of about equal expected positives, and errors.
+    """Compare predicted probabilities with observed shares of positives: reliability bins and two errors.
 
-    weights: how many pairs each stands for. Each bin has the mean probability (`predicted`), the share of
-    positives (`observed`) with its 95 % interval (Wilson, JASA 1927, by the number of positives that were
-    counted), and how many pairs and positives. `ece`: mean distance of the two, bins weighted by their pairs.
-    `brier`: mean squared error.
+    weights: how many pairs each row represents. Bins have about equal expected numbers of positives. Each bin
+    has the mean probability (`predicted`), the share of positives (`observed`) with its 95 % interval
+    (Wilson, JASA 1927, for the number of positives that were counted), and its numbers of pairs and
+    positives. `ece`: expected calibration error, the mean of |predicted - observed|, bins weighted by their
+    pairs. `brier`: mean squared error.
     """
     order = np.argsort(predicted, kind="stable")
     expected = np.cumsum((weights * predicted)[order])
     edges = np.searchsorted(expected, np.linspace(0, expected[-1], BINS + 1)[1:-1])
-    # Pairs of one probability are in one bin.
-    which, bins = np.searchsorted(np.unique(predicted[order][edges]), predicted, side="right"), []
-    for part in (np.flatnonzero(which == number) for number in range(BINS)):
-        if len(part):
-            share, positives = float(np.average(labels[part], weights=weights[part])), int(labels[part].sum())
-            low, high = _interval(share, positives / share if positives else len(part))
+    # Pairs with the same probability fall into the same bin.
+    bin_of_pair, bins = np.searchsorted(np.unique(predicted[order][edges]), predicted, side="right"), []
+    for rows in (np.flatnonzero(bin_of_pair == number) for number in range(BINS)):
+        if len(rows):
+            share, positives = float(np.average(labels[rows], weights=weights[rows])), int(labels[rows].sum())
+            low, high = _interval(share, positives / share if positives else len(rows))
             bins.append(
                 {
-                    "predicted": float(np.average(predicted[part], weights=weights[part])),
+                    "predicted": float(np.average(predicted[rows], weights=weights[rows])),
                     "observed": share,
                     "low": low,
                     "high": high,
-                    "pairs": float(weights[part].sum()),
+                    "pairs": float(weights[rows].sum()),
                     "positives": positives,
                 }
             )
@@ -125,26 +135,27 @@ def reliability(predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray) 
     }
 
 
-def best(
+def summarise_top_pairs(
     predicted: np.ndarray, labels: np.ndarray, groups: np.ndarray, weights: np.ndarray
 ) -> dict[str, Any]:
-    """The pair of the highest probability of each group (tail), and how often it is a positive.
+    """How often the pair with the highest probability of each group (tail) is a positive.
 
-    `predicted`: their mean probability; `found`: the share of positives among them, with its 95 % interval;
-    `count` and `positives`: how many they are. Of all groups, and of those with a positive (`treated`), whose
-    share is higher: of the others it is 0, as far as is known. weights: of each pair, the same in a group.
+    The result has `all` (all groups) and `treated` (groups with at least one positive; their share is higher,
+    because it is 0 in the other groups as far as is known). Each has `predicted`, the mean probability;
+    `found`, the share of positives with its 95 % interval; `count` and `positives`, the number of top pairs
+    and of positives among them. weights: of each pair, the same within a group.
     """
     order = np.lexsort((-predicted, groups))
-    names, begun = np.unique(groups[order], return_index=True)
-    first = order[begun]
+    names, starts = np.unique(groups[order], return_index=True)
+    top_rows = order[starts]
     is_treated = np.isin(names, groups[labels == 1])
     return {
-        name: _best(predicted[rows], labels[rows], weights[rows])
-        for name, rows in (("all", first), ("treated", first[is_treated]))
+        name: _share_of_positives(predicted[rows], labels[rows], weights[rows])
+        for name, rows in (("all", top_rows), ("treated", top_rows[is_treated]))
     }
 
 
-def _best(predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+def _share_of_positives(predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
     share, positives = float(np.average(labels, weights=weights)), int(labels.sum())
     low, high = _interval(share, positives / share if positives else len(labels))
     mean = float(np.average(predicted, weights=weights))
@@ -159,44 +170,47 @@ def _best(predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dic
 
 
 def _interval(share: float, count: float) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of `count`."""
+    """Wilson's 95 % interval of a share that was observed in `count` trials."""
     centre = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
-    half = Z * np.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
-    return max(0.0, float(centre - half)), min(1.0, float(centre + half))
+    half_width = Z * np.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
+    return max(0.0, float(centre - half_width)), min(1.0, float(centre + half_width))
 
 
 def _cells(
     z: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean z, mean target and weight of each cell that has a pair."""
+    """Mean z, mean target and total weight of each non-empty bin of z."""
     low, high = z.min(), z.max()
     cell = np.minimum(((z - low) * (CELLS / ((high - low) or 1.0))).astype(np.int64), CELLS - 1)
     total = np.bincount(cell, weights, CELLS)
-    kept = total > 0
-    means = (np.bincount(cell, weights * each, CELLS)[kept] / total[kept] for each in (z, targets))
-    return *means, total[kept]
+    is_filled = total > 0
+    means = (np.bincount(cell, weights * each, CELLS)[is_filled] / total[is_filled] for each in (z, targets))
+    return *means, total[is_filled]
 
 
 def _segments(z: np.ndarray, knots: np.ndarray) -> np.ndarray:
-    """How far each z (n,) is from the middle knot, segment by segment between knots (k,): (k + 1, n)."""
+    """Split the distance of each z (n,) from the middle knot at the knots (k,): float (k + 1, n).
+
+    Row s is the part of the distance that lies in segment s.
+    """
     middle, ends = knots[len(knots) // 2], np.concatenate([[-np.inf], knots, [np.inf]])
     return np.stack([np.clip(z, *span) - np.clip(middle, *span) for span in pairwise(ends)])
 
 
 def _slopes(segments: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """The slope of each segment and the log-odds at the middle knot that have the least loss."""
+    """The slope of each segment and the log-odds at the middle knot that minimise the loss."""
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         slopes, steps = np.exp(theta[:-1]), np.diff(theta[:-1])
         odds = slopes @ segments + theta[-1]
         value = weights @ (np.logaddexp(0, odds) - targets * odds) + STIFFNESS / 2 * (steps @ steps)
         errors = weights * (expit(odds) - targets)
-        stiff = STIFFNESS * (np.append(0.0, steps) - np.append(steps, 0.0))
-        return value, np.append((segments @ errors) * slopes + stiff, errors.sum())
+        penalty = STIFFNESS * (np.append(0.0, steps) - np.append(steps, 0.0))
+        return value, np.append((segments @ errors) * slopes + penalty, errors.sum())
 
     share = np.clip(np.average(targets, weights=weights), 1e-9, 0.5)
     start = np.append(np.zeros(len(segments)), logit(share))
     bounds = [tuple(np.log(SLOPES))] * len(segments) + [(None, None)]
     options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-7}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return np.exp(found.x[:-1]), float(found.x[-1])
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return np.exp(optimum.x[:-1]), float(optimum.x[-1])

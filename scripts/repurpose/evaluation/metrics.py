@@ -1,23 +1,23 @@
-"""Metrics of ranked pairs under any weights of the pairs, as a bootstrap needs them a thousand times.
+"""Ranking metrics for any weights of the pairs, because a bootstrap needs a metric for 1000 weightings.
 
-A pair's rank is two counts: how many other pairs score above it, and how many the same. Ties count half in
-an order, and share the places where a list is cut. Weights have the shape (k, m): k weightings of m pairs,
-or of m groups of pairs. A metric is one number per weighting.
+A pair's rank is two counts: how many other pairs score above it, and how many have the same score (ties). A
+tie counts half in AUROC and MRR; at the cut of a list, tied pairs share the remaining places. Weights have
+the shape (k, m): k weightings of m pairs, or of m groups of pairs. A metric is one number per weighting.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-Statistic = Callable[[np.ndarray], np.ndarray]  # weights (k, m) to (k,)
+Statistic = Callable[[np.ndarray], np.ndarray]  # weights (k, m) -> values (k,)
 
-DRAWS = 1000
-# Values of a bootstrap matrix held at once: 16 MB of float64.
+DRAWS = 1000  # resamples of a bootstrap
+# Weights held in memory at once: 16 MB of float64.
 BOOTSTRAP_VALUES = 1 << 21
 
 
 def auroc(above: np.ndarray, tied: np.ndarray, total: float) -> Statistic:
-    """Mean over positives of the share of `total` negatives that score below."""
+    """AUROC: the mean over positives of the share of the `total` negatives that score below them."""
     won = 1 - (above + tied / 2) / total
     return lambda weights: weights @ won / weights.sum(axis=1)
 
@@ -25,9 +25,9 @@ def auroc(above: np.ndarray, tied: np.ndarray, total: float) -> Statistic:
 def average_precision(
     scores: np.ndarray, above: np.ndarray, tied: np.ndarray, scale: float = 1.0
 ) -> Statistic:
-    """Mean over positives of the precision at their score; each negative counts `scale` times.
+    """Average precision: the mean over positives of the precision at their score.
 
-    As in scikit-learn, all pairs of one score share one threshold.
+    Each negative counts `scale` times. As in scikit-learn, all pairs with the same score share one threshold.
     """
     order = np.argsort(-scores, kind="stable")
     last = np.searchsorted(-scores[order], -scores[order], side="right") - 1
@@ -43,35 +43,43 @@ def average_precision(
 
 
 def mean(values: np.ndarray) -> Statistic:
-    """The mean over pairs."""
+    """The weighted mean of one value per pair."""
     return lambda weights: weights @ values / weights.sum(axis=1)
 
 
 def mean_of_means(values: np.ndarray, groups: np.ndarray) -> tuple[Statistic, np.ndarray]:
-    """The mean over groups of the mean within each group, and the groups (m,) that its weights belong to."""
-    names, which, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    return mean(np.bincount(which, values, len(names)) / sizes), names
+    """The mean over groups of the mean within each group.
+
+    Also returns the groups (m,), in the order of the statistic's weights.
+    """
+    names, group_of_value, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    return mean(np.bincount(group_of_value, values, len(names)) / sizes), names
 
 
-def listed(above: np.ndarray, tied: np.ndarray, places: int) -> np.ndarray:
-    """Probability that a pair is among the first `places`, ties in random order; `tied` counts it too."""
+def probability_in_top(above: np.ndarray, tied: np.ndarray, places: int) -> np.ndarray:
+    """Probability that each pair is among the first `places`, if ties are broken at random.
+
+    tied: the number of pairs with the same score, including the pair itself.
+    """
     return np.clip((places - above) / tied, 0, 1)
 
 
 def bootstrap(statistic: Statistic, units: np.ndarray, seed: int) -> np.ndarray:
-    """A statistic of DRAWS resamples of the units that its m weights belong to: (DRAWS,).
+    """Values of a statistic for DRAWS resamples of the units: (DRAWS,).
 
-    units: (m,), equal for pairs that are drawn together. The draws depend on the units and the seed alone:
-    two methods with ranks of the same pairs are compared draw by draw.
+    units: (m,), one per weight; weights of the same unit are drawn together. The draws depend only on the
+    units and the seed. Two methods that rank the same pairs can therefore be compared draw by draw (paired).
     """
     rng = np.random.default_rng(seed)
-    names, which = np.unique(units, return_inverse=True)
+    names, unit_of_weight = np.unique(units, return_inverse=True)
     shares, step = np.full(len(names), 1 / len(names)), max(1, BOOTSTRAP_VALUES // len(units))
-    parts = [min(step, DRAWS - start) for start in range(0, DRAWS, step)]
-    return np.concatenate([statistic(rng.multinomial(len(names), shares, part)[:, which]) for part in parts])
+    sizes = [min(step, DRAWS - start) for start in range(0, DRAWS, step)]
+    return np.concatenate(
+        [statistic(rng.multinomial(len(names), shares, size)[:, unit_of_weight]) for size in sizes]
+    )
 
 
 def interval(values: np.ndarray) -> dict[str, float]:
-    """The middle 95 % of a statistic's resamples."""
+    """The 95 % percentile interval of bootstrap values."""
     low, high = np.percentile(values, [2.5, 97.5])
     return {"low": float(low), "high": float(high)}

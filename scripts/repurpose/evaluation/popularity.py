@@ -1,7 +1,7 @@
-"""Heads that rank high for nearly every tail, frequent flyers: how they are told, and what correcting costs.
+"""Popularity bias: frequent flyers are heads (drugs) that rank high for nearly every tail (disease).
 
-Corrected, a pair's score is less some of its head's mean over all tails: what is left says how much better
-the head fits this tail than others.
+The correction subtracts a share of a head's mean score over all tails from each of its scores. The rest says
+how much better the head fits this tail than other tails.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,18 @@ import numpy as np
 from repurpose.evaluation import evaluation, ranks
 from repurpose.evaluation.ranks import Scorer, TailScorer
 
-SAMPLE = 500  # tails that a head's mean is taken over
-SHARES = (0.5, 1.0)  # of the mean, whose effect is measured
+SAMPLE = 500  # number of tails in the sample for a head's mean score
+SHARES = (0.5, 1.0)  # shares of the mean score whose subtraction is measured
 REPORTED = ("auprc", "recall_at_100", "mrr", "hits_at_10")
 
 
 def means(score: TailScorer, tails: int, seed: int) -> np.ndarray:
-    """The mean score of each head over a sample of the tails, float32 (heads,)."""
+    """The mean score of each head over a random sample of SAMPLE tails, float32 (heads,)."""
     sample = np.sort(np.random.default_rng(seed).permutation(tails)[:SAMPLE]).astype(np.int32)
-    parts = [
-        score(part).sum(axis=0, dtype=np.float64) for part in np.array_split(sample, len(sample) // 50 + 1)
+    sums = [
+        score(block).sum(axis=0, dtype=np.float64) for block in np.array_split(sample, len(sample) // 50 + 1)
     ]
-    return (np.sum(parts, axis=0) / len(sample)).astype(np.float32)
+    return (np.sum(sums, axis=0) / len(sample)).astype(np.float32)
 
 
 def effect(
@@ -34,17 +34,18 @@ def effect(
     grouped_by: str | None,
     seed: int,
 ) -> dict[str, Any]:
-    """What correction does to the metrics of a test: share -> metric -> difference with its paired interval.
+    """Measure how the correction changes the metrics of a test.
 
-    rank: ranks the test pairs by a score, as `plain` was ranked by `score` itself.
+    The result is share -> metric -> difference with its paired interval. rank: ranks the test pairs by a
+    given score. plain: the ranks by `score` itself, without correction.
     """
-    found: dict[str, Any] = {}
+    difference_by_share: dict[str, Any] = {}
     for share in SHARES:
-        lead = evaluation.differences(rank(corrected(score, mean, share)), plain, grouped_by, seed)
-        found[f"{share:g}"] = {name: lead[name] for name in REPORTED}
-    return found
+        difference = evaluation.differences(rank(corrected(score, mean, share)), plain, grouped_by, seed)
+        difference_by_share[f"{share:g}"] = {name: difference[name] for name in REPORTED}
+    return difference_by_share
 
 
 def corrected(score: Scorer, mean: np.ndarray, share: float) -> Scorer:
-    """Scores of pairs less `share` of their head's mean."""
+    """The score of pairs minus `share` of the mean score of their head."""
     return lambda heads, tails: score(heads, tails) - np.float32(share) * mean[heads]

@@ -1,7 +1,7 @@
-"""Ranks of a split's pairs among all unknown pairs, in memory that does not grow with the number of these.
+"""Ranks of a split's pairs among all unknown pairs; memory does not grow with the number of unknown pairs.
 
-The asked pairs are the test positives and the known negatives of a split. Scores are streamed: only the
-number of unknown pairs above, at and below each asked score is kept.
+The evaluated pairs are the test positives and the known negatives of a split. Scores are streamed: only the
+number of unknown pairs above, at and below the score of each evaluated pair is kept.
 """
 
 import json
@@ -17,29 +17,31 @@ from repurpose.core import files
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
 
-# heads and tails (int32, one per pair) to one finite score per pair, higher is better.
+# Heads and tails (int32, one per pair) -> one finite score per pair, higher is better.
 Scorer = Callable[[np.ndarray, np.ndarray], np.ndarray]
-# Numbers of tails (m,) to the scores of each with every head, (m, heads).
+# Indices of tails (m,) -> the scores of each tail with every head, (m, heads).
 TailScorer = Callable[[np.ndarray], np.ndarray]
-# Numbers of tails (m,) to finite scores with every head, (1 + members, m, heads), higher is better: of the
-# model, then of each of its members.
+# Indices of tails (m,) -> finite scores with every head, (1 + members, m, heads), higher is better. The first
+# matrix is of the whole model, the others of its members.
 MemberScorer = Callable[[np.ndarray], np.ndarray]
 
-CHUNK = 200_000
-# What an asked pair is ranked among: all unknown pairs; those of the positives' heads and tails, each head
-# and tail as often as it has positives; those of its own tail; those of its own head.
+CHUNK = 200_000  # pairs that are scored at once
+# The sets of unknown pairs that an evaluated pair is ranked among: all; "matched", which are made of the
+# positives' heads and tails, each as often as it has positives; those with the same tail; those with the same
+# head.
 AMONG = ("all", "matched", "tail", "head")
 SIDES = ("head", "tail")
-ABOUT = "ranked"  # the key of a file's metadata
+METADATA_KEY = "ranked"
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """Asked pairs with their ranks.
+    """Evaluated pairs with their ranks.
 
-    frame: head_index, tail_index, label, score, and for each of AMONG how many unknown pairs score above
-    (such as `all_above`) and the same (`all_tied`); NaN where the tail or head is not in the sample. totals:
-    the number of unknown pairs, all and matched. sampled: whether the counts are estimates.
+    frame: head_index, tail_index, label, score, and for each set of AMONG how many unknown pairs score above
+    (such as `all_above`) and how many have the same score (`all_tied`); NaN if the pair's tail or head is not
+    in the sample. totals: the number of unknown pairs in "all" and "matched". sampled: whether the counts are
+    estimates.
     """
 
     frame: pd.DataFrame
@@ -49,7 +51,7 @@ class Ranked:
 
 def rank(
     score: Scorer,
-    asked: pd.DataFrame,
+    evaluated: pd.DataFrame,
     known: Known,
     heads: np.ndarray,
     tails: np.ndarray,
@@ -60,82 +62,87 @@ def rank(
 ) -> Ranked:
     """Rank pairs (columns head_index, tail_index, label) among the unknown pairs of heads x tails.
 
-    `heads` and `tails` are sorted and distinct, and hold those of the pairs. Where the matrix has more than
-    `limit` pairs, about `limit` are scored: a uniform sample of it, all pairs of some tails and of some
-    heads, and a sample of the matched pairs. Raises ValueError if a score is not finite.
+    `heads` and `tails` are sorted and distinct, and contain those of the evaluated pairs. If the matrix has
+    more than `limit` pairs, about `limit` are scored: a uniform sample of the matrix, all pairs of some tails
+    and of some heads, and a sample of the matched pairs. Raises ValueError if a score is not finite.
     """
-    own = _finite(score(*(asked[f"{side}_index"].to_numpy() for side in SIDES)))
-    frame = asked[["head_index", "tail_index", "label"]].assign(score=own)
-    levels, which = np.unique(own, return_inverse=True)
+    evaluated_scores = _finite(score(*(evaluated[f"{side}_index"].to_numpy() for side in SIDES)))
+    frame = evaluated[["head_index", "tail_index", "label"]].assign(score=evaluated_scores)
+    levels, level_of_pair = np.unique(evaluated_scores, return_inverse=True)
     ends = {side: frame[f"{side}_index"].to_numpy() for side in SIDES}
     pools, rng = {"head": heads, "tail": tails}, np.random.default_rng(seed)
     ranked = {side: np.unique(ends[side]) for side in SIDES}
-    sampled, part = len(heads) * len(tails) > limit, limit // 4
+    sampled, sample_size = len(heads) * len(tails) > limit, limit // 4
     if sampled:
         for side, other in (("head", "tail"), ("tail", "head")):
-            count = max(1, part // len(pools[other]))
+            count = max(1, sample_size // len(pools[other]))
             ranked[side] = np.sort(rng.permutation(ranked[side])[:count])
-    counts = {side: np.zeros((2, len(own)), np.int64) for side in SIDES}
+    counts = {side: np.zeros((2, len(evaluated_scores)), np.int64) for side in SIDES}
     histogram = np.zeros(2 * len(levels) + 1, np.int64)
-    for block, uses in _passes(known, pools, ranked, sampled, part, rng, chunk):
-        found = _finite(score(*block))
+    for block, uses in _passes(known, pools, ranked, sampled, sample_size, rng, chunk):
+        scores = _finite(score(*block))
         if "all" in uses:
-            histogram += _histogram(levels, found)
+            histogram += _histogram(levels, scores)
         for side, nodes in zip(SIDES, block, strict=True):
             if side in uses:
-                here = np.isin(nodes, ranked[side])
-                counts[side] += count_above(nodes[here], found[here], ends[side], own)
+                is_ranked = np.isin(nodes, ranked[side])
+                counts[side] += count_above(nodes[is_ranked], scores[is_ranked], ends[side], evaluated_scores)
     for side in SIDES:
         counts[side] = np.where(np.isin(ends[side], ranked[side]), counts[side], np.nan)
     totals = {"all": float(unknown.count(known, heads, tails))}
     scale = totals["all"] / max(histogram.sum(), 1)
     matched = np.zeros(len(histogram))
-    for *block, weights in _matched(frame, known, part if sampled else limit, rng, chunk):
+    for *block, weights in _matched(frame, known, sample_size if sampled else limit, rng, chunk):
         matched += _histogram(levels, _finite(score(*block)), weights)
     totals["matched"] = float(matched.sum())
-    standing = {
-        "all": scale * _above(histogram)[:, which],
-        "matched": _above(matched)[:, which],
+    counts_by_set = {
+        "all": scale * _above(histogram)[:, level_of_pair],
+        "matched": _above(matched)[:, level_of_pair],
         "tail": counts["tail"],
         "head": counts["head"],
     }
     columns = {
-        f"{name}_{kind}": standing[name][row] for name in AMONG for row, kind in enumerate(("above", "tied"))
+        f"{name}_{count_name}": counts_by_set[name][row]
+        for name in AMONG
+        for row, count_name in enumerate(("above", "tied"))
     }
     return Ranked(frame.assign(**columns).reset_index(drop=True), totals, sampled)
 
 
 def count_above(
-    groups: np.ndarray, scores: np.ndarray, asked_groups: np.ndarray, asked_scores: np.ndarray
+    groups: np.ndarray, scores: np.ndarray, evaluated_groups: np.ndarray, evaluated_scores: np.ndarray
 ) -> np.ndarray:
-    """Per asked pair, how many pairs of its group score above it (row 0), and how many the same (row 1)."""
-    ranks = np.unique(np.concatenate([asked_scores, scores]), return_inverse=True)[1]
+    """Per evaluated pair, how many pairs of its group score above it (row 0) or equal to it (row 1).
+
+    groups, scores: of the pairs that are counted.
+    """
+    ranks = np.unique(np.concatenate([evaluated_scores, scores]), return_inverse=True)[1]
     width = np.int64(len(ranks) + 1)
-    keys = np.sort(groups * width + ranks[len(asked_scores) :])
-    asked = asked_groups * width + ranks[: len(asked_scores)]
-    first, last = np.searchsorted(keys, asked), np.searchsorted(keys, asked, side="right")
-    return np.stack([np.searchsorted(keys, (asked_groups + 1) * width) - last, last - first])
+    keys = np.sort(groups * width + ranks[len(evaluated_scores) :])
+    evaluated_keys = evaluated_groups * width + ranks[: len(evaluated_scores)]
+    first, last = np.searchsorted(keys, evaluated_keys), np.searchsorted(keys, evaluated_keys, side="right")
+    return np.stack([np.searchsorted(keys, (evaluated_groups + 1) * width) - last, last - first])
 
 
-def save(path: str | Path, found: Mapping[str, Mapping[str, Ranked]]) -> None:
-    """Write the ranks of schemes and methods as one parquet file; totals go into its metadata."""
-    frames, about = [], {}
-    for scheme, methods in found.items():
+def save(path: str | Path, ranked_by_scheme: Mapping[str, Mapping[str, Ranked]]) -> None:
+    """Write the ranks of all schemes and methods (scheme -> method -> ranks) to one parquet file."""
+    frames, metadata = [], {}
+    for scheme, methods in ranked_by_scheme.items():
         for method, ranked in methods.items():
             frames.append(ranked.frame.assign(scheme=scheme, method=method))
-            about[f"{scheme} {method}"] = {"totals": ranked.totals, "sampled": ranked.sampled}
+            metadata[f"{scheme} {method}"] = {"totals": ranked.totals, "sampled": ranked.sampled}
     table = pa.Table.from_pandas(pd.concat(frames), preserve_index=False)
-    files.write_table(path, table.replace_schema_metadata({ABOUT: json.dumps(about)}))
+    files.write_table(path, table.replace_schema_metadata({METADATA_KEY: json.dumps(metadata)}))
 
 
 def load(path: str | Path) -> dict[str, dict[str, Ranked]]:
-    """Read what `save` wrote: scheme -> method -> ranks; raises InputError if the file is unreadable."""
+    """Read what `save` wrote: scheme -> method -> ranks. Raises InputError if the file is unreadable."""
     table = files.read_table(path)
-    about, frame = json.loads(table.schema.metadata[ABOUT.encode()]), table.to_pandas()
+    metadata, frame = json.loads(table.schema.metadata[METADATA_KEY.encode()]), table.to_pandas()
     result: dict[str, dict[str, Ranked]] = {}
-    for (scheme, method), part in frame.groupby(["scheme", "method"], sort=False):
-        own = part.drop(columns=["scheme", "method"]).reset_index(drop=True)
-        result.setdefault(scheme, {})[method] = Ranked(own, **about[f"{scheme} {method}"])
+    for (scheme, method), rows in frame.groupby(["scheme", "method"], sort=False):
+        columns = rows.drop(columns=["scheme", "method"]).reset_index(drop=True)
+        result.setdefault(scheme, {})[method] = Ranked(columns, **metadata[f"{scheme} {method}"])
     return result
 
 
@@ -144,18 +151,22 @@ def _passes(
     pools: dict[str, np.ndarray],
     ranked: dict[str, np.ndarray],
     sampled: bool,
-    part: int,
+    sample_size: int,
     rng: np.random.Generator,
     chunk: int,
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...]]]:
-    """Blocks of unknown pairs to score, and what each one covers: the whole matrix, its tails, its heads."""
+    """Blocks of unknown pairs to score, each with the sets of AMONG that it covers.
+
+    Without sampling, each block covers "all", "head" and "tail". With sampling, blocks of a uniform sample
+    cover "all"; blocks with all pairs of the ranked heads (tails) cover "head" ("tail").
+    """
     if not len(ranked["tail"]):
         return
     if not sampled:
         for block in unknown.blocks(known, pools["head"], pools["tail"], chunk):
             yield block, ("all", *SIDES)
         return
-    drawn = unknown.draw(known, pools["head"], pools["tail"], part, rng)
+    drawn = unknown.draw(known, pools["head"], pools["tail"], sample_size, rng)
     for start in range(0, len(drawn[0]), chunk):
         yield (drawn[0][start : start + chunk], drawn[1][start : start + chunk]), ("all",)
     for side in SIDES:
@@ -164,27 +175,27 @@ def _passes(
 
 
 def _matched(
-    frame: pd.DataFrame, known: Known, most: int, rng: np.random.Generator, chunk: int
+    frame: pd.DataFrame, known: Known, limit: int, rng: np.random.Generator, chunk: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Unknown pairs of the positives' heads and tails, with their weights.
+    """Unknown pairs made of the positives' heads and tails, with their weights.
 
-    A weight is the number of positives of the head times that of the tail. Of more than `most` pairs, `most`
-    are drawn.
+    The weight of a pair is the number of positives of its head times that of its tail. If there are more than
+    `limit` such pairs, `limit` pairs are drawn instead, each with weight 1.
     """
     positives = frame[frame["label"] == 1]
-    (heads, of_head), (tails, of_tail) = (
+    (heads, head_counts), (tails, tail_counts) = (
         np.unique(positives[f"{side}_index"].to_numpy(), return_counts=True) for side in SIDES
     )
-    if len(heads) * len(tails) <= most:
+    if len(heads) * len(tails) <= limit:
         for head, tail in unknown.blocks(known, heads, tails, chunk):
-            at = np.searchsorted(heads, head), np.searchsorted(tails, tail)
-            yield head, tail, of_head[at[0]] * of_tail[at[1]]
+            positions = np.searchsorted(heads, head), np.searchsorted(tails, tail)
+            yield head, tail, head_counts[positions[0]] * tail_counts[positions[1]]
         return
-    head, tail = (rng.choice(positives[f"{side}_index"].to_numpy(), most) for side in SIDES)
+    head, tail = (rng.choice(positives[f"{side}_index"].to_numpy(), limit) for side in SIDES)
     free = ~unknown.is_known(known, head, tail)
     for start in range(0, int(free.sum()), chunk):
-        part = head[free][start : start + chunk], tail[free][start : start + chunk]
-        yield *part, np.ones(len(part[0]))
+        block = head[free][start : start + chunk], tail[free][start : start + chunk]
+        yield *block, np.ones(len(block[0]))
 
 
 def _finite(scores: np.ndarray) -> np.ndarray:
@@ -194,13 +205,13 @@ def _finite(scores: np.ndarray) -> np.ndarray:
 
 
 def _histogram(levels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Counts in 2 m + 1 bins: below the first of m levels, at it, between it and the second, ..."""
-    place = np.searchsorted(levels, scores)
-    at_level = levels[np.minimum(place, len(levels) - 1)] == scores
-    return np.bincount(2 * place + at_level, weights, 2 * len(levels) + 1)
+    """Counts in 2 m + 1 bins: below the first of m levels, at it, between it and the second, and so on."""
+    position = np.searchsorted(levels, scores)
+    at_level = levels[np.minimum(position, len(levels) - 1)] == scores
+    return np.bincount(2 * position + at_level, weights, 2 * len(levels) + 1)
 
 
 def _above(histogram: np.ndarray) -> np.ndarray:
-    """The number of scores above each level (row 0) and at it (row 1)."""
+    """The number of scores above each level (row 0) and at each level (row 1)."""
     at_level = histogram[1::2]
     return np.stack([histogram.sum() - np.cumsum(histogram)[1::2], at_level])

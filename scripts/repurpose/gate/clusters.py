@@ -35,7 +35,7 @@ def neighbour_sets(kg: Graph, names: Sequence[str], tail_type: str) -> dict[str,
     for relation, (heads, tails) in zip(kg.message_relations, edges, strict=True):
         if relation.head_type == relation.tail_type == tail_type and relation.relation not in names:
             forward = matrices.counts(heads, tails, (kg.count(tail_type),) * 2, np.int64)
-            sets_by_group[relation.relation] = matrices.ones(forward + forward.T)
+            sets_by_group[relation.relation] = matrices.binarize(forward + forward.T)
     return {name: incidence for name, incidence in sets_by_group.items() if incidence.nnz}
 
 
@@ -108,7 +108,7 @@ def nearest_rows(rows: np.ndarray, anchors: np.ndarray) -> np.ndarray:
 
 def _rewired(members: sparse.coo_array, generator: np.random.Generator) -> sparse.csr_array:
     columns = rewire(members.row, members.col, generator)
-    return matrices.ones(matrices.counts(members.row, columns, members.shape, np.int64))
+    return matrices.binarize(matrices.counts(members.row, columns, members.shape, np.int64))
 
 
 def _overlap(incidence: sparse.csr_array, anchors: np.ndarray, nearest: np.ndarray) -> float:

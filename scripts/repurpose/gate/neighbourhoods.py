@@ -34,7 +34,7 @@ def neighbour_sets(kg: Graph) -> dict[str, sparse.csr_array]:
         else:
             blocks_by_type.setdefault(relation.head_type, []).append(forward)
             blocks_by_type.setdefault(relation.tail_type, []).append(forward.T)
-    return {t: matrices.ones(sparse.hstack(blocks)) for t, blocks in blocks_by_type.items()}
+    return {t: matrices.binarize(sparse.hstack(blocks)) for t, blocks in blocks_by_type.items()}
 
 
 def measure(

@@ -177,7 +177,7 @@ def _links(
     A logistic probe on head * tail, fitted on training edges, scores the pairs, so that embeddings of any
     origin and any decoder are measured in the same way.
     """
-    all_edges = holdout.merged(held_out.train, held_out.valid, held_out.check)
+    all_edges = holdout.merge(held_out.train, held_out.valid, held_out.check)
     sources = negatives.candidates(kg, held_out.train, all_edges)
     result = {}
     for position, (relation_index, candidates) in enumerate(zip(kg.of_role("message"), sources, strict=True)):

@@ -1,5 +1,5 @@
-"""The knowledge graph as integer arrays, and what can be asked of it or made of it.
+"""The knowledge graph as integer arrays, and operations on it.
 
-In: the three files of results/graph. Out: Graph, parts of it, held-out edges, negatives, paths, names.
+In: the three files of results/graph. Out: Graph, subgraphs, held-out edges, negatives, paths, name look-up.
 Read first: graph.
 """

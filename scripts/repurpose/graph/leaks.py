@@ -1,9 +1,10 @@
-"""Leaks under another spelling: message relations that join, by id, the very pairs that are to be predicted.
+"""Leaks under other node types: message relations whose edges, by id, repeat the pairs to predict.
 
-A node is its type and its id: drug D1 and Drug D1 are two nodes, and a treatment that stands under both types
-leaves the graph once and stays in it once. Here the ends of edges are compared by id alone, whatever their
-types and in either direction, with the labelled pairs. Ids that are bare numbers may also repeat by accident
-(a gene and a disease called 3091), so each overlap is given with the overlap expected by chance.
+A node is identified by its type and its id, so drug D1 and Drug D1 are two nodes. If a treatment is in the
+table under both types, one copy becomes a labelled pair and the other stays in the graph as a message edge.
+Here the ends of message edges are compared with the labelled pairs by id only, for all types and in both
+directions. Ids that are bare numbers may agree by accident (a gene and a disease with the id 3091), so each
+overlap is reported with the overlap expected by chance.
 """
 
 import json
@@ -20,21 +21,24 @@ from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph, Relation
 from repurpose.graph.target import Target
 
-CHANCE = 1e-6  # an overlap that chance brings less often than this is no accident
-LEAST_SHARE = 0.01  # of the labelled pairs: fewer are not worth a run's stop
-TIMES = 10  # the overlap by chance, where ids are bare numbers: those given out group by group come to five
-TIMES_OF_SAME = 2  # the same where the ids or the names leave no doubt that the ends are the same things
+CHANCE = 1e-6  # an overlap with a smaller probability is no accident
+LEAST_SHARE = 0.01  # of the labelled pairs; a smaller overlap does not stop a run
+# A leak has at least this many times the expected overlap. Ids that are numbered group by group reach 5 times
+# by chance, so 10 times are required. 2 times are enough with further evidence (see `is_leak`).
+TIMES = 10
+TIMES_OF_SAME = 2
 LABELS = ("positive", "negative")
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """What a message relation has in common with the labelled pairs of one key of the target, by their ids.
+    """The overlap, by ids, of a message relation with the labelled pairs of one key of the target.
 
-    edges: those of the relation. labelled: distinct pairs of the key, `pairs` of which an edge of the
-    relation joins. expected: the same if the relation's edges were dealt out at random, all degrees kept.
-    same_ends: for how many of `pairs` an end of another type is the same thing for certain: its id is no bare
-    number, or its name agrees too. is_named: whether the relation has the name of one of the key's relations.
+    label: the key, "positive" or "negative". edges: number of edges of the relation. labelled: number of
+    distinct pairs of the key. pairs: how many of these an edge of the relation connects. expected: the
+    expectation of `pairs` if the relation's edges were shuffled with all degrees kept. same_ends: for how
+    many of `pairs` each end of another type is certainly the same thing, because its id is no bare number or
+    its name agrees too. is_named: whether the relation has the same name as a relation of the key.
     """
 
     relation: str
@@ -50,8 +54,8 @@ class Overlap:
 
     @property
     def is_beyond_chance(self) -> bool:
-        """Whether chance would hardly bring so large an overlap (Poisson), large enough to matter."""
-        # The regularised lower gamma function: the probability of `pairs` or more.
+        """Whether the overlap is large enough to matter and very improbable by chance (Poisson)."""
+        # The regularised lower gamma function is the probability of `pairs` or more.
         return self.pairs >= LEAST_SHARE * self.labelled and bool(
             self.pairs and gammainc(self.pairs, max(self.expected, 1e-300)) < CHANCE
         )
@@ -60,9 +64,10 @@ class Overlap:
     def is_leak(self) -> bool:
         """Whether the relation repeats the labelled pairs under other types.
 
-        Beyond chance, an overlap counts if it is TIMES the expected one, or TIMES_OF_SAME where it is half of
-        what it could be or the ends are the same things. A relation with the name of a target's needs no
-        proof against chance, which a small table cannot give.
+        An overlap beyond chance is a leak if it is TIMES the expected one. TIMES_OF_SAME is enough if it is
+        at least half of the possible overlap, or if half of the pairs certainly have the same ends. In these
+        two cases a relation named like a target relation is always a leak: a small table cannot exclude
+        chance.
         """
         is_half = 2 * self.pairs >= min(self.edges, self.labelled)
         is_same = 2 * self.same_ends >= self.pairs
@@ -73,57 +78,60 @@ class Overlap:
 
 
 def triple(relation: str, head_type: str, tail_type: str) -> str:
-    """A relation between two types as graph.exclude_relations and graph.keep_relations may write it."""
+    """A relation with its types, as written in graph.exclude_relations and graph.keep_relations."""
     return f"{relation} ({head_type}, {tail_type})"
 
 
 def is_listed(relation: str, head_type: str, tail_type: str, entries: Sequence[str]) -> bool:
     """Whether one of `entries` is the relation's name, or the relation with its types in either order."""
-    ways = relation, triple(relation, head_type, tail_type), triple(relation, tail_type, head_type)
-    return any(way in entries for way in ways)
+    spellings = relation, triple(relation, head_type, tail_type), triple(relation, tail_type, head_type)
+    return any(spelling in entries for spelling in spellings)
 
 
-def overlaps(kg: Graph, target: Target) -> list[Overlap]:
-    """The overlaps of all message relations that could have one, or that have a target relation's name."""
+def find_overlaps(kg: Graph, target: Target) -> list[Overlap]:
+    """The overlaps of all message relations that could have one or are named like a target relation."""
     ends = target.types
-    where = {
-        (node_type, side): _positions(kg.node_ids[ends[side]], kg.node_ids[node_type])
+    positions = {
+        (node_type, side): _positions_of(kg.node_ids[ends[side]], kg.node_ids[node_type])
         for node_type in kg.node_types
         for side in (0, 1)
     }
-    found = []
+    overlaps = []
     for label in LABELS:
         names = getattr(target, label)
         heads, tails = _labelled(kg, ends, names)
         for index in kg.of_role("message") if len(heads) else ():
-            kind = kg.relations[index]
-            pairs, expected, same_ends = _compare(kg, index, ends, (heads, tails), where)
-            is_named = kind.relation in names
+            relation = kg.relations[index]
+            pairs, expected, same_ends = _compare(kg, index, ends, (heads, tails), positions)
+            is_named = relation.relation in names
             if expected or is_named:
-                about = (kind.relation, kind.head_type, kind.tail_type, kind.edges, label, len(heads))
-                found.append(Overlap(*about, pairs, expected, same_ends, is_named))
-    return found
+                about = (relation.relation, relation.head_type, relation.tail_type, relation.edges)
+                counts = (len(heads), pairs, expected, same_ends)
+                overlaps.append(Overlap(*about, label, *counts, is_named))
+    return overlaps
 
 
-def described(found: Sequence[Overlap], kept: Sequence[str]) -> list[dict[str, Any]]:
+def describe(overlaps: Sequence[Overlap], kept: Sequence[str]) -> list[dict[str, Any]]:
     """The overlaps for JSON, each with whether it is a leak and whether graph.keep_relations lists it."""
     return [
         {
-            **{key: value for key, value in asdict(each).items() if key != "is_named"},
-            "leak": each.is_leak,
-            "kept": is_listed(each.relation, each.head_type, each.tail_type, kept),
+            **{key: value for key, value in asdict(overlap).items() if key != "is_named"},
+            "leak": overlap.is_leak,
+            "kept": is_listed(overlap.relation, overlap.head_type, overlap.tail_type, kept),
         }
-        for each in found
+        for overlap in overlaps
     ]
 
 
-def check(found: Sequence[Overlap], kept: Sequence[str], excluded: Sequence[str], file: str) -> None:
-    """Raise InputError, with the line of config to add, where a relation that is not kept is a leak."""
-    leaking = [each for each in _of_others(found, kept) if each.is_leak]
+def check(overlaps: Sequence[Overlap], kept: Sequence[str], excluded: Sequence[str], file: str) -> None:
+    """Raise InputError, with the config line to add, if a relation outside graph.keep_relations is a leak."""
+    leaking = [overlap for overlap in _not_kept(overlaps, kept) if overlap.is_leak]
     if not leaking:
         return
-    worst = max(leaking, key=lambda each: (each.is_named, each.label == "positive", each.pairs))
-    names = dict.fromkeys(triple(each.relation, each.head_type, each.tail_type) for each in leaking)
+    worst = max(leaking, key=lambda overlap: (overlap.is_named, overlap.label == "positive", overlap.pairs))
+    names = dict.fromkeys(
+        triple(overlap.relation, overlap.head_type, overlap.tail_type) for overlap in leaking
+    )
     without, within = (json.dumps([*listed, *names], ensure_ascii=False) for listed in (excluded, kept))
     others = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
     raise InputError(
@@ -133,45 +141,49 @@ def check(found: Sequence[Overlap], kept: Sequence[str], excluded: Sequence[str]
     )
 
 
-def warnings(found: Sequence[Overlap], kept: Sequence[str]) -> Iterator[str]:
-    """A sentence on each relation that is no leak but has a target's name, or has more than chance brings."""
-    for each in _of_others(found, kept):
-        if not each.is_leak and (each.is_named or each.is_beyond_chance):
-            yield f"{_statement(each)}, which stays in the graph as messages"
+def warnings(overlaps: Sequence[Overlap], kept: Sequence[str]) -> Iterator[str]:
+    """A sentence for each non-leak that is named like a target relation or overlaps more than by chance."""
+    for overlap in _not_kept(overlaps, kept):
+        if not overlap.is_leak and (overlap.is_named or overlap.is_beyond_chance):
+            yield f"{_statement(overlap)}, which stays in the graph as messages"
 
 
-def _of_others(found: Sequence[Overlap], kept: Sequence[str]) -> list[Overlap]:
-    return [each for each in found if not is_listed(each.relation, each.head_type, each.tail_type, kept)]
+def _not_kept(overlaps: Sequence[Overlap], kept: Sequence[str]) -> list[Overlap]:
+    return [
+        overlap
+        for overlap in overlaps
+        if not is_listed(overlap.relation, overlap.head_type, overlap.tail_type, kept)
+    ]
 
 
-def _statement(each: Overlap) -> str:
-    key = f"target.{each.label}"
-    which = f" of {key} also joins" if each.is_named else " joins"
+def _statement(overlap: Overlap) -> str:
+    key = f"target.{overlap.label}"
+    which = f" of {key} also joins" if overlap.is_named else " joins"
     types = " and ".join(
-        name if name == name.strip() else json.dumps(name) for name in (each.head_type, each.tail_type)
+        name if name == name.strip() else json.dumps(name) for name in (overlap.head_type, overlap.tail_type)
     )
     return (
-        f"the relation {each.relation}{which} {types} ({each.edges:,} edges; {each.pairs:,} of the "
-        f"{each.labelled:,} pairs of {key} by their ids, {each.expected:.3g} expected by chance)"
+        f"the relation {overlap.relation}{which} {types} ({overlap.edges:,} edges; {overlap.pairs:,} of the "
+        f"{overlap.labelled:,} pairs of {key} by their ids, {overlap.expected:.3g} expected by chance)"
     )
 
 
 def _labelled(kg: Graph, ends: tuple[str, str], names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails of the distinct pairs that relations of these names join between the target's types."""
+    """Heads and tails of the distinct pairs of the target's types that are edges of relations in `names`."""
     width = np.int64(max(kg.count(ends[1]), 1))
     codes = [np.zeros(0, np.int64)]
-    for kind, heads, tails in zip(kg.relations, kg.heads, kg.tails, strict=True):
-        if kind.relation in names and (kind.head_type, kind.tail_type) == ends:
+    for relation, heads, tails in zip(kg.relations, kg.heads, kg.tails, strict=True):
+        if relation.relation in names and (relation.head_type, relation.tail_type) == ends:
             codes.append(heads * width + tails)
-        if kind.relation in names and (kind.tail_type, kind.head_type) == ends:
+        if relation.relation in names and (relation.tail_type, relation.head_type) == ends:
             codes.append(tails * width + heads)
     return np.divmod(np.unique(np.concatenate(codes)), width)
 
 
-def _positions(ids: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """Where each of `ids` stands in `among`, -1 where it does not."""
-    found = pc.index_in(pa.array(ids, pa.string()), value_set=pa.array(among, pa.string()))
-    return found.fill_null(-1).to_numpy().astype(np.int64)
+def _positions_of(ids: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """The position of each of `ids` in `among`, -1 if it is not there."""
+    positions = pc.index_in(pa.array(ids, pa.string()), value_set=pa.array(among, pa.string()))
+    return positions.fill_null(-1).to_numpy().astype(np.int64)
 
 
 def _compare(
@@ -179,61 +191,71 @@ def _compare(
     index: int,
     ends: tuple[str, str],
     labelled: tuple[np.ndarray, np.ndarray],
-    where: Mapping[tuple[str, int], np.ndarray],
+    positions: Mapping[tuple[str, int], np.ndarray],
 ) -> tuple[int, float, int]:
-    """How many labelled pairs the relation joins, how many by chance, and how many with the same ends.
+    """Labelled pairs that the relation connects: observed, expected by chance, and with certainly equal ends.
 
-    where: (node type, side) -> for every node of the target's type of that side its position in the type.
+    positions: (node type, side) -> for every node of the target's type on that side, the position of its id
+    in the node type or -1.
     """
-    kind, heads, tails = kg.relations[index], kg.heads[index], kg.tails[index]
-    types, (first, second) = (kind.head_type, kind.tail_type), _degrees(kg, kind, heads, tails)
-    joined = certain = np.zeros(len(labelled[0]), bool)
+    relation, heads, tails = kg.relations[index], kg.heads[index], kg.tails[index]
+    types = relation.head_type, relation.tail_type
+    first, second = _chance_factors(kg, relation, heads, tails)
+    is_connected = is_certain = np.zeros(len(labelled[0]), bool)
     chance = np.zeros(len(labelled[0]))
     keys = None
     for sides in ((0, 1), (1, 0)):
-        # The edge's head is the pair's head, then the other way round.
-        at = [where[node_type, side][labelled[side]] for node_type, side in zip(types, sides, strict=True)]
-        possible = np.flatnonzero((at[0] >= 0) & (at[1] >= 0))
+        # Once with the edge's head as the pair's head, once the other way round.
+        indices = [
+            positions[node_type, side][labelled[side]] for node_type, side in zip(types, sides, strict=True)
+        ]
+        possible = np.flatnonzero((indices[0] >= 0) & (indices[1] >= 0))
         if not len(possible):
             continue
-        head, tail = at[0][possible], at[1][possible]
+        head, tail = indices[0][possible], indices[1][possible]
         chance[possible] += first[head] * second[tail]
-        keys = _sorted_keys(kg, kind, heads, tails) if keys is None else keys
-        wanted = tail * kg.count(kind.head_type) + head
-        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        hit = possible[keys[place] == wanted]
-        joined = joined | np.isin(np.arange(len(joined)), hit)
+        keys = _sorted_keys(kg, relation, heads, tails) if keys is None else keys
+        wanted = tail * kg.count(relation.head_type) + head
+        nearest = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        hit = possible[keys[nearest] == wanted]
+        is_connected = is_connected | np.isin(np.arange(len(is_connected)), hit)
         same = np.ones(len(hit), bool)
-        for node_type, side, position in zip(types, sides, at, strict=True):
+        for node_type, side, position in zip(types, sides, indices, strict=True):
             if node_type != ends[side]:
                 same &= _is_same(kg, (node_type, position[hit]), (ends[side], labelled[side][hit]))
-        certain = certain | np.isin(np.arange(len(certain)), hit[same])
-    return int(joined.sum()), float(np.minimum(chance, 1).sum()), int(certain.sum())
+        is_certain = is_certain | np.isin(np.arange(len(is_certain)), hit[same])
+    return int(is_connected.sum()), float(np.minimum(chance, 1).sum()), int(is_certain.sum())
 
 
-def _sorted_keys(kg: Graph, kind: Relation, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-    # A graph's edges are sorted by tail, then head: so are these.
-    return tails * np.int64(kg.count(kind.head_type)) + heads
+def _sorted_keys(kg: Graph, relation: Relation, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
+    # The edges of a graph are sorted by tail, then head, so the keys are sorted too.
+    return tails * np.int64(kg.count(relation.head_type)) + heads
 
 
-def _degrees(
-    kg: Graph, kind: Relation, heads: np.ndarray, tails: np.ndarray
+def _chance_factors(
+    kg: Graph, relation: Relation, heads: np.ndarray, tails: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Factors per node of both types: their product is the number of edges that chance would put there."""
-    first = np.bincount(heads, minlength=kg.count(kind.head_type)).astype(float)
-    second = np.bincount(tails, minlength=kg.count(kind.tail_type)).astype(float)
-    if kind.is_symmetric:
-        # Which end of such an edge is called its head says nothing. Each pair is asked for both ways round.
+    """Factors for each head and each tail; their product is the expected number of edges between the two."""
+    first = np.bincount(heads, minlength=kg.count(relation.head_type)).astype(float)
+    second = np.bincount(tails, minlength=kg.count(relation.tail_type)).astype(float)
+    if relation.is_symmetric:
+        # Head and tail of a symmetric edge are interchangeable, and `_compare` counts each pair in both
+        # directions.
         first = second = (first + second) / 2
     return first, second / max(len(heads), 1)
 
 
-def _is_same(kg: Graph, one: tuple[str, np.ndarray], other: tuple[str, np.ndarray]) -> np.ndarray:
-    """Whether nodes (type, positions) are others of the same ids: these have letters, or the names agree."""
-    (here, at), (there, place) = one, other
-    cells = zip(kg.node_names[here][at], kg.node_names[there][place], kg.node_ids[here][at], strict=True)
+def _is_same(kg: Graph, nodes: tuple[str, np.ndarray], others: tuple[str, np.ndarray]) -> np.ndarray:
+    """Whether nodes (type, indices) and others of equal ids are the same: ids have letters or names agree."""
+    (node_type, index), (other_type, other_index) = nodes, others
+    cells = zip(
+        kg.node_names[node_type][index],
+        kg.node_names[other_type][other_index],
+        kg.node_ids[node_type][index],
+        strict=True,
+    )
     same = [
-        any(map(str.isalpha, id_)) or (name != id_ and name.strip().casefold() == named.strip().casefold())
-        for name, named, id_ in cells
+        any(map(str.isalpha, id_)) or (name != id_ and name.strip().casefold() == other.strip().casefold())
+        for name, other, id_ in cells
     ]
     return np.array(same, bool)

@@ -1,4 +1,4 @@
-"""Pairs that are no edges: of the right types, filtered, partly matched to degree."""
+"""Negative edges: pairs of the right types that are no edges, in part sampled in proportion to degree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ REDRAWS = 8
 
 @dataclass(frozen=True)
 class Candidates:
-    """What is needed to corrupt the edges of one relation."""
+    """The nodes and known pairs of one relation, from which `corrupt` draws negatives."""
 
-    edges: np.ndarray  # (2, E) from whose endpoints degree-matched nodes are drawn
-    known: np.ndarray  # sorted keys of the pairs that may not be drawn
+    edges: np.ndarray  # (2, E); degree-matched nodes are drawn from their endpoints
+    known: np.ndarray  # sorted keys of the pairs that must not be drawn
     heads: int
     tails: int
     symmetric: bool
 
 
 def candidates(kg: Graph, edges: Sequence[np.ndarray], known: Sequence[np.ndarray]) -> list[Candidates]:
-    """One `Candidates` per message relation; `known` (2, E) are the pairs that count as edges."""
+    """One `Candidates` per message relation; `known` (2, E) are the pairs that must not be drawn."""
     result = []
     for index, drawn, pairs in zip(kg.of_role("message"), edges, known, strict=True):
         relation = kg.relations[index]
@@ -36,11 +36,12 @@ def candidates(kg: Graph, edges: Sequence[np.ndarray], known: Sequence[np.ndarra
 def corrupt(
     source: Candidates, positives: np.ndarray, matched: float, generator: np.random.Generator
 ) -> np.ndarray:
-    """One negative per positive edge: its head or its tail (even odds) replaced by a node of the same type.
+    """One negative per positive edge (2, P): its head or its tail (even odds) is replaced by another node.
 
-    With probability `matched` the new node is an endpoint of a random edge (in proportion to degree),
-    else any node. Draws that are known pairs or self-loops are drawn anew. Returns (2, P'), P' <= P:
-    what is still an edge after some redraws (a relation that is nearly complete) is left out.
+    The new node has the same type. With probability `matched` it is an endpoint of a random edge, that is,
+    drawn in proportion to degree; otherwise it is drawn uniformly. Known pairs and self-loops of symmetric
+    relations are drawn again, up to REDRAWS times in all. Pairs that are still known then, as in a nearly
+    complete relation, are left out. Returns (2, P') with P' <= P.
     """
     heads, tails = positives.copy()
     replace_head = generator.random(len(heads)) < 0.5

@@ -1,8 +1,9 @@
-"""The best paths between two nodes of a graph: short ones, through nodes that few others share.
+"""The best paths between two nodes of a graph: short ones through nodes of low degree.
 
-Only message relations are walked, so no path passes by a known pair of the target. The score of a path is
-the product over its edges of (degree of one end x degree of the other) ^ -DAMPING, degrees being those of the
-edge's relation: Himmelstein & Baranzini, "Heterogeneous network edge prediction", PLoS Comput. Biol. 2015.
+Paths use message relations only, so no path contains a known pair of the target. The score of a path is the
+product over its edges of (degree of one end x degree of the other end) ^ -DAMPING, with degrees within the
+edge's relation (the path-degree product of Himmelstein & Baranzini, "Heterogeneous network edge prediction",
+PLoS Comput. Biol. 2015).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +18,10 @@ LONGEST = 3  # edges
 
 
 class Network(NamedTuple):
-    """All message edges from both of their ends, sorted by the end they are seen from.
+    """All message edges, each stored in both directions and sorted by its start node, as CSR.
 
-    indptr: (nodes + 1,); other: the node at the other end; relation: number of the relation; forward: whether
-    the edge runs from here to there; weight: what it counts in a path's score. Nodes are numbered through.
+    indptr: (nodes + 1,); other: node number of the end; relation: relation index; forward: whether the start
+    is the head of the edge; weight: the edge's factor in a path's score.
     """
 
     indptr: np.ndarray
@@ -31,7 +32,7 @@ class Network(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A path: its score, its nodes in order, and for each edge relation and direction."""
+    """A path: its score, its node numbers in order, and the relation and direction of each edge."""
 
     score: float
     nodes: tuple[int, ...]
@@ -40,7 +41,7 @@ class Path(NamedTuple):
 
 
 def network(kg: Graph, edges: Sequence[np.ndarray] | None = None) -> Network:
-    """The message edges of a graph as paths walk them, or `edges`: some of each relation, (2, E)."""
+    """The network of all message edges of a graph, or only of `edges` ((2, E) per message relation)."""
     nodes = kg.nodes
     columns: list[list[np.ndarray]] = [[] for _ in range(5)]
     edges = kg.message_edges() if edges is None else edges
@@ -51,64 +52,67 @@ def network(kg: Graph, edges: Sequence[np.ndarray] | None = None) -> Network:
             degree = np.bincount(np.concatenate([head, tail]), minlength=nodes)
             ends = degree[head], degree[tail]
         else:
-            ends = (np.bincount(each, minlength=nodes)[each] for each in (head, tail))
+            ends = (np.bincount(indices, minlength=nodes)[indices] for indices in (head, tail))
         weight = (np.multiply(*ends, dtype=np.float64) ** -DAMPING).astype(np.float32)
-        for here, there, forward in ((head, tail, True), (tail, head, False)):
-            of_all = here, there, np.full(len(here), index, np.int16), np.full(len(here), forward), weight
-            for column, part in zip(columns, of_all, strict=True):
-                column.append(part)
-    here, *others = (np.concatenate([*column, np.zeros(0, np.int64)]) for column in columns)
-    order = np.argsort(here, kind="stable")
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(here, minlength=nodes))])
-    other, relation, forward, weight = (each[order] for each in others)
+        for start, other, forward in ((head, tail, True), (tail, head, False)):
+            values = start, other, np.full(len(start), index, np.int16), np.full(len(start), forward), weight
+            for column, value in zip(columns, values, strict=True):
+                column.append(value)
+    start, *others = (np.concatenate([*column, np.zeros(0, np.int64)]) for column in columns)
+    order = np.argsort(start, kind="stable")
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(start, minlength=nodes))])
+    other, relation, forward, weight = (column[order] for column in others)
     types = np.int32, np.int16, bool, np.float32
     return Network(
-        indptr, *(each.astype(t) for each, t in zip((other, relation, forward, weight), types, strict=True))
+        indptr,
+        *(column.astype(t) for column, t in zip((other, relation, forward, weight), types, strict=True)),
     )
 
 
-def best(found: Network, starts: np.ndarray, end: int, count: int) -> list[list[Path]]:
-    """For each of some nodes its `count` best paths to `end` of two or three edges, the best first.
+def best(network: Network, starts: np.ndarray, end: int, count: int) -> list[list[Path]]:
+    """The `count` best paths of two or three edges from each of `starts` to `end`, the best first.
 
-    A path meets no node twice. Of equal scores the path with the lower numbers comes first.
+    starts, end: node numbers. No path visits a node twice. Among equal scores, lower node numbers come first.
     """
-    first = _edges(found, np.array([end]))[0]
-    # What can be reached from the end in one edge, and in two: node, score, edges from the node on.
-    near = found.other[first].astype(np.int64), found.weight[first], first[:, None]
-    wanted = np.zeros(len(found.indptr) - 1, bool)
-    seen, owner = _edges(found, starts)
-    wanted[found.other[seen]] = True
-    second, of_first = _edges(found, near[0])
-    middle = found.other[second]
-    kept = np.flatnonzero(wanted[middle] & (middle != end) & (middle != near[0][of_first]))
+    first = _edges(network, np.array([end]))[0]
+    # Nodes one edge and two edges away from the end: node, score, and the edges of the path to the end.
+    near = network.other[first].astype(np.int64), network.weight[first], first[:, None]
+    is_neighbour = np.zeros(len(network.indptr) - 1, bool)
+    from_starts, owner = _edges(network, starts)
+    is_neighbour[network.other[from_starts]] = True
+    second, first_index = _edges(network, near[0])
+    middle = network.other[second]
+    kept = np.flatnonzero(is_neighbour[middle] & (middle != end) & (middle != near[0][first_index]))
     far = (
         middle[kept].astype(np.int64),
-        found.weight[second[kept]] * near[1][of_first[kept]],
-        np.stack([second[kept], first[of_first[kept]]], axis=1),
+        network.weight[second[kept]] * near[1][first_index[kept]],
+        np.stack([second[kept], first[first_index[kept]]], axis=1),
     )
     result: list[list[Path]] = [[] for _ in starts]
     for reached in (near, far):
-        for at, path in _joined(found, starts, seen, owner, _highest(*reached, count), end, count):
-            result[at].append(path)
+        highest = _highest(*reached, count)
+        for start_index, path in _join(network, starts, from_starts, owner, highest, end, count):
+            result[start_index].append(path)
     return [
-        sorted(each, key=lambda path: (-path.score, path.nodes, path.relations))[:count] for each in result
+        sorted(paths, key=lambda path: (-path.score, path.nodes, path.relations))[:count] for paths in result
     ]
 
 
-def leading(ways: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Of a dossier's paths the one that the score rests on most, the first where that is not known.
+def leading(dossier_paths: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The path of a dossier whose removal lowers the score most; the first one if no change is known.
 
-    ways: the best first, each with its `change` (see `evidence`). None where there is none.
+    dossier_paths: the best first, each with its `change`, the counterfactual score change or None. Returns
+    None for an empty list.
     """
-    return min(ways, key=lambda way: way["change"] or 0.0, default=None)
+    return min(dossier_paths, key=lambda path: path["change"] or 0.0, default=None)
 
 
-def _edges(found: Network, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of all edges of some nodes, and which of these each belongs to."""
-    counts = found.indptr[nodes + 1] - found.indptr[nodes]
+def _edges(network: Network, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions in the network of all edges of `nodes`, and of each edge's node within `nodes`."""
+    counts = network.indptr[nodes + 1] - network.indptr[nodes]
     owner = np.repeat(np.arange(len(nodes)), counts)
     before = np.cumsum(counts) - counts
-    return found.indptr[nodes][owner] + np.arange(len(owner)) - before[owner], owner
+    return network.indptr[nodes][owner] + np.arange(len(owner)) - before[owner], owner
 
 
 def _highest(
@@ -116,40 +120,40 @@ def _highest(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The `count` highest scores of each node, sorted by node."""
     order = np.lexsort((-score, node))
-    place = np.arange(len(order)) - np.searchsorted(node[order], node[order])
-    kept = order[place < count]
+    rank = np.arange(len(order)) - np.searchsorted(node[order], node[order])
+    kept = order[rank < count]
     return node[kept], score[kept], edges[kept]
 
 
-def _joined(
-    found: Network,
+def _join(
+    network: Network,
     starts: np.ndarray,
-    seen: np.ndarray,
+    from_starts: np.ndarray,
     owner: np.ndarray,
     reached: tuple[np.ndarray, np.ndarray, np.ndarray],
     end: int,
     count: int,
 ) -> Iterator[tuple[int, Path]]:
-    """Edges of the starts joined with what is reached from the end; number of the start, and path."""
-    node, score, rest = reached
-    low, high = (np.searchsorted(node, found.other[seen], side) for side in ("left", "right"))
-    own = np.repeat(np.arange(len(seen)), high - low)
-    place = low[own] + np.arange(len(own)) - (np.cumsum(high - low) - (high - low))[own]
-    total = found.weight[seen[own]] * score[place]
-    at = owner[own]
-    order = np.lexsort((-total, at))
-    rank = np.arange(len(order)) - np.searchsorted(at[order], at[order])
-    # A path may come back to where it started: twice as many are looked at as are wanted.
+    """Join the edges of the starts with the nodes reached from the end; yields (index of the start, path)."""
+    node, score, edges_to_end = reached
+    low, high = (np.searchsorted(node, network.other[from_starts], side) for side in ("left", "right"))
+    row = np.repeat(np.arange(len(from_starts)), high - low)
+    match = low[row] + np.arange(len(row)) - (np.cumsum(high - low) - (high - low))[row]
+    total = network.weight[from_starts[row]] * score[match]
+    start_index = owner[row]
+    order = np.lexsort((-total, start_index))
+    rank = np.arange(len(order)) - np.searchsorted(start_index[order], start_index[order])
+    # Some of these paths return to their start and are dropped, so twice as many are tried.
     for pick in order[rank < 2 * count]:
-        edges = [seen[own[pick]], *rest[place[pick]]]
-        # The first edge is seen from the start; the others from the end, hence backwards.
-        nodes = [int(starts[at[pick]]), int(found.other[edges[0]])]
-        nodes += [int(_seen_from(found, edge)) for edge in edges[1:]]
+        edges = [from_starts[row[pick]], *edges_to_end[match[pick]]]
+        # The first edge leads away from the start; the other edges are stored in the direction from the end.
+        nodes = [int(starts[start_index[pick]]), int(network.other[edges[0]])]
+        nodes += [_start_of(network, edge) for edge in edges[1:]]
         if len(set(nodes)) == len(nodes) and nodes[-1] == end:
-            relations = tuple(int(found.relation[edge]) for edge in edges)
-            forward = [bool(found.forward[edges[0]]), *(not found.forward[edge] for edge in edges[1:])]
-            yield int(at[pick]), Path(float(total[pick]), tuple(nodes), relations, tuple(forward))
+            relations = tuple(int(network.relation[edge]) for edge in edges)
+            forward = [bool(network.forward[edges[0]]), *(not network.forward[edge] for edge in edges[1:])]
+            yield int(start_index[pick]), Path(float(total[pick]), tuple(nodes), relations, tuple(forward))
 
 
-def _seen_from(found: Network, edge: int) -> int:
-    return int(np.searchsorted(found.indptr, edge, side="right") - 1)
+def _start_of(network: Network, edge: int) -> int:
+    return int(np.searchsorted(network.indptr, edge, side="right") - 1)

@@ -1,4 +1,4 @@
-"""What is to be predicted: the config section `target`."""
+"""The prediction target: the config section `target`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from repurpose.core.errors import InputError
 
 @dataclass(frozen=True)
 class Target:
-    """The relations to predict, the two node types that they join, and how tails (diseases) are grouped.
+    """The relations to predict, their two node types, and the relation that groups tails (diseases).
 
-    positive, negative: names of the relations whose pairs get the label 1, and 0. hierarchy: a relation
-    between tails that tells their areas, or "".
+    positive, negative: names of the relations whose pairs get the label 1 and 0. hierarchy: a relation
+    between tails that defines their areas, or "".
     """
 
     head_type: str

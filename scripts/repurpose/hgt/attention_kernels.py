@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from repurpose.kernels.compiled import loop, part
+from repurpose.kernels.compiled import inlined, loop
 from repurpose.kernels.simd import exp, fetch, largest, load, splat, store, total
 
 BLOCK = 32  # edges whose scores are held at a time
@@ -22,13 +22,13 @@ LOWEST = np.float32(-1e30)
 ZERO, ONE = np.float32(0), np.float32(1)
 
 
-@part
+@inlined
 def _padded(count):
     """count, rounded up to whole lanes."""
     return (count + LANES - 1) // LANES * LANES
 
 
-@part
+@inlined
 def _ahead(entries, at, by):
     """The entry of a list `by` places after `at`, the last one at its end."""
     return entries[min(at + by, len(entries) - 1)]

@@ -13,7 +13,7 @@ import numpy as np
 
 from repurpose.hgt.messages import Messages, Numbered, Rows
 from repurpose.kernels import parallel
-from repurpose.kernels.compiled import loop, part
+from repurpose.kernels.compiled import inlined, loop
 
 ALL = -1  # a fan-out: every neighbour
 
@@ -144,7 +144,7 @@ def _mixed(*numbers: int) -> np.uint64:
     return np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
 
 
-@part()
+@inlined()
 def _random(key, node, draw, below):
     """A whole number in 0..below - 1 that depends on the three numbers alone.
 

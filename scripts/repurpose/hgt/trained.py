@@ -1,6 +1,6 @@
 """What a training leaves beside its vectors: the encoder, in a form that needs no PyTorch to be read.
 
-With it the vectors of a few nodes can be computed anew, on a graph without some edges: see `recoding`.
+With it the vectors of a few nodes can be computed anew, on a graph without some edges: see `counterfactual`.
 """
 
 from pathlib import Path
@@ -74,4 +74,4 @@ def load(path: str | Path) -> Trained:
         rest = (arrays.get(name) for name in ("lengths", "values", "divisors"))
         return Trained(tuple(layers), tuple(states), arrays["output"], arrays["output_bias"], *rest)
     except (OSError, SafetensorError, KeyError) as error:
-        raise InputError(f"{path} holds no encoder ({error}); {files.remade(path)}") from error
+        raise InputError(f"{path} holds no encoder ({error}); {files.rebuild_hint(path)}") from error

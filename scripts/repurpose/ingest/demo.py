@@ -1,14 +1,16 @@
-"""A planted knowledge graph in PrimeKG's schema, any size: synthetic, with a mechanism to be found.
+"""The demo graph: a synthetic knowledge graph of any size in PrimeKG's schema, with planted mechanisms.
 
-Its edges are drawn from latent mechanisms. Each gene, pathway, phenotype and so on has one mechanism (some
-genes have two). A disease has mechanisms as causes and mechanisms as symptoms; a drug has mechanisms that
-it targets and mechanisms that it disturbs. Most edges join nodes that share a mechanism. A drug is
-indicated where its target is the cause and it disturbs no symptom, and contraindicated where it disturbs a
-symptom. The table does not contain the mechanisms: they have to be learned from the edges. Node degrees are
-skewed and tell little about indications, because most of a node's popularity is drawn anew for each
+The edges are drawn from latent mechanisms. Each gene, pathway, phenotype and so on has one mechanism (some
+genes have two). A disease has mechanisms as causes and mechanisms as symptoms. A drug has mechanisms that it
+targets and mechanisms that it disturbs. Most edges connect nodes that share a mechanism. A drug is indicated
+for a disease if its target is the cause and it disturbs no symptom, and contraindicated if it disturbs a
+symptom.
+
+The table does not contain the mechanisms: a model must learn them from the edges. Node degrees are skewed,
+but they predict indications poorly, because most of a node's popularity is drawn independently for each
 relation.
 
-Two sections: PrimeKG's schema and counts, and the drawing of the graph.
+There are two sections: PrimeKG's schema and counts, and how the graph is drawn.
 """
 
 import math
@@ -23,7 +25,7 @@ from repurpose.core.errors import InputError
 # ---- PrimeKG's schema ----
 
 # Counts of PrimeKG (Chandak et al. 2023, doi:10.1038/s41597-023-01960-3): kg.csv has 129,375 nodes and
-# 8,100,498 rows, every edge both ways.
+# 8,100,498 rows, with every edge in both directions.
 NODES = {
     "anatomy": 14035,
     "biological_process": 28642,
@@ -37,33 +39,34 @@ NODES = {
     "pathway": 2516,
 }
 
-# A facet is one aspect of a node type, with mechanisms of its own: drugs and diseases have two each, any
-# other type has one of the same name.
+# A facet is one aspect of a node type and has its own mechanisms. Drugs and diseases have two facets each;
+# any other type has one, with the name of the type.
 FACETS = {node_type: node_type for node_type in NODES if node_type not in ("disease", "drug")} | {
     "disease cause": "disease",
     "disease symptom": "disease",
     "drug target": "drug",
     "drug side effect": "drug",
 }
-# Share of the nodes that belong to two mechanisms; a facet not named here has one mechanism per node.
+# Share of the nodes that have two mechanisms; in a facet not named here every node has one.
 SECOND_MECHANISM = dict.fromkeys(
     ("gene/protein", "disease cause", "disease symptom", "drug target", "drug side effect"), 0.15
 )
 
-FOCUS = 1 / 3  # share of the mechanisms that most indications come from
+FOCUS = 1 / 3  # share of the mechanisms from which most indications come
 FEWEST_NODES = 4
 LARGEST_FILL = 3  # a relation holds at most one in three of its possible pairs
 
 
 @dataclass(frozen=True)
-class Kind:
+class RelationSpec:
     """How the edges of one relation are drawn; `rows` is PrimeKG's count, both directions together.
 
-    signal: the probability that the two nodes of an edge share a mechanism. exponent: how steep the nodes'
-    popularity is. covers: node types of which every node has an edge here, if there are enough edges.
-    excludes: relations whose pairs are not drawn again. avoids: two facets; no pair shares a mechanism of
-    them, unless a tiny graph has no other pairs left. main_only: only the first mechanism of a node counts.
-    focus: the share of the mechanisms that most edges come from: as in life, few are within reach of drugs.
+    head, tail: facets. signal: the probability that the two nodes of an edge share a mechanism. exponent:
+    exponent of the Zipf law of the nodes' popularity. covers: node types of which every node has an edge, if
+    there are enough edges. excludes: relations whose pairs are not drawn again. avoids: two facets in which
+    the nodes of a pair share no mechanism, unless a tiny graph has no other pairs left. main_only: only the
+    first mechanism of a node counts. focus: the share of the mechanisms from which most edges come; as in
+    reality, drugs can reach few.
     """
 
     relation: str
@@ -95,18 +98,18 @@ _PHENOTYPE = "effect/phenotype"
 _CLASH = ("drug side effect", "disease symptom")
 
 
-def _hierarchy(relation: str, facet: str, rows: int) -> Kind:
-    return Kind(relation, "parent-child", facet, facet, rows)
+def _hierarchy(relation: str, facet: str, rows: int) -> RelationSpec:
+    return RelationSpec(relation, "parent-child", facet, facet, rows)
 
 
-def _annotation(relation: str, head: str, rows: int, covers: tuple[str, ...] = ()) -> Kind:
-    return Kind(relation, "interacts with", head, _GENE, rows, covers=covers)
+def _annotation(relation: str, head: str, rows: int, covers: tuple[str, ...] = ()) -> RelationSpec:
+    return RelationSpec(relation, "interacts with", head, _GENE, rows, covers=covers)
 
 
-# The two largest relations, expression and drug interactions, carry the weakest signal, as in life: they
-# mislead a method that gives all edges the same weight. The order matters: `excludes` names relations above.
-KINDS = (
-    Kind(
+# The two largest relations, expression and drug interactions, have weak signals, as in reality: they mislead
+# a method that gives all edges the same weight. The order matters, because `excludes` names relations above.
+RELATIONS = (
+    RelationSpec(
         "anatomy_protein_present",
         "expression present",
         "anatomy",
@@ -115,9 +118,9 @@ KINDS = (
         signal=0.3,
         covers=("anatomy", _GENE),
     ),
-    Kind("drug_drug", "synergistic interaction", "drug target", "drug target", 2672628, signal=0.5),
-    Kind("protein_protein", "ppi", _GENE, _GENE, 642150),
-    Kind(
+    RelationSpec("drug_drug", "synergistic interaction", "drug target", "drug target", 2672628, signal=0.5),
+    RelationSpec("protein_protein", "ppi", _GENE, _GENE, 642150),
+    RelationSpec(
         "disease_phenotype_positive",
         "phenotype present",
         "disease symptom",
@@ -127,15 +130,15 @@ KINDS = (
     ),
     _annotation("bioprocess_protein", "biological_process", 289610, ("biological_process",)),
     _annotation("cellcomp_protein", "cellular_component", 166804, ("cellular_component",)),
-    Kind("disease_protein", "associated with", "disease cause", _GENE, 160822, covers=("disease",)),
+    RelationSpec("disease_protein", "associated with", "disease cause", _GENE, 160822, covers=("disease",)),
     _annotation("molfunc_protein", "molecular_function", 139060, ("molecular_function",)),
-    Kind("drug_effect", "side effect", "drug side effect", _PHENOTYPE, 129568),
+    RelationSpec("drug_effect", "side effect", "drug side effect", _PHENOTYPE, 129568),
     _hierarchy("bioprocess_bioprocess", "biological_process", 105772),
     _annotation("pathway_protein", "pathway", 85292, ("pathway",)),
     _hierarchy("disease_disease", "disease cause", 64388),
-    Kind("contraindication", "contraindication", *_CLASH, 61350, signal=0.9, exponent=0.35),
-    Kind("drug_protein", "target", "drug target", _GENE, 51306, covers=("drug",)),
-    Kind(
+    RelationSpec("contraindication", "contraindication", *_CLASH, 61350, signal=0.9, exponent=0.35),
+    RelationSpec("drug_protein", "target", "drug target", _GENE, 51306, covers=("drug",)),
+    RelationSpec(
         "anatomy_protein_absent",
         "expression absent",
         "anatomy",
@@ -147,7 +150,7 @@ KINDS = (
     _hierarchy("phenotype_phenotype", _PHENOTYPE, 37472),
     _hierarchy("anatomy_anatomy", "anatomy", 28064),
     _hierarchy("molfunc_molfunc", "molecular_function", 27148),
-    Kind(
+    RelationSpec(
         "indication",
         "indication",
         "drug target",
@@ -161,8 +164,8 @@ KINDS = (
         focus=FOCUS,
     ),
     _hierarchy("cellcomp_cellcomp", "cellular_component", 9690),
-    Kind("phenotype_protein", "associated with", _PHENOTYPE, _GENE, 6660),
-    Kind(
+    RelationSpec("phenotype_protein", "associated with", _PHENOTYPE, _GENE, 6660),
+    RelationSpec(
         "off-label use",
         "off-label use",
         "drug target",
@@ -176,10 +179,10 @@ KINDS = (
         focus=FOCUS,
     ),
     _hierarchy("pathway_pathway", "pathway", 5070),
-    Kind("exposure_disease", "linked to", "exposure", "disease cause", 4608, covers=("exposure",)),
+    RelationSpec("exposure_disease", "linked to", "exposure", "disease cause", 4608, covers=("exposure",)),
     _hierarchy("exposure_exposure", "exposure", 4140),
-    Kind("exposure_protein", "interacts with", "exposure", _GENE, 2424),
-    Kind(
+    RelationSpec("exposure_protein", "interacts with", "exposure", _GENE, 2424),
+    RelationSpec(
         "disease_phenotype_negative",
         "phenotype absent",
         "disease symptom",
@@ -188,48 +191,48 @@ KINDS = (
         signal=0.0,
         excludes=("disease_phenotype_positive",),
     ),
-    Kind("exposure_bioprocess", "interacts with", "exposure", "biological_process", 3250),
-    Kind("exposure_molfunc", "interacts with", "exposure", "molecular_function", 90),
-    Kind("exposure_cellcomp", "interacts with", "exposure", "cellular_component", 20),
+    RelationSpec("exposure_bioprocess", "interacts with", "exposure", "biological_process", 3250),
+    RelationSpec("exposure_molfunc", "interacts with", "exposure", "molecular_function", 90),
+    RelationSpec("exposure_cellcomp", "interacts with", "exposure", "cellular_component", 20),
 )
 
 
 def node_counts(scale: float) -> dict[str, int]:
-    """Nodes per type: PrimeKG's times `scale`, at least 4; raises InputError if `scale` is not positive."""
+    """Nodes per type: PrimeKG's count times `scale`, at least 4; raises InputError unless `scale` > 0."""
     if not (math.isfinite(scale) and scale > 0):
         raise InputError(f"demo.scale is {scale}; set it to a number above 0, where 1 has PrimeKG's counts.")
     return {node_type: max(FEWEST_NODES, round(count * scale)) for node_type, count in NODES.items()}
 
 
-def edge_count(kind: Kind, nodes: dict[str, int], scale: float) -> int:
+def edge_count(spec: RelationSpec, nodes: dict[str, int], scale: float) -> int:
     """Undirected edges of a relation: PrimeKG's times `scale`, at least 1, at most a third of all pairs.
 
-    Nodes and edges both shrink linearly and pairs with the square, so a dense relation (drug_drug) meets
-    the cap in a small graph.
+    The numbers of nodes and edges shrink linearly with the scale, but the number of pairs shrinks with its
+    square. So a dense relation (drug_drug) reaches the limit in a small graph.
     """
-    heads, tails = nodes[kind.head_type], nodes[kind.tail_type]
-    pairs = heads * (heads - 1) // 2 if kind.head_type == kind.tail_type else heads * tails
-    return max(1, min(round(kind.rows // 2 * scale), pairs // LARGEST_FILL))
+    heads, tails = nodes[spec.head_type], nodes[spec.tail_type]
+    pairs = heads * (heads - 1) // 2 if spec.head_type == spec.tail_type else heads * tails
+    return max(1, min(round(spec.rows // 2 * scale), pairs // LARGEST_FILL))
 
 
-# ---- the drawing ----
+# ---- drawing the graph ----
 
-MECHANISMS = 85  # at scale 1; shrinks with the square root, so that mechanisms keep members
+MECHANISMS = 85  # at scale 1; shrinks with the square root of the scale, so that mechanisms keep members
 FEWEST_MECHANISMS = 6
 MAIN_SHARE = 0.7  # share of the edges of a node with two mechanisms that come from the first
-SHARED_POPULARITY = 0.3  # correlation of a node's popularity in a relation with its popularity in general
-OUT_OF_FOCUS = 0.1  # weight of a node whose mechanism a relation does not focus on
-RANK_OFFSET = 5  # flattens the head of the Zipf law, else one node would hold every tenth edge
-ROUNDS = 12  # of drawing by mechanism and popularity, before the last edges are drawn at random
+SHARED_POPULARITY = 0.3  # correlation of a node's popularity in a relation with its general popularity
+OUT_OF_FOCUS = 0.1  # weight of a node whose mechanism is outside the focus of a relation
+RANK_OFFSET = 5  # flattens the top of the Zipf law, or one node would have every tenth edge
+ROUNDS = 12  # of drawing by mechanism and popularity; after them the remaining edges are drawn uniformly
 
 
 @dataclass(frozen=True)
-class Plant:
-    """The planted graph with its latent mechanisms, which tests compare the table with.
+class PlantedGraph:
+    """The demo graph with its latent mechanisms, which are for tests and benchmarks only.
 
-    `mechanisms` maps a facet to an (n, 2) array of mechanism numbers per node, the second equal to the
-    first where the node has only one. `edges` maps a relation to its heads and tails (each undirected edge
-    once, node numbers within the type, sorted).
+    `nodes` maps a node type to its number of nodes. `mechanisms` maps a facet to the mechanism numbers (n, 2)
+    of its nodes; both are equal if a node has only one. `edges` maps a relation to heads and tails: node
+    numbers within the type, sorted, each undirected edge once.
     """
 
     nodes: dict[str, int]
@@ -239,42 +242,43 @@ class Plant:
 
 @dataclass(frozen=True)
 class _Side:
-    """One end of a relation: popularity of its n nodes, and its members by mechanism (m entries)."""
+    """One end of a relation: the popularity of its n nodes, and the members of its mechanisms (m entries)."""
 
     mechanisms: np.ndarray  # (n, 2)
-    popularity: np.ndarray  # (n,) running sum of weights
+    popularity: np.ndarray  # (n,) cumulative sum of weights
     members: np.ndarray  # (m,) nodes, grouped by mechanism
-    membership: np.ndarray  # (m,) running sum of weights
-    bounds: np.ndarray  # (mechanisms + 1,) running sum of weights before each mechanism
+    membership: np.ndarray  # (m,) cumulative sum of the weights of the members
+    bounds: np.ndarray  # (mechanisms + 1,) cumulative sum of weights before each mechanism
 
     def pick(self, rng: np.random.Generator, size: int) -> np.ndarray:
-        """Nodes drawn by popularity."""
+        """Nodes, drawn in proportion to popularity."""
         return _weighted(self.popularity, rng.random(size) * self.popularity[-1])
 
     def pick_within(self, rng: np.random.Generator, mechanisms: np.ndarray) -> np.ndarray:
-        """One member of each given mechanism drawn by popularity; -1 where it has no member."""
+        """For each mechanism one member, drawn in proportion to popularity; -1 if it has no member."""
         low, high = self.bounds[mechanisms], self.bounds[mechanisms + 1]
         drawn = self.members[_weighted(self.membership, low + rng.random(len(low)) * (high - low))]
         return np.where(high > low, drawn, -1)
 
     def mechanism_of(self, rng: np.random.Generator, nodes: np.ndarray) -> np.ndarray:
-        """For each node one of its mechanisms, the first with probability MAIN_SHARE."""
+        """For each node one of its mechanisms: the first with probability MAIN_SHARE, else the second."""
         return self.mechanisms[nodes, (rng.random(len(nodes)) >= MAIN_SHARE).astype(np.intp)]
 
 
-def plant(scale: float, seed: int) -> pa.Table:
-    """The planted graph as a table like PrimeKG's kg.csv, every edge in both directions.
+def plant_table(scale: float, seed: int) -> pa.Table:
+    """Draw the demo graph and return it as a table like PrimeKG's kg.csv, with every edge in both directions.
 
-    Columns relation, display_relation, x_index, x_id, x_type, x_name, x_source and the same for y; texts
-    are dictionary encoded. An id is a running number within its type, so ids repeat across types; x_index
-    counts through all nodes. At `scale` 1 it has PrimeKG's 129,375 nodes and 8,100,498 rows. The same scale
-    and seed give the same table. Raises InputError for a scale of 0 or less, or a negative seed.
+    The columns are relation, display_relation, x_index, x_id, x_type, x_name, x_source and the same for y;
+    texts are dictionary-encoded. An id is a number that starts at 1 in each type, so ids repeat across types;
+    x_index counts through all nodes. At `scale` 1 the graph has PrimeKG's 129,375 nodes and 8,100,498 rows.
+    The same scale and seed give the same table. Raises InputError for a scale of 0 or less, or a negative
+    seed.
     """
-    return to_table(planted(scale, seed))
+    return to_table(plant_graph(scale, seed))
 
 
-def planted(scale: float, seed: int) -> Plant:
-    """The graph of `plant` with the latent mechanisms behind it; raises InputError as `plant` does."""
+def plant_graph(scale: float, seed: int) -> PlantedGraph:
+    """Draw the graph of `plant_table` with its latent mechanisms; raises InputError as `plant_table` does."""
     nodes = node_counts(scale)
     if seed < 0:
         raise InputError(f"demo.seed is {seed}; set it to a whole number from 0 up.")
@@ -283,43 +287,45 @@ def planted(scale: float, seed: int) -> Plant:
     mechanisms = {facet: _assign(rng, nodes[FACETS[facet]], count, facet) for facet in FACETS}
     shared = {node_type: rng.standard_normal(n) for node_type, n in nodes.items()}
     edges: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for position, kind in enumerate(KINDS):
-        # A stream per relation: a change to one relation leaves the draws of the others as they are.
+    for position, spec in enumerate(RELATIONS):
+        # One random stream per relation, so that a change to one relation does not change the others.
         stream = np.random.default_rng([seed, 1 + position])
-        budget = edge_count(kind, nodes, scale)
-        edges[kind.relation] = _draw_relation(stream, kind, budget, mechanisms, count, shared, edges)
-    return Plant(nodes, mechanisms, edges)
+        budget = edge_count(spec, nodes, scale)
+        edges[spec.relation] = _draw_relation(stream, spec, budget, mechanisms, count, shared, edges)
+    return PlantedGraph(nodes, mechanisms, edges)
 
 
 def shares_mechanism(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Whether two (n, 2) arrays of mechanisms have one in common, row by row: (n,) of bool."""
+    """Whether the rows of two (n, 2) arrays have a mechanism in common: bool (n,)."""
     return (first[:, :, None] == second[:, None, :]).any(axis=(1, 2))
 
 
-def to_table(graph: Plant) -> pa.Table:
-    """The table of `plant` from its graph: relation by relation, first from head to tail, then back."""
+def to_table(graph: PlantedGraph) -> pa.Table:
+    """The table of a graph: for each relation all edges from head to tail, then all from tail to head."""
     types = list(graph.nodes)
     starts = np.cumsum([0, *graph.nodes.values()])[:-1].astype(np.int32)
-    edges = [graph.edges[kind.relation] for kind in KINDS]
-    ends = np.array([[types.index(t) for t in (kind.head_type, kind.tail_type)] for kind in KINDS], np.int8)
+    edges = [graph.edges[spec.relation] for spec in RELATIONS]
+    ends = np.array(
+        [[types.index(t) for t in (spec.head_type, spec.tail_type)] for spec in RELATIONS], np.int8
+    )
     lengths = np.array([len(heads) for heads, _ in edges])
-    # Several relations share a text of display, and a dictionary must not repeat one.
-    displays = list(dict.fromkeys(kind.display for kind in KINDS))
-    of_display = np.array([displays.index(kind.display) for kind in KINDS], np.int8)
-    of_relation = np.repeat(np.arange(len(KINDS), dtype=np.int8), 2 * lengths)
+    # Several relations have the same display text, but the values of a dictionary must be distinct.
+    displays = list(dict.fromkeys(spec.display for spec in RELATIONS))
+    display_codes = np.array([displays.index(spec.display) for spec in RELATIONS], np.int8)
+    relation_codes = np.repeat(np.arange(len(RELATIONS), dtype=np.int8), 2 * lengths)
     ids = [str(number) for number in range(1, max(graph.nodes.values()) + 1)]
     names = [f"{t} {number:04d}" for t, n in graph.nodes.items() for number in range(1, n + 1)]
     columns = {
-        "relation": _texts(of_relation, [kind.relation for kind in KINDS]),
-        "display_relation": _texts(of_display[of_relation], displays),
+        "relation": _texts(relation_codes, [spec.relation for spec in RELATIONS]),
+        "display_relation": _texts(display_codes[relation_codes], displays),
     }
     for letter, step in (("x", 1), ("y", -1)):
         numbers = np.concatenate([end for pair in edges for end in pair[::step]]).astype(np.int32)
-        of_type = np.repeat(ends[:, ::step].ravel(), np.repeat(lengths, 2))
-        index = starts[of_type] + numbers
+        type_codes = np.repeat(ends[:, ::step].ravel(), np.repeat(lengths, 2))
+        index = starts[type_codes] + numbers
         columns[f"{letter}_index"] = pa.array(index)
         columns[f"{letter}_id"] = _texts(numbers, ids)
-        columns[f"{letter}_type"] = _texts(of_type, types)
+        columns[f"{letter}_type"] = _texts(type_codes, types)
         columns[f"{letter}_name"] = _texts(index, names)
         columns[f"{letter}_source"] = _texts(np.zeros(len(index), np.int8), ["demo"])
     return pa.table(columns)
@@ -330,7 +336,7 @@ def _texts(codes: np.ndarray, values: list[str]) -> pa.DictionaryArray:
 
 
 def _assign(rng: np.random.Generator, n: int, count: int, facet: str) -> np.ndarray:
-    """Mechanisms of n nodes (n, 2): all mechanisms equally often, a share of the nodes with a second one."""
+    """Mechanisms of n nodes, (n, 2): equally many nodes per mechanism, and a second one for some nodes."""
     main = rng.permutation(n) % count
     other = (main + rng.integers(1, count, n)) % count
     has_second = rng.random(n) < SECOND_MECHANISM.get(facet, 0.0)
@@ -338,32 +344,32 @@ def _assign(rng: np.random.Generator, n: int, count: int, facet: str) -> np.ndar
 
 
 def _side(mechanisms: np.ndarray, count: int, weights: np.ndarray) -> _Side:
-    of_entry = mechanisms.T.ravel()
+    entry_mechanisms = mechanisms.T.ravel()
     entry_weights = np.concatenate([weights * MAIN_SHARE, weights * (1 - MAIN_SHARE)])
-    order = np.argsort(of_entry, kind="stable")
+    order = np.argsort(entry_mechanisms, kind="stable")
     membership = np.cumsum(entry_weights[order])
-    ends = np.searchsorted(of_entry[order], np.arange(count + 1), side="left")
+    ends = np.searchsorted(entry_mechanisms[order], np.arange(count + 1), side="left")
     bounds = np.concatenate([[0.0], membership])[ends]
     return _Side(mechanisms, np.cumsum(weights), order % len(weights), membership, bounds)
 
 
 def _weights(rng: np.random.Generator, shared: np.ndarray, exponent: float) -> np.ndarray:
-    """Zipf weights (rank + 5)^-exponent; the rank correlates weakly with the node's shared popularity."""
-    own = rng.standard_normal(len(shared))
-    score = SHARED_POPULARITY * shared + math.sqrt(1 - SHARED_POPULARITY**2) * own
+    """Zipf weights (rank + RANK_OFFSET)^-exponent; ranks correlate weakly with nodes' shared popularity."""
+    independent = rng.standard_normal(len(shared))
+    score = SHARED_POPULARITY * shared + math.sqrt(1 - SHARED_POPULARITY**2) * independent
     rank = np.argsort(np.argsort(-score, kind="stable"), kind="stable")
     return (rank + RANK_OFFSET) ** -exponent
 
 
-def _weighted(running: np.ndarray, at: np.ndarray) -> np.ndarray:
-    # A draw may be rounded to the end of the last interval.
-    return np.minimum(np.searchsorted(running, at, side="right"), len(running) - 1)
+def _weighted(cumulative: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    # A draw may be rounded up to the end of the last interval.
+    return np.minimum(np.searchsorted(cumulative, draws, side="right"), len(cumulative) - 1)
 
 
 def _partners(
     rng: np.random.Generator, nodes: np.ndarray, side: _Side, other: _Side, signal: float
 ) -> np.ndarray:
-    """A partner on the `other` side for each node: of its mechanism with probability `signal`."""
+    """For each node a partner on the `other` side, with probability `signal` from its own mechanism."""
     anywhere = other.pick(rng, len(nodes))
     within = other.pick_within(rng, side.mechanism_of(rng, nodes))
     return np.where((rng.random(len(nodes)) < signal) & (within >= 0), within, anywhere)
@@ -371,58 +377,60 @@ def _partners(
 
 def _draw_relation(
     rng: np.random.Generator,
-    kind: Kind,
+    spec: RelationSpec,
     budget: int,
     mechanisms: dict[str, np.ndarray],
     count: int,
     shared: dict[str, np.ndarray],
     earlier: dict[str, tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails of `budget` different edges, sorted."""
-    facets = {facet: mechanisms[facet] for facet in (kind.head, kind.tail)}
-    if kind.main_only:
-        facets = {facet: of_node[:, [0, 0]] for facet, of_node in facets.items()}
+    """Heads and tails of `budget` distinct edges, sorted by head, then tail."""
+    facets = {facet: mechanisms[facet] for facet in (spec.head, spec.tail)}
+    if spec.main_only:
+        facets = {facet: numbers[:, [0, 0]] for facet, numbers in facets.items()}
     sides = {
         facet: _side(
-            of_node,
+            numbers,
             count,
-            _weights(rng, shared[FACETS[facet]], kind.exponent)
-            * np.where(of_node[:, 0] < math.ceil(kind.focus * count), 1.0, OUT_OF_FOCUS),
+            _weights(rng, shared[FACETS[facet]], spec.exponent)
+            * np.where(numbers[:, 0] < math.ceil(spec.focus * count), 1.0, OUT_OF_FOCUS),
         )
-        for facet, of_node in facets.items()
+        for facet, numbers in facets.items()
     }
-    head, tail = sides[kind.head], sides[kind.tail]
+    head, tail = sides[spec.head], sides[spec.tail]
     n_heads, n_tails = len(head.popularity), len(tail.popularity)
 
     def propose(attempt: int, size: int) -> np.ndarray:
         if attempt == 0:
-            heads, tails = _cover(rng, kind, head, tail)
+            heads, tails = _cover(rng, spec, head, tail)
         elif attempt <= ROUNDS:
             heads = head.pick(rng, size)
-            tails = _partners(rng, heads, head, tail, kind.signal)
+            tails = _partners(rng, heads, head, tail, spec.signal)
         else:
             heads, tails = rng.integers(0, n_heads, size), rng.integers(0, n_tails, size)
-        if kind.avoids and attempt <= ROUNDS:
-            clash = shares_mechanism(mechanisms[kind.avoids[0]][heads], mechanisms[kind.avoids[1]][tails])
+        if spec.avoids and attempt <= ROUNDS:
+            clash = shares_mechanism(mechanisms[spec.avoids[0]][heads], mechanisms[spec.avoids[1]][tails])
             heads, tails = heads[~clash], tails[~clash]
-        if kind.head_type == kind.tail_type:
+        if spec.head_type == spec.tail_type:
             heads, tails = np.minimum(heads, tails), np.maximum(heads, tails)
             heads, tails = heads[heads != tails], tails[heads != tails]
         return heads * n_tails + tails
 
-    taken = [earlier[relation] for relation in kind.excludes]
+    taken = [earlier[relation] for relation in spec.excludes]
     forbidden = np.concatenate([heads * n_tails + tails for heads, tails in taken] or [np.empty(0, np.int64)])
     return np.divmod(_fill(budget, propose, forbidden), n_tails)
 
 
-def _cover(rng: np.random.Generator, kind: Kind, head: _Side, tail: _Side) -> tuple[np.ndarray, np.ndarray]:
-    """One edge for every node of the types that the relation covers, in random order."""
+def _cover(
+    rng: np.random.Generator, spec: RelationSpec, head: _Side, tail: _Side
+) -> tuple[np.ndarray, np.ndarray]:
+    """One edge for every node of the types that the relation covers, in a random order."""
     none = np.empty(0, np.int64)
-    heads = rng.permutation(len(head.popularity)) if kind.head_type in kind.covers else none
-    tails = rng.permutation(len(tail.popularity)) if kind.tail_type in kind.covers else none
-    partners = _partners(rng, heads, head, tail, kind.signal)
+    heads = rng.permutation(len(head.popularity)) if spec.head_type in spec.covers else none
+    tails = rng.permutation(len(tail.popularity)) if spec.tail_type in spec.covers else none
+    partners = _partners(rng, heads, head, tail, spec.signal)
     return (
-        np.concatenate([heads, _partners(rng, tails, tail, head, kind.signal)]),
+        np.concatenate([heads, _partners(rng, tails, tail, head, spec.signal)]),
         np.concatenate([partners, tails]),
     )
 

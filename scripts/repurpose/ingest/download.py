@@ -1,4 +1,4 @@
-"""Tables from the web: where they are kept, and how they get there whole."""
+"""Download tables from the web: where each is stored, and checks that it arrived completely."""
 
 import hashlib
 import http.client
@@ -19,10 +19,10 @@ from repurpose.ingest import tables
 
 FOLDER = "data/downloads"
 CHUNK = 1 << 20
-TIMEOUT = 60  # seconds without a byte
-PAUSES = (2.0, 10.0)  # seconds before a second and a third try, where the fault may pass
+TIMEOUT = 60  # seconds without any data
+PAUSES = (2.0, 10.0)  # seconds before the second and the third try, after an error that may be temporary
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(csv|tsv|parquet)(\.gz|\.zst)?")
-PASSING = {408, 425, 429, 500, 502, 503, 504}  # status codes
+TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP status codes of errors that may be temporary
 BY_HAND = "download the table by hand and give its path in the key edges"
 LATER = "try again later"
 REMEDIES = {
@@ -36,27 +36,27 @@ REMEDIES = {
 
 
 class BrokenOffError(OSError):
-    """A transfer ended before all bytes that were announced had come."""
+    """A transfer ended before all announced bytes had arrived."""
 
 
-class Arrival(NamedTuple):
-    """What came: bytes, their SHA-256, and the address that a redirection led to, "" where none did."""
+class Download(NamedTuple):
+    """A completed transfer: number of bytes, their SHA-256, and the address after a redirection, or ""."""
 
-    count: int
+    size: int
     digest: str
     redirected: str
 
 
 def is_url(table: str) -> bool:
-    """Whether a configured table is an address on the web and not a file."""
+    """Whether a configured table is a web address and not a file."""
     return table.startswith(("http://", "https://"))
 
 
 def local_path(url: str) -> str:
-    """Where the table of a URL is kept, a folder per URL so that equal names do not meet.
+    """The path where the table of a URL is stored; each URL has its own folder, so equal names do not clash.
 
-    The name is the last part of the URL's path, or what #name= says. Raises InputError where that is no
-    table's name, the checksum of #sha256= is none, or the address is none.
+    The file name is the last part of the URL's path, or the value of #name=. Raises InputError if that is not
+    a table's name, if #sha256= is not a checksum, or if the URL is not an address.
     """
     try:
         name, digest = _name(url), _digest(url)
@@ -75,54 +75,54 @@ def local_path(url: str) -> str:
 
 
 def fetch(url: str, path: str | Path, pauses: Sequence[float] = PAUSES) -> int:
-    """Download `url` to `path` and return the number of bytes; what is there before stays until all is well.
+    """Download `url` to `path` and return the number of bytes; an old file is replaced only after all checks.
 
-    A fault that may pass (a busy server, a transfer that breaks off) is met with another try after each of
-    `pauses` seconds. Raises InputError for an address that does not answer, a wrong checksum, and what is
-    no whole table of the kind that `path` is named as.
+    After an error that may be temporary (a busy server, a broken transfer) it tries again, after each of
+    `pauses` in seconds. Raises InputError if the address does not answer, if the checksum is wrong, or if the
+    file is not a complete table of the format that the name of `path` says.
     """
     path = Path(path)
-    for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed as it downloaded
-        left.unlink()
+    for leftover in path.parent.glob(f".{path.name}.*"):  # of a process that was killed during a download
+        leftover.unlink()
     with files.replacing(path) as temporary:
-        arrival, wanted = _repeated(url, temporary, pauses), _digest(url)
+        result, wanted = _transfer_with_retries(url, temporary, pauses), _digest(url)
         try:
             tables.require_whole(temporary, path.name)
         except InputError as error:
             fault = str(error).removeprefix(f"{temporary} ")
-            led = f"led to {arrival.redirected} and " if arrival.redirected else ""
+            led = f"led to {result.redirected} and " if result.redirected else ""
             raise InputError(f"{url} {led}gave a file, not kept, that {fault}") from error
-        if wanted and wanted != arrival.digest:
+        if wanted and wanted != result.digest:
             raise InputError(
-                f"{url} has the SHA-256 {arrival.digest}, not the one that its address asks for: it changed; "
+                f"{url} has the SHA-256 {result.digest}, not the one that its address asks for: it changed; "
                 "look at it before you correct #sha256="
             )
-    return arrival.count
+    return result.size
 
 
-def _repeated(url: str, path: Path, pauses: Sequence[float]) -> Arrival:
-    """The transfer, tried once more after each pause where it failed for a reason that may pass."""
+def _transfer_with_retries(url: str, path: Path, pauses: Sequence[float]) -> Download:
+    """Transfer a file; after an error that may be temporary, try again after each pause."""
     for pause in (*pauses, None):
         try:
             return _transfer(url, path)
         except (http.client.HTTPException, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno in files.UNWRITABLE:
-                raise  # of the disk here
-            if pause is None or not is_passing(error):
+                raise  # the disk is at fault, not the network
+            if pause is None or not is_transient(error):
                 raise _failed(url, error) from error
             logging.warning("%s: %s; once more in %.0f s", url, _reason(error), pause)
             time.sleep(pause)
     raise AssertionError("unreachable")
 
 
-def is_passing(error: Exception) -> bool:
-    """Whether a fault of a transfer may be gone a moment later."""
+def is_transient(error: Exception) -> bool:
+    """Whether an error of a transfer may be temporary."""
     if isinstance(error, urllib.error.HTTPError):
-        return error.code in PASSING
+        return error.code in TRANSIENT
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, socket.gaierror):
         return cause.errno == socket.EAI_AGAIN
-    passing = (
+    transient = (
         BrokenOffError,
         TimeoutError,
         ConnectionResetError,
@@ -131,11 +131,11 @@ def is_passing(error: Exception) -> bool:
         http.client.IncompleteRead,
         http.client.RemoteDisconnected,
     )
-    return isinstance(cause, passing)
+    return isinstance(cause, transient)
 
 
-def _transfer(url: str, path: Path) -> Arrival:
-    digest, count = hashlib.sha256(), 0
+def _transfer(url: str, path: Path) -> Download:
+    digest, size = hashlib.sha256(), 0
     address = quote(urldefrag(url)[0], safe="%/:=&?~+!$,;'@()*[]")
     request = urllib.request.Request(address, headers={"User-Agent": "drug-repurposing"})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
@@ -143,19 +143,19 @@ def _transfer(url: str, path: Path) -> Arrival:
         while chunk := answer.read(CHUNK):
             file.write(chunk)
             digest.update(chunk)
-            count += len(chunk)
-        if expected and count != int(expected):
-            raise BrokenOffError(f"it broke off after {count:,} of {int(expected):,} bytes")
+            size += len(chunk)
+        if expected and size != int(expected):
+            raise BrokenOffError(f"it broke off after {size:,} of {int(expected):,} bytes")
         redirected = answer.url.partition("?")[0] if answer.url != request.full_url else ""
-        return Arrival(count, digest.hexdigest(), redirected)
+        return Download(size, digest.hexdigest(), redirected)
 
 
 def _failed(url: str, error: Exception) -> InputError:
-    """The sentence on a transfer that failed."""
+    """The error for a transfer that failed."""
     remedy = "check the address and the network"
     if isinstance(error, urllib.error.HTTPError):
         remedy = REMEDIES.get(error.code, f"the server failed: {LATER}" if error.code >= 500 else remedy)
-    elif is_passing(error):
+    elif is_transient(error):
         remedy = f"{remedy}, or {LATER}"
     return InputError(f"{url} cannot be downloaded ({_reason(error)}); {remedy}")
 

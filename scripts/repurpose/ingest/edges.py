@@ -1,4 +1,4 @@
-"""Rows of node numbers as distinct edges: oriented, sorted, repeated rows counted."""
+"""From rows of node numbers to distinct edges: oriented and sorted, with counts of repeated rows."""
 
 import itertools
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from repurpose.ingest.numbering import Nodes, Rows, encode_numbers
 
 
 class Edges(NamedTuple):
-    """The edges of each relation, sorted by relation name and types; int32 indices within the types."""
+    """The edges of each relation; relations are sorted by name and types."""
 
-    triples: list[tuple[int, int, int]]  # relation, head type, tail type as codes
-    heads: list[np.ndarray]
+    triples: list[tuple[int, int, int]]  # codes of relation, head type and tail type
+    heads: list[np.ndarray]  # per triple int32 (edges,), indices within the head type
     tails: list[np.ndarray]
-    tally: np.ndarray  # (triples, 3): kept, mirrored, duplicate
+    tally: np.ndarray  # (triples, 3): numbers of kept, mirrored and duplicate rows
 
 
 def collect(
@@ -24,27 +24,27 @@ def collect(
     """Orient the sound rows, sort them by tail, then head, and keep each edge once.
 
     sound: bool (rows,), the rows that are edges. directed: names of the relations that keep their
-    orientation. target: its head type and its tail type; an edge between them is turned to run from head
-    type to tail type, directed or not.
+    orientation. target: its head type and its tail type; an edge between them is turned, if necessary, to run
+    from the head type to the tail type, directed or not.
 
-    A row becomes one integer, (offset of its relation + tail * heads + head) * 2 + turned. Sorted, these
-    integers have the order of the edges file; repeated edges are adjacent, those that were not turned first.
+    Each row becomes one integer, (offset of its relation + tail * heads + head) * 2 + turned. Sorted, these
+    integers have the order of the edges file. Repeated edges are adjacent, with turned rows after the others.
     """
     n_types = np.int64(len(rows.type_values))
     head, tail = (nodes.numbers[end][sound] for end in (0, 1))
     head_type, tail_type = (rows.types[end][sound] for end in (0, 1))
     triple, triples = encode_numbers((rows.relation[sound] * n_types + head_type) * n_types + tail_type)
-    turn, turn_by_number = _turns(triples, rows, directed, target)
+    turn, turn_by_number = _find_turns(triples, rows, directed, target)
     relation, first, second = triples // n_types**2, triples // n_types % n_types, triples % n_types
     oriented = (relation * n_types + np.where(turn, second, first)) * n_types + np.where(turn, first, second)
-    relation_of, relations = encode_numbers(oriented)
+    relation_codes, relations = encode_numbers(oriented)
     head_type, tail_type = relations // n_types % n_types, relations % n_types
     counts = np.diff(nodes.starts)
     offsets = np.concatenate([[0], np.cumsum(counts[head_type] * counts[tail_type])])
 
     turned = turn[triple] | (turn_by_number[triple] & (head > tail))
     head, tail = np.where(turned, tail, head), np.where(turned, head, tail)
-    relation = relation_of[triple]
+    relation = relation_codes[triple]
     head = head - nodes.starts[head_type][relation]
     tail = tail - nodes.starts[tail_type][relation]
     key = (offsets[relation] + tail * counts[head_type][relation] + head) * 2 + turned
@@ -53,10 +53,10 @@ def collect(
     return Edges(list(named), *_unique_edges(key, offsets, counts[head_type]))
 
 
-def _turns(
+def _find_turns(
     triples: np.ndarray, rows: Rows, directed: Sequence[str], target: tuple[str, str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks over the triples as the table has them: edges to turn; edges to turn where head > tail."""
+    """Two masks over the triples of the table: turn all edges; turn edges whose head number > tail number."""
     n_types = len(rows.type_values)
     head, tail = triples // n_types % n_types, triples % n_types
     is_head, is_tail = (np.isin(rows.type_values, [name]) for name in target)

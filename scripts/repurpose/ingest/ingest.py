@@ -1,4 +1,4 @@
-"""From a raw edges table to the graph, with a ledger of every row that is not an edge of it."""
+"""From a raw edges table to the graph, with a ledger that counts what became of every row."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from repurpose.ingest.numbering import Nodes, Rows
 
 @dataclass(frozen=True)
 class Settings:
-    """The config section `graph`; a name column may be "": nodes are then named by their ids."""
+    """The config section `graph`; a name column may be "", then the names of nodes are their ids."""
 
     columns: Mapping[str, str]
     node_columns: Mapping[str, str]
@@ -38,19 +38,20 @@ def build(
     file: str = "the edges table",
     nodes_file: str = "the nodes table",
 ) -> tuple[Graph, dict[str, Any]]:
-    """Turn an edges table, and a table of nodes where there is one, into the graph and its ledger.
+    """Build the graph and its ledger from an edges table and an optional nodes table.
 
-    The tables hold text columns named as `settings` says. Every node that a row names with type and id
-    is in the graph, also if the row itself is dropped. Relations between the target's types run from head
-    type to tail type, directed or not, because they become pairs. The order of rows does not matter.
-    Raises InputError, with `file` in its sentence, where settings or target name what the table lacks,
-    where a relation loses more than `max_dropped_share` of its rows, and where a relation that would stay
-    in the graph repeats target pairs under other types.
+    The tables have text columns with the names in `settings`. Every node that a row gives with type and id is
+    in the graph, even if the row itself is dropped. Relations between the target's types run from the head
+    type to the tail type, directed or not, because they become pairs. The order of rows does not matter.
+
+    Raises InputError that names `file` if settings or target name something that the table lacks, if a
+    relation loses more than `max_dropped_share` of its rows, or if a relation that would stay in the graph
+    repeats target pairs under other types.
     """
     rows = numbering.encode(table, settings.columns, nodes_table, settings.node_columns, settings.missing)
-    spelled = ledger.count_missing(table, settings.columns, settings.missing, file)
+    missing_cells = ledger.count_missing(table, settings.columns, settings.missing, file)
     if nodes_table is not None:
-        spelled += ledger.count_missing(
+        missing_cells += ledger.count_missing(
             nodes_table, settings.node_columns, settings.missing, nodes_file, sides=[""]
         )
     _check_relation_names(rows.relation_values, settings, target, file)
@@ -60,42 +61,42 @@ def build(
     ends = (target.head_type, target.tail_type)
     distinct = edges.collect(rows, nodes, outcome == ledger.SOUND, settings.directed_relations, ends)
     entries = ledger.entries(rows, outcome, distinct)
-    ledger.check_losses(entries, settings.max_dropped_share, file, ledger.missing_note(spelled, file))
-    kg = _graph(rows, nodes, distinct, settings, target)
+    ledger.check_losses(entries, settings.max_dropped_share, file, ledger.missing_note(missing_cells, file))
+    kg = _make_graph(rows, nodes, distinct, settings, target)
     _check_target(kg, target, file)
     _check_triples(kg, rows.relation_values, settings, file)
-    overlaps = leaks.overlaps(kg, target)
+    overlaps = leaks.find_overlaps(kg, target)
     leaks.check(overlaps, settings.keep_relations, settings.exclude_relations, file)
     account = {"file": file, **ledger.totals(entries)}
     account |= {"nodes": {name: kg.count(name) for name in kg.node_types}, "relations": entries}
-    account["missing"] = spelled
-    repeated = leaks.warnings(overlaps, settings.keep_relations)
-    account["warnings"] = [*ledger.missing_warnings(spelled), *repeated]
+    account["missing"] = missing_cells
+    overlap_warnings = leaks.warnings(overlaps, settings.keep_relations)
+    account["warnings"] = [*ledger.missing_warnings(missing_cells), *overlap_warnings]
     if nodes_table is not None:
-        account["nodes_table"] = {"file": nodes_file, **ledger.of_nodes(rows, nodes, listed, usable)}
+        account["nodes_table"] = {"file": nodes_file, **ledger.nodes_entry(rows, nodes, listed, usable)}
     return kg, account
 
 
 def _type_masks(rows: Rows, node_types: Sequence[str], file: str) -> tuple[np.ndarray, np.ndarray]:
-    """Masks (types + 1,) over the type codes: listed by graph.node_types; listed and in the edges table.
+    """Masks (types + 1,) over type codes: listed by graph.node_types; listed and also in the edges table.
 
-    The last place of both is False: the code -1 points there.
+    The last element of both is False, because the code -1 (no type) points to it.
     """
-    found = np.zeros(len(rows.type_values) + 1, dtype=bool)
-    found[rows.types[0]] = found[rows.types[1]] = True
-    found_names = [name for name, is_found in zip(rows.type_values, found, strict=False) if is_found]
+    in_edges = np.zeros(len(rows.type_values) + 1, dtype=bool)
+    in_edges[rows.types[0]] = in_edges[rows.types[1]] = True
+    edge_types = [name for name, is_used in zip(rows.type_values, in_edges, strict=False) if is_used]
     for name in node_types:
-        if name not in found_names:
+        if name not in edge_types:
             raise InputError(
                 f"graph.node_types lists {name}, a type that {file} does not have: "
-                f"choose from {_listing(found_names)}"
+                f"choose from {_listing(edge_types)}"
             )
     listed = np.append(np.isin(rows.type_values, list(node_types) or rows.type_values), False)
-    return listed, listed & found
+    return listed, listed & in_edges
 
 
-def _graph(rows: Rows, nodes: Nodes, distinct: edges.Edges, settings: Settings, target: Target) -> Graph:
-    parts = {
+def _make_graph(rows: Rows, nodes: Nodes, distinct: edges.Edges, settings: Settings, target: Target) -> Graph:
+    spans = {
         name: slice(start, stop)
         for name, start, stop in zip(rows.type_values, nodes.starts[:-1], nodes.starts[1:], strict=True)
         if start < stop
@@ -107,18 +108,18 @@ def _graph(rows: Rows, nodes: Nodes, distinct: edges.Edges, settings: Settings, 
             rows.type_values[head],
             rows.type_values[tail],
         )
-        joins = target.joins(head_type, tail_type)
-        if joins:
+        is_target_type = target.joins(head_type, tail_type)
+        if is_target_type:
             role = "target" if name in (*target.positive, *target.negative) else "excluded"
         else:
-            is_out = leaks.is_listed(name, head_type, tail_type, settings.exclude_relations)
-            role = "excluded" if is_out else "message"
-        directed = name in settings.directed_relations and not joins
+            is_excluded = leaks.is_listed(name, head_type, tail_type, settings.exclude_relations)
+            role = "excluded" if is_excluded else "message"
+        directed = name in settings.directed_relations and not is_target_type
         relations.append(Relation(head_type, name, tail_type, len(heads), role, directed))
     return Graph(
-        tuple(parts),
-        {name: nodes.ids[part] for name, part in parts.items()},
-        {name: nodes.names[part] for name, part in parts.items()},
+        tuple(spans),
+        {name: nodes.ids[span] for name, span in spans.items()},
+        {name: nodes.names[span] for name, span in spans.items()},
         tuple(relations),
         tuple(distinct.heads),
         tuple(distinct.tails),
@@ -138,13 +139,13 @@ def _check_relation_names(names: Sequence[str], settings: Settings, target: Targ
 
 
 def _check_triples(kg: Graph, names: Sequence[str], settings: Settings, file: str) -> None:
-    """Raise InputError unless each entry of both keys is a relation, or one with its types in brackets."""
-    kinds = [(kind.relation, kind.head_type, kind.tail_type) for kind in kg.relations]
+    """Raise InputError unless each entry of the two keys is a relation's name, alone or with its types."""
+    triples = [(relation.relation, relation.head_type, relation.tail_type) for relation in kg.relations]
     for key in ("exclude_relations", "keep_relations"):
         for entry in getattr(settings, key):
-            if entry not in names and not any(leaks.is_listed(*kind, [entry]) for kind in kinds):
-                alike = [leaks.triple(*kind) for kind in kinds if entry.startswith(f"{kind[0]} (")]
-                raise _no_relation(key, entry, alike or names, file)
+            if entry not in names and not any(leaks.is_listed(*triple, [entry]) for triple in triples):
+                similar = [leaks.triple(*triple) for triple in triples if entry.startswith(f"{triple[0]} (")]
+                raise _no_relation(key, entry, similar or names, file)
 
 
 def _no_relation(key: str, name: str, names: Sequence[str], file: str) -> InputError:
@@ -160,17 +161,22 @@ def _check_target(kg: Graph, target: Target, file: str) -> None:
                 f"target.{key} is {getattr(target, key)}, a type of which the graph of {file} has no node: "
                 f"choose from {_listing(kg.node_types)}"
             )
-    joining = [kind.relation for kind in kg.relations if target.joins(kind.head_type, kind.tail_type)]
+    target_relations = [
+        relation.relation for relation in kg.relations if target.joins(relation.head_type, relation.tail_type)
+    ]
     between = f"between {target.head_type} and {target.tail_type}"
     for key in ("positive", "negative"):
         for name in getattr(target, key):
-            if joining and name not in joining:
+            if target_relations and name not in target_relations:
                 raise InputError(
                     f"target.{key} lists {name}, which {file} does not have {between}: "
-                    f"choose from {_listing(joining)}"
+                    f"choose from {_listing(target_relations)}"
                 )
-            if not joining:
-                triples = [f"{kind.relation} ({kind.head_type}, {kind.tail_type})" for kind in kg.relations]
+            if not target_relations:
+                triples = [
+                    f"{relation.relation} ({relation.head_type}, {relation.tail_type})"
+                    for relation in kg.relations
+                ]
                 raise InputError(
                     f"{file} has no relation {between}, not {name} of target.{key} either: "
                     f"choose the target from its relations, {_listing(triples)}"
@@ -178,6 +184,6 @@ def _check_target(kg: Graph, target: Target, file: str) -> None:
 
 
 def _listing(names: Sequence[str]) -> str:
-    """All names, or the first thirty and how many there are."""
+    """All names, or the first thirty and the number of the others."""
     shown = ", ".join(sorted(names)[:30])
     return shown if len(names) <= 30 else f"{shown} and {len(names) - 30} more"

@@ -1,7 +1,7 @@
-"""The ledger: what became of every row of the raw tables, per relation and by reason.
+"""The ledger: what became of every row of the raw tables, by relation and reason.
 
-The last section is on cells that spell a missing value, such as nan: which ones graph.missing makes empty,
-and which ones are kept.
+The last section is about cells that spell a missing value, such as nan: graph.missing makes some of them
+empty, the others are kept.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,10 +28,10 @@ EMPTY_RELATION, EMPTY_TYPE, EMPTY_ID, UNKNOWN_TYPE, SELF_LOOP, DUPLICATE, EXCLUD
 
 
 def outcomes(rows: Rows, nodes: Nodes, listed: np.ndarray) -> np.ndarray:
-    """What becomes of each row before duplicates are looked for: int8 codes, SOUND for an edge.
+    """What becomes of each row, before duplicates are removed: int8 (rows,), SOUND for an edge.
 
-    Where several reasons hold, the first in REASONS counts. listed: bool (types + 1,), the types that
-    graph.node_types lists; the last place, which is that of the code -1, is False.
+    If several reasons apply, the first in REASONS counts. listed: bool (types + 1,), whether graph.node_types
+    lists the type; the last element, for the code -1 (no type), is False.
     """
     typed = (rows.types[0] >= 0) & (rows.types[1] >= 0)
     unlisted = typed & ~(listed[rows.types[0]] & listed[rows.types[1]])
@@ -41,12 +41,13 @@ def outcomes(rows: Rows, nodes: Nodes, listed: np.ndarray) -> np.ndarray:
     outcome[(rows.ids[0] < 0) | (rows.ids[1] < 0)] = EMPTY_ID
     outcome[~typed] = EMPTY_TYPE
     outcome[rows.relation < 0] = EMPTY_RELATION
-    # A relation that loses all its rows to graph.node_types is left out on purpose: that is no loss.
+    # A relation that loses all its rows to graph.node_types is excluded on purpose: that is no loss.
     n_relations = len(rows.relation_values) + 1
-    out = np.bincount(rows.relation[unlisted] + 1, minlength=n_relations)
-    left_out = (out > 0) & (out == np.bincount(rows.relation[typed] + 1, minlength=n_relations))
-    left_out[0] = False
-    outcome[left_out[rows.relation + 1]] = EXCLUDED
+    unlisted_rows = np.bincount(rows.relation[unlisted] + 1, minlength=n_relations)
+    typed_rows = np.bincount(rows.relation[typed] + 1, minlength=n_relations)
+    is_excluded = (unlisted_rows > 0) & (unlisted_rows == typed_rows)
+    is_excluded[0] = False
+    outcome[is_excluded[rows.relation + 1]] = EXCLUDED
     return outcome
 
 
@@ -58,10 +59,10 @@ def entries(rows: Rows, outcome: np.ndarray, edges: Edges) -> list[dict[str, Any
     )
     counts = counts.reshape(len(names), SOUND + 1)
     kept, mirrored = np.zeros((2, len(names)), dtype=np.int64)
-    for (relation, _, _), (new, back, repeated) in zip(edges.triples, edges.tally, strict=True):
-        kept[relation + 1] += new
-        mirrored[relation + 1] += back
-        counts[relation + 1, DUPLICATE] += repeated
+    for (relation, _, _), (n_kept, n_mirrored, n_duplicates) in zip(edges.triples, edges.tally, strict=True):
+        kept[relation + 1] += n_kept
+        mirrored[relation + 1] += n_mirrored
+        counts[relation + 1, DUPLICATE] += n_duplicates
     return [
         {
             "relation": name,
@@ -76,24 +77,27 @@ def entries(rows: Rows, outcome: np.ndarray, edges: Edges) -> list[dict[str, Any
     ]
 
 
-def totals(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sum the entries; asserts that each adds up: rows = kept + mirrored + excluded + dropped."""
+def totals(relations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sum the entries of all relations; asserts for each that rows = kept + mirrored + excluded + dropped."""
     total: dict[str, Any] = {
-        name: sum(entry[name] for entry in parts) for name in ("rows", "kept", "mirrored", "excluded")
+        name: sum(entry[name] for entry in relations) for name in ("rows", "kept", "mirrored", "excluded")
     }
-    total["dropped"] = {reason: sum(entry["dropped"][reason] for entry in parts) for reason in REASONS}
-    for entry in (total, *parts):
+    total["dropped"] = {reason: sum(entry["dropped"][reason] for entry in relations) for reason in REASONS}
+    for entry in (total, *relations):
         used = entry["kept"] + entry["mirrored"] + entry["excluded"] + sum(entry["dropped"].values())
         assert entry["rows"] == used, f"the ledger does not add up: {entry}"
     return total
 
 
-def of_nodes(rows: Rows, nodes: Nodes, listed: np.ndarray, usable: np.ndarray) -> dict[str, Any]:
-    """The nodes table's entry: `kept` nodes that it names, `added` ones without a row in the edges table."""
+def nodes_entry(rows: Rows, nodes: Nodes, listed: np.ndarray, usable: np.ndarray) -> dict[str, Any]:
+    """The entry of the nodes table: `kept` counts its nodes, `added` those that the edges table lacks.
+
+    listed, usable: bool (types + 1,), types in graph.node_types, and those of them in the edges table.
+    """
     types, ids, numbers = rows.types[2], rows.ids[2], nodes.numbers[2]
     typed, identified = types >= 0, (types >= 0) & (ids >= 0)
     named = np.unique(numbers[numbers >= 0])
-    in_edges = np.zeros(len(nodes.ids) + 1, dtype=bool)  # the last place is that of -1
+    in_edges = np.zeros(len(nodes.ids) + 1, dtype=bool)  # the last element is for -1, no node
     in_edges[nodes.numbers[0]] = in_edges[nodes.numbers[1]] = True
     excluded = int((identified & ~listed[types]).sum())
     dropped = (
@@ -112,21 +116,21 @@ def of_nodes(rows: Rows, nodes: Nodes, listed: np.ndarray, usable: np.ndarray) -
 
 
 def check_losses(
-    parts: Sequence[Mapping[str, Any]], max_share: float, file: str, about_empty: str = ""
+    relations: Sequence[Mapping[str, Any]], max_share: float, file: str, about_empty: str = ""
 ) -> None:
     """Raise InputError if a relation has lost more than `max_share` of its rows; it names the worst one.
 
-    about_empty: the end of the sentence where most of these rows lack a relation, a type or an id.
+    about_empty: added to the error if the main reason is an empty relation, type or id.
     """
-    total = sum(entry["rows"] for entry in parts)
-    # Rows without a relation are all dropped: their loss is their share of the table.
-    bases = [entry["rows"] if entry["relation"] else total for entry in parts]
-    losses = [sum(entry["dropped"].values()) / base for entry, base in zip(parts, bases, strict=True)]
+    total = sum(entry["rows"] for entry in relations)
+    # Rows without a relation are all dropped, so their loss is counted as a share of the whole table.
+    bases = [entry["rows"] if entry["relation"] else total for entry in relations]
+    losses = [sum(entry["dropped"].values()) / base for entry, base in zip(relations, bases, strict=True)]
     worst = int(np.argmax(losses))
     if losses[worst] <= max_share:
         return
-    reason, count = max(parts[worst]["dropped"].items(), key=lambda item: item[1])
-    name = parts[worst]["relation"]
+    reason, count = max(relations[worst]["dropped"].items(), key=lambda item: item[1])
+    name = relations[worst]["relation"]
     raise InputError(
         f"{file}: {f'relation {name}' if name else 'the table'} loses {100 * losses[worst]:.3g} % of its "
         f"{bases[worst]:,} rows ({count:,} are {REASONS[reason]}), more than "
@@ -137,7 +141,7 @@ def check_losses(
 
 # ---- cells that spell a missing value ----
 
-# What programs write for a missing value. NA and na may also be true ids.
+# How programs write a missing value. NA and na may also be true ids.
 SPELLINGS = ("nan", "NaN", "NAN", "None", "none", "null", "NULL", "Null", "<NA>", "<null>", "NA", "na")
 SPELLINGS += ("N/A", "n/a", "#N/A", "-nan", "-NaN", "nil", "NaT", "undefined")
 
@@ -149,11 +153,12 @@ def count_missing(
     file: str,
     sides: Sequence[str] = ("head_", "tail_"),
 ) -> list[dict[str, Any]]:
-    """The ledger's section `missing`: rows whose relation, type or id spells a missing value.
+    """The ledger's section `missing`: counts of rows whose relation, type or id spells a missing value.
 
-    One entry per column, spelling and node type. columns: names of the table's columns, as in graph.columns;
-    `sides` are the prefixes of its keys. missing: the spellings of graph.missing, of which `is_empty` in an
-    entry is True. `type` is the node type of an id, "" for a relation or a type.
+    There is one entry per column, spelling and node type. In an entry, `type` is the node type of an id, or
+    "" for a relation or a type; `is_empty` is True for a spelling of graph.missing. columns: names of the
+    table's columns, as in graph.columns; `sides` are the prefixes of its keys. missing: the spellings of
+    graph.missing.
     """
     wanted = pa.array(sorted({*missing, *SPELLINGS} - {""}), pa.string())
     keys = [("relation", "")] if "relation" in columns else []
@@ -168,15 +173,15 @@ def count_missing(
             "is_empty": value in missing,
         }
         for key, type_key in keys
-        for value, node_type, rows in _spelled(
+        for value, node_type, rows in _count_spellings(
             table, columns[key], columns[type_key] if type_key else "", wanted
         )
     ]
 
 
-def missing_warnings(spelled: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A sentence per entry of `count_missing`: the rows are dropped, or the spelling is taken for a value."""
-    for entry in spelled:
+def missing_warnings(missing_cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A sentence for each entry of `count_missing`: its rows are dropped, or its spelling is kept."""
+    for entry in missing_cells:
         what = f"{entry['file']}: {entry['rows']:,} rows have {_place(entry)}"
         if entry["is_empty"]:
             yield f"{what}, which graph.missing counts as empty: they are dropped"
@@ -184,9 +189,9 @@ def missing_warnings(spelled: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"{what}, which is kept as it is: if it means a missing value, add it to graph.missing"
 
 
-def missing_note(spelled: Sequence[Mapping[str, Any]], file: str) -> str:
-    """What graph.missing makes empty in a file, as the end of a sentence of `check_losses`; "" if nothing."""
-    emptied = [entry for entry in spelled if entry["is_empty"] and entry["file"] == file]
+def missing_note(missing_cells: Sequence[Mapping[str, Any]], file: str) -> str:
+    """The cells of a file that graph.missing makes empty, as text for `check_losses`, or ""."""
+    emptied = [entry for entry in missing_cells if entry["is_empty"] and entry["file"] == file]
     words = ", ".join(f"{_place(entry)} ({entry['rows']:,} rows)" for entry in emptied)
     return f"; graph.missing, from which you may take what is a true id, empties {words}" if words else ""
 
@@ -196,17 +201,19 @@ def _place(entry: Mapping[str, Any]) -> str:
     return f"{entry['value']} in the column {entry['column']}{of_type}"
 
 
-def _spelled(table: pa.Table, name: str, type_name: str, wanted: pa.Array) -> list[tuple[str, str, int]]:
-    """Value, node type and number of the rows with a `wanted` value; type_name: the column of types or ""."""
+def _count_spellings(
+    table: pa.Table, name: str, type_name: str, wanted: pa.Array
+) -> list[tuple[str, str, int]]:
+    """Value, node type and count of the rows with a `wanted` value; type_name: the column of types, or ""."""
     column = table[name]
     if pa.types.is_dictionary(column.type):
-        # Millions of rows have few distinct values: look at these first.
+        # Millions of rows have few distinct values, so checking these first is fast.
         has_wanted = [pc.any(pc.is_in(chunk.dictionary, value_set=wanted)).as_py() for chunk in column.chunks]
         if not any(has_wanted):
             return []
     mask = np.asarray(pc.is_in(column.cast(pa.string()), value_set=wanted))
     cells = table.filter(pa.array(mask)).select(list(dict.fromkeys([name, type_name or name])))
-    values = [cells[part].cast(pa.string()).to_pylist() for part in (name, type_name or name)]
+    values = [cells[column].cast(pa.string()).to_pylist() for column in (name, type_name or name)]
     counts: dict[tuple[str, str], int] = {}
     for value, node_type in zip(*values, strict=True):
         key = value, (node_type or "") if type_name else ""

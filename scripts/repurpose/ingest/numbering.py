@@ -1,7 +1,7 @@
-"""Rows of text as rows of integers: text cells to codes, and every node to a number by type and id.
+"""From rows of text to rows of integers: codes for text cells, and a number for each node (type and id).
 
-`encode` turns the edges and nodes tables into codes, `number` turns codes into node numbers. Both rest on
-`encode_texts` and `encode_numbers`, which give columns codes in one sorted list of values.
+`encode` turns the edges and nodes tables into codes, and `number` turns codes into node numbers. Both use
+`encode_texts` or `encode_numbers`: a code is a position in a sorted list of values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 
 class Rows(NamedTuple):
-    """The edges table and the nodes table as codes: positions in sorted lists of values, -1 if empty.
+    """The edges table and the nodes table as codes: positions in the sorted lists `*_values`, -1 if empty.
 
-    Each list of arrays has one array for the heads, one for the tails and, with a nodes table, one for its
-    rows.
+    Each list of arrays has one array for the heads, one for the tails and, if there is a nodes table, one for
+    its rows.
     """
 
     relation: np.ndarray
@@ -32,8 +32,8 @@ class Rows(NamedTuple):
 class Nodes(NamedTuple):
     """All nodes of the graph, sorted by type and then by id as a string."""
 
-    numbers: list[np.ndarray]  # parallel to Rows.types: the node's number over all types, -1 where none
-    starts: np.ndarray  # (types + 1,): first number of each type
+    numbers: list[np.ndarray]  # as Rows.types: for each row the number of its node over all types, -1 if none
+    starts: np.ndarray  # (types + 1,): the first number of each type
     ids: np.ndarray  # (nodes,) object
     names: np.ndarray  # (nodes,) object
 
@@ -45,10 +45,10 @@ def encode(
     node_columns: Mapping[str, str],
     missing: Sequence[str] = (),
 ) -> Rows:
-    """Encode the edges table, and the nodes table if there is one, by the same lists of values.
+    """Encode the edges table, and the nodes table if there is one, with the same lists of values.
 
-    columns, node_columns: the names of the tables' columns; "" where there is no column of node names.
-    missing: spellings that are the same as an empty cell, in every column.
+    columns, node_columns: the names of the tables' columns; "" if there is no column of node names.
+    missing: spellings that count as an empty cell, in every column.
     """
     sources = [(table, columns, "head_"), (table, columns, "tail_")]
     if nodes_table is not None:
@@ -83,26 +83,26 @@ def _empty_column(length: int) -> pa.ChunkedArray:
 def number(rows: Rows, usable: np.ndarray) -> Nodes:
     """Number the nodes of the usable types.
 
-    usable: bool (types + 1,), for each type code; the last place is False, and the code -1 points there.
+    usable: bool (types + 1,), for each type code; the last element, for the code -1 (no type), is False.
     """
     n_ids = len(rows.id_values)
     keys = [
         np.where((ids >= 0) & usable[types], types * np.int64(n_ids) + ids, -1)
         for types, ids in zip(rows.types, rows.ids, strict=True)
     ]
-    # With a -1 in front, code 0 always means "no node".
+    # The -1 at the front ensures that code 0 always means "no node".
     numbers, distinct = encode_numbers(np.concatenate([[-1], *keys]))
-    parts = np.split(numbers[1:] - 1, np.cumsum([len(key) for key in keys])[:-1])
+    numbers_by_source = np.split(numbers[1:] - 1, np.cumsum([len(key) for key in keys])[:-1])
     distinct = distinct[1:]
     starts = np.searchsorted(distinct, np.arange(len(usable)) * n_ids)
     ids = _objects(rows.id_values.take(pa.array(distinct % n_ids)))
-    return Nodes(parts, starts, ids, _names(rows, parts, ids))
+    return Nodes(numbers_by_source, starts, ids, _names(rows, numbers_by_source, ids))
 
 
 def _names(rows: Rows, numbers: Sequence[np.ndarray], ids: np.ndarray) -> np.ndarray:
-    """A node's smallest name in the nodes table, else the smallest in the edges table, else its id."""
+    """The name of each node: its smallest name in the nodes table, else in the edges table, else its id."""
     names, values = ids.copy(), _objects(rows.name_values)
-    # The nodes table comes second: its names replace those of the edges table.
+    # The nodes table comes second, so its names replace those of the edges table.
     for sources in (range(2), range(2, len(numbers))):
         best = np.full(len(ids), len(values), dtype=np.int32)
         for source in sources:
@@ -123,11 +123,12 @@ def _objects(texts: pa.Array) -> np.ndarray:
 def encode_texts(
     columns: Sequence[pa.ChunkedArray], missing: Sequence[str] = ()
 ) -> tuple[list[np.ndarray], pa.Array]:
-    """Encode text columns as integers, by one sorted list of distinct values.
+    """Encode text columns as integers, with one sorted list of distinct values for all columns.
 
-    columns: strings, dictionary-encoded or not; null and what `missing` lists are the same as "". Returns
-    an int32 array per column, the position of each cell's value in the list or -1 for an empty cell, and the
-    list: sorted by code point, no empty string, no unused value. Codes therefore compare as the strings do.
+    columns: strings, dictionary-encoded or not; null and the spellings in `missing` count as "". Returns one
+    int32 array per column, with the position of each cell's value in the list or -1 for an empty cell, and
+    the list. The list is sorted by code point, without the empty string and unused values, so codes compare
+    as the strings do.
     """
     chunks = [chunk for column in columns for chunk in _dictionary_encoded(column).chunks]
     joined = pa.chunked_array(chunks).unify_dictionaries()
@@ -144,9 +145,10 @@ def encode_texts(
 
 
 def encode_numbers(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Encode integers: int32 codes (n,), which are positions in the sorted distinct numbers, and these.
+    """Encode integers: returns int32 codes (n,) and the sorted distinct numbers that the codes refer to.
 
-    The result of np.unique(return_inverse=True), by hashing: several times faster on millions of rows.
+    The result equals that of np.unique(return_inverse=True), but hashing is several times faster on millions
+    of rows.
     """
     encoded = pa.array(numbers).dictionary_encode()
     distinct = encoded.dictionary.to_numpy()

@@ -1,5 +1,5 @@
-"""Compiled loops and dense vector code of the CPU, without any knowledge of graphs.
+"""Compiled loops and vector code for the CPU, independent of graphs.
 
-In: numpy arrays. Out: loops that numba compiled once per environment, and their ranges over threads.
+In: numpy arrays. Out: loops that numba compiles once per environment, and ranges to run them on threads.
 Read first: compiled.
 """

@@ -1,4 +1,4 @@
-"""Loops compiled by numba: once per environment and version of the code, then read from the environment."""
+"""Loops compiled by numba, once per environment and version of the code; later runs load the machine code."""
 
 import sys
 from functools import partial
@@ -13,22 +13,23 @@ LIBRARY = __package__.partition(".")[0]
 CACHE = Path(sys.prefix) / "var" / "kernels"
 
 
-def _kept(module: str, file: str) -> numba_private.Kept | None:
-    """Keep this package's machine code in the environment, whichever copy of the source asks for it.
+def _locate(module: str, file: str) -> numba_private.CacheLocation | None:
+    """Where to cache the machine code of this library: in the environment, for all copies of the source.
 
-    numba itself goes by the path and the text of one file: every copy would compile anew, and a change in a
-    module that the loops import would not be seen. Here the code is stored with the digest of its module and
-    of all that this imports (beside the processor and numba's version).
+    numba's own cache depends on the path and the text of one file: each copy of the source would compile
+    again, and a change in a module that the loops import would be missed. Here the cache depends on the
+    digest of the module and of all that it imports, in addition to the processor and numba's version.
     """
     if not module.startswith(LIBRARY + "."):
         return None
     scripts = Path(file).parents[module.count(".")]
-    return numba_private.Kept(CACHE, source.digest(scripts, str(Path(file).relative_to(scripts))))
+    return numba_private.CacheLocation(CACHE, source.digest(scripts, str(Path(file).relative_to(scripts))))
 
 
-numba_private.keep_machine_code(_kept)
+numba_private.set_cache_location(_locate)
 
-# Without the GIL, so that `parallel` can run ranges side by side; sums in any order, but always the same.
+# nogil: `parallel` can run ranges on several threads. fastmath: sums in any order, but the same in each run.
 loop = partial(njit, nogil=True, fastmath=True, cache=True, error_model="numpy", boundscheck=False)
-# Copied into the loops that call them, where widths are constants: that is what makes them vector code.
-part = partial(njit, inline="always", fastmath=True)
+# For functions that numba copies into the loops that call them: there a width is a constant, which vector
+# code needs.
+inlined = partial(njit, inline="always", fastmath=True)

@@ -1,10 +1,10 @@
-"""Compressed sparse rows, without values."""
+"""Compressed sparse rows (CSR) without values."""
 
 import numpy as np
 
 
 def csr(rows: np.ndarray, columns: np.ndarray, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Compress (row, column) pairs by row, the columns of a row in the order they came in.
+    """Group (row, column) pairs by row; the columns of a row keep their order.
 
     rows, columns: integer (E,). Returns indptr int64 (n_rows + 1,) and indices int32 (E,): the columns
     of row i are indices[indptr[i]:indptr[i + 1]].

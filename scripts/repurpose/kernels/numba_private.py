@@ -1,7 +1,6 @@
-"""What the loops use of numba that its documentation does not promise, and nothing else does.
+"""The undocumented parts of numba that this library uses; no other module uses any.
 
-tests/kernels/test_numba_private.py states what each of these has to do, and what to do where a newer numba
-has it no more.
+tests/kernels/test_numba_private.py says what each of them must do, and what to do if numba removes it.
 """
 
 from collections.abc import Callable
@@ -11,38 +10,38 @@ from typing import Any, NamedTuple
 from numba.core import caching
 
 
-class Kept(NamedTuple):
-    """Where the machine code of a function is kept, and what tells it from that of another version."""
+class CacheLocation(NamedTuple):
+    """Where the machine code of a function is cached, and a stamp that identifies its version."""
 
     folder: Path
     stamp: str
 
 
-def keep_machine_code(of: Callable[[str, str], Kept | None]) -> None:
-    """Let `of` decide where `njit(cache=True)` keeps machine code: it gets a function's module and file.
+def set_cache_location(locate: Callable[[str, str], CacheLocation | None]) -> None:
+    """Let `locate` decide where `njit(cache=True)` stores machine code; it gets a function's module and file.
 
-    Where it returns None, or a folder that cannot be written, numba decides as it does without this.
+    If it returns None, or a folder that cannot be written, numba uses its default location.
     """
 
     class Locator(caching._CacheLocator):
-        def __init__(self, py_func: Any, kept: Kept) -> None:
-            self.kept, self.line = kept, py_func.__code__.co_firstlineno
+        def __init__(self, py_func: Any, location: CacheLocation) -> None:
+            self.location, self.line = location, py_func.__code__.co_firstlineno
 
         def get_cache_path(self) -> str:
-            return str(self.kept.folder)
+            return str(self.location.folder)
 
         def get_source_stamp(self) -> str:
-            return self.kept.stamp
+            return self.location.stamp
 
         def get_disambiguator(self) -> str:
             return str(self.line)
 
         @classmethod
         def from_function(cls, py_func: Any, py_file: str) -> Any:
-            kept = of(py_func.__module__, py_file)
-            if kept is None:
+            location = locate(py_func.__module__, py_file)
+            if location is None:
                 return None
-            locator = cls(py_func, kept)
+            locator = cls(py_func, location)
             try:
                 locator.ensure_cache_path()
             except OSError:
@@ -52,11 +51,11 @@ def keep_machine_code(of: Callable[[str, str], Kept | None]) -> None:
     caching.CacheImpl._locator_classes.insert(0, Locator)
 
 
-def element(context: Any, builder: Any, kind: Any, array: Any, row: Any, column: Any) -> Any:
+def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, row: Any, column: Any) -> Any:
     """In an intrinsic: the pointer to array[row, column], C-contiguous; a flat array counts as one row.
 
-    kind: numba's type of the array; row, column: 64-bit integers.
+    array_type: numba's type of the array; row, column: 64-bit integers.
     """
-    opened = context.make_array(kind)(context, builder, array)
-    start = builder.mul(row, builder.extract_value(opened.shape, 1)) if kind.ndim == 2 else row
-    return builder.gep(opened.data, [builder.add(start, column)])
+    struct = context.make_array(array_type)(context, builder, array)
+    start = builder.mul(row, builder.extract_value(struct.shape, 1)) if array_type.ndim == 2 else row
+    return builder.gep(struct.data, [builder.add(start, column)])

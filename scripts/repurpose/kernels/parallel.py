@@ -1,4 +1,4 @@
-"""Compiled loops over ranges, on several threads at once."""
+"""Run compiled loops over ranges on several threads."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,15 +9,15 @@ import numpy as np
 
 from repurpose.core import threads
 
-PIECES = 16  # at most; more than threads, so that one slow piece does not keep the others waiting
-SMALL = 4096  # work below which a piece is not worth handing to a thread
+PIECES = 16  # at most; more than threads, so that no thread waits long for the slowest piece
+SMALL = 4096  # units of work; a smaller piece is not worth a thread
 
 
 def run(loop: Callable[..., Any], bounds: np.ndarray, *arguments: Any) -> None:
-    """Call `loop(first, last, *arguments)` for each pair of neighbours in `bounds`.
+    """Call `loop(first, last, *arguments)` for each pair of consecutive `bounds`.
 
-    `loop` releases the GIL, and what it writes for an item does not depend on the range that the item
-    is in, so the result does not depend on the number of threads.
+    `loop` must release the GIL. What it writes for an item must not depend on the range of the item; then the
+    result does not depend on the number of threads.
     """
     pieces = zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)
     count = threads.current()
@@ -30,12 +30,12 @@ def run(loop: Callable[..., Any], bounds: np.ndarray, *arguments: Any) -> None:
 
 
 def even(items: int, work: int = 1) -> np.ndarray:
-    """Bounds of ranges with equally many items, each of which is `work` units."""
+    """Bounds of ranges with equally many items; an item is `work` units of work."""
     return np.linspace(0, items, _pieces(items * work) + 1).astype(np.int64)
 
 
 def balanced(indptr: np.ndarray, work: int = 4) -> np.ndarray:
-    """Bounds of ranges with about equally many entries of a CSR; a row itself counts as `work` entries."""
+    """Bounds of ranges of CSR rows with about equally many entries; a row counts as `work` more entries."""
     total = indptr + work * np.arange(len(indptr), dtype=np.int64)
     steps = np.linspace(0, total[-1], _pieces(int(total[-1])) + 1)
     inner = np.searchsorted(total, steps[1:-1])

@@ -1,13 +1,12 @@
 """Vectors of float32 as values inside numba loops: a row is loaded, multiplied and stored at once.
 
-Why not plain loops over the row: numba cannot promise LLVM that two arrays do not overlap, so each inner
-loop checks it and sums go through memory; measured on the attention loops, that takes 1.2 to 1.8 times as
-long. A vector may have any width; LLVM cuts it into the registers of the processor at hand.
+Why not plain loops over the row? numba cannot tell LLVM that two arrays do not overlap. So each inner loop
+checks for overlap, and sums go through memory; the attention loops then take 1.2 to 1.8 times as long
+(measured). A vector may have any width; LLVM splits it into the registers of the processor.
 
-`load(width, array, row, column)` and `splat(width, x)` make vectors, `width` a constant where the loop is
-compiled; `+ - *` work on vectors and on a number and a vector; `store`, `total`, `largest`, `exp`, `choose`
-use them.
-`fetch(width, array, row, column)` brings what will be loaded soon nearer.
+`load(width, array, row, column)` and `splat(width, x)` create vectors; `width` must be a constant when the
+loop is compiled. `+ - *` take two vectors, or a number and a vector. `store`, `total`, `largest`, `exp` and
+`choose` take vectors. `fetch(width, array, row, column)` brings data that will be loaded soon into the cache.
 """
 
 import operator
@@ -21,7 +20,7 @@ from repurpose.kernels import numba_private
 
 FLOAT, INT = ir.FloatType(), ir.IntType(32)
 LINE = 64  # bytes of a cache line
-# exp(r) = 1 + r + r^2 P(r), of Cephes' expf; highest power first, the 1 and the 1 at the end.
+# exp(r) = 1 + r + r^2 P(r) as in Cephes' expf; coefficients from the highest power down, the last two are 1.
 POLYNOMIAL = (
     1.9875691500e-4,
     1.3981999507e-3,
@@ -32,7 +31,7 @@ POLYNOMIAL = (
     1.0,
     1.0,
 )
-FAST = ("fast",)  # sums in any order, products and sums in one instruction
+FAST = ("fast",)  # allows sums in any order, and a product and a sum in one instruction
 
 
 class Vector(types.Type):
@@ -44,7 +43,7 @@ class Vector(types.Type):
 
     @property
     def llvm(self) -> ir.VectorType:
-        """LLVM's type of the same vector."""
+        """LLVM's type of the vector."""
         return ir.VectorType(FLOAT, self.width)
 
 
@@ -56,7 +55,7 @@ class _VectorModel(models.PrimitiveModel):
 
 @intrinsic(prefer_literal=True)
 def load(typing, width, array, row, column):
-    """The vector array[row, column:column + width] of a C-contiguous float32 array; nothing is checked."""
+    """The vector array[row, column:column + width] of a C-contiguous float32 array; no bounds check."""
     vector = Vector(width.literal_value)
 
     def emit(context, builder, sig, args):
@@ -67,7 +66,7 @@ def load(typing, width, array, row, column):
 
 @intrinsic
 def store(typing, array, row, column, vector):
-    """array[row, column:column + width] = vector; nothing is checked."""
+    """Set array[row, column:column + width] to the vector; no bounds check."""
 
     def emit(context, builder, sig, args):
         builder.store(args[3], _address(context, builder, sig.args[0], args[:3], vector), align=4)
@@ -77,7 +76,7 @@ def store(typing, array, row, column, vector):
 
 @intrinsic(prefer_literal=True)
 def fetch(typing, width, array, row, column):
-    """Ask for the cache lines of array[row, column:column + width] ahead of their use; nothing is checked."""
+    """Prefetch the cache lines of array[row, column:column + width]; no bounds check."""
     size = 4 * width.literal_value
 
     def emit(context, builder, sig, args):
@@ -93,7 +92,7 @@ def fetch(typing, width, array, row, column):
 
 @intrinsic(prefer_literal=True)
 def splat(typing, width, x):
-    """The vector that holds x everywhere."""
+    """The vector whose elements are all x."""
     vector = Vector(width.literal_value)
 
     def emit(context, builder, sig, args):
@@ -126,10 +125,10 @@ def largest(typing, vector):
 
 @intrinsic
 def exp(typing, vector):
-    """exp of each element, to 1 unit in the last place between exp(-87) and exp(88), clamped to these.
+    """exp of each element, exact to 1 unit in the last place; elements are clamped to -87 to 88.
 
-    exp(x) = 2^k exp(r) with x = k ln 2 + r and |r| <= ln(2) / 2 (Cephes, Moshier 1989): ln 2 in two parts, a
-    polynomial for exp(r), 2^k by its bits.
+    exp(x) = 2^k exp(r) with x = k ln 2 + r and |r| <= ln(2) / 2 (Cephes, Moshier 1989). ln 2 is the sum of
+    two constants, exp(r) is a polynomial, and 2^k is set in the bits of the exponent.
     """
 
     def emit(context, builder, sig, args):
@@ -159,28 +158,28 @@ def exp(typing, vector):
 
 @intrinsic
 def choose(typing, vector, factor, threshold, low, high):
-    """The elements of `low` where vector * factor, rounded to float32, is below threshold, else of `high`."""
+    """Per element, `low` if vector * factor, rounded to float32, is below the threshold, else `high`."""
 
     def emit(context, builder, sig, args):
         x, low, high = args[0], args[3], args[4]
-        factor, threshold = (_splat(builder, each, vector) for each in args[1:3])
+        factor, threshold = (_splat(builder, scalar, vector) for scalar in args[1:3])
         return builder.select(builder.fcmp_ordered("<", builder.fmul(x, factor), threshold), low, high)
 
     return vector(vector, types.float32, types.float32, vector, vector), emit
 
 
 def _binary(function: Any, inplace: Any, instruction: str) -> None:
-    """Teach numba an operator between vectors, and between a number and a vector."""
+    """Define an operator for numba between two vectors, and between a number and a vector."""
 
     def result(_: Any) -> Any:
-        def of(left, right):
+        def resolve(left, right):
             if isinstance(left, Vector) and left == right:
                 return left(left, right)
             if isinstance(left, types.Float) and isinstance(right, Vector):
                 return right(types.float32, right)
             return None
 
-        return of
+        return resolve
 
     def emit(context, builder, sig, args):
         left, right = args
@@ -188,10 +187,10 @@ def _binary(function: Any, inplace: Any, instruction: str) -> None:
             left = _splat(builder, left, sig.args[1])
         return getattr(builder, instruction)(left, right, flags=FAST)
 
-    for each in (function, inplace):
-        type_callable(each)(result)
-        lower_builtin(each, Vector, Vector)(emit)
-        lower_builtin(each, types.Float, Vector)(emit)
+    for operation in (function, inplace):
+        type_callable(operation)(result)
+        lower_builtin(operation, Vector, Vector)(emit)
+        lower_builtin(operation, types.Float, Vector)(emit)
 
 
 _binary(operator.add, operator.iadd, "fadd")
@@ -206,9 +205,10 @@ def _splat(builder: Any, x: Any, vector: Vector) -> Any:
     return builder.shuffle_vector(first, undefined, zeros)
 
 
-def _address(context: Any, builder: Any, kind: Any, values: Any, vector: Vector) -> Any:
-    """Pointer to the vector at (array, row, column), of which the array is of this kind."""
-    return builder.bitcast(numba_private.element(context, builder, kind, *values), vector.llvm.as_pointer())
+def _address(context: Any, builder: Any, array_type: Any, values: Any, vector: Vector) -> Any:
+    """Pointer to the vector at `values` = (array, row, column); array_type is numba's type of the array."""
+    pointer = numba_private.element_pointer(context, builder, array_type, *values)
+    return builder.bitcast(pointer, vector.llvm.as_pointer())
 
 
 def _function(builder: Any, name: str, result: ir.Type, arguments: list[ir.Type]) -> Any:

@@ -1,4 +1,4 @@
-"""Which area each tail (disease) belongs to, so that whole areas can be held out."""
+"""The area of each tail (disease), so that whole areas can be held out."""
 
 from pathlib import Path
 
@@ -12,35 +12,35 @@ from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
 from repurpose.ingest import tables
 
-AREAS = 20  # of a hierarchy
+AREAS = 20  # number of broad terms of a hierarchy that each define an area
 COLUMNS = ("node_id", "area")
 
 
-def of_hierarchy(kg: Graph, relation: str, tail_type: str) -> np.ndarray:
-    """The area of each tail from a relation among tails, such as is-a: int32 (tails,).
+def from_hierarchy(kg: Graph, relation: str, tail_type: str) -> np.ndarray:
+    """The area of each tail from a hierarchy, a relation among tails such as is-a: int32 (tails,).
 
-    The AREAS tails with the most edges, the broad terms, each stand for an area, and every tail belongs to
-    the one that the fewest edges lead to; of equally near ones to that with more edges. A tail that no
-    edges lead to any of them is an area of its own. Raises InputError for a relation that the graph lacks.
+    The AREAS tails with the most edges are the broad terms. Each defines an area, and every tail belongs to
+    the broad term with the shortest path to it; on a tie, to the one with more edges. A tail that is
+    connected to none of them is its own area. Raises InputError if the graph lacks the relation.
     """
-    require(kg, relation, tail_type)
+    require_hierarchy(kg, relation, tail_type)
     count = kg.count(tail_type)
     (index,) = (
-        at
-        for at, each in enumerate(kg.relations)
+        number
+        for number, each in enumerate(kg.relations)
         if (each.head_type, each.relation, each.tail_type) == (tail_type, relation, tail_type)
     )
     forward = matrices.counts(kg.heads[index], kg.tails[index], (count, count), np.float64)
-    both = sparse.csr_array(forward + forward.T)
-    broad = np.argsort(-np.diff(both.indptr), kind="stable")[:AREAS]
-    distance = dijkstra(both, directed=False, indices=broad, unweighted=True, limit=count)
+    symmetric = sparse.csr_array(forward + forward.T)
+    broad_terms = np.argsort(-np.diff(symmetric.indptr), kind="stable")[:AREAS]
+    distance = dijkstra(symmetric, directed=False, indices=broad_terms, unweighted=True, limit=count)
     return np.where(
         np.isfinite(distance).any(axis=0), distance.argmin(axis=0), AREAS + np.arange(count)
     ).astype(np.int32)
 
 
-def require(kg: Graph, relation: str, tail_type: str) -> None:
-    """Raise InputError where target.hierarchy names what is no relation among tails."""
+def require_hierarchy(kg: Graph, relation: str, tail_type: str) -> None:
+    """Raise InputError if target.hierarchy names no relation among tails of the graph."""
     names = [each.relation for each in kg.relations if each.head_type == each.tail_type == tail_type]
     if relation not in names:
         raise InputError(
@@ -49,11 +49,11 @@ def require(kg: Graph, relation: str, tail_type: str) -> None:
         )
 
 
-def of_table(path: str | Path, kg: Graph, tail_type: str) -> np.ndarray:
+def from_table(path: str | Path, kg: Graph, tail_type: str) -> np.ndarray:
     """The area of each tail from a table with the columns node_id and area: int32 (tails,).
 
-    A tail that the table does not name is an area of its own. Raises InputError where it names none of the
-    graph's tails, or one of them with two areas.
+    A tail that is not in the table is its own area. Raises InputError if the table names none of the graph's
+    tails, or gives a tail two areas.
     """
     frame = tables.read(path, COLUMNS, "split.areas").to_pandas().astype(str).drop_duplicates()
     frame = frame[frame["node_id"].isin(kg.node_ids[tail_type])]
@@ -61,10 +61,12 @@ def of_table(path: str | Path, kg: Graph, tail_type: str) -> np.ndarray:
         raise InputError(
             f"{path} (split.areas) names no node of type {tail_type}; its node_id are the graph's ids"
         )
-    twice = frame["node_id"][frame["node_id"].duplicated()]
-    if len(twice):
-        raise InputError(f"{path} (split.areas) gives {twice.iloc[0]} two areas; leave one of them")
+    duplicates = frame["node_id"][frame["node_id"].duplicated()]
+    if len(duplicates):
+        raise InputError(f"{path} (split.areas) gives {duplicates.iloc[0]} two areas; leave one of them")
     names = sorted(frame["area"].unique())
-    found = pd.Series(kg.node_ids[tail_type]).map(dict(zip(frame["node_id"], frame["area"], strict=True)))
-    codes = pd.Categorical(found, categories=names).codes
+    area_names = pd.Series(kg.node_ids[tail_type]).map(
+        dict(zip(frame["node_id"], frame["area"], strict=True))
+    )
+    codes = pd.Categorical(area_names, categories=names).codes
     return np.where(codes >= 0, codes, len(names) + np.arange(len(codes))).astype(np.int32)

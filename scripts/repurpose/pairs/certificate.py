@@ -1,6 +1,6 @@
-"""The leakage certificate: what left the graph, how the pairs are split, and checks of both.
+"""The leakage certificate: which relations were removed, how the pairs are split, and checks of both.
 
-The checks count the graph's edges anew, not with the code that made the pairs.
+The checks count the graph's edges again, independently of the code that made the pairs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,23 +15,23 @@ from repurpose.graph.graph import Graph
 from repurpose.graph.target import Target
 from repurpose.pairs.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
 
-# Its figures, those that chance would give beside them, are the section `overlaps`.
+# The observed overlaps, and those expected by chance, are in the section `overlaps`.
 OVERLAP_CHECK = "no message relation repeats the pairs by id, but those of graph.keep_relations"
 
 
 def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] = ()) -> dict[str, Any]:
-    """Certificate of labelled and split pairs: target, removed relations, overlaps, counts and checks.
+    """Return the leakage certificate: target, removed relations, overlaps, counts of pairs, and checks.
 
-    kept: graph.keep_relations. Each check counts its violations. Raises RuntimeError if one fails: that is a
-    defect, not a property of the data.
+    pairs: labelled and split. kept: graph.keep_relations. Each check counts its violations. Raises
+    RuntimeError if a check fails: that is a defect of the program, not a property of the data.
     """
-    overlaps = leaks.described(leaks.overlaps(kg, target), kept)
-    counted = [
+    overlaps = leaks.describe(leaks.find_overlaps(kg, target), kept)
+    counts_by_check = [
         *_graph_violations(kg, pairs, target),
         (OVERLAP_CHECK, sum(each["leak"] and not each["kept"] for each in overlaps)),
         *_split_violations(pairs),
     ]
-    checks = [{"name": name, "passed": not count, "count": count} for name, count in counted]
+    checks = [{"name": name, "passed": not count, "count": count} for name, count in counts_by_check]
     failed = [f"{check['name']} ({check['count']} violations)" for check in checks if not check["passed"]]
     if failed:
         raise RuntimeError(f"the pairs leak or are wrong: {'; '.join(failed)}")
@@ -77,7 +77,7 @@ def _split_violations(pairs: pd.DataFrame) -> Iterator[tuple[str, int]]:
 
 
 def _edges(kg: Graph, target: Target, names: Sequence[str]) -> np.ndarray:
-    """Distinct codes of the edges of the relations of these names between the target's types."""
+    """Distinct codes of the target pairs that the relations of these names connect, in either direction."""
     types = target.types
     codes = [np.empty(0, np.int64)]
     for relation, heads, tails in zip(kg.relations, kg.heads, kg.tails, strict=True):
@@ -94,13 +94,13 @@ def _codes(kg: Graph, target: Target, heads: np.ndarray, tails: np.ndarray) -> n
 
 
 def _summary(pairs: pd.DataFrame, scheme: str) -> dict[str, dict[str, int]]:
-    parts = {name: pairs[pairs[scheme] == name] for name in SPLITS}
+    pairs_by_split = {name: pairs[pairs[scheme] == name] for name in SPLITS}
     return {
         name: {
-            "positives": int((part["label"] == 1).sum()),
-            "negatives": int((part["label"] == 0).sum()),
-            "heads": int(part["head_index"].nunique()),
-            "tails": int(part["tail_index"].nunique()),
+            "positives": int((split_pairs["label"] == 1).sum()),
+            "negatives": int((split_pairs["label"] == 0).sum()),
+            "heads": int(split_pairs["head_index"].nunique()),
+            "tails": int(split_pairs["tail_index"].nunique()),
         }
-        for name, part in parts.items()
+        for name, split_pairs in pairs_by_split.items()
     }

@@ -1,7 +1,7 @@
 """The target pairs: their labels, and their splits without leakage.
 
-A pair is (head, tail), an index each within the target's two node types. A known pair is one that
-any relation joins, whatever its role; an unknown pair is any other.
+A pair is (head, tail), each an index within one of the target's two node types. A pair is known if a relation
+of any role connects its head and tail; all other pairs are unknown.
 """
 
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ SCHEMES = ("random", "disease", "drug")
 ALL_SCHEMES = (*SCHEMES, "area")
 SPLITS = ("train", "valid", "test")
 GROUPED_BY = {"disease": "tail_index", "drug": "head_index", "area": "area_index"}
-# Whose heads or tails are held out whole: no negative of theirs may be learned from.
+# Column of the heads or tails that a scheme holds out whole: training uses no negative pair of these either.
 HELD_OUT = {"disease": "tail_index", "drug": "head_index", "area": "tail_index"}
-# Fewer positives than this in a split make its metrics and its early stopping a matter of luck.
+# With fewer positives in a split, its metrics and early stopping depend on chance.
 MINIMUM_POSITIVES = 5
 
 
 class Known(NamedTuple):
-    """Distinct known pairs sorted by (tail, head), each with its relations' names joined by "; "."""
+    """Distinct known pairs, sorted by tail and head; `names`: their relations, joined by "; "."""
 
     heads: np.ndarray
     tails: np.ndarray
@@ -36,20 +36,24 @@ class Known(NamedTuple):
 
 
 def known(kg: Graph, head_type: str, tail_type: str) -> Known:
-    """All pairs that a relation of any role joins, in either orientation."""
-    return _distinct(kg, _joining(kg, head_type, tail_type), head_type, tail_type)
+    """All pairs that a relation of any role connects, in either direction."""
+    return _distinct_pairs(kg, _relations_between(kg, head_type, tail_type), head_type, tail_type)
 
 
 def label(kg: Graph, target: Target) -> pd.DataFrame:
-    """Labelled pairs: head_index, tail_index, label (1 positive, 0 negative), relation; sorted by tail, head.
+    """Label the target pairs; sorted by tail and head.
 
-    A pair that is both positive and negative is positive; a pair in several relations of its label is
-    one row that names them all. Raises InputError for a relation that the graph lacks.
+    Columns: head_index, tail_index, label (1 positive, 0 negative), relation. A pair that is both positive
+    and negative is positive. A pair in several relations of its label is one row that names them all. Raises
+    InputError if the graph lacks a relation of the target.
     """
-    parts = [_distinct(kg, _named(kg, target, key), *target.types) for key in ("positive", "negative")]
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    pairs_by_label = [
+        _distinct_pairs(kg, _target_relations(kg, target, key), *target.types)
+        for key in ("positive", "negative")
+    ]
+    columns = [np.concatenate(column) for column in zip(*pairs_by_label, strict=True)]
     frame = pd.DataFrame(dict(zip(("head_index", "tail_index", "relation"), columns, strict=True)))
-    frame.insert(2, "label", np.repeat([1, 0], [len(part.heads) for part in parts]))
+    frame.insert(2, "label", np.repeat([1, 0], [len(labelled.heads) for labelled in pairs_by_label]))
     # Positives come first, so that a conflict keeps the positive row.
     frame = frame.drop_duplicates(["head_index", "tail_index"]).sort_values(["tail_index", "head_index"])
     types = {"head_index": np.int32, "tail_index": np.int32, "label": np.int8}
@@ -59,12 +63,12 @@ def label(kg: Graph, target: Target) -> pd.DataFrame:
 def split(
     pairs: pd.DataFrame, schemes: Sequence[str], valid_share: float, test_share: float, seed: int
 ) -> pd.DataFrame:
-    """`pairs` with one column per scheme that says train, valid or test.
+    """Add one column per scheme to `pairs`; its values are train, valid or test.
 
-    "random" is stratified by label; "disease" holds out whole tails and "drug" whole heads, so that
-    no held-out tail (head) has a pair in training; "area" holds out all tails that share a value of the
-    column area_index. Raises InputError where the shares leave no training pairs or a split has fewer than
-    MINIMUM_POSITIVES positives.
+    "random" is stratified by label. "disease" holds out whole tails and "drug" whole heads: no held-out tail
+    (head) has a pair in training. "area" holds out all tails with the same value in the column area_index.
+    Raises InputError if the shares leave no training pairs, or if a split has fewer than MINIMUM_POSITIVES
+    positives.
     """
     shares = np.array([1 - valid_share - test_share, valid_share, test_share])
     if shares[0] <= 0:
@@ -77,22 +81,22 @@ def split(
     for scheme in schemes:
         rng = np.random.default_rng([seed, ALL_SCHEMES.index(scheme)])
         if scheme in GROUPED_BY:
-            places = _split_groups(pairs[GROUPED_BY[scheme]].to_numpy(), labels, shares, rng)
+            split_indices = _split_groups(pairs[GROUPED_BY[scheme]].to_numpy(), labels, shares, rng)
         else:
-            places = _split_stratified(labels, shares, rng)
-        _require_enough(scheme, places, labels)
-        result[scheme] = np.array(SPLITS, object)[places]
+            split_indices = _split_stratified(labels, shares, rng)
+        _require_enough(scheme, split_indices, labels)
+        result[scheme] = np.array(SPLITS, object)[split_indices]
     return result
 
 
 def treated(labelled: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails of the known treatments among labelled pairs."""
+    """Heads and tails of the known treatments, the positives among labelled pairs."""
     positive = labelled[labelled["label"] == 1]
     return positive["head_index"].to_numpy(), positive["tail_index"].to_numpy()
 
 
 def save(pairs: pd.DataFrame, path: str | Path) -> None:
-    """Write pairs.parquet."""
+    """Write the pairs to pairs.parquet."""
     schemes = [scheme for scheme in ALL_SCHEMES if scheme in pairs]
     fields = [("head_index", pa.int32()), ("tail_index", pa.int32()), ("label", pa.int8())]
     fields += [("area_index", pa.int32())] if "area_index" in pairs else []
@@ -102,77 +106,79 @@ def save(pairs: pd.DataFrame, path: str | Path) -> None:
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """Read pairs.parquet; raises InputError if it is unreadable."""
+    """Read pairs.parquet. Raises InputError if it is unreadable."""
     return files.read_table(path).to_pandas()
 
 
-def _joining(kg: Graph, head_type: str, tail_type: str) -> list[tuple[int, bool]]:
-    """Relations between both types, each with whether it runs from tail type to head type."""
+def _relations_between(kg: Graph, head_type: str, tail_type: str) -> list[tuple[int, bool]]:
+    """Indices of the relations between both types, each with whether it runs from tail type to head type."""
     ends = [(relation.head_type, relation.tail_type) for relation in kg.relations]
     wanted = ((head_type, tail_type), (tail_type, head_type))
     return [(index, end != wanted[0]) for index, end in enumerate(ends) if end in wanted]
 
 
-def _named(kg: Graph, target: Target, key: str) -> list[tuple[int, bool]]:
-    joining = _joining(kg, *target.types)
-    has = {kg.relations[index].relation for index, _ in joining}
+def _target_relations(kg: Graph, target: Target, key: str) -> list[tuple[int, bool]]:
+    relations = _relations_between(kg, *target.types)
+    available = {kg.relations[index].relation for index, _ in relations}
     names = getattr(target, key)
     for name in names:
-        if name not in has:
+        if name not in available:
             raise InputError(
                 f"target.{key} names the relation {name}, but the graph has none of that name between "
                 f"{target.head_type} and {target.tail_type}; it has: "
-                f"{', '.join(sorted(has)) or 'none between these types'}"
+                f"{', '.join(sorted(available)) or 'none between these types'}"
             )
-    return [(index, flipped) for index, flipped in joining if kg.relations[index].relation in names]
+    return [(index, flipped) for index, flipped in relations if kg.relations[index].relation in names]
 
 
-def _distinct(kg: Graph, relations: Sequence[tuple[int, bool]], head_type: str, tail_type: str) -> Known:
-    none = np.empty(0, np.int32)
+def _distinct_pairs(
+    kg: Graph, relations: Sequence[tuple[int, bool]], head_type: str, tail_type: str
+) -> Known:
+    empty = np.empty(0, np.int32)
     ends = [(kg.heads[i], kg.tails[i])[:: -1 if flipped else 1] for i, flipped in relations]
-    heads, tails = (np.concatenate([end[side] for end in ends] + [none]) for side in (0, 1))
+    heads, tails = (np.concatenate([end[side] for end in ends] + [empty]) for side in (0, 1))
     codes = tails.astype(np.int64) * kg.count(head_type) + heads
-    distinct, which = np.unique(codes, return_inverse=True)
-    member = np.zeros((len(distinct), len(relations)), bool)
-    member[which, np.repeat(np.arange(len(relations)), [len(end[0]) for end in ends])] = True
-    patterns, pattern = np.unique(member, axis=0, return_inverse=True)
+    distinct, pair_of_edge = np.unique(codes, return_inverse=True)
+    has_relation = np.zeros((len(distinct), len(relations)), bool)
+    has_relation[pair_of_edge, np.repeat(np.arange(len(relations)), [len(end[0]) for end in ends])] = True
+    relation_sets, set_of_pair = np.unique(has_relation, axis=0, return_inverse=True)
     names = [kg.relations[index].relation for index, _ in relations]
-    joined = ["; ".join(sorted({names[i] for i in np.flatnonzero(row)})) for row in patterns]
+    joined_names = ["; ".join(sorted({names[i] for i in np.flatnonzero(row)})) for row in relation_sets]
     tail, head = np.divmod(distinct, max(kg.count(head_type), 1))
-    return Known(head.astype(np.int32), tail.astype(np.int32), np.array(joined, object)[pattern])
+    return Known(head.astype(np.int32), tail.astype(np.int32), np.array(joined_names, object)[set_of_pair])
 
 
 def _split_stratified(labels: np.ndarray, shares: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    places = np.zeros(len(labels), np.int8)
-    for mark in (1, 0):
-        rows = rng.permutation(np.flatnonzero(labels == mark))
+    split_indices = np.zeros(len(labels), np.int8)
+    for label in (1, 0):
+        rows = rng.permutation(np.flatnonzero(labels == label))
         valid, test = np.round(shares[1:] * len(rows)).astype(int)
-        places[rows[:valid]] = 1
-        places[rows[valid : valid + test]] = 2
-    return places
+        split_indices[rows[:valid]] = 1
+        split_indices[rows[valid : valid + test]] = 2
+    return split_indices
 
 
 def _split_groups(
     groups: np.ndarray, labels: np.ndarray, shares: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Each group, in random order, goes to the split that is furthest below its share of positives."""
-    names, which = np.unique(groups, return_inverse=True)
-    sizes = np.stack([np.bincount(which, labels == mark, len(names)) for mark in (1, 0)], axis=1)
+    """Assign each group, in random order, to the split that is furthest below its share of positives."""
+    names, group_of_pair = np.unique(groups, return_inverse=True)
+    sizes = np.stack([np.bincount(group_of_pair, labels == label, len(names)) for label in (1, 0)], axis=1)
     missing = np.outer(shares, sizes.sum(axis=0))
-    chosen = np.zeros(len(names), np.int8)
+    split_of_group = np.zeros(len(names), np.int8)
     for group in rng.permutation(len(names)):
-        # Groups without a positive even out the negatives instead.
-        chosen[group] = missing[:, 0 if sizes[group, 0] else 1].argmax()
-        missing[chosen[group]] -= sizes[group]
-    return chosen[which]
+        # A group without positives goes to the split that is furthest below its share of negatives.
+        split_of_group[group] = missing[:, 0 if sizes[group, 0] else 1].argmax()
+        missing[split_of_group[group]] -= sizes[group]
+    return split_of_group[group_of_pair]
 
 
-def _require_enough(scheme: str, places: np.ndarray, labels: np.ndarray) -> None:
-    counts = np.bincount(places[labels == 1], minlength=3)
+def _require_enough(scheme: str, split_indices: np.ndarray, labels: np.ndarray) -> None:
+    counts = np.bincount(split_indices[labels == 1], minlength=3)
     if counts.min() < MINIMUM_POSITIVES:
-        found = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, counts, strict=True))
+        summary = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, counts, strict=True))
         raise InputError(
-            f"the scheme {scheme} has too few positive pairs in a split ({found}; each needs "
+            f"the scheme {scheme} has too few positive pairs in a split ({summary}; each needs "
             f"{MINIMUM_POSITIVES}): use a graph with more target edges, raise split.valid_share and "
             f"split.test_share, or take {scheme} out of split.schemes"
         )

@@ -1,4 +1,4 @@
-"""Pairs of a matrix that no relation joins: drawn at random, or all of them a block at a time."""
+"""Unknown pairs of a matrix of heads and tails: draw some at random, or list all, block by block."""
 
 from collections.abc import Iterator
 
@@ -8,23 +8,23 @@ from repurpose.pairs.pairs import Known
 
 
 def count(known: Known, heads: np.ndarray, tails: np.ndarray) -> int:
-    """How many unknown pairs sorted and distinct heads and tails have."""
+    """The number of unknown pairs in heads x tails, which are sorted and distinct."""
     return len(heads) * len(tails) - len(_inside(known, heads, tails)[0])
 
 
 def draw(
     known: Known, heads: np.ndarray, tails: np.ndarray, size: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `size` distinct unknown pairs of heads x tails uniformly, or all where there are fewer.
+    """Draw `size` distinct unknown pairs of heads x tails uniformly, or all if there are fewer.
 
-    `heads` and `tails` are sorted and distinct. Takes memory in proportion to `size` and the number
-    of known pairs, never to heads x tails.
+    `heads` and `tails` are sorted and distinct. Memory grows with `size` and the number of known pairs, not
+    with heads x tails.
     """
-    at_head, at_tail = _inside(known, heads, tails)
-    taken = np.unique(at_tail * len(heads) + at_head)
-    ranks = _draw_distinct(len(heads) * len(tails) - len(taken), size, rng)
-    # taken[i] - i unknown pairs lie before the i-th known one: this turns a rank into a position.
-    places = ranks + np.searchsorted(taken - np.arange(len(taken)), ranks, side="right")
+    head_positions, tail_positions = _inside(known, heads, tails)
+    known_places = np.unique(tail_positions * len(heads) + head_positions)
+    ranks = _draw_distinct(len(heads) * len(tails) - len(known_places), size, rng)
+    # known_places[i] - i unknown pairs lie before the i-th known pair: this turns a rank into a place.
+    places = ranks + np.searchsorted(known_places - np.arange(len(known_places)), ranks, side="right")
     tail, head = np.divmod(places, max(len(heads), 1))
     return heads[head].astype(np.int32), tails[tail].astype(np.int32)
 
@@ -32,43 +32,43 @@ def draw(
 def blocks(
     known: Known, heads: np.ndarray, tails: np.ndarray, chunk: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """All unknown pairs of sorted heads and tails, some `chunk` (at least one tail's) at a time."""
+    """All unknown pairs of sorted heads x tails in blocks of about `chunk` pairs, at least one tail each."""
     step = max(1, chunk // max(len(heads), 1))
-    at_head, at_tail = _inside(known, heads, tails)
+    head_positions, tail_positions = _inside(known, heads, tails)
     for start in range(0, len(tails), step):
-        part = tails[start : start + step]
-        free = np.ones((len(part), len(heads)), bool)
-        here = (at_tail >= start) & (at_tail < start + step)
-        free[at_tail[here] - start, at_head[here]] = False
-        row, head = np.nonzero(free)
-        yield heads[head].astype(np.int32), part[row].astype(np.int32)
+        block_tails = tails[start : start + step]
+        is_unknown = np.ones((len(block_tails), len(heads)), bool)
+        is_in_block = (tail_positions >= start) & (tail_positions < start + step)
+        is_unknown[tail_positions[is_in_block] - start, head_positions[is_in_block]] = False
+        row, head = np.nonzero(is_unknown)
+        yield heads[head].astype(np.int32), block_tails[row].astype(np.int32)
 
 
 def is_known(known: Known, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-    """Which pairs, one per head and tail given, a relation joins."""
+    """Whether each pair (heads[i], tails[i]) is known."""
     width = np.int64(max(heads.max(initial=0), known.heads.max(initial=0)) + 1)
     return np.isin(tails * width + heads, known.tails * width + known.heads)
 
 
 def _inside(known: Known, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions in sorted heads and tails of the known pairs that have both ends there."""
-    at_head, at_tail = _positions(heads, known.heads), _positions(tails, known.tails)
-    inside = (at_head >= 0) & (at_tail >= 0)
-    return at_head[inside], at_tail[inside]
+    """Positions, in sorted heads and tails, of the known pairs whose head and tail are both in them."""
+    head_positions, tail_positions = _positions(heads, known.heads), _positions(tails, known.tails)
+    inside = (head_positions >= 0) & (tail_positions >= 0)
+    return head_positions[inside], tail_positions[inside]
 
 
 def _draw_distinct(population: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """`size` distinct integers below `population`, or all of them where there are fewer."""
+    """Draw `size` distinct integers below `population`, or all if there are fewer."""
     if population <= max(4 * size, 10_000):
         return rng.permutation(population)[:size]
-    # Twice as many draws as needed hold `size` distinct ones: at most one in four repeats another.
+    # Twice as many draws as needed contain `size` distinct ones: at most one draw in four repeats another.
     distinct = np.unique(rng.integers(population, size=2 * size))
     return rng.permutation(distinct)[:size]
 
 
 def _positions(pool: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Position of each value in the sorted `pool`, -1 where it is not in it."""
+    """The position of each value in the sorted `pool`, -1 if it is not in the pool."""
     if not len(pool):
         return np.full(len(values), -1)
-    place = np.minimum(np.searchsorted(pool, values), len(pool) - 1)
-    return np.where(pool[place] == values, place, -1)
+    position = np.minimum(np.searchsorted(pool, values), len(pool) - 1)
+    return np.where(pool[position] == values, position, -1)

@@ -1,8 +1,9 @@
-"""Records of what made each result, and the digests of files that they rest on.
+"""Records of what made each result, and digests (SHA-256) of the files involved.
 
-A record stands for all files that one job made together. It holds what decides what is in them: the rule's
-section of the config, its code, the user's tables and the job's inputs by their digests, and the digests of
-the files themselves. Times, folders and machines are not in it: a copy of a result is the same result.
+One record covers all files that one job made. It holds everything that determines their content: the rule's
+section of the config, the digest of its code, and the digests of the user's tables and of the job's inputs.
+It also holds the digests of the files themselves. It holds no times, folders or machine names: a copy of a
+result is the same result.
 """
 
 import contextlib
@@ -22,18 +23,21 @@ from repurpose.core.errors import InputError
 RESULTS = Path("results")
 RECORDS = RESULTS / "records"
 PREVIOUS = RESULTS / "previous"
-# What only a run on this machine needs: locks, staged files, remembered digests.
+# Files that only a run on this machine needs: locks, staged files, stored digests.
 RUN = RESULTS / ".run"
 
 FORMAT = 1
-# A file that changed so lately may change again within the same tick of the file system's clock.
+# Seconds. A file that changed less than this ago may change again without a new time stamp.
 TICK = 2.0
 
 
 @dataclass(frozen=True)
 class Record:
-    """What made a job's files. tables: config key -> digest; inputs: name -> path -> digest; outputs: path ->
-    digest; provisional: why the result is to be asked for again by every run, "" where it is not."""
+    """What made the files of a job.
+
+    tables: config key -> digest. inputs: name -> path -> digest. outputs: path -> digest. provisional: why
+    every run must make the result again; "" if it need not.
+    """
 
     rule: str
     wildcards: dict[str, str]
@@ -46,19 +50,19 @@ class Record:
 
     @property
     def name(self) -> str:
-        """The job, as a path without suffix: rank_candidates/cpu."""
+        """The job as a path without suffix, for example rank_candidates/cpu."""
         return "/".join([self.rule, *self.wildcards.values()])
 
     @property
     def sources(self) -> dict[str, str]:
-        """The inputs' paths and digests, without their names."""
+        """The inputs: path -> digest, without their names."""
         return {path: digest for each in self.inputs.values() for path, digest in each.items()}
 
-    def is_of(self, other: "Record") -> bool:
-        """Whether the same config, code, tables and inputs made both."""
-        same = ("rule", "wildcards", "params", "code", "tables")
+    def matches(self, other: "Record") -> bool:
+        """Whether the same config, code, tables and inputs made both. Paths of inputs may differ."""
+        keys = ("rule", "wildcards", "params", "code", "tables")
         contents = [{name: list(each.values()) for name, each in r.inputs.items()} for r in (self, other)]
-        return all(getattr(self, key) == getattr(other, key) for key in same) and contents[0] == contents[1]
+        return all(getattr(self, key) == getattr(other, key) for key in keys) and contents[0] == contents[1]
 
     def write(self, path: Path) -> None:
         """Write the record as JSON."""
@@ -66,43 +70,46 @@ class Record:
 
 
 def path_of(name: str, folder: Path = RECORDS) -> Path:
-    """Where the record of a job lies."""
+    """The path of a job's record."""
     return folder / f"{name}.json"
 
 
 def read(path: Path) -> Record | None:
-    """The record in a file; None where it is none that this version of the workflow can read.
+    """Read a record; None if this version of the workflow cannot read the file.
 
-    Without a record a result is made again, which is all that a damaged one can be worth.
+    A result without a readable record is made again, so a damaged record does no other harm.
     """
     try:
         content = json.loads(path.read_text())
         if content.pop("format") != FORMAT:
             return None
         record = Record(**content)
-        return record if all(map(_is_ours, [record.name, *record.outputs])) else None
+        return record if all(map(_is_inside, [record.name, *record.outputs])) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
 def read_all(folder: Path = RECORDS) -> dict[str, Record]:
-    """All readable records below a folder by the names of their jobs, sorted."""
-    found = ((path, read(path)) for path in sorted(folder.rglob("*.json")))
-    return {r.name: r for path, r in found if r and path_of(r.name, folder) == path}
+    """All readable records below a folder: name of the job -> record, sorted by path."""
+    records = ((path, read(path)) for path in sorted(folder.rglob("*.json")))
+    return {r.name: r for path, r in records if r and path_of(r.name, folder) == path}
 
 
-def _is_ours(path: str) -> bool:
-    """Whether a path out of a record stays in the folder of the run: files are moved by it."""
+def _is_inside(path: str) -> bool:
+    """Whether a path from a record stays inside the run's folder. Files are moved to such paths."""
     return not Path(path).is_absolute() and ".." not in Path(path).parts
 
 
-def makers(found: Mapping[str, Record]) -> dict[str, Record]:
-    """The record that answers for each file."""
-    return {path: record for record in found.values() for path in record.outputs}
+def records_by_output(records: Mapping[str, Record]) -> dict[str, Record]:
+    """The record of each output file: path -> record."""
+    return {path: record for record in records.values() for path in record.outputs}
 
 
-def other_input(record: Record, made_by: Mapping[str, Record]) -> str:
-    """The first input of a record that no maker (see `makers`) left as the record has it; "" for none."""
+def first_changed_input(record: Record, made_by: Mapping[str, Record]) -> str:
+    """The first input whose digest differs from the record of the job that made it; "" if there is none.
+
+    made_by: path -> the record of the job that made the file (see `records_by_output`).
+    """
     for path, digest in record.sources.items():
         if path not in made_by or made_by[path].outputs[path] != digest:
             return path
@@ -110,26 +117,31 @@ def other_input(record: Record, made_by: Mapping[str, Record]) -> str:
 
 
 def require_whole(results: Path, device: str) -> None:
-    """Raise InputError where a device's results are not as they were made, or not made from one another.
+    """Raise InputError if a device's results were changed, or were not made from one another.
 
-    For readers outside the workflow, who have no config to compare with.
+    For readers outside the workflow, which have no config to compare the records with.
     """
-    found = read_all(results / RECORDS.relative_to(RESULTS))
-    if not found:
+    records = read_all(results / RECORDS.relative_to(RESULTS))
+    if not records:
         raise InputError(
             f"{results} has no records of what made it, as an earlier version of the workflow left it: run "
             "the workflow again"
         )
-    made_by, digests = makers(found), Digests(results / RUN.relative_to(RESULTS) / "digests.json")
-    for record in found.values():
+    made_by, digests = (
+        records_by_output(records),
+        Digests(results / RUN.relative_to(RESULTS) / "digests.json"),
+    )
+    for record in records.values():
         if device not in (record.wildcards.get("device"), None) and record.wildcards:
             continue
-        other = other_input(record, made_by)
-        if other:
-            raise InputError(_not_whole(results, record.name, f"was made from another {other}"))
+        changed_input = first_changed_input(record, made_by)
+        if changed_input:
+            raise InputError(_not_whole(results, record.name, f"was made from another {changed_input}"))
         for path, digest in record.outputs.items():
-            place = results / Path(path).relative_to(RESULTS) if Path(path).is_relative_to(RESULTS) else None
-            if place and not (place.exists() and digests.of(place) == digest):
+            result_path = (
+                results / Path(path).relative_to(RESULTS) if Path(path).is_relative_to(RESULTS) else None
+            )
+            if result_path and not (result_path.exists() and digests.of(result_path) == digest):
                 raise InputError(_not_whole(results, record.name, f"is not as it was made: {path}"))
 
 
@@ -138,13 +150,13 @@ def _not_whole(results: Path, name: str, fault: str) -> str:
 
 
 def difference(before: Any, now: Any, name: str = "") -> str:
-    """The first thing that differs between two nested settings, as a phrase; "" where they are the same."""
+    """The first difference between two nested settings, as a phrase; "" if they are equal."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted(before.keys() | now.keys()):
-            inner = f"{name}.{key}" if name else key
-            found = difference(before.get(key), now.get(key), inner)
-            if found:
-                return found
+            inner_name = f"{name}.{key}" if name else key
+            change = difference(before.get(key), now.get(key), inner_name)
+            if change:
+                return change
         return ""
     if before == now:
         return ""
@@ -153,7 +165,10 @@ def difference(before: Any, now: Any, name: str = "") -> str:
 
 
 class Digests:
-    """SHA-256 of files, remembered by size, times and inode, so that nothing is read twice without need."""
+    """SHA-256 of files, stored with the size, times and inode of each file.
+
+    A file is read again only if one of these has changed.
+    """
 
     def __init__(self, path: Path = RUN / "digests.json") -> None:
         self.path = path
@@ -161,7 +176,7 @@ class Digests:
         self.fresh: dict[str, list[Any]] = {}
 
     def of(self, path: str | Path) -> str:
-        """The digest of a file's content; raises FileNotFoundError where there is none."""
+        """The digest of a file's content. Raises FileNotFoundError if there is no such file."""
         name, signature = str(path), signature_of(path)
         if self.known.get(name, [])[:-1] == signature:
             return self.known[name][-1]
@@ -171,9 +186,9 @@ class Digests:
         return digest
 
     def save(self) -> None:
-        """Add what was read to what is remembered on disk, for the next process.
+        """Add new digests to the stored ones, for later processes.
 
-        Where that is full or may not be written, the next process reads again.
+        If the disk is full or read-only, nothing is stored and later processes read the files again.
         """
         if not self.fresh:
             return
@@ -185,19 +200,22 @@ class Digests:
         try:
             content = json.loads(self.path.read_text())
         except (OSError, ValueError):
-            return {}  # all is read anew
+            return {}  # then all files are read again
         return content if isinstance(content, dict) else {}
 
 
 def signature_of(path: str | Path) -> list[int]:
-    """What tells without reading that a file is as it was: size, time of writing, of any change, inode."""
-    found = os.stat(path)
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    """Size, modification time, change time and inode of a file.
+
+    If they are the same, the content is taken to be the same.
+    """
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
 
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold one of the short locks of this folder's results, over all processes."""
+    """Hold a lock of this results folder for a short time, against all other processes."""
     with files.writing(RUN):
         RUN.mkdir(parents=True, exist_ok=True)
         handle = (RUN / f"{name}.lock").open("a")
@@ -207,10 +225,11 @@ def locked(name: str) -> Iterator[None]:
 
 
 def lock(file: IO[str], at_once: bool = False) -> None:
-    """Lock an open file until it is closed; `at_once` raises BlockingIOError where another process has it.
+    """Lock an open file until it is closed.
 
-    Some file systems of clusters know no such locks: there it does nothing, and only the token of the last
-    run to begin (see `jobs`) keeps the jobs of others out.
+    `at_once` raises BlockingIOError if another process holds the lock. Some file systems of clusters have no
+    such locks. There, this function does nothing, and only the run token (see `jobs`) stops jobs of an
+    earlier run.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if at_once else 0))
@@ -220,19 +239,19 @@ def lock(file: IO[str], at_once: bool = False) -> None:
 
 
 def claim(path: Path, occupied: Callable[[str], str], patience: float = 0.0) -> IO[str]:
-    """Open a lock file, lock it for as long as it stays open, and write this process's number into it.
+    """Lock a file for as long as it stays open, and write this process's number into it.
 
-    Raises InputError with the sentence that `occupied` makes of the holder's number where another process
-    has it for longer than `patience` seconds.
+    Raises InputError if another process holds the lock for longer than `patience` seconds. `occupied` makes
+    the error's sentence from the number of that process.
     """
-    until = time.monotonic() + patience
+    deadline = time.monotonic() + patience
     with files.writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("a+")
-    with contextlib.ExitStack() as closing:
-        closing.callback(file.close)
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(file.close)
         while not _is_locked(file):
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 file.seek(0)
                 raise InputError(occupied(file.read()))
             time.sleep(0.2)
@@ -240,7 +259,7 @@ def claim(path: Path, occupied: Callable[[str], str], patience: float = 0.0) -> 
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
-        closing.pop_all()
+        cleanup.pop_all()
     return file
 
 

@@ -1,8 +1,8 @@
-"""One run's part in keeping results true: what does not fit the present config, inputs and code is set aside.
+"""One run: set aside every result that does not fit the present config, inputs and code.
 
-`judge` compares every record with what the workflow would make now; `begin` moves what does not fit, and all
-that was made from it, to results/previous before the first job starts. So what stands in results/ is what
-the present config makes, or it is not there.
+`judge` compares every record with the job that the workflow would start now. Before the first job starts,
+`begin` moves the results that do not fit, and everything that was made from them, to results/previous. Each
+file in results/ is therefore what the present config makes.
 """
 
 import contextlib
@@ -25,21 +25,24 @@ from repurpose.provenance.records import RECORDS, RESULTS, RUN, Digests, Record
 
 CONFIG = RESULTS / "config.yaml"
 MEMORY = RECORDS / "run.json"
-# Folders of results/ that hold no results of jobs.
-APART = ("records", "previous", ".run", "logs", "benchmarks", "checkpoints")
-# Results lie there that a version of the workflow without records made.
-UNKNOWN = "there is no record of what made it"
-ASKED = "asked for again"
+# Folders in results/ without results of jobs.
+NOT_RESULTS = ("records", "previous", ".run", "logs", "benchmarks", "checkpoints")
+# The reason for files without a record, for example those of an early version of the workflow.
+NO_RECORD = "there is no record of what made it"
+FORCED = "asked for again"
 
 
 @dataclass(frozen=True)
 class Expected:
-    """A job as the present config would start it. inputs: name -> paths, which only the run will tell where
-    they are open; objection: why its result is not wanted all the same, as a phrase."""
+    """A job as the present config would start it.
+
+    inputs: name -> paths. has_open_inputs: whether some inputs become known only during the run. objection:
+    why its result is not wanted although it fits, as a phrase; "" if nothing is against it.
+    """
 
     params: Mapping[str, Any]
     inputs: Mapping[str, Any]
-    is_open: bool = False
+    has_open_inputs: bool = False
     objection: str = ""
 
     @property
@@ -48,46 +51,48 @@ class Expected:
         return jobs.tables_of(self.params)
 
     @property
-    def read(self) -> dict[str, list[str]]:
-        """The inputs that are read, by name."""
+    def read_paths(self) -> dict[str, list[str]]:
+        """The inputs that the job reads, by name."""
         return jobs.paths_of(self.inputs, self.params.get("unread", ()))
 
     @property
     def waits_for(self) -> set[str]:
-        """The files that have to be there first, read or not."""
+        """All files that the job waits for, whether it reads them or not."""
         return {path for paths in jobs.paths_of(self.inputs).values() for path in paths}
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What does not fit: jobs by name with the reason, those made from them, and files without a record.
+    """Which results do not fit.
 
-    leftovers: temporary files of processes that were killed as they wrote.
+    records: all records by job. sources: job -> the files it was made from or waits for. reasons: job -> why
+    it does not fit. made_from: each other job with a stale input -> such an input. unrecorded: result files
+    without a record. leftovers: temporary files of processes that were killed while writing.
     """
 
     records: Mapping[str, Record]
     sources: Mapping[str, set[str]]
     reasons: Mapping[str, str]
     made_from: Mapping[str, str]
-    unknown: Sequence[str]
+    unrecorded: Sequence[str]
     leftovers: Sequence[str] = ()
 
     @property
     def stale(self) -> list[Record]:
-        """The records that do not fit, or rest on what does not."""
+        """The records that do not fit, and those made from them."""
         return [self.records[name] for name in (*self.reasons, *self.made_from)]
 
     @property
     def files(self) -> list[str]:
         """The files that are not results of the present config."""
-        return [*(path for record in self.stale for path in record.outputs), *self.unknown]
+        return [*(path for record in self.stale for path in record.outputs), *self.unrecorded]
 
     def lines(self) -> list[str]:
-        """What does not fit, for a person: each reason, and how many more rest on it."""
+        """Text for the user: each reason, and the jobs that were made from stale results."""
         lines = [f"{name}: {reason}" for name, reason in self.reasons.items()]
-        lines += [f"{path}: {UNKNOWN}" for path in self.unknown[:3]]
-        more = max(0, len(self.unknown) - 3)
-        lines += [f"{more} more files: {UNKNOWN}"] if more else []
+        lines += [f"{path}: {NO_RECORD}" for path in self.unrecorded[:3]]
+        more = max(0, len(self.unrecorded) - 3)
+        lines += [f"{more} more files: {NO_RECORD}"] if more else []
         return lines + (
             [f"and what was made from these: {', '.join(self.made_from)}"] if self.made_from else []
         )
@@ -99,90 +104,96 @@ def judge(
     digests: Digests,
     is_end: bool = False,
 ) -> Judgement:
-    """Compare all records with the present. expected: of a record's job, None where there is no such rule.
+    """Compare all records with the present config, inputs and code.
 
-    is_result: whether a rule makes a file of this path. is_end: of a run, for which what holds for the moment
-    does hold. Nothing is moved or written but remembered digests.
+    expected: record -> its job now; None if there is no such rule. is_result: whether a rule makes a file of
+    this path. is_end: whether the run has ended, so that its provisional results still count. Nothing is
+    moved, and only the stored digests are written.
     """
-    found = records.read_all()
-    made_by = records.makers(found)
-    now = {name: expected(record) for name, record in found.items()}
+    recorded = records.read_all()
+    made_by = records.records_by_output(recorded)
+    now = {name: expected(record) for name, record in recorded.items()}
     reasons = {
         name: reason
-        for name, record in found.items()
+        for name, record in recorded.items()
         if (reason := _reason(record, now[name], made_by, digests, is_end))
     }
-    sources = {name: _sources(record, now[name]) for name, record in found.items()}
+    sources = {name: _sources(record, now[name]) for name, record in recorded.items()}
     made_from: dict[str, str] = {}
     while True:
-        stale = {path for name in (*reasons, *made_from) for path in found[name].outputs}
-        more = {
+        stale = {path for name in (*reasons, *made_from) for path in recorded[name].outputs}
+        newly_stale = {
             name: min(stale & sources[name])
-            for name in found
+            for name in recorded
             if name not in reasons and name not in made_from and stale & sources[name]
         }
-        if not more:
+        if not newly_stale:
             break
-        made_from |= more
-    there = list(walked())
-    unknown = [path for path in there if path not in made_by and is_result(path)]
-    leftovers = [path for path in there if (whole := _half_written(path)) and is_result(whole)]
+        made_from |= newly_stale
+    paths = list(candidate_files())
+    unrecorded = [path for path in paths if path not in made_by and is_result(path)]
+    leftovers = [path for path in paths if (result := _target_of_temporary(path)) and is_result(result)]
     if RESULTS.is_dir():
         digests.save()
-    return Judgement(found, sources, reasons, made_from, unknown, leftovers)
+    return Judgement(recorded, sources, reasons, made_from, unrecorded, leftovers)
 
 
-def walked() -> Iterator[str]:
+def candidate_files() -> Iterator[str]:
     """The files in results/ that may be results of jobs, sorted."""
     for folder, folders, names in os.walk(RESULTS):
         if Path(folder) == RESULTS:
-            folders[:] = [name for name in folders if name not in APART]
+            folders[:] = [name for name in folders if name not in NOT_RESULTS]
         folders.sort()
         yield from (str(Path(folder) / name) for name in sorted(names))
 
 
-def _half_written(path: str) -> str:
-    """The result that a temporary file of `files.replacing` was to become; "" where it is none."""
-    found = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", Path(path).name)
-    return str(Path(path).with_name(found[1])) if found else ""
+def _target_of_temporary(path: str) -> str:
+    """The result that a temporary file of `files.replacing` was meant for; "" if it is no temporary file."""
+    match = re.fullmatch(r"\.(.+)\.[a-z0-9_]{8}", Path(path).name)
+    return str(Path(path).with_name(match[1])) if match else ""
 
 
 def _sources(record: Record, now: Expected | None) -> set[str]:
-    """What a job's result was made from, and what the job waits for."""
+    """The files that a job's result was made from, and those that the job waits for."""
     return set(record.sources) | (now.waits_for if now else set())
 
 
 def _reason(
     record: Record, now: Expected | None, made_by: Mapping[str, Record], digests: Digests, is_end: bool
 ) -> str:
-    """Why a record does not fit by itself, as a phrase; "" where it does."""
+    """Why a record does not fit, as a phrase; "" if it fits.
+
+    This covers the job itself, not the jobs that made its inputs.
+    """
     if now is None:
         return "no rule of this version makes it"
     if now.objection:
         return now.objection
-    change = records.difference(record.params, jobs.plain(now.params))
+    change = records.difference(record.params, jobs.recorded_params(now.params))
     if change:
         return change
     if record.provisional and not is_end:
         return f"it held for that moment only: {record.provisional}"
     if record.code != now.params.get("code", ""):
         return "its code changed"
-    return _other_inputs(record, now, made_by, digests) or _other_outputs(record, digests)
+    return _input_change(record, now, made_by, digests) or _output_change(record, digests)
 
 
-def _other_inputs(record: Record, now: Expected, made_by: Mapping[str, Record], digests: Digests) -> str:
+def _input_change(record: Record, now: Expected, made_by: Mapping[str, Record], digests: Digests) -> str:
     if sorted(record.tables) != sorted(now.tables):
         return "it is made from other tables now"
     for key, path in now.tables.items():
         if shelf.digest_or_none(path, digests) != record.tables[key]:
             return f"{path} ({key}) has other content"
-    if not now.is_open and now.read != {name: list(each) for name, each in record.inputs.items()}:
+    if not now.has_open_inputs and now.read_paths != {
+        name: list(each) for name, each in record.inputs.items()
+    }:
         return "it is made from other files now"
-    other = records.other_input(record, made_by)
-    return f"{other} is another one now" if other else ""
+    changed_input = records.first_changed_input(record, made_by)
+    return f"{changed_input} is another one now" if changed_input else ""
 
 
-def _other_outputs(record: Record, digests: Digests) -> str:
+def _output_change(record: Record, digests: Digests) -> str:
     for path, digest in record.outputs.items():
         if not Path(path).exists():
             return f"{path} is missing"
@@ -192,8 +203,12 @@ def _other_outputs(record: Record, digests: Digests) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a person asked for. options: whether anything but config/config.yaml had a say in the config."""
+class Request:
+    """What the user asked for.
+
+    config: the whole config. overlays: the files of --configfile. has_options: whether the command line
+    changed the config. tables: the user's files by config key.
+    """
 
     config: Mapping[str, Any]
     overlays: Sequence[str]
@@ -201,30 +216,30 @@ class Asked:
     tables: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(asked: Asked) -> str:
-    """Why this run must not replace what lies here, as a sentence; "" where it may.
+def refusal(request: Request) -> str:
+    """Why this run must not replace the results in this folder, as a sentence; "" if it may.
 
-    A command without an overlay, in a folder whose results were made with one, most likely forgot it.
+    If the results were made with an overlay and the command has none, the user most likely forgot it.
     """
-    if asked.has_options:
+    if request.has_options:
         return ""
     if not CONFIG.exists():
-        return _refusal_by_ledger(asked.config["edges"])
+        return _refusal_by_ledger(request.config["edges"])
     before, memory = settings.read(CONFIG), _memory()
-    change = records.difference(before, settings.ordered(asked.config))
+    change = records.difference(before, settings.ordered(request.config))
     if not memory.get("has_options") or not change:
         return ""
     overlays = " ".join(memory["overlays"])
-    with_them = f"--configfile {overlays}" if overlays else "the same --config"
+    options = f"--configfile {overlays}" if overlays else "the same --config"
     return (
-        f"the results here were made with {with_them} (now {change}), and this command has no overlay: give "
-        f"{with_them} again, or run it elsewhere with --directory, or replace them by naming the config: "
+        f"the results here were made with {options} (now {change}), and this command has no overlay: give "
+        f"{options} again, or run it elsewhere with --directory, or replace them by naming the config: "
         "--configfile config/config.yaml"
     )
 
 
 def _refusal_by_ledger(edges: str) -> str:
-    """The same where an earlier version, which kept no config, left results: its ledger names the table."""
+    """The same for results of an early version, which stored no config: its ledger names the table."""
     ledger = RESULTS / "graph" / "ledger.json"
     table = str(files.read_json(ledger).get("file", "")) if ledger.exists() else ""
     if not table or table == edges or (edges == "demo" and table == "results/demo/edges.parquet"):
@@ -240,24 +255,29 @@ def _memory() -> dict[str, Any]:
     return files.read_json(MEMORY) if MEMORY.exists() else {}
 
 
-def remember(asked: Asked, digests: Digests) -> None:
-    """Keep the whole config of this run beside its results, with the digests of the user's tables."""
-    tables = {key: [path, shelf.digest_or_none(path, digests)] for key, path in asked.tables.items() if path}
+def remember(request: Request, digests: Digests) -> None:
+    """Store the whole config of this run with its results, and the digests of the user's tables."""
+    tables = {
+        key: [path, shelf.digest_or_none(path, digests)] for key, path in request.tables.items() if path
+    }
     lines = [
         "# The config of the last run here, whole. The workflow writes this file and reads it to compare."
     ]
-    lines += [f"# Overlays: {' '.join(asked.overlays)}"] if asked.overlays else []
+    lines += [f"# Overlays: {' '.join(request.overlays)}"] if request.overlays else []
     lines += [f"# {key}: {path}, SHA-256 {digest}" for key, (path, digest) in tables.items()]
-    text = yaml.safe_dump(settings.ordered(asked.config), sort_keys=True, allow_unicode=True)
+    text = yaml.safe_dump(settings.ordered(request.config), sort_keys=True, allow_unicode=True)
     with files.replacing(CONFIG) as temporary:
         temporary.write_text("\n".join([*lines, text]), encoding="utf-8")
     files.write_json(
-        MEMORY, {"overlays": list(asked.overlays), "has_options": asked.has_options, "tables": tables}
+        MEMORY, {"overlays": list(request.overlays), "has_options": request.has_options, "tables": tables}
     )
 
 
 def hold() -> IO[str]:
-    """Keep this folder for one run until the process ends; raises InputError where another run has it."""
+    """Lock this folder for one run until the process ends.
+
+    Raises InputError if another run holds the lock.
+    """
     return records.claim(
         RUN / "lock",
         lambda holder: (
@@ -267,43 +287,50 @@ def hold() -> IO[str]:
     )
 
 
-def begin(before: Judgement) -> list[str]:
-    """Take the folder over: no job of an earlier run moves anything any more. Set aside what is stale.
+def begin(judged: Judgement) -> list[str]:
+    """Take over the folder for this run and set aside all stale results.
 
-    before: what this run was planned on. Returns the names of the jobs that a killed run had all but ended.
-    Raises InputError where something was put in place since.
+    From then on, jobs of earlier runs move no files. judged: the judgement that this run was planned on.
+    Returns the names of the jobs that a killed run had nearly finished, whose files are now in place. Raises
+    InputError if a result changed since the run was planned.
     """
     token = uuid.uuid4().hex
     with records.locked("place"):
         with files.replacing(jobs.TOKEN) as temporary:
             temporary.write_text(token)
         now = records.read_all()
-        if now != before.records:
+        if now != judged.records:
             raise InputError("results changed while this run was prepared; run the same command again")
-        ended = shelf.clear_staging()
-        found = records.read_all()
-        for name in {*before.reasons, *before.made_from, *ended}:
-            shelf.set_aside(found[name], before.reasons.get(name) != ASKED)
-        shelf.set_aside_files(before.unknown)
-        for path in before.leftovers:
+        finished = shelf.clear_staging()
+        current = records.read_all()
+        for name in {*judged.reasons, *judged.made_from, *finished}:
+            shelf.set_aside(current[name], judged.reasons.get(name) != FORCED)
+        shelf.set_aside_files(judged.unrecorded)
+        for path in judged.leftovers:
             Path(path).unlink(missing_ok=True)
     os.environ[jobs.VARIABLE] = token
-    return ended
+    return finished
 
 
-def end(now: Judgement) -> list[str]:
-    """Set aside what a run leaves that does not fit; returns the files that only results/previous has."""
+def end(judged: Judgement) -> list[str]:
+    """Set aside the results that do not fit at the end of a run.
+
+    Returns the files that now exist only in results/previous.
+    """
     with records.locked("place"):
-        for record in now.stale:
+        for record in judged.stale:
             shelf.set_aside(record)
-    found = (path for record in records.read_all(shelf.earlier(RECORDS)).values() for path in record.outputs)
-    return [path for path in found if not Path(path).exists()]
+    previous_paths = (
+        path for record in records.read_all(shelf.previous_path(RECORDS)).values() for path in record.outputs
+    )
+    return [path for path in previous_paths if not Path(path).exists()]
 
 
 def settle_times(judged: Judgement) -> None:
-    """Let no result look older than what it was made from, or newer than now: Snakemake would make it again.
+    """Set file times so that no result looks older than its sources, or newer than now.
 
-    A copied folder or a clock that was wrong leaves such times. Where they cannot be set they stay.
+    Otherwise Snakemake would make it again. Such times come from a copied folder or a wrong clock. Files
+    whose times cannot be set are left as they are.
     """
     now = time.time()
     times = {
@@ -312,7 +339,7 @@ def settle_times(judged: Judgement) -> None:
         for path in record.outputs
         if Path(path).exists()
     }
-    for _ in judged.records:  # a chain of results is no longer than that
+    for _ in judged.records:  # no chain of results has more links than there are records
         later = {
             path: newest
             for name, record in judged.records.items()
@@ -323,7 +350,7 @@ def settle_times(judged: Judgement) -> None:
         if not later:
             break
         times |= later
-    for path, moment in times.items():
-        if os.stat(path).st_mtime != moment:
+    for path, new_time in times.items():
+        if os.stat(path).st_mtime != new_time:
             with contextlib.suppress(PermissionError):
-                os.utime(path, (moment, moment))
+                os.utime(path, (new_time, new_time))

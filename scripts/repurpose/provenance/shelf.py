@@ -1,8 +1,7 @@
-"""Moving a job's files: from where they were made to their place, to the shelf of earlier results, and back.
+"""Moves a job's files: from the staging folder to their final paths, to results/previous, and back.
 
-All files of a job move together, and their record is what says that they are all there: it is taken away
-first and put down last. A process that dies in between leaves files without a record, which nobody takes
-for a result.
+All files of a job move together. Their record says that they are complete: it is removed first and written
+last. If a process dies in between, it leaves files without a record, which the workflow does not use.
 """
 
 import errno
@@ -18,55 +17,61 @@ from repurpose.provenance import records
 from repurpose.provenance.records import PREVIOUS, RESULTS, RUN, Digests, Record
 
 STAGING = RUN / "staging"
-MARK = "made.json"  # in a staging folder: all is there, and only moving is left
+MARK = "made.json"  # in a staging folder: all files are complete and only need to be moved
 
 
-def earlier(path: str | Path) -> Path:
-    """Where an earlier version of a file is kept."""
+def previous_path(path: str | Path) -> Path:
+    """The path in results/previous where the earlier version of a file is kept."""
     path = Path(path)
     return PREVIOUS / (path.relative_to(RESULTS) if path.is_relative_to(RESULTS) else path)
 
 
 def set_aside(record: Record, is_kept: bool = True) -> None:
-    """Move a job's files to results/previous, where they replace those of the time before.
+    """Move a job's files to results/previous, where they replace the files of the previous version.
 
-    Without `is_kept` the files stay readable there and no job takes them back.
+    If `is_kept` is false, no record is kept: the files stay there for reading, but no job restores them.
     """
-    place, shelved = records.path_of(record.name), records.path_of(record.name, earlier(records.RECORDS))
-    shelved.unlink(missing_ok=True)
+    record_path, previous_record_path = (
+        records.path_of(record.name),
+        records.path_of(record.name, previous_path(records.RECORDS)),
+    )
+    previous_record_path.unlink(missing_ok=True)
     set_aside_files(record.outputs)
-    if is_kept and place.exists():
-        move(place, shelved)
-    place.unlink(missing_ok=True)
+    if is_kept and record_path.exists():
+        move(record_path, previous_record_path)
+    record_path.unlink(missing_ok=True)
 
 
 def set_aside_files(paths: Iterable[str | Path]) -> None:
-    """Move files to results/previous; those that are not there are left out."""
+    """Move files to results/previous; missing files are skipped."""
     for path in map(Path, paths):
         if path.exists():
-            move(path, earlier(path))
+            move(path, previous_path(path))
             remove_empty(path.parent)
 
 
-def take_back(wanted: Record, digests: Digests) -> bool:
-    """Move a job's files back from results/previous where the same made them and they are whole."""
-    shelved = records.path_of(wanted.name, earlier(records.RECORDS))
-    record = records.read(shelved)
-    if not record or record.provisional or not record.is_of(wanted):
+def restore(wanted: Record, digests: Digests) -> bool:
+    """Restore a job's files from results/previous, if their record matches and they are unchanged.
+
+    Provisional results are not restored. Returns whether the files were restored.
+    """
+    previous_record_path = records.path_of(wanted.name, previous_path(records.RECORDS))
+    record = records.read(previous_record_path)
+    if not record or record.provisional or not record.matches(wanted):
         return False
-    if any(digest != digest_or_none(earlier(path), digests) for path, digest in record.outputs.items()):
+    if any(digest != digest_or_none(previous_path(path), digests) for path, digest in record.outputs.items()):
         return False
-    # The inputs may have other names now: the record is written as the job that asked would have written it.
+    # The inputs may have other paths now, so the new record has the paths of the job that is about to run.
     renewed = replace(wanted, outputs=record.outputs)
-    shelved.unlink()
+    previous_record_path.unlink()
     for path in record.outputs:
-        move(earlier(path), Path(path))
+        move(previous_path(path), Path(path))
     renewed.write(records.path_of(wanted.name))
     return True
 
 
 def digest_or_none(path: str | Path, digests: Digests) -> str | None:
-    """The digest of a file, None where there is no such file that can be read."""
+    """The digest of a file; None if it cannot be read."""
     try:
         return digests.of(path)
     except OSError:
@@ -74,49 +79,55 @@ def digest_or_none(path: str | Path, digests: Digests) -> str | None:
 
 
 def new_staging(name: str) -> Path:
-    """An empty folder for what a job makes, beside those of all others."""
+    """Create an empty staging folder for a job."""
     with files.writing(STAGING):
         STAGING.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=STAGING, prefix=f"{name.replace('/', '-')[:100]}-"))
 
 
-def staged(folder: Path) -> list[str]:
-    """The files in a staging folder, by the paths that they are made for, sorted."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(str(path) for path in found if str(path) != MARK)
+def list_staged(folder: Path) -> list[str]:
+    """The final paths of the files in a staging folder, sorted."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path) for path in paths if str(path) != MARK)
 
 
 def place(folder: Path) -> None:
-    """Put what lies in a marked staging folder in its place. Begun and not ended, it can be done again."""
+    """Move the files of a marked staging folder to their final paths.
+
+    If this is interrupted, it can be repeated. Raises ValueError if the folder is not marked.
+    """
     record = records.read(folder / MARK)
     if not record:
         raise ValueError(f"{folder} is not marked as made")
-    now = records.path_of(record.name)
-    standing = records.read(now)
-    if standing:
-        set_aside(standing)
-    now.unlink(missing_ok=True)
-    for path in staged(folder):
+    record_path = records.path_of(record.name)
+    current_record = records.read(record_path)
+    if current_record:
+        set_aside(current_record)
+    record_path.unlink(missing_ok=True)
+    for path in list_staged(folder):
         move(folder / path, Path(path))
-    move(folder / MARK, now)
+    move(folder / MARK, record_path)
     shutil.rmtree(folder)
 
 
 def clear_staging() -> list[str]:
-    """End what a killed run had begun to put in place and drop the rest; the names of the jobs so ended."""
-    ended = []
+    """Finish the moves that a killed run had begun, and delete its other staging folders.
+
+    Returns the names of the jobs whose files are now in place.
+    """
+    finished = []
     for folder in sorted(STAGING.glob("*")):
         record = records.read(folder / MARK)
         if record:
             place(folder)
-            ended.append(record.name)
+            finished.append(record.name)
         else:
             shutil.rmtree(folder)
-    return ended
+    return finished
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file, over whatever is there; through a copy where the two are on different disks."""
+    """Rename a file and replace the target if it exists; copy it if the two are on different disks."""
     with files.writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -130,7 +141,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove a folder of results and those above it that hold nothing any more."""
+    """Remove a folder of results and its parent folders, as far as they are empty."""
     while folder.is_relative_to(RESULTS) and folder != RESULTS:
         try:
             folder.rmdir()
@@ -141,8 +152,8 @@ def remove_empty(folder: Path) -> None:
         folder = folder.parent
 
 
-def synced(paths: Iterable[Path]) -> None:
-    """Make sure that files are on the disk before anything says that they are."""
+def sync(paths: Iterable[Path]) -> None:
+    """Write files to disk physically (fsync), before a record says that they exist."""
     for path in paths:
         handle = os.open(path, os.O_RDONLY)
         try:

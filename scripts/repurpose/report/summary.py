@@ -75,7 +75,7 @@ def embedding_dim(path: str | Path) -> int:
     try:
         column_type = pq.read_schema(path).field("embedding").type
     except (OSError, KeyError, pa.ArrowException) as error:
-        raise InputError(f"{path} is not a readable embedding file; {files.remade(path)}") from error
+        raise InputError(f"{path} is not a readable embedding file; {files.rebuild_hint(path)}") from error
     if not pa.types.is_fixed_size_list(column_type):
         raise InputError(
             f"{path}: the column embedding must hold lists of one fixed size, found {column_type}"

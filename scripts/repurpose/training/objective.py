@@ -196,7 +196,7 @@ class Objective:
         matched: share of the negatives drawn in proportion to degree. times: negatives for each positive.
         """
         generator = np.random.default_rng(stream)
-        everything = holdout.merged(self.held.train, self.held.valid, self.held.check)
+        everything = holdout.merge(self.held.train, self.held.valid, self.held.check)
         sources = negatives.candidates(kg, self.held.train, everything)
         pairs = []
         for index, (source, edges) in enumerate(zip(sources, self.held.valid, strict=True)):

@@ -15,7 +15,7 @@ from repurpose.training.objective import Objective, Settings
 from repurpose.training.steps import FullSteps, SampledSteps
 from repurpose.training.watchdog import Level, Outcome
 from repurpose.vectors import features
-from repurpose.vectors.features import Given
+from repurpose.vectors.features import NodeFeatures
 
 BATCHINGS = {"full": FullSteps, "sampled": SampledSteps}
 NULL_STEPS = 20  # on shuffled edges, for the level of no signal
@@ -44,7 +44,7 @@ def prepare(
     device: str,
     batching: str,
     seed: int,
-    given: Mapping[str, Given] | None = None,
+    given: Mapping[str, NodeFeatures] | None = None,
 ) -> FullSteps | SampledSteps:
     """An untrained model, what it is to learn, and the steps that it takes."""
     objective = Objective(kg, settings, tail_type, seed)
@@ -81,9 +81,9 @@ def plan(settings: Settings, batching: str, per_epoch: int) -> tuple[int, int]:
 def no_signal(job: Job) -> Level | None:
     """The level that a few steps of the same training reach on shuffled edges."""
     logging.info("%d steps on shuffled edges, for the level of no signal", NULL_STEPS)
-    mixed = subgraph.shuffled(job.kg, job.seed)
+    mixed = subgraph.shuffle_edges(job.kg, job.seed)
     edges = [np.stack([mixed.heads[i], mixed.tails[i]]) for i in mixed.of_role("message")]
-    part, _ = subgraph.part(mixed, edges, NULL_EDGES, np.random.default_rng([job.seed, 8]))
+    part, _ = subgraph.sample(mixed, edges, NULL_EDGES, np.random.default_rng([job.seed, 8]))
     plain = replace(job.settings, contrastive={**job.settings.contrastive, "weight": 0})
     # What stands beside the layers' numbers has no say in the level, and takes as long as the steps.
     layers = replace(job.encoder, embedding_dim=job.encoder.projected, svd_dim=0, profile_dim=0)

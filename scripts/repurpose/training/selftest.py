@@ -114,7 +114,7 @@ def same_as_whole(
     kg: Graph, model: HGT, edges: Sequence[np.ndarray], generator: np.random.Generator
 ) -> Failure | None:
     """Whether a batch with all neighbours gives what the whole graph gives, on a part of the graph."""
-    part, kept = subgraph.part(kg, edges, PART_EDGES, generator)
+    part, kept = subgraph.sample(kg, edges, PART_EDGES, generator)
     small = hgt.build(part, model.settings, seed=0).eval()
     sorted_edges = message_edges.sort(kept, small.edge_types, small.bounds)
     sampler = Sampler(sorted_edges.numbered, small.bounds, [ALL] * len(small.layers), 0)

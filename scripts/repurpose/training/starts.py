@@ -51,9 +51,9 @@ def find(kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: in
         divisors = np.concatenate(
             [np.pad(each.divisors, ((0, 0), (0, most - each.divisors.shape[1]))) for each in of_types]
         )
-        known = profiles.known(parts[0])
+        known = profiles.profile_lengths(parts[0])
         length = known[:, None] * np.float32(profiles.SVD_LENGTH)
-        lengths = known * np.float32(profiles.LAYERS_LENGTH)
+        lengths = known * np.float32(profiles.ENCODER_LENGTH)
     if encoder.svd_dim:
         axes = whole.first(encoder.svd_dim)
         parts.append(axes.rows * length)

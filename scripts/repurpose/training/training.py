@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from repurpose.core.errors import StoppedError, is_exhausted
+from repurpose.core.errors import StoppedError, is_out_of_memory
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.hgt.trained import Trained
@@ -19,7 +19,7 @@ from repurpose.training.objective import Settings
 from repurpose.training.preparation import Job
 from repurpose.training.run import Row, Run
 from repurpose.training.watchdog import Outcome, Watchdog
-from repurpose.vectors.features import Given
+from repurpose.vectors.features import NodeFeatures
 
 __all__ = ["Result", "Row", "Settings", "fit"]
 
@@ -51,7 +51,7 @@ def fit(
     on_resume: Callable[[list[Row]], None] | None = None,
     checkpoints: checkpoint.Folder | None = None,
     is_stopping: Callable[[], bool] = bool,
-    given: Mapping[str, Given] | None = None,
+    given: Mapping[str, NodeFeatures] | None = None,
     results: Path | None = None,
 ) -> Result:
     """Train one encoder on the message relations of `kg` on one torch device, `batching` full or sampled.
@@ -77,14 +77,14 @@ def fit(
             return _refused(job, outcome, started, run.step)
         return _ended(job, run, outcome or Outcome("completed"), checkpoints)
     except (MemoryError, OSError, RuntimeError, ValueError) as error:
-        if not is_exhausted(error):
+        if not is_out_of_memory(error):
             raise
         return _refused(job, preflight.out_of_memory(kg, encoder, device, batching, error, held), started)
 
 
 def _started(
     job: Job,
-    given: Mapping[str, Given] | None,
+    given: Mapping[str, NodeFeatures] | None,
     checkpoints: checkpoint.Folder | None,
     results: Path | None,
     started: float,

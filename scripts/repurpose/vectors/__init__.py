@@ -1,4 +1,4 @@
-"""Vectors of nodes: the embedding file, given features, and what linear algebra says without training.
+"""Node vectors: the embedding file, the user's node features, and baselines from linear algebra.
 
-In: the graph, or an embedding file. Out: one row per node. Read first: embeddings, vectors.
+In: the graph, or an embedding file. Out: one vector per node. Read first: embeddings, vectors.
 """

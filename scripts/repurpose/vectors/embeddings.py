@@ -1,4 +1,4 @@
-"""The embedding file: one row per node of the graph, a fixed-size vector, and where it came from."""
+"""The embedding file: one row per node of the graph, with a vector of fixed length, and metadata."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from repurpose.graph.graph import Graph
 from repurpose.ingest import tables
 
 COLUMNS = ["node_type", "node_id", "embedding"]
-BLOCKS = "blocks"  # of the metadata: where parts of the vectors end
+BLOCKS = "blocks"  # metadata key: where the parts of the vectors end
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """Vectors per node type, float32 (nodes of the type, d), with the ids of their rows."""
+    """Vectors per node type, float32 (nodes of the type, d), the node ids of their rows, and the metadata."""
 
     vectors: dict[str, np.ndarray]
     ids: dict[str, np.ndarray]
@@ -35,7 +35,10 @@ class Embeddings:
 def write(
     path: str | Path, kg: Graph, vectors: Mapping[str, np.ndarray], metadata: Mapping[str, str]
 ) -> None:
-    """Write `vectors` (type -> (nodes, d), or (0, d) of a refused training) in the graph's node order."""
+    """Write the vectors in the graph's node order.
+
+    vectors: type -> (nodes, d), or (0, d) if the training was refused.
+    """
     rows = np.concatenate([np.asarray(vectors[t], np.float32) for t in kg.node_types])
     types = np.repeat(np.array(kg.node_types, object), [len(vectors[t]) for t in kg.node_types])
     ids = np.concatenate([kg.node_ids[t][: len(vectors[t])] for t in kg.node_types])
@@ -45,34 +48,39 @@ def write(
 
 
 def read(path: str | Path) -> Embeddings:
-    """Read an embedding file, parquet or a csv of JSON lists; one of a refused training has no types.
+    """Read an embedding file: parquet, or csv with JSON lists. The file of a refused training has no types.
 
-    Raises InputError if it is unreadable, has other columns, or vectors of different lengths.
+    Raises InputError if the file is unreadable, lacks a column, or has vectors of different lengths.
     """
     table = _read_csv(path) if str(path).endswith(".csv") else files.read_table(path)
     missing = [column for column in COLUMNS if column not in table.column_names]
     if missing:
         raise InputError(f"{path} has no column {missing[0]}: an embedding file has {', '.join(COLUMNS)}")
-    kind = table.schema.field("embedding").type
+    column_type = table.schema.field("embedding").type
     metadata = {k.decode(): v.decode("utf-8", "replace") for k, v in (table.schema.metadata or {}).items()}
-    if table.num_rows == 0 and pa.types.is_fixed_size_list(kind):
+    if table.num_rows == 0 and pa.types.is_fixed_size_list(column_type):
         return Embeddings({}, {}, metadata)
-    if table.num_rows == 0 or not (pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)):
-        raise InputError(f"{path}: the column embedding must hold one list of numbers per node, found {kind}")
+    if table.num_rows == 0 or not (pa.types.is_list(column_type) or pa.types.is_fixed_size_list(column_type)):
+        raise InputError(
+            f"{path}: the column embedding must hold one list of numbers per node, found {column_type}"
+        )
     rows = _matrix(path, table["embedding"])
     types = table["node_type"].cast(pa.string()).to_numpy(zero_copy_only=False)
     ids = table["node_id"].cast(pa.string()).to_numpy(zero_copy_only=False)
-    names = sorted({str(name) for name in types})
-    where = {name: np.flatnonzero(types == name) for name in names}
+    type_names = sorted({str(name) for name in types})
+    rows_by_type = {name: np.flatnonzero(types == name) for name in type_names}
     return Embeddings(
-        {name: rows[index] for name, index in where.items()},
-        {name: ids[index] for name, index in where.items()},
+        {name: rows[indices] for name, indices in rows_by_type.items()},
+        {name: ids[indices] for name, indices in rows_by_type.items()},
         metadata,
     )
 
 
 def aligned(embeddings: Embeddings, kg: Graph, path: str | Path) -> dict[str, np.ndarray]:
-    """Vectors in the graph's node order, type -> (nodes, d); raises InputError for nodes without a vector."""
+    """Vectors in the graph's node order: type -> (nodes, d).
+
+    Raises InputError if a node of the graph has no vector.
+    """
     result = {}
     for node_type in kg.node_types:
         position = {node: row for row, node in enumerate(embeddings.ids.get(node_type, ()))}
@@ -88,20 +96,23 @@ def aligned(embeddings: Embeddings, kg: Graph, path: str | Path) -> dict[str, np
 
 
 def blocks(embeddings: Embeddings, types: Sequence[str], path: str | Path) -> tuple[list[int], ...] | None:
-    """Where the parts of the vectors of some types end; None where the file says nothing of parts.
+    """Where the parts of the vectors end, one list per type; None if the metadata does not say.
 
-    Raises InputError where it says what cannot be.
+    A part is, for example, the SVD or the encoder output. Raises InputError if the lists are invalid.
     """
     if BLOCKS not in embeddings.metadata:
         return None
     try:
-        found = json.loads(embeddings.metadata[BLOCKS])
-        ends = tuple(found[node_type] for node_type in types)
-        # Ascending, from 1 on, to the last number of a vector.
-        if all(sorted({*map(index, each), embeddings.dim}) == each and each[0] > 0 for each in ends):
+        ends_by_type = json.loads(embeddings.metadata[BLOCKS])
+        ends = tuple(ends_by_type[node_type] for node_type in types)
+        # Valid ends are integers in ascending order; the first is above 0, the last is the vector length.
+        if all(
+            sorted({*map(index, type_ends), embeddings.dim}) == type_ends and type_ends[0] > 0
+            for type_ends in ends
+        ):
             return ends
     except (ValueError, KeyError, TypeError):
-        pass  # said below, as for numbers that do not fit
+        pass  # the error below covers this case too
     raise InputError(
         f"{path}: its metadata {BLOCKS} is no list of where the parts of {' and '.join(types)} vectors end; "
         "write it as {type: [end, ..., numbers of a vector]} or leave it out"
@@ -120,7 +131,7 @@ def _read_csv(path: str | Path) -> pa.Table:
 
 
 def _matrix(path: str | Path, column: pa.ChunkedArray) -> np.ndarray:
-    """(nodes, d) float32 from a list column whose lists are all equally long."""
+    """The lists of a column as one matrix, float32 (nodes, d). Raises InputError if their lengths differ."""
     lengths = pc.unique(pc.list_value_length(column))
     if column.null_count or len(lengths) != 1:
         raise InputError(f"{path}: the vectors in the column embedding differ in length")

@@ -1,4 +1,4 @@
-"""What each node is joined to, relation by relation, as a vector: the similarity that needs no training."""
+"""Relation profiles: a vector of a node's TF-IDF-weighted neighbours, relation by relation, untrained."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,19 +11,22 @@ from repurpose.graph import matrices
 from repurpose.graph.graph import Graph, Relation
 from repurpose.kernels import lowrank
 
-# Lengths of a vector's other parts, where its profile has length 1.
-SVD_LENGTH, LAYERS_LENGTH = 0.4, 0.55
-SHORTEST = 0.05  # of a profile, where the other parts follow its length, and of a part of it
-RESOLVED = 1e-3  # of a relation's largest singular value: axes below are noise
+# Lengths of a vector's other parts (SVD, encoder output), if its profile has length 1.
+SVD_LENGTH, ENCODER_LENGTH = 0.4, 0.55
+# Lower limit of lengths. A row shorter than this share of the longest row is not scaled up to length 1. The
+# other parts of a vector are scaled by the length of its profile, or by this limit if the profile is shorter.
+SHORTEST = 0.05
+RESOLVED = 1e-3  # share of a relation's largest singular value; axes with smaller values are noise
 
-# A relation's number among the message relations, and whether the type is at its head.
+# Index of a message relation, and whether the node type is at its head (True) or at its tail (False).
 Side = tuple[int, bool]
 
 
 class Rows(NamedTuple):
-    """Of one node type: rows (nodes, dim), and the `divisors` of each side's part of them, (nodes, sides).
+    """Profiles of one node type: rows (nodes, dim), and the `divisors` of each side's columns (nodes, sides).
 
-    The sides are those of `sides`, in its order. A part is divided by the root of their number too.
+    The sides are in the order of `sides`. To get the rows, each side's columns were divided by its divisors
+    and by the square root of the number of sides.
     """
 
     rows: np.ndarray
@@ -31,10 +34,11 @@ class Rows(NamedTuple):
 
 
 class Part(NamedTuple):
-    """One side's part of the profiles of a node type, and what it is computed from.
+    """The columns of one side in the profiles of a node type, and what they are computed from.
 
-    columns: of a row. block: see `weighted`. axes (columns of the block, k): of its rows of length 1.
-    divisors (nodes,): see `Rows`. root: of the number of sides.
+    columns: the columns of a row. block: the weighted neighbours (see `weighted_neighbours`). axes (columns
+    of the block, k): principal axes of the block with rows of length 1. divisors (nodes,): see `Rows`.
+    root: square root of the number of sides.
     """
 
     columns: slice
@@ -44,128 +48,141 @@ class Part(NamedTuple):
     root: np.float32
 
     def neighbours(self, node: int) -> tuple[np.ndarray, np.ndarray]:
-        """Weights and columns of a node's neighbours in the block."""
+        """Weights and column indices of a node's neighbours in the block."""
         entries = slice(*self.block.indptr[node : node + 2])
         return self.block.data[entries], self.block.indices[entries]
 
-    def moved(self, row: np.ndarray, node: int, left: np.ndarray) -> np.ndarray:
-        """A node's row (k,) if its neighbours had the weights `left`, 0 for those that are gone."""
-        weights, found = self.neighbours(node)
-        before, after = (each / max(np.linalg.norm(each), np.float32(1e-12)) for each in (weights, left))
-        raw = row * self.divisors[node] * self.root + (after - before) @ self.axes[found]
+    def recompute(self, row: np.ndarray, node: int, new_weights: np.ndarray) -> np.ndarray:
+        """Recompute a node's row (k,) for changed neighbours.
+
+        new_weights: of its neighbours, 0 for neighbours that are removed.
+        """
+        weights, columns = self.neighbours(node)
+        before, after = (
+            each / max(np.linalg.norm(each), np.float32(1e-12)) for each in (weights, new_weights)
+        )
+        raw = row * self.divisors[node] * self.root + (after - before) @ self.axes[columns]
         return raw / (divisors(np.linalg.norm(raw, keepdims=True), self.divisors) * self.root)
 
 
 def rows(kg: Graph, edges: Sequence[np.ndarray], node_type: str, dim: int, seed: int) -> Rows:
-    """What the nodes of a type are joined to, relation by relation, in `dim` numbers.
+    """Relation profiles of the nodes of a type in `dim` columns.
 
-    edges: per message relation (2, E) head and tail indices within their types. Each relation and direction
-    has columns of its own (see `columns`): the first principal axes of its profiles, and what is left of a
-    profile there scaled to its full length again. The product of two rows is about the mean over the
-    relations of the cosine of what the two nodes are joined to, each neighbour weighted by the logarithm of
-    how rare it is. A relation in which a node has no edge counts as 0: the length of a row, 1 at most, says
-    how much is known of a node.
+    edges: per message relation (2, E) head and tail indices within their types. Each side, a relation in one
+    direction, has its own columns (see `columns`). They hold the first principal axes of the TF-IDF-weighted
+    neighbours, scaled to length 1. The product of two rows is about the mean over the sides of the cosine
+    similarity of the two nodes' weighted neighbours. A side in which a node has no edge counts as 0. The
+    length of a row is therefore at most 1, and it is larger if the node has edges in more relations.
     """
-    parts, blocks = columns(kg, node_type, dim), weighted(kg, edges, node_type)
-    found = Rows(
+    columns_by_side, blocks = columns(kg, node_type, dim), weighted_neighbours(kg, edges, node_type)
+    result = Rows(
         np.zeros((kg.count(node_type), dim), np.float32),
-        np.zeros((kg.count(node_type), len(parts)), np.float32),
+        np.zeros((kg.count(node_type), len(columns_by_side)), np.float32),
     )
-    for number, (side, part) in enumerate(parts.items()):
-        if side in blocks and (size := min(part.stop - part.start, *blocks[side].shape)):
-            left, singular, _ = lowrank.svd(unit(blocks[side]), size, seed)
+    for number, (side, side_columns) in enumerate(columns_by_side.items()):
+        if side in blocks and (size := min(side_columns.stop - side_columns.start, *blocks[side].shape)):
+            left, singular, _ = lowrank.svd(unit_rows(blocks[side]), size, seed)
             raw = left * np.where(singular > RESOLVED * singular[0], singular, 0)
-            found.divisors[:, number] = divisors(np.linalg.norm(raw, axis=1))
-            raw /= found.divisors[:, number, None] * np.float32(np.sqrt(len(parts)))
-            found.rows[:, part.start : part.start + size] = raw
-    return found
+            result.divisors[:, number] = divisors(np.linalg.norm(raw, axis=1))
+            raw /= result.divisors[:, number, None] * np.float32(np.sqrt(len(columns_by_side)))
+            result.rows[:, side_columns.start : side_columns.start + size] = raw
+    return result
 
 
-def parts(kg: Graph, edges: Sequence[np.ndarray], node_type: str, made: Rows) -> dict[Side, Part]:
-    """What the rows of a type come from, side by side; those without an edge are left out.
+def parts(kg: Graph, edges: Sequence[np.ndarray], node_type: str, profiles: Rows) -> dict[Side, Part]:
+    """The parts of the profiles of a type, side by side; sides without an edge are left out.
 
-    The rows of a block A = U S V' are U S, and the axes V = A' U S / S^2.
+    The rows of a block A = U S V' are U S, and its axes are V = A' U S / S^2.
     """
-    found, of_sides = {}, columns(kg, node_type, made.rows.shape[1])
-    blocks, root = weighted(kg, edges, node_type), np.float32(np.sqrt(len(of_sides)))
-    for number, (side, part) in enumerate(of_sides.items()):
+    part_by_side, columns_by_side = {}, columns(kg, node_type, profiles.rows.shape[1])
+    blocks, root = weighted_neighbours(kg, edges, node_type), np.float32(np.sqrt(len(columns_by_side)))
+    for number, (side, side_columns) in enumerate(columns_by_side.items()):
         if side in blocks:
-            raw = made.rows[:, part] * made.divisors[:, number, None] * root
+            raw = profiles.rows[:, side_columns] * profiles.divisors[:, number, None] * root
             squares = (raw.astype(np.float64) ** 2).sum(axis=0)
             inverse = np.divide(1, squares, out=np.zeros_like(squares), where=squares > 0)
-            axes = ((unit(blocks[side]).T @ raw) * inverse).astype(np.float32)
-            found[side] = Part(part, blocks[side], axes, made.divisors[:, number], root)
-    return found
+            axes = ((unit_rows(blocks[side]).T @ raw) * inverse).astype(np.float32)
+            part_by_side[side] = Part(side_columns, blocks[side], axes, profiles.divisors[:, number], root)
+    return part_by_side
 
 
 def columns(kg: Graph, node_type: str, dim: int) -> dict[Side, slice]:
-    """Which of `dim` columns each side of a type has: about as many each."""
-    found = sides(kg, node_type)
-    ends = [number * dim // max(len(found), 1) for number in range(len(found) + 1)]
-    return {side: slice(*bounds) for side, bounds in zip(found, pairwise(ends), strict=True)}
+    """The columns of each side of a type: `dim` columns, shared as equally as possible."""
+    type_sides = sides(kg, node_type)
+    ends = [number * dim // max(len(type_sides), 1) for number in range(len(type_sides) + 1)]
+    return {side: slice(*bounds) for side, bounds in zip(type_sides, pairwise(ends), strict=True)}
 
 
 def divisors(lengths: np.ndarray, others: np.ndarray | None = None) -> np.ndarray:
-    """What rows of these lengths (n,) are divided by to have length 1; very short ones stay shorter.
+    """Divisors that scale rows of these lengths (n,) to length 1, except very short rows.
 
-    What is left of a node on the kept axes may be next to nothing, and says little then. others: lengths
-    whose longest is meant, where it is not these.
+    A row may be nearly zero on the kept axes, and then it holds little information. The divisor is therefore
+    at least SHORTEST times the longest length: of `others` if given, else of `lengths`.
     """
     longest = (lengths if others is None else others).max(initial=0)
     return np.maximum(lengths, np.float32(SHORTEST) * max(longest, np.float32(1e-12)))
 
 
-def known(rows: np.ndarray) -> np.ndarray:
-    """How much is known of nodes by their rows (n, dim), float32 (n,): what the other parts are scaled by."""
+def profile_lengths(rows: np.ndarray) -> np.ndarray:
+    """Lengths of profiles (n, dim), at least SHORTEST, float32 (n,): the scale of a vector's other parts.
+
+    The length grows with the number of relations in which a node has edges.
+    """
     return np.maximum(np.linalg.norm(rows, axis=1), SHORTEST).astype(np.float32)
 
 
-def weighted(kg: Graph, edges: Sequence[np.ndarray], node_type: str) -> dict[Side, sparse.csr_array]:
-    """Side -> weighted neighbours (nodes, nodes at the other end) of a type's nodes, if any; unscaled."""
-    found = {}
+def weighted_neighbours(
+    kg: Graph, edges: Sequence[np.ndarray], node_type: str
+) -> dict[Side, sparse.csr_array]:
+    """TF-IDF-weighted neighbours of a type's nodes: side -> matrix (nodes, nodes at the other end).
+
+    Sides without edges are left out. Rows are not scaled to length 1.
+    """
+    weighted_by_side = {}
     for side in sides(kg, node_type):
-        number, is_head = side
-        matrix = _weighted(_joined(kg, kg.message_relations[number], edges[number], is_head))
+        relation_index, is_head = side
+        matrix = _tfidf(_neighbours(kg, kg.message_relations[relation_index], edges[relation_index], is_head))
         if matrix.nnz:
-            found[side] = matrix
-    return found
+            weighted_by_side[side] = matrix
+    return weighted_by_side
 
 
 def sides(kg: Graph, node_type: str) -> list[Side]:
-    """The message relations at a type, each with the direction or directions in which it tells of a node."""
-    found = []
-    for number, relation in enumerate(kg.message_relations):
+    """The sides of a type: each message relation at the type, in each direction that matters for the type."""
+    type_sides = []
+    for relation_index, relation in enumerate(kg.message_relations):
         if relation.head_type == node_type:
-            found.append((number, True))
+            type_sides.append((relation_index, True))
         if relation.tail_type == node_type and (relation.directed or relation.head_type != node_type):
-            found.append((number, False))
-    return found
+            type_sides.append((relation_index, False))
+    return type_sides
 
 
-def _joined(kg: Graph, relation: Relation, edges: np.ndarray, is_head: bool) -> sparse.sparray:
-    """Which nodes (rows) of a relation's heads, or else of its tails, are joined to which others.
+def _neighbours(kg: Graph, relation: Relation, edges: np.ndarray, is_head: bool) -> sparse.sparray:
+    """Neighbours of a relation's heads (`is_head`) or tails, as a matrix (nodes, nodes at the other end).
 
-    Two nodes that a relation within a type joins are alike by that alone: each is among its own neighbours.
+    In a relation within a type, a node with neighbours is its own neighbour too, so that two connected nodes
+    share neighbours and are similar.
     """
-    joined = matrices.of_relation(kg, relation, edges)
+    neighbours = matrices.relation_matrix(kg, relation, edges)
     if not is_head:
-        joined = joined.T
+        neighbours = neighbours.T
     if relation.head_type != relation.tail_type:
-        return joined
-    return joined + sparse.diags_array(np.sign(joined.sum(axis=1)))
+        return neighbours
+    return neighbours + sparse.diags_array(np.sign(neighbours.sum(axis=1)))
 
 
-def _weighted(joined: sparse.sparray) -> sparse.csr_array:
-    """Each neighbour's column times the logarithm of how rare it is (its inverse document frequency)."""
-    matrix = sparse.csr_array(joined)
+def _tfidf(neighbours: sparse.sparray) -> sparse.csr_array:
+    """Weight each neighbour by its inverse document frequency: the logarithm of how rare it is."""
+    matrix = sparse.csr_array(neighbours)
     matrix.data[:] = 1
     degrees = np.bincount(matrix.indices, minlength=matrix.shape[1])
-    rarity = np.log(matrix.shape[0] / np.maximum(degrees, 1)).astype(np.float32)
-    return sparse.csr_array(matrix * rarity)
+    inverse_frequency = np.log(matrix.shape[0] / np.maximum(degrees, 1)).astype(np.float32)
+    return sparse.csr_array(matrix * inverse_frequency)
 
 
-def unit(matrix: sparse.csr_array) -> sparse.csr_array:
-    """The matrix with rows of length 1; empty rows stay empty."""
+def unit_rows(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Scale the rows of a matrix to length 1; empty rows stay empty."""
     length = np.sqrt(matrix.power(2).sum(axis=1))
     inverse = np.divide(1, length, out=np.zeros_like(length), where=length > 0)
     return sparse.csr_array(sparse.diags_array(inverse) @ matrix)

@@ -1,4 +1,4 @@
-"""Node vectors of the target's two types, and what trees read of a pair of them."""
+"""Vectors of heads and tails, and the features of a pair that the classifier's trees read."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ from repurpose.vectors import embeddings
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors of the head type (heads, d) and of the tail type (tails, e), float32.
+    """Vectors of all heads (heads, d) and of all tails (tails, e), float32.
 
-    `product` adds head x tail, element by element, to the features; then d = e. blocks: where the parts of
-    a head's and of a tail's vector end, if there are parts. Raises InputError if d + e is 0, which only
-    degree features can be.
+    product: whether the features of a pair include head x tail, element by element; then d = e. blocks: where
+    the parts of a head's and of a tail's vector end, if they have parts. Raises InputError if d + e is 0,
+    which only degree features can be.
     """
 
     heads: np.ndarray
@@ -36,37 +36,39 @@ class Vectors:
 
     @classmethod
     def read(cls, path: str | Path, kg: Graph, types: Sequence[str]) -> "Vectors":
-        """Those of an embedding file for the two types, in the graph's order, with the product.
+        """Read the vectors of the two types from an embedding file, in the graph's order; with product.
 
         Raises InputError as `embeddings.read` and `embeddings.aligned` do.
         """
-        found = embeddings.read(path)
-        made = cls.of(embeddings.aligned(found, kg, path), types)
-        return replace(made, blocks=embeddings.blocks(found, types, path))
+        embedded = embeddings.read(path)
+        vectors = cls.from_rows(embeddings.aligned(embedded, kg, path), types)
+        return replace(vectors, blocks=embeddings.blocks(embedded, types, path))
 
     @classmethod
-    def of(cls, rows: Mapping[str, np.ndarray], types: Sequence[str]) -> "Vectors":
-        """Those of the two types among all, type -> (nodes, d), with the product."""
+    def from_rows(cls, rows: Mapping[str, np.ndarray], types: Sequence[str]) -> "Vectors":
+        """Take the vectors of the two types from type -> (nodes, d); with product."""
         return cls(*(rows[node_type] for node_type in types), product=True)
 
     def features(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-        """Rows [head, tail, head x tail] of the pairs: float32 (pairs, d + e or 3 d)."""
-        left, right = self.heads.shape[1], self.tails.shape[1]
-        rows = np.empty((len(heads), left + right + (left if self.product else 0)), np.float32)
-        rows[:, :left] = self.heads[heads]
-        rows[:, left : left + right] = self.tails[tails]
+        """Features [head, tail, head x tail] of pairs: float32 (pairs, d + e), (pairs, 3 d) with product."""
+        head_dim, tail_dim = self.heads.shape[1], self.tails.shape[1]
+        rows = np.empty((len(heads), head_dim + tail_dim + (head_dim if self.product else 0)), np.float32)
+        rows[:, :head_dim] = self.heads[heads]
+        rows[:, head_dim : head_dim + tail_dim] = self.tails[tails]
         if self.product:
-            np.multiply(rows[:, :left], rows[:, left : 2 * left], out=rows[:, 2 * left :])
+            np.multiply(rows[:, :head_dim], rows[:, head_dim : 2 * head_dim], out=rows[:, 2 * head_dim :])
         return rows
 
 
 def count_pairs(vectors: Vectors, pairs: pd.DataFrame, known: Known) -> dict[str, int]:
-    """Counts of the pairs; those without embedding have a head or tail whose vector is zero throughout."""
-    absent = ~vectors.heads.any(axis=1)[pairs["head_index"]] | ~vectors.tails.any(axis=1)[pairs["tail_index"]]
+    """Count the pairs. Pairs without embedding have a head or a tail whose vector is all zeros."""
+    has_no_vector = (
+        ~vectors.heads.any(axis=1)[pairs["head_index"]] | ~vectors.tails.any(axis=1)[pairs["tail_index"]]
+    )
     return {
         "positives": int((pairs["label"] == 1).sum()),
         "negatives": int((pairs["label"] == 0).sum()),
         "known": len(known.heads),
         "unknown": len(vectors.heads) * len(vectors.tails) - len(known.heads),
-        "pairs_without_embedding": int(absent.sum()),
+        "pairs_without_embedding": int(has_no_vector.sum()),
     }

@@ -9,7 +9,7 @@ import pytest
 from pair_models import SETTINGS, make
 
 from repurpose.candidates import candidates
-from repurpose.classifier import classifier, contrary, pair_model
+from repurpose.classifier import classifier, contraindications, pair_model
 from repurpose.core import files
 from repurpose.core.errors import InputError
 
@@ -30,7 +30,7 @@ def one_task():
 
 @pytest.fixture(name="content", scope="module")
 def one_model(planted):
-    return contrary.train(planted)
+    return contraindications.train(planted)
 
 
 def test_held_out_known_negatives_are_told_from_unknown_pairs_and_from_treatments(content):
@@ -41,7 +41,7 @@ def test_held_out_known_negatives_are_told_from_unknown_pairs_and_from_treatment
 
 
 def test_shuffled_labels_are_not_found():
-    for measured in contrary.train(task(shuffled=True))["auroc"].values():
+    for measured in contraindications.train(task(shuffled=True))["auroc"].values():
         assert measured["low"] < 0.6
 
 
@@ -56,14 +56,14 @@ def test_its_probabilities_are_high_for_known_negatives_and_low_for_treatments(c
 
 def test_too_few_known_negatives_make_no_model_and_a_reason(planted, tmp_path):
     few = planted.pairs[(planted.pairs["label"] == 1) | (planted.pairs["disease"] == "train")]
-    content = contrary.train(replace(planted, pairs=few))
+    content = contraindications.train(replace(planted, pairs=few))
     assert content["model"] is None and content["known_negatives"]["test"] == 0
     assert content["reason"] == "fewer than 5 known negatives in a part of the split disease"
     assert chance(content, planted.vectors, tmp_path) is None
 
 
 def test_without_a_split_by_diseases_the_first_one_judges(planted):
-    content = contrary.train(replace(planted, pairs=planted.pairs.drop(columns="disease")))
+    content = contraindications.train(replace(planted, pairs=planted.pairs.drop(columns="disease")))
     assert content["scheme"] == "random" and content["auroc"]["unknown"]["low"] > 0.7
 
 
@@ -75,12 +75,14 @@ def test_damaged_trees_are_not_read(content, planted, tmp_path):
 
 def test_a_candidate_more_like_a_known_negative_is_said_to_be():
     kg = planted.repurposing(30, 12)[0]
-    about = candidate_lists.about(kg)
+    annotator = candidate_lists.annotator(kg)
     heads, tails, scores = np.array([0, 1]), np.array([2, 2]), np.zeros(2, np.float32)
-    bare = about.columns(heads, tails, scores)
+    bare = annotator.columns(heads, tails, scores)
     assert bare["negative_probability"].to_pylist() == [None, None] and list(bare["caution"]) == ["", ""]
     level = float(bare["probability"][0])
-    told = replace(about, negative=lambda heads, tails: np.float32(level) + np.array([0.1, -0.1], np.float32))
+    told = replace(
+        annotator, negative=lambda heads, tails: np.float32(level) + np.array([0.1, -0.1], np.float32)
+    )
     columns = told.columns(heads, tails, scores)
     assert columns["negative_probability"].to_pylist() == pytest.approx([level + 0.1, level - 0.1], abs=1e-6)
     assert list(columns["caution"]) == ["more like a known negative than like a treatment", ""]

@@ -1,17 +1,23 @@
 """The vectors of a pair without some edges are those that the whole model gives on the smaller graph."""
 
+import dataclasses
+
+import edge_removals
 import numpy as np
 import pytest
 import torch
-from edge_removals import KG, SETTINGS, SHAPES, fitted, some_paths
+from edge_removals import KG, ORIGIN, SETTINGS, SHAPES, TYPES, fitted, some_paths
 from torch_geometric.nn.conv import hgt_conv
 
-from repurpose.candidates import recoding
+from repurpose.candidates import counterfactual
+from repurpose.candidates.counterfactual import CounterfactualEncoder
+from repurpose.classifier import pair_model
 from repurpose.core.errors import InputError
-from repurpose.graph import matrices
+from repurpose.graph import holdout, matrices
 from repurpose.hgt import hgt, node_layer, trained
 from repurpose.hgt.message_edges import EdgeLists
-from repurpose.vectors import profiles
+from repurpose.vectors import embeddings, profiles
+from repurpose.vectors.vectors import Vectors
 
 
 def smaller(edges, path):
@@ -22,7 +28,7 @@ def smaller(edges, path):
         relation = KG.relations[index]
         first = [bounds[KG.node_types.index(t)] for t in (relation.head_type, relation.tail_type)]
         kept = np.ones(each.shape[1], bool)
-        for here, there, number, forward in recoding._edges(path):
+        for here, there, number, forward in counterfactual._edges(path):
             head, tail = (here, there) if forward else (there, here)
             kept &= ~((number == index) & (each[0] + first[0] == head) & (each[1] + first[1] == tail))
         left.append(each[:, kept])
@@ -32,24 +38,24 @@ def smaller(edges, path):
 @pytest.mark.parametrize("batching", ["full", "sampled"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_node_comes_out_as_it_is_stored(monkeypatch, shape, batching):
-    recoder, _, _ = fitted(monkeypatch, shape, batching)
-    for node in range(len(recoder.stored)):
-        state = recoder._states((node,), (), {})[node]
-        assert recoder._vector(node, state, {}) == pytest.approx(recoder.stored[node], abs=2e-5)
-        recoder.check(node)
+    encoder, _, _ = fitted(monkeypatch, shape, batching)
+    for node in range(len(encoder.stored)):
+        state = encoder._states((node,), (), {})[node]
+        assert encoder._vector(node, state, {}) == pytest.approx(encoder.stored[node], abs=2e-5)
+        encoder.check(node)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_layers_part_is_what_the_model_gives_on_the_smaller_graph(monkeypatch, shape):
-    recoder, model, edges = fitted(monkeypatch, shape)
+    encoder, model, edges = fitted(monkeypatch, shape)
     changed = 0
     for path in some_paths():
         left = smaller(edges, path)
         with torch.no_grad():
             z = model(model.prepare(left).whole).numpy()[[path.nodes[0], path.nodes[-1]]]
-        found = recoder.without(path)[:, -z.shape[1] :]
+        found = encoder.without(path)[:, -z.shape[1] :]
         assert directions(found) == pytest.approx(directions(z), abs=2e-5)
-        before = recoder.stored[[path.nodes[0], path.nodes[-1]], -z.shape[1] :]
+        before = encoder.stored[[path.nodes[0], path.nodes[-1]], -z.shape[1] :]
         changed += not np.allclose(directions(before), directions(z), atol=1e-3)
     assert changed > 6
 
@@ -59,18 +65,18 @@ def directions(rows):
 
 
 def test_the_profiles_part_is_the_smaller_profile_on_the_same_axes(monkeypatch):
-    recoder, _, edges = fitted(monkeypatch, "all parts")
-    dim, differ = recoder.profile_dim, 0
+    encoder, _, edges = fitted(monkeypatch, "all parts")
+    dim, differ = encoder.profile_dim, 0
     for path in some_paths():
         left = smaller(edges, path)
         for node, node_type, found in zip(
-            (path.nodes[0], path.nodes[-1]), ("drug", "disease"), recoder.without(path), strict=True
+            (path.nodes[0], path.nodes[-1]), ("drug", "disease"), encoder.without(path), strict=True
         ):
             span = KG.span(node_type)
             columns, at = profiles.columns(KG, node_type, dim), node - span.start
             for number, (side, (whole, fewer)) in enumerate(frozen(edges, left, node_type).items()):
-                divisors = recoder.trained.divisors[span, number]
-                raw = recoder.stored[span, columns[side]] * divisors[:, None]
+                divisors = encoder.trained.divisors[span, number]
+                raw = encoder.stored[span, columns[side]] * divisors[:, None]
                 axes = np.linalg.pinv(whole.toarray().astype(np.float64), rcond=1e-3) @ raw
                 expected = raw[at] + (fewer[[at]] - whole[[at]]).toarray()[0] @ axes
                 # To length 1 / sqrt(sides), but for what is shorter than 0.05 of the longest.
@@ -82,46 +88,46 @@ def test_the_profiles_part_is_the_smaller_profile_on_the_same_axes(monkeypatch):
 
 def frozen(edges, left, node_type):
     """Side -> profiles before and after, with neighbours as rare after as before."""
-    whole, fewer = (profiles.weighted(KG, each, node_type) for each in (edges, left))
+    whole, fewer = (profiles.weighted_neighbours(KG, each, node_type) for each in (edges, left))
     result = {}
     for side, block in whole.items():
         kept = fewer[side].copy() if side in fewer else block * 0
         kept.data[:] = 1
-        result[side] = profiles.unit(block), profiles.unit(kept.multiply(block).tocsr())
+        result[side] = profiles.unit_rows(block), profiles.unit_rows(kept.multiply(block).tocsr())
     return result
 
 
 def test_the_svds_part_is_the_sum_of_the_neighbours_that_are_left(monkeypatch):
-    recoder, _, edges = fitted(monkeypatch, "all parts")
-    part, differ = slice(recoder.profile_dim, recoder.profile_dim + recoder.svd_dim), 0
-    rows = recoder._unit(np.arange(len(recoder.stored))) * recoder.trained.lengths[:, None]
+    encoder, _, edges = fitted(monkeypatch, "all parts")
+    part, differ = slice(encoder.profile_dim, encoder.profile_dim + encoder.svd_dim), 0
+    rows = encoder._unit(np.arange(len(encoder.stored))) * encoder.trained.lengths[:, None]
     for path in some_paths():
         joined = matrices.adjacency(KG, smaller(edges, path))
-        for node, found in zip((path.nodes[0], path.nodes[-1]), recoder.without(path), strict=True):
-            around = joined[[node]].toarray()[0] / np.sqrt(np.maximum(recoder.degrees, 1))
-            expected = (around @ rows) / recoder.trained.values
+        for node, found in zip((path.nodes[0], path.nodes[-1]), encoder.without(path), strict=True):
+            around = joined[[node]].toarray()[0] / np.sqrt(np.maximum(encoder.degrees, 1))
+            expected = (around @ rows) / encoder.trained.values
             direction = found[part] / np.linalg.norm(found[part])
             assert direction @ expected / np.linalg.norm(expected) == pytest.approx(
                 1, abs=0.005
             )  # as far as it converged
-            before = recoder.stored[node, part] / np.linalg.norm(recoder.stored[node, part])
+            before = encoder.stored[node, part] / np.linalg.norm(encoder.stored[node, part])
             differ += before @ direction < 0.98
     assert differ > 6
 
 
 def test_a_node_without_edges_has_no_direction_and_a_short_vector(monkeypatch):
-    recoder, _, _ = fitted(monkeypatch, "all parts")
-    (node, *_) = np.flatnonzero(recoder.degrees == recoder.degrees[recoder.degrees > 0].min())
-    missing = {int(node): np.ones(recoder.degrees[node], bool)}
-    assert not recoder._direction(int(node), missing).any()
+    encoder, _, _ = fitted(monkeypatch, "all parts")
+    (node, *_) = np.flatnonzero(encoder.degrees == encoder.degrees[encoder.degrees > 0].min())
+    missing = {int(node): np.ones(encoder.degrees[node], bool)}
+    assert not encoder._direction(int(node), missing).any()
 
 
 def test_edges_that_were_held_out_change_nothing(monkeypatch):
-    recoder, _, edges = fitted(monkeypatch, "all parts", valid_share=0.3)
+    encoder, _, edges = fitted(monkeypatch, "all parts", valid_share=0.3)
     held = [way for way in some_paths(200) if smaller_by(edges, way) == 0]
     for path in held:
-        stored = recoder.stored[[path.nodes[0], path.nodes[-1]]]
-        assert recoder.without(path) == pytest.approx(stored, abs=2e-5)
+        stored = encoder.stored[[path.nodes[0], path.nodes[-1]]]
+        assert encoder.without(path) == pytest.approx(stored, abs=2e-5)
     assert held
 
 
@@ -134,48 +140,47 @@ def smaller_by(edges, path):
 
 
 def test_attention_is_that_of_pygs_layer(monkeypatch):
-    recoder, model, edges = fitted(monkeypatch, "all parts")
+    encoder, model, edges = fitted(monkeypatch, "all parts")
     seen = []
     monkeypatch.setattr(
         hgt_conv, "softmax", lambda *args, plain=hgt_conv.softmax: seen.append(plain(*args)) or seen[-1]
     )
-    layer, parts = model.layers[-1], torch.from_numpy(recoder.trained.states[-1])
+    layer, parts = model.layers[-1], torch.from_numpy(encoder.trained.states[-1])
     lists = EdgeLists([torch.from_numpy(each) for each in edges], model.edge_types).whole
     with torch.no_grad():
         layer(dict(zip(model.names, hgt._split(parts, model.bounds), strict=True)), lists)
     (weights,) = seen
     target = torch.cat([each[1] + model.bounds[int(t[2][1:])] for t, each in lists.items()])
-    for node in range(len(recoder.stored)):
+    for node in range(len(encoder.stored)):
         own = weights[target == node].mean(dim=1).sort(descending=True).values.numpy()
-        assert [weight for *_, weight in recoder.attended(node, 99)] == pytest.approx(own, abs=1e-6)
-        assert len(list(recoder.attended(node, 2))) == min(2, recoder.degrees[node])
+        assert [weight for *_, weight in encoder.attended(node, 99)] == pytest.approx(own, abs=1e-6)
+        assert len(list(encoder.attended(node, 2))) == min(2, encoder.degrees[node])
 
 
 def test_attended_nodes_are_neighbours_by_that_relation(monkeypatch):
-    recoder, _, _ = fitted(monkeypatch, "all parts")
-    joined = {(a, b, r) for way in some_paths(99) for a, b, r, _ in recoding._edges(way)}
+    encoder, _, _ = fitted(monkeypatch, "all parts")
+    joined = {(a, b, r) for way in some_paths(99) for a, b, r, _ in counterfactual._edges(way)}
     found = {
         (node, other, relation)
         for node in {a for a, *_ in joined}
-        for other, relation, _ in recoder.attended(node, 99)
+        for other, relation, _ in encoder.attended(node, 99)
     }
     held = len(joined - found)
     assert held < 0.3 * len(joined)
 
 
 def test_an_encoder_of_other_vectors_is_refused(monkeypatch, tmp_path):
-    recoder, _, _ = fitted(monkeypatch, "all parts")
-    origin = {"valid_share": str(SETTINGS.valid_share), "seed": "3"}
+    encoder, _, _ = fitted(monkeypatch, "all parts")
     path = tmp_path / "encoder.safetensors"
-    trained.save(path, recoder.trained)
-    read = trained.load(path)
-    vectors = split_up(recoder.stored)
-    recoding.read(KG, ("drug", "disease"), read, vectors, origin, path)
-    other = {t: rows[::-1] for t, rows in vectors.items()}
+    trained.save(path, encoder.trained)
+    vectors = split_up(encoder.stored)
+    counterfactual.read(path, KG, TYPES, vectors, ORIGIN)
+    reversed_vectors = {t: rows[::-1] for t, rows in vectors.items()}
     with pytest.raises(InputError, match=r"encoder\.safetensors is not the encoder of the embeddings"):
-        recoding.read(KG, ("drug", "disease"), read, other, origin, path)
+        counterfactual.read(path, KG, TYPES, reversed_vectors, ORIGIN)
+    trained.save(path, encoder.trained._replace(divisors=None))
     with pytest.raises(InputError, match=r"not the encoder .*what its profiles were divided by.*--forcerun"):
-        recoding.read(KG, ("drug", "disease"), read._replace(divisors=None), vectors, origin, path)
+        counterfactual.read(path, KG, TYPES, vectors, ORIGIN)
 
 
 def test_a_refused_training_leaves_a_file_without_an_encoder(tmp_path):
@@ -194,3 +199,54 @@ def test_a_type_that_receives_nothing_keeps_what_it_has():
     layer = trained.Parameters(*(rng.normal(size=shape) for shape in shapes), np.zeros(1))
     row, none = np.arange(8.0), np.zeros(0, int)
     assert node_layer.output(layer, 0, row, node_layer.Neighbours(np.zeros((0, 8)), none, none)) is row
+
+
+def changes_by_path(scorer):
+    ways = some_paths(30)
+    return list(zip(ways, scorer.changes(ways), strict=True))
+
+
+def test_a_change_is_that_of_the_score_with_the_vectors_of_the_smaller_graph():
+    scorer = edge_removals.scorer()
+    encoder, score = scorer.encoder, pair_model.scorer(scorer.model, scorer.vectors, 1)
+    moved = 0
+    for way, change in changes_by_path(scorer):
+        head, tail = way.nodes[0] - encoder.first[0], way.nodes[-1] - encoder.first[1]
+        heads, tails = scorer.vectors.heads.copy(), scorer.vectors.tails.copy()
+        heads[head], tails[tail] = encoder.without(way)
+        without = pair_model.scorer(scorer.model, Vectors(heads, tails, product=True), 1)
+        pair = np.array([head]), np.array([tail])
+        assert change == pytest.approx(float(without(*pair)[0] - score(*pair)[0]), abs=1e-2)
+        moved += abs(change) > 0.05
+    assert moved > 10
+
+
+def test_no_paths_have_no_changes():
+    assert edge_removals.scorer().changes([]) == []
+
+
+def test_the_encoder_is_read_from_the_files_of_a_run(tmp_path):
+    scorer = edge_removals.scorer()
+    vectors = split_up(scorer.encoder.stored)
+    embeddings_path, encoder_path = tmp_path / "embeddings.parquet", tmp_path / "encoder.safetensors"
+    embeddings.write(embeddings_path, KG, vectors, ORIGIN)
+    trained.save(encoder_path, scorer.encoder.trained)
+    embedded = embeddings.read(embeddings_path)
+    aligned = embeddings.aligned(embedded, KG, embeddings_path)
+    encoder = counterfactual.read(encoder_path, KG, TYPES, aligned, embedded.metadata)
+    again = dataclasses.replace(scorer, encoder=encoder)
+    assert [change for _, change in changes_by_path(again)] == pytest.approx(
+        [change for _, change in changes_by_path(scorer)], abs=1e-6
+    )
+    trained.save(encoder_path, None)
+    with pytest.raises(InputError, match="holds no encoder"):
+        counterfactual.read(encoder_path, KG, TYPES, aligned, embedded.metadata)
+
+
+def test_edges_of_another_seed_are_not_those_of_the_encoder():
+    encoder = edge_removals.scorer().encoder
+    edges = holdout.split(KG, SETTINGS.valid_share, 4).train
+    other = CounterfactualEncoder(KG, TYPES, encoder.trained, split_up(encoder.stored), edges)
+    with pytest.raises(ValueError, match="differs by"):
+        for node in range(len(other.stored)):
+            other.check(node)

@@ -1,0 +1,155 @@
+"""One device of a finished run: its graph, vectors, model and calibration, assembled by one function.
+
+Ranking, explaining and looking up candidates all start from a `FinishedDevice`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from repurpose.candidates import applicability, counterfactual
+from repurpose.candidates.candidates import Annotator
+from repurpose.candidates.counterfactual import CounterfactualScorer
+from repurpose.candidates.evidence import Explainer
+from repurpose.classifier import pair_model
+from repurpose.classifier.pair_model import Model
+from repurpose.core import files, threads
+from repurpose.evaluation import calibration, popularity
+from repurpose.evaluation.ranks import MemberScorer
+from repurpose.graph import graph, paths
+from repurpose.graph.graph import Graph, GraphFiles
+from repurpose.graph.target import Target
+from repurpose.pairs import pairs
+from repurpose.vectors import embeddings
+from repurpose.vectors.vectors import Vectors
+
+
+class DeviceFiles(NamedTuple):
+    """The files of a device that has passed its gate.
+
+    negatives: the contraindication model, None where pairs are not annotated. encoder: None for embeddings of
+    another tool.
+    """
+
+    graph: GraphFiles
+    embeddings: Path
+    model: Path
+    kernel: Path
+    metrics: Path
+    negatives: Path | None = None
+    encoder: Path | None = None
+
+    @classmethod
+    def of(cls, inputs: Any) -> Self:
+        """Those among the named inputs of a Snakemake job."""
+        named = {name: inputs.get(name) for name in cls._fields[1:]}
+        return cls(GraphFiles.of(inputs), **{name: Path(path) for name, path in named.items() if path})
+
+    @classmethod
+    def in_results(cls, results: Path, device: str) -> Self:
+        """Those of a device in a results folder."""
+        embedded, classified = results / "embeddings" / device, results / "classifier" / device
+        encoder = embedded / "encoder.safetensors"
+        return cls(
+            GraphFiles.in_folder(results / "graph"),
+            embedded / "embeddings.parquet",
+            classified / "model.ubj",
+            classified / "kernel.safetensors",
+            classified / "metrics.json",
+            classified / "negatives.json",
+            encoder if encoder.exists() else None,
+        )
+
+
+@dataclass(frozen=True)
+class FinishedDevice:
+    """A device's results in memory; what only some users need is computed when it is first asked for.
+
+    vectors_by_type: node type -> (nodes, d); vectors: those of the target's two types. metadata: of the
+    embedding file. metrics: the content of metrics.json.
+    """
+
+    source: DeviceFiles
+    target: Target
+    kg: Graph
+    vectors_by_type: Mapping[str, np.ndarray]
+    metadata: Mapping[str, str]
+    vectors: Vectors
+    model: Model
+    metrics: Mapping[str, Any]
+
+    @cached_property
+    def score(self) -> MemberScorer:
+        """Scores tails with all heads, by the model and by each ensemble member."""
+        return pair_model.members(self.model, self.vectors, self.metrics["members"])
+
+    @cached_property
+    def treated(self) -> tuple[np.ndarray, np.ndarray]:
+        """Heads and tails of the known treatments."""
+        return pairs.treated(pairs.label(self.kg, self.target))
+
+    @cached_property
+    def cautions(self) -> tuple[np.ndarray, np.ndarray]:
+        """The cautions on heads and on tails."""
+        vectors = self.vectors.heads, self.vectors.tails
+        return applicability.of_target(self.kg, self.target, vectors, self.treated)
+
+    def annotator(self, correct_popularity: float, seed: int) -> Annotator:
+        """An annotator of scored pairs.
+
+        correct_popularity: share of a head's mean score that is subtracted from its scores. seed: of the
+        sample of tails that the mean is taken over.
+        """
+        penalties = None
+        if correct_popularity:
+            mean = popularity.means(lambda tails: self.score(tails)[0], len(self.vectors.tails), seed)
+            penalties = np.float32(correct_popularity) * mean
+        return Annotator(
+            self.kg,
+            self.target,
+            pairs.known(self.kg, *self.target.types),
+            calibration.select_curve(self.metrics["calibration"], correct_popularity, self.source.metrics),
+            self.cautions,
+            pair_model.known_negative(self.source.negatives, self.vectors, threads.current()),
+            penalties,
+        )
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """An explainer of pairs, with counterfactual scores if the encoder is there."""
+        return Explainer(
+            self.kg,
+            self.target,
+            (self.vectors.heads, self.vectors.tails),
+            self.treated,
+            paths.network(self.kg),
+            self._counterfactuals() if self.source.encoder else None,
+        )
+
+    def _counterfactuals(self) -> CounterfactualScorer:
+        encoder = counterfactual.read(
+            self.source.encoder, self.kg, self.target.types, self.vectors_by_type, self.metadata
+        )
+        return CounterfactualScorer(encoder, self.model, self.vectors, threads.current())
+
+
+def load(files_of_device: DeviceFiles, target: Target) -> FinishedDevice:
+    """Read a device's files; raises InputError that names the file that is missing, damaged or another's."""
+    kg = graph.load(files_of_device.graph)
+    embedded = embeddings.read(files_of_device.embeddings)
+    vectors_by_type = embeddings.aligned(embedded, kg, files_of_device.embeddings)
+    metrics = files.read_json(files_of_device.metrics)
+    return FinishedDevice(
+        files_of_device,
+        target,
+        kg,
+        vectors_by_type,
+        embedded.metadata,
+        Vectors.from_rows(vectors_by_type, target.types),
+        pair_model.load(files_of_device.model, files_of_device.kernel, metrics),
+        metrics,
+    )

@@ -1,0 +1,109 @@
+"""The scripts from the graph to the candidates, called on a planted graph in a results folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pair_models
+from planted import TARGET
+
+import rank_candidates
+import split_pairs
+import train_baselines
+import train_classifier
+import train_contraindications
+from repurpose.candidates.finished import DeviceFiles
+from repurpose.classifier.examples import Settings
+from repurpose.core import files
+from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
+from repurpose.vectors import embeddings
+
+
+@dataclass(frozen=True)
+class ScriptRun:
+    """One device, cpu, whose files lie where the rules put them."""
+
+    results: Path
+    settings: Settings = pair_models.SETTINGS
+
+    @property
+    def device_files(self):
+        return DeviceFiles.in_results(self.results, "cpu")
+
+    def path(self, name):
+        path = self.results / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def begin(self, kg, rows):
+        """Write the graph, its embeddings, the labelled pairs and the verdict."""
+        graph.save(kg, GraphFiles.in_folder(self.path("graph/nodes.parquet").parent))
+        embeddings.write(self.path("embeddings/cpu/embeddings.parquet"), kg, rows, {"device": "cpu"})
+        verdict = {"device": "cpu", "passed": True, "status": "completed", "checks": []}
+        files.write_json(self.path("validation/cpu/verdict.json"), verdict)
+        split_pairs.main(
+            graph_files=self.device_files.graph,
+            pairs_out=self.path("pairs/pairs.parquet"),
+            certificate_out=self.path("pairs/certificate.json"),
+            target=TARGET,
+            split=pair_models.SPLIT,
+            seed=0,
+        )
+
+    def _common(self, **changes):
+        options = {"target": TARGET, "settings": self.settings, "seed": 0, "n_threads": 1}
+        inputs = {"pairs_in": self.path("pairs/pairs.parquet"), "graph_files": self.device_files.graph}
+        return inputs | options | changes
+
+    def train_baselines(self):
+        train_baselines.main(
+            external_in=None,
+            untrained=self.device_files.embeddings,
+            metrics_out=self.path("baselines/metrics.json"),
+            ranks_out=self.path("baselines/ranks.parquet"),
+            **self._common(),
+        )
+
+    def train_classifier(self, **changes):
+        self.path("classifier/cpu/metrics.json")
+        train_classifier.main(
+            vectors_in=self.device_files.embeddings,
+            baselines=self.path("baselines/metrics.json"),
+            baseline_ranks=self.path("baselines/ranks.parquet"),
+            external_in=None,
+            verdict=self.path("validation/cpu/verdict.json"),
+            model_out=self.device_files.model,
+            kernel_out=self.device_files.kernel,
+            metrics_out=self.device_files.metrics,
+            ranks_out=self.path("classifier/cpu/ranks.parquet"),
+            device="cpu",
+            **self._common(**changes),
+        )
+
+    def train_contraindications(self):
+        self.path("classifier/cpu/negatives.json")
+        train_contraindications.main(
+            vectors_in=self.device_files.embeddings,
+            verdict=self.path("validation/cpu/verdict.json"),
+            negatives_out=self.device_files.negatives,
+            device="cpu",
+            **self._common(),
+        )
+
+    def rank(self, per_tail, per_head, correct_popularity=0.0):
+        folder = self.path("candidates/cpu/candidates.parquet").parent
+        rank_candidates.main(
+            device_files=self.device_files,
+            chosen=None,
+            parquet_out=folder / "candidates.parquet",
+            csv_out=folder / "candidates.csv",
+            by_head_out=folder / "by_head.parquet",
+            popularity_out=folder / "popularity.parquet",
+            stability_out=folder / "stability.json",
+            target=TARGET,
+            per_tail=per_tail,
+            per_head=per_head,
+            correct_popularity=correct_popularity,
+            seed=0,
+        )
+        return files.read_table(folder / "candidates.parquet"), files.read_table(folder / "by_head.parquet")
