@@ -31,10 +31,10 @@ from repurpose.vectors import profiles, spectral
 
 def main() -> None:
     """Print a line per matrix, then the sum."""
-    parser = trainings.of_graph(__doc__)
+    parser = trainings.graph_parser(__doc__)
     parser.add_argument("--cores", type=int, default=8)
     options = parser.parse_args()
-    config = trainings.configured(options)
+    config = trainings.load_config(options)
     kg, encoder = trainings.read(config, options.planted), hgt.Settings(**config["hgt"])
     threads.limit(options.cores)
     lowrank.svd(sparse.eye_array(3, dtype=np.float32), 1, 0)  # compiled by then

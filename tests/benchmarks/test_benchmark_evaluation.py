@@ -33,20 +33,23 @@ def test_a_line_per_split_and_method_in_the_report_s_order():
         ["| drug", "hgt"],
     ]
     assert len({line.count("|") for line in lines}) == 1
-    assert list(evaluation.leads(metrics)) == ["", "random: AUPRC less the SVD's 0.100 (0.000 to 0.200)"]
+    assert list(evaluation.difference_lines(metrics)) == [
+        "",
+        "random: AUPRC less the SVD's 0.100 (0.000 to 0.200)",
+    ]
 
 
 def test_scores_that_rest_on_the_first_path_are_counted():
     first, second = ([{"change": low}, {"change": high}] for low, high in ((-0.5, -0.1), (-0.1, -0.5)))
     alone = [{"change": -0.2}]
-    line = evaluation.reasons([first, second, first, alone, []])
+    line = evaluation.count_leading_paths([first, second, first, alone, []])
     assert line == "\n2 of 3 scores rest most on the path of the highest score"
 
 
 def test_its_overlay_is_a_valid_config_with_full_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = argparse.Namespace(edges="kg.csv", nodes=None, pairs="pairs.csv")
-    content = evaluation.settings_of(options)
+    content = evaluation.overlay_of(options)
     (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(content))
     loaded = settings.load([PROJECT / "config" / "config.yaml", tmp_path / "overlay.yaml"])
     assert loaded["edges"] == str(tmp_path / "kg.csv") and loaded["nodes"] == ""
