@@ -91,7 +91,7 @@ def read(config: dict[str, Any], planted: float | None) -> Graph:
     with tempfile.TemporaryDirectory() as folder:
         if planted:
             config["edges"], config["nodes"] = str(Path(folder) / "edges.parquet"), ""
-            build_demo.main(config["edges"], scale=planted, seed=config["seed"])
+            build_demo.main(edges_out=config["edges"], scale=planted, seed=config["seed"])
         return build_graph.read(config["edges"], config["nodes"], section, Target(**config["target"]))[0]
 
 
