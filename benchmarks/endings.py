@@ -336,13 +336,15 @@ def last_words(done: subprocess.CompletedProcess) -> str:
     return " ".join(done.stdout.split())[-300:]
 
 
-def differences(wanted: Path, found: Path) -> list[str]:
+def differences(expected_folder: Path, actual_folder: Path) -> list[str]:
     """Result files that are missing, unexpected, or of other content except for times and memory."""
-    left, right = comparable(wanted), comparable(found)
-    faults = [f"missing: {path}" for path in sorted(left.keys() - right.keys())]
-    faults += [f"too many: {path}" for path in sorted(right.keys() - left.keys())]
+    expected, actual = comparable(expected_folder), comparable(actual_folder)
+    faults = [f"missing: {path}" for path in sorted(expected.keys() - actual.keys())]
+    faults += [f"too many: {path}" for path in sorted(actual.keys() - expected.keys())]
     return faults + [
-        f"other content: {path}" for path in sorted(left.keys() & right.keys()) if left[path] != right[path]
+        f"other content: {path}"
+        for path in sorted(expected.keys() & actual.keys())
+        if expected[path] != actual[path]
     ]
 
 

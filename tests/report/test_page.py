@@ -192,16 +192,17 @@ def evaluated_metrics():
     positives, negatives = (heads[10:], tails[10:]), (heads[:10], tails[:10])
     better_scores = scores + generator.normal(size=scores.shape)
     better_scores[positives] += 2000
-    found = [
+    ranks_of_methods = [
         ranked_matrices.ranked(matrix, *positives, known, negative=negatives)
         for matrix in (better_scores, scores)
     ]
     methods = {
-        name: evaluation.evaluate(matrix, None, 0) for name, matrix in zip(("hgt", "svd"), found, strict=True)
+        name: evaluation.evaluate(ranks, None, 0)
+        for name, ranks in zip(("hgt", "svd"), ranks_of_methods, strict=True)
     }
     return {
         "schemes": {"random": methods},
-        "differences": {"random": {"svd": evaluation.differences(*found, None, 0)}},
+        "differences": {"random": {"svd": evaluation.differences(*ranks_of_methods, None, 0)}},
     }
 
 

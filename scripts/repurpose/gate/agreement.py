@@ -103,13 +103,13 @@ def shortlist(batches: Iterable[pa.RecordBatch], top: int) -> Shortlist:
     batches: rows of candidates.parquet in its order, with `CANDIDATE_COLUMNS`. They come in batches because
     the file may hold every pair of the graph.
     """
-    parts = [
+    best_by_batch = [
         rows.loc[rows["known"] == "", ["tail_id", "head_id"]].groupby("tail_id", sort=False).head(top)
         for rows in (batch.to_pandas() for batch in batches)
     ]
-    if not parts:
+    if not best_by_batch:
         return {}
-    best = pd.concat(parts).groupby("tail_id", sort=False).head(top)
+    best = pd.concat(best_by_batch).groupby("tail_id", sort=False).head(top)
     return {str(tail): set(rows["head_id"]) for tail, rows in best.groupby("tail_id")}
 
 
