@@ -15,7 +15,8 @@ from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
 
 MIN_NODES = 50  # with fewer nodes the share is too uncertain: its standard error is 0.5 / sqrt(nodes)
-# In the order of degree, a degree-matched node is at most nodes / REACH_DIVISOR or MIN_REACH places away.
+# In the order of degree, a degree-matched node is at most max(MIN_REACH, nodes // REACH_DIVISOR) places away,
+# or twice as many at the two ends of the order.
 REACH_DIVISOR = 40
 MIN_REACH = 5
 
