@@ -1,10 +1,10 @@
-"""How far full and sampled trainings of the demo graph agree, and trainings with different seeds.
+"""Measure how well full and sampled trainings of the demo graph agree, and trainings with different seeds.
 
     python benchmarks/agreement.py --seeds 3 --json
 
 Runs the workflow with `devices: [cpu, cpu-sampled]` once per seed (about two minutes each) and prints one
-line per pair of trainings; `mixed` is the first of the two with its vectors in the wrong order, which agrees
-with nothing, `mixed_layers` with the layers' numbers alone in the wrong order.
+line per pair of trainings. Each line has two negative controls: `mixed` compares the second training with
+shuffled rows of the first; `mixed_layers` shuffles only the encoder output, not the SVD and profile columns.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def run(folder: Path, seed: int) -> Path:
-    """The demo graph trained both ways with one seed, in a folder of its own."""
+    """Train the demo graph in full and in samples with one seed; returns the folder of the results."""
     folder.mkdir()
     overlay = folder / "overlay.yaml"
     overlay.write_text(yaml.safe_dump({"seed": seed, "devices": list(BATCHINGS)}))
@@ -61,13 +61,14 @@ def run(folder: Path, seed: int) -> Path:
 
 
 def rows(runs: dict[int, Path]) -> Iterator[dict[str, Any]]:
-    """Every pair of trainings, their measures, and those of the first one's vectors in the wrong order.
+    """Every pair of trainings with its measures, and with the measures of the two negative controls.
 
-    The wrong order is that of the whole vectors (`mixed`) or of the layers' numbers in them (`mixed_layers`).
+    The controls shuffle the rows of the first training: `mixed` the whole vectors, `mixed_layers` only the
+    columns of the encoder output.
     """
     config = settings.load([PROJECT / "config" / "config.yaml"])
     chosen = agreement.Settings(**config["agreement"])
-    firsts = {"mixed": 0, "mixed_layers": config["hgt"]["svd_dim"] + config["hgt"]["profile_dim"]}
+    first_columns = {"mixed": 0, "mixed_layers": config["hgt"]["svd_dim"] + config["hgt"]["profile_dim"]}
     kg = graph.load(GraphFiles.in_folder(next(iter(runs.values())) / "graph"))
     devices = [
         device(kg, results, seed, name, chosen.top) for seed, results in runs.items() for name in BATCHINGS
@@ -75,13 +76,17 @@ def rows(runs: dict[int, Path]) -> Iterator[dict[str, Any]]:
     connected, generator = kg.connected(), np.random.default_rng(0)
     for first, second in itertools.combinations(devices, 2):
         row = {"devices": [first.name, second.name], **measures(first, second, connected, chosen)}
-        for control, at in firsts.items():
-            wrong = {
-                t: np.concatenate([rows[:, :at], generator.permutation(rows[:, at:])], axis=1)
+        for control, first_column in first_columns.items():
+            shuffled = {
+                t: np.concatenate(
+                    [rows[:, :first_column], generator.permutation(rows[:, first_column:])], axis=1
+                )
                 for t, rows in first.vectors.items()
             }
-            of_wrong = measures(dataclasses.replace(first, vectors=wrong), second, connected, chosen)
-            row[control] = {name: of_wrong[name] for name in ("neighbour_overlap", "cka")}
+            control_measures = measures(
+                dataclasses.replace(first, vectors=shuffled), second, connected, chosen
+            )
+            row[control] = {name: control_measures[name] for name in ("neighbour_overlap", "cka")}
         yield row
 
 
@@ -97,12 +102,12 @@ def measures(
 
 
 def device(kg: graph.Graph, results: Path, seed: int, name: str, top: int) -> agreement.DeviceRun:
-    """What is compared of one training."""
+    """The results of one training that are compared."""
     vectors = results / "embeddings" / name
     paths = (vectors / "embeddings.parquet", vectors / "history.parquet")
     ranked = results / "candidates" / name / "candidates.parquet"
-    parts = write_agreement.read(kg, *paths, ranked if ranked.exists() else None, top)
-    return agreement.DeviceRun(f"{name}, seed {seed}", BATCHINGS[name], *parts)
+    contents = write_agreement.read(kg, *paths, ranked if ranked.exists() else None, top)
+    return agreement.DeviceRun(f"{name}, seed {seed}", BATCHINGS[name], *contents)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
-"""Time and memory of a training epoch with the fused attention, beside PyG's HGT layer.
+"""Measure time and memory of a training epoch with the fused attention, compared with PyG's HGT layer.
 
     python benchmarks/attention.py --json [--edges N ...] [--nodes N] [--impl fused pyg pyg-repaired]
         [--epochs N] [--rounds N] [--primekg [SCALE]] [--line] [--quick]
 
-An epoch is a whole step of the training: draw, forward, backward, Adam. `pyg` is HGTConv as people run
-it; `pyg-repaired` is our layer over it (one concatenation in place of many slice writes), with nothing
-computed twice and with malloc kept from returning memory: the strongest peer we know. Each measurement
-is a process of its own, one at a time, and rounds alternate between the implementations.
+An epoch is one full step of the training: draw, forward, backward, Adam. `pyg` is HGTConv without changes.
+`pyg-repaired` is our layer over HGTConv: one concatenation instead of many slice writes, nothing computed
+twice, and malloc does not return memory. It is the strongest peer we know. Each measurement is a separate
+process, they run one at a time, and rounds alternate between the implementations.
 
-One JSON object per line. Per implementation and size: seconds of the warm epochs of all rounds (median and
-least), the largest peak memory, the directed message edges of the graph (edges_actual), and how many of
-them a step hides because it predicts them. Then ratios to fused, and the roofline: the time for the dense
-products and for reading rows per edge, counted from shapes, at rates measured in between: rows at random
-(`seconds`) or in the order of the graph's list of edges (`seconds_strict`); summed, nothing is written.
+The output is one JSON object per line. Per implementation and size: seconds of the warm epochs of all rounds
+(median and minimum), the largest peak memory, the directed message edges of the graph (edges_actual), and how
+many of them a step hides because it predicts them. Then the ratios to fused, and the roofline: the time for
+the dense products and for reading rows per edge. Both are counted from shapes, at rates measured between the
+implementations. Rows are read at random (`seconds`) or in the order of the graph's list of edges
+(`seconds_strict`), and summed without writing them.
 """
 
 import argparse
@@ -31,7 +32,7 @@ IMPLS = ("fused", "pyg", "pyg-repaired")
 LINE_EDGES = [850_000, 1_700_000, 3_400_000, 6_800_000]
 NODES = 67_000
 SEED = 0
-# glibc keeps freed memory, in huge pages: without it torch's large tensors are paged in anew at each use.
+# glibc keeps freed memory, in huge pages; without this, each new large tensor of torch causes page faults.
 MALLOC = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     "MALLOC_MMAP_MAX_": "0",
@@ -43,7 +44,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One graph, in the files of `folder`, and what is measured on it."""
+    """One graph, with its files in `folder`, and the implementations that are measured on it."""
 
     name: str
     edges: int | None
@@ -63,11 +64,13 @@ def compare(case: Case, chosen: argparse.Namespace) -> Iterator[Row]:
             try:
                 runs[impl].append(_measured(impl, case, chosen.epochs, number))
             except subprocess.CalledProcessError as error:
-                failed[impl] = error.returncode  # most likely the memory: the others can still be measured
+                failed[impl] = error.returncode  # probably out of memory; the others can still be measured
                 continue
-            if not chosen.quick and len(bounds) < number:  # once a round, between two implementations
+            if not chosen.quick and len(bounds) < number:  # once per round, between two implementations
                 bounds.append(_bound(case, runs[impl][-1]))
-    rows = {impl: _row(case, impl, taken) for impl, taken in runs.items() if taken and impl not in failed}
+    rows = {
+        impl: _row(case, impl, measured) for impl, measured in runs.items() if measured and impl not in failed
+    }
     yield from rows.values()
     for impl, code in failed.items():
         yield {"graph": case.name, "edges": case.edges, "impl": impl, "failed": code}
@@ -78,7 +81,7 @@ def compare(case: Case, chosen: argparse.Namespace) -> Iterator[Row]:
 
 
 def fit_line(rows: Sequence[Row]) -> Row:
-    """Least squares of seconds per epoch on millions of message edges."""
+    """Least-squares line of seconds per epoch against millions of message edges."""
     millions = [row["edges_actual"] / 1e6 for row in rows]
     seconds = [row["seconds_per_epoch"] for row in rows]
     slope, intercept = statistics.linear_regression(millions, seconds)
@@ -91,20 +94,20 @@ def fit_line(rows: Sequence[Row]) -> Row:
 
 
 def _measured(impl: str, case: Case, warm: int, number: int) -> Row:
-    """What a process with one implementation says; stock PyG, which takes minutes an epoch, runs half."""
+    """The result of a process with one implementation; `pyg`, minutes per epoch, runs half the epochs."""
     warm = max(1, warm // 2) if impl == "pyg" else warm
     extra = MALLOC if impl == "pyg-repaired" else {}
     return _child(f"round {number}: {impl}", impl, case, ["--epochs", warm], extra)
 
 
 def _bound(case: Case, run: Row) -> Row:
-    # The layers do not see the edges that a step hides: the bound must not count them either.
+    # The layers do not get the hidden edges of a step, so the bound does not count them.
     seen = run["edges_actual"] - run["edges_hidden"]
     return _child("roofline", "roofline", case, ["--edges", seen])
 
 
 def _child(title: str, task: str, case: Case, options: Sequence[Any], extra: Row | None = None) -> Row:
-    """Run one task in a process of its own and read the JSON that it prints."""
+    """Run one task in a separate process and read the JSON that it prints."""
     size = "" if case.edges is None else f" of {case.edges:,} edges"
     load = f"load {os.getloadavg()[0]:.1f}"
     print(f"{case.name} graph{size}, {title} ({load})", file=sys.stderr, flush=True)
@@ -115,17 +118,17 @@ def _child(title: str, task: str, case: Case, options: Sequence[Any], extra: Row
 
 
 def _row(case: Case, impl: str, runs: Sequence[Row]) -> Row:
-    seconds = [each for run in runs for each in run["seconds"]]
-    same = {name: runs[0][name] for name in ("edges_actual", "edges_hidden", "nodes", "threads")}
+    all_seconds = [epoch_seconds for run in runs for epoch_seconds in run["seconds"]]
+    common = {name: runs[0][name] for name in ("edges_actual", "edges_hidden", "nodes", "threads")}
     return {
         "graph": case.name,
         "edges": runs[0]["edges_actual"] if case.edges is None else case.edges,
-        **same,
+        **common,
         "impl": impl,
-        "seconds_per_epoch": round(statistics.median(seconds), 4),
-        "seconds_min": round(min(seconds), 4),
+        "seconds_per_epoch": round(statistics.median(all_seconds), 4),
+        "seconds_min": round(min(all_seconds), 4),
         "peak_rss_gb": round(max(run["peak_rss_bytes"] for run in runs) / 1e9, 3),
-        "epochs": len(seconds),
+        "epochs": len(all_seconds),
         "rounds": len(runs),
         "first_loss": runs[0]["first_loss"],
     }
@@ -152,7 +155,7 @@ def _roofline(case: Case, bound: Row, fused: Row | None) -> Row:
 
 
 def _cases(chosen: argparse.Namespace, folder: Path) -> Iterator[Case]:
-    """The graphs, each written by a process of its own just before it is measured."""
+    """The graphs; a separate process writes each one just before it is measured."""
     wanted = [("synthetic", edges, chosen.impl) for edges in chosen.edges]
     if chosen.primekg is not None:
         wanted.append(("primekg", None, ["fused"]))
@@ -165,8 +168,8 @@ def _cases(chosen: argparse.Namespace, folder: Path) -> Iterator[Case]:
 
 
 def _one(chosen: argparse.Namespace) -> Any:
-    """A child's task: build a graph, measure an implementation or the roofline."""
-    # Not above: the parent, which only waits, should hold no memory and no threads.
+    """Run the task of a child process: build a graph, or measure an implementation or the roofline."""
+    # Imported here, because the parent process only waits and must hold no memory and no threads.
     import attention_graph
 
     if chosen.one == "primekg":
@@ -196,8 +199,8 @@ def _parse() -> argparse.Namespace:
     add("--primekg", type=float, nargs="?", const=1.0, help="the demo graph too, at this scale (fused only)")
     add("--line", action="store_true", help="fused at four sizes, and the line through them")
     add("--quick", action="store_true", help="one small size, fused and pyg, under three minutes")
-    for hidden, kind in (("--one", str), ("--graph", Path)):
-        add(hidden, type=kind, help=argparse.SUPPRESS)
+    for hidden, argument_type in (("--one", str), ("--graph", Path)):
+        add(hidden, type=argument_type, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.edges, chosen.nodes, chosen.impl = [200_000], 16_000, ["fused", "pyg"]
@@ -208,7 +211,7 @@ def _parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure what was asked for and print a line each; ends with 1 if an implementation failed."""
+    """Measure the chosen cases and print a line for each; exits with 1 if an implementation failed."""
     chosen = _parse()
     if chosen.one:
         print(json.dumps(_one(chosen)))

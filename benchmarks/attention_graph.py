@@ -1,4 +1,4 @@
-"""The graphs that benchmarks/attention.py measures on: a random one in PrimeKG's shape, and the demo's."""
+"""The graphs for benchmarks/attention.py: a random one with PrimeKG's proportions, and the demo graph."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,7 @@ from repurpose.graph.graph import Graph, GraphFiles, Relation
 from repurpose.graph.target import Target
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.yaml"
-# PrimeKG's node types but the two small ones.
+# Node counts of PrimeKG, without its two small node types.
 NODES = {
     "anatomy": 14035,
     "biological_process": 28642,
@@ -26,7 +26,7 @@ NODES = {
     "pathway": 2516,
     "phenotype": 15311,
 }
-# PrimeKG's largest relations between these types, with their thousands of rows (both directions).
+# The largest relations of PrimeKG between these types, with thousands of rows (both directions).
 RELATIONS = (
     ("gene", "ppi", "gene", 642),
     ("drug", "ddi", "drug", 2672),
@@ -38,9 +38,9 @@ RELATIONS = (
     ("pathway", "contains", "gene", 85),
     ("drug", "side_effect", "phenotype", 130),
 )
-EXPONENT = 0.75  # of the Zipf law of degrees
-RANK_OFFSET = 5  # flattens the head of the law, else one node would hold a large part of the edges
-DENSEST = 0.5  # share of all possible pairs above which drawing without repetition takes for ever
+EXPONENT = 0.75  # exponent of the Zipf law of degrees
+RANK_OFFSET = 5  # flattens the head of the law; without it one node has a large part of the edges
+DENSEST = 0.5  # above this share of all possible pairs, drawing without repetition takes too long
 
 
 def synthetic(nodes: int, edges: int, seed: int) -> Graph:
@@ -49,15 +49,17 @@ def synthetic(nodes: int, edges: int, seed: int) -> Graph:
     `edges` counts message edges, two for each undirected edge. Raises ValueError if that is more than
     half of all pairs of a relation.
     """
-    rng = np.random.default_rng(seed)
-    # Rounding the running sum, and not each count, makes the counts add up to `nodes`.
-    ends = np.cumsum([0, *NODES.values()])
-    counts = dict(zip(NODES, np.diff(np.rint(ends * nodes / ends[-1])).astype(int).tolist(), strict=True))
+    generator = np.random.default_rng(seed)
+    # The running sum is rounded, not each count, so that the counts add up to `nodes`.
+    last_nodes = np.cumsum([0, *NODES.values()])
+    counts = dict(
+        zip(NODES, np.diff(np.rint(last_nodes * nodes / last_nodes[-1])).astype(int).tolist(), strict=True)
+    )
     per_row = edges / 2 / sum(rows for *_, rows in RELATIONS)
     relations, heads, tails = [], [], []
     for head_type, name, tail_type, rows in RELATIONS:
-        wanted = round(rows * per_row)
-        head, tail = _draw(rng, counts[head_type], counts[tail_type], wanted, head_type == tail_type)
+        count = round(rows * per_row)
+        head, tail = _draw(generator, counts[head_type], counts[tail_type], count, head_type == tail_type)
         relations.append(Relation(head_type, name, tail_type, len(head), "message", False))
         heads.append(head)
         tails.append(tail)
@@ -92,28 +94,31 @@ def load(folder: Path) -> Graph:
 
 
 def _draw(
-    rng: np.random.Generator, heads: int, tails: int, count: int, symmetric: bool
+    generator: np.random.Generator, heads: int, tails: int, count: int, symmetric: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails of `count` different edges, by tail, then head; the smaller node first if symmetric."""
+    """Draw `count` different edges, sorted by tail, then head; the smaller node is the head if symmetric.
+
+    Raises ValueError if that is more than half of all pairs.
+    """
     possible = heads * (heads - 1) // 2 if symmetric else heads * tails
     if count > DENSEST * possible:
         raise ValueError(
             f"{count} edges do not fit between {heads} and {tails} nodes: give --nodes more or --edges less"
         )
-    by_degree = [_popularity(rng, heads), _popularity(rng, tails)]
+    by_degree = [_popularity(generator, heads), _popularity(generator, tails)]
     keys = np.zeros(0, np.int64)
     while missing := max(count - len(keys), 0):
         size = missing * 3 // 2 + 1000
-        head, tail = (rng.choice(len(p), size, p=p) for p in by_degree)
+        head, tail = (generator.choice(len(p), size, p=p) for p in by_degree)
         if symmetric:
             head, tail = np.minimum(head, tail), np.maximum(head, tail)
             head, tail = head[head < tail], tail[head < tail]
         keys = np.unique(np.concatenate([keys, tail * heads + head]))
-    keys = np.sort(rng.choice(keys, count, replace=False))
+    keys = np.sort(generator.choice(keys, count, replace=False))
     return (keys % heads).astype(np.int32), (keys // heads).astype(np.int32)
 
 
-def _popularity(rng: np.random.Generator, nodes: int) -> np.ndarray:
-    """Shares of a Zipf law, in random order."""
-    weight = (rng.permutation(nodes) + RANK_OFFSET) ** -EXPONENT
+def _popularity(generator: np.random.Generator, nodes: int) -> np.ndarray:
+    """Probabilities of a Zipf law, in random order, one per node."""
+    weight = (generator.permutation(nodes) + RANK_OFFSET) ** -EXPONENT
     return weight / weight.sum()

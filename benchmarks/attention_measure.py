@@ -1,4 +1,4 @@
-"""What one process of benchmarks/attention.py measures: epochs of one implementation, or the roofline."""
+"""Measure in one process of benchmarks/attention.py: epochs of one implementation, or the roofline."""
 
 import math
 import sys
@@ -31,17 +31,17 @@ ENCODER = hgt.Settings(
     decoder="distmult",
 )
 CONTRASTIVE = {"weight": 0.5, "similarity_threshold": 0.1, "temperature": 0.1, "batch_size": 512}
-GENE_RELATIONS = ("assoc", "disease_protein")  # of diseases, in the synthetic and in the demo graph
-PAIR = 64  # floats of one head's key and value, which the attention reads together
-REPEATS = 7  # of a rate, the best of which counts
+GENE_RELATIONS = ("assoc", "disease_protein")  # of diseases with genes: synthetic graph, demo graph
+PAIR = 64  # floats in the key and value of one attention head, which are read together
+REPEATS = 7  # a rate is measured so many times, and the best counts
 SEED = 7
 
 
 def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
-    """Seconds of `warm` training steps after one that does not count, and the peak memory of this process.
+    """Seconds of `warm` training steps and peak memory of this process; a first step does not count.
 
-    `impl` is fused, pyg (stock HGTConv) or pyg-repaired (our PyG layer, nothing computed twice). The loss
-    of the first step is the same for all of them but for rounding: they start at the same weights.
+    `impl` is fused, pyg (HGTConv without changes) or pyg-repaired (our PyG layer, nothing computed twice).
+    All start with the same weights, so the loss of the first step is equal up to rounding.
     """
     threads.limit(sys.maxsize)
     if impl == "pyg":
@@ -70,12 +70,12 @@ def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
 
 
 def roofline(kg: Graph, edges: int) -> dict[str, float]:
-    """The time that arithmetic and gathering alone would take in an epoch with `edges` message edges.
+    """The lowest possible time of an epoch with `edges` message edges: only arithmetic and gathering of rows.
 
-    Both counts follow from shapes. Arithmetic goes at the rate of the largest matrix product, gathering at
-    the rate of reading rows of a table of this graph's size at random. `seconds_strict` instead reads them
-    in the order of the graph's own list by destination, where hubs come again and again: no layer that
-    gathers row by row is faster than that.
+    Both amounts are counted from shapes. Arithmetic has the rate of the largest matrix product. Gathering
+    has the rate of reading rows of a table of this graph's size: at random for `seconds`, and for
+    `seconds_strict` in the order of the graph's list by destination, where the rows of hubs come often. No
+    layer that gathers row by row is faster than `seconds_strict`.
     """
     nodes = kg.nodes
     rows, order = destination_list(kg)
@@ -95,10 +95,11 @@ def roofline(kg: Graph, edges: int) -> dict[str, float]:
 
 
 def dense_flop(nodes: int, rows: int, encoder: hgt.Settings) -> int:
-    """Floating point operations of the dense products of an epoch, a multiply-add as two.
+    """Floating point operations of the dense products of an epoch; a multiply-add counts as two.
 
-    `rows` are the pairs of an edge type and a node that sends through it: each has its key and its value
-    multiplied by a matrix per head. The backward pass takes two products for each one of the forward pass.
+    `rows` is the number of pairs of an edge type and a node that sends over it; the key and the value of
+    each pair are multiplied by a matrix per attention head. The backward pass has two products for each
+    product of the forward pass.
     """
     width, per_head = encoder.hidden_dim, encoder.hidden_dim // encoder.heads
     layer = nodes * width * 3 * width + rows * 2 * width * per_head + nodes * width * width
@@ -106,20 +107,20 @@ def dense_flop(nodes: int, rows: int, encoder: hgt.Settings) -> int:
 
 
 def gathered_bytes(edges: int, encoder: hgt.Settings) -> int:
-    """Bytes that an epoch reads by edge: two rows of all heads in the forward and both backward passes."""
+    """Bytes that an epoch reads per edge: two rows of all heads, in the forward and two backward passes."""
     return encoder.layers * edges * 3 * 2 * encoder.hidden_dim * 4
 
 
 def destination_list(kg: Graph) -> tuple[int, np.ndarray]:
-    """The number of rows, and the row behind each directed message edge, sorted by destination, then row."""
+    """The number of rows, and the row of each directed message edge, sorted by destination, then row."""
     count, rows, targets = 0, [], []
-    for index, offset in zip(kg.of_role("message"), kg.offsets(), strict=True):
-        relation = kg.relations[index]
-        head, tail = np.stack([kg.heads[index], kg.tails[index]]) + offset
-        ways = [(head, tail), (tail, head)]
+    for relation_index, offset in zip(kg.of_role("message"), kg.offsets(), strict=True):
+        relation = kg.relations[relation_index]
+        head, tail = np.stack([kg.heads[relation_index], kg.tails[relation_index]]) + offset
+        directions = [(head, tail), (tail, head)]
         if relation.is_symmetric:
-            ways = [(np.concatenate([head, tail]), np.concatenate([tail, head]))]
-        for source, target in ways:
+            directions = [(np.concatenate([head, tail]), np.concatenate([tail, head]))]
+        for source, target in directions:
             senders, row = np.unique(source, return_inverse=True)
             rows.append(row + count)
             targets.append(target)
@@ -129,12 +130,12 @@ def destination_list(kg: Graph) -> tuple[int, np.ndarray]:
 
 
 def _with_stock_layers(build: Callable[..., hgt.HGT]) -> Callable[..., hgt.HGT]:
-    """`hgt.build`, but with PyG's own layers, which start at the same weights.
+    """`hgt.build` with layers of PyG instead of ours, which start with the same weights.
 
-    Patched in, for the run makes its optimizer from the parameters as soon as the model is built.
+    It replaces `hgt.build`, because the run gives the parameters to its optimizer right after building.
     """
 
-    def built(*arguments: Any) -> hgt.HGT:
+    def build_with_stock_layers(*arguments: Any) -> hgt.HGT:
         model = build(*arguments)
         for index, layer in enumerate(model.layers):
             width, metadata = layer.out_channels, (layer.node_types, layer.edge_types)
@@ -143,11 +144,11 @@ def _with_stock_layers(build: Callable[..., hgt.HGT]) -> Callable[..., hgt.HGT]:
             model.layers[index] = stock
         return model
 
-    return built
+    return build_with_stock_layers
 
 
 def training_settings(kg: Graph) -> training.Settings:
-    """Those of the steps that are measured; the relations of genes are compared."""
+    """The settings of the measured steps; the contrastive loss uses the relations of diseases with genes."""
     genes = [relation.relation for relation in kg.relations if relation.relation in GENE_RELATIONS]
     return training.Settings(
         epochs=1,
@@ -166,21 +167,21 @@ def training_settings(kg: Graph) -> training.Settings:
 
 
 def _gemm_rate(nodes: int) -> float:
-    """Operations per second of the product that makes keys, queries and values."""
+    """Operations per second of the matrix product that makes keys, queries and values."""
     width = ENCODER.hidden_dim
     x, weight, y = torch.randn(nodes, width), torch.randn(width, 3 * width), torch.empty(nodes, 3 * width)
-    return 2 * nodes * width * 3 * width / _least(lambda: torch.mm(x, weight, out=y))
+    return 2 * nodes * width * 3 * width / _shortest_time(lambda: torch.mm(x, weight, out=y))
 
 
 def _gather_rate(rows: int, order: np.ndarray) -> float:
-    """Bytes per second of reading rows of a head's key and value in the given order."""
+    """Bytes per second when the key and value rows of one attention head are read in the given order."""
     table, sums = np.ones((rows, PAIR), np.float32), np.empty(len(order), np.float32)
     pieces = parallel.even(len(order))
-    return 4 * PAIR * len(order) / _least(lambda: parallel.run(_gather, pieces, order, table, sums))
+    return 4 * PAIR * len(order) / _shortest_time(lambda: parallel.run(_gather, pieces, order, table, sums))
 
 
-def _least(work: Callable[[], Any]) -> float:
-    """The least of several times of `work`, in seconds; the first call, which compiles, does not count."""
+def _shortest_time(work: Callable[[], Any]) -> float:
+    """The shortest time of several calls of `work`, in seconds; a first call, to compile, does not count."""
     work()
     seconds = []
     for _ in range(REPEATS):
@@ -192,9 +193,9 @@ def _least(work: Callable[[], Any]) -> float:
 
 @njit(nogil=True, fastmath=True, error_model="numpy")
 def _gather(first, last, order, table, sums):
-    """sums[first] = sum of the rows that order[first:last] names: written, so that it has to be computed.
+    """Set sums[first] to the sum of the rows order[first:last], so that no read is optimised away.
 
-    By `simd`, for a plain loop over the row is several times slower than the memory.
+    It uses `simd`, because a plain loop over a row is several times slower than reading the memory.
     """
     summed = simd.splat(PAIR, np.float32(0))
     for at in range(first, last):

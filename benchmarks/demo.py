@@ -1,9 +1,9 @@
-"""Time the whole workflow on the demo graph, from nothing to the report, for several values of --cores.
+"""Time the whole workflow on the demo graph, from an empty folder to the report, for several --cores.
 
     python benchmarks/demo.py --json [--cores 8 2] [--rounds 1]
 
-Rounds alternate between the values, one run at a time. One JSON object per line: cores, rounds,
-seconds (median), seconds_min, and the AUPRC on the random split of hgt and of both baselines.
+Rounds alternate between the numbers of cores, one run at a time. The output is one JSON object per line:
+cores, rounds, seconds (median), seconds_min, and the AUPRC on the random split of hgt, degree and svd.
 """
 
 import argparse
@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parent.parent
 
 
 def run(cores: int) -> tuple[float, dict[str, float]]:
-    """Seconds of one run in an empty folder, and the AUPRC of hgt and of the baselines."""
+    """Seconds of one run in an empty folder, and the AUPRC of hgt and two baselines on the random split."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable,
@@ -49,11 +49,11 @@ def main() -> None:
     seconds: dict[int, list[float]] = {cores: [] for cores in chosen.cores}
     for _ in range(chosen.rounds):
         for cores in chosen.cores:
-            taken, auprc = run(cores)
-            seconds[cores].append(taken)
-    for cores, taken in seconds.items():
-        row = {"cores": cores, "rounds": len(taken), "seconds": statistics.median(taken)}
-        print(json.dumps({**row, "seconds_min": min(taken), "auprc": auprc}))
+            run_seconds, auprc = run(cores)
+            seconds[cores].append(run_seconds)
+    for cores, run_seconds in seconds.items():
+        row = {"cores": cores, "rounds": len(run_seconds), "seconds": statistics.median(run_seconds)}
+        print(json.dumps({**row, "seconds_min": min(run_seconds), "auprc": auprc}))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What can be found in the demo graph at all? Someone who knows the planted mechanisms, beside the SVD.
+"""Upper limit of the metrics on the demo graph: an oracle with the planted mechanisms, compared with the SVD.
 
     python benchmarks/demo_oracle.py --json
 
-The oracle scores a pair by what was planted: the drug's target mechanism is the disease's cause
-and the drug disturbs none of its symptoms; among such pairs, by how many of a fold's training pairs have that
-mechanism, that drug and that disease. Which of the pairs that fit are indications is drawn by chance, so an
-embedding can hardly do better. Folds and figures are those of benchmarks/quality.py.
+For the oracle, a pair fits if the drug's target mechanism is the disease's cause and the drug disturbs none
+of its symptoms. Pairs that fit are ranked by how many training pairs of the fold have that mechanism, that
+drug and that disease. Which of the fitting pairs are indications is random, so an embedding can hardly have
+better metrics. Folds and metrics are those of benchmarks/quality.py.
 """
 
 import argparse
@@ -52,34 +52,34 @@ def main() -> None:
 
 
 def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterator[dict[str, Any]]:
-    """Mean figures over the draws of the folds, per split and method."""
+    """Mean metrics over the draws of the folds, per split and method."""
     planted = demo.plant_graph(scale, config["demo"]["seed"])
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(demo.to_table(planted), f"{folder}/kg.parquet")
         section = {key: value for key, value in config["graph"].items() if key != "features"}
         kg, _ = build_graph.read(f"{folder}/kg.parquet", "", section, Target(**config["target"]))
     job = protocol.task(kg, Target(**config["target"]))
-    # A node's id is its number in the planted graph, counted from 1.
+    # The id of a node is its number in the planted graph, which starts at 1.
     drugs, diseases = (kg.node_ids[t].astype(int) - 1 for t in ("drug", "disease"))
     mechanism = planted.mechanisms["drug target"][drugs, 0], planted.mechanisms["disease cause"][diseases, 0]
     side_effects = planted.mechanisms["drug side effect"][drugs]
     symptoms = planted.mechanisms["disease symptom"][diseases]
-    clash = (side_effects[:, None, :, None] == symptoms[None, :, None, :]).any(axis=(2, 3))
-    fits = (mechanism[0][:, None] == mechanism[1]) & ~clash
+    has_clash = (side_effects[:, None, :, None] == symptoms[None, :, None, :]).any(axis=(2, 3))
+    fits = (mechanism[0][:, None] == mechanism[1]) & ~has_clash
     chosen = dataclasses.replace(examples.Settings(**config["classifier"]), draws=1)
-    found = baselines.svd(kg, SVD_DIM, 0)
-    vectors = Vectors(found["drug"], found["disease"], True)
+    svd_vectors = baselines.svd(kg, SVD_DIM, 0)
+    vectors = Vectors(svd_vectors["drug"], svd_vectors["disease"], True)
 
     def oracle(scheme: str, part: protocol.Part, stream: list[int]) -> dict[str, Any]:
         heads, tails = job.heads[part.train], job.tails[part.train]
         counts = [
-            1 + np.bincount(of, minlength=size)
-            for of, size in (
+            1 + np.bincount(labels, minlength=size)
+            for labels, size in (
                 (mechanism[0][heads], mechanism[0].max() + 1),
                 *zip((heads, tails), job.counts, strict=True),
             )
         ]
-        # Pairs that do not fit come after all that do.
+        # All pairs that fit rank above all that do not.
         scores = (fits + 1e-6) * counts[0][mechanism[1]] * counts[1][:, None] * counts[2]
         return protocol.ranked(job, scores.astype(np.float32), scheme, part)
 
@@ -94,15 +94,15 @@ def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterato
 def mean(
     job: protocol.Task, scheme: str, ranks: Callable[..., dict[str, Any]], seeds: int
 ) -> dict[str, float]:
-    """Figures over folds and draws of them."""
+    """Mean metrics over folds and draws of folds."""
     values = []
     for seed in range(seeds):
         of_fold = protocol.folds(job, scheme, seed)
-        parts = [protocol.test_part(job, of_fold, fold) for fold in range(protocol.FOLDS)]
-        found = [ranks(scheme, part, [seed, fold, 0]) for fold, part in enumerate(parts)]
-        row = {key: [each[key] for each in found] for key in found[0]}
-        values.append(quality_rows.metrics({**row, "positions": [part.asked for part in parts]}, job))
-    return {name: round(float(np.mean([each[name] for each in values])), 4) for name in values[0]}
+        test_parts = [protocol.test_part(job, of_fold, fold) for fold in range(protocol.FOLDS)]
+        ranks_by_fold = [ranks(scheme, part, [seed, fold, 0]) for fold, part in enumerate(test_parts)]
+        row = {key: [result[key] for result in ranks_by_fold] for key in ranks_by_fold[0]}
+        values.append(quality_rows.metrics({**row, "positions": [part.asked for part in test_parts]}, job))
+    return {name: round(float(np.mean([result[name] for result in values])), 4) for name in values[0]}
 
 
 if __name__ == "__main__":

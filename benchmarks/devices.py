@@ -1,12 +1,13 @@
-"""One training on several devices: seconds, memory, what validation says, and how far the vectors agree.
+"""Train once on each of several devices; compare seconds, memory, validation AUROC and vectors.
 
     python benchmarks/devices.py --edges kg.csv --config config/presets/full.yaml --devices cpu cuda
     python benchmarks/devices.py --planted 1.0 --config config/presets/full.yaml --devices cuda --epochs 20
 
-`--planted` has the demo's planted graph in place of a table (1.0 is PrimeKG's size). One JSON object per
-device, each trained in a process of its own and compared with the first: `neighbour_overlap` is the mean
-share of nearest neighbours in common, of the type that has least. Memory is the device's own, if it has any.
-Needs no Snakemake, and so runs wherever PyTorch finds the device.
+`--planted` takes the demo's planted graph instead of a table (scale 1.0 is PrimeKG's size). The output is one
+JSON object per device. Each device trains in a separate process, and its vectors are compared with those of
+the first: `neighbour_overlap` is the mean share of nearest neighbours in common, of the node type with the
+lowest share. Memory is that of the device, if it has its own. Snakemake is not needed, so this runs on every
+machine where PyTorch finds the device.
 """
 
 import argparse
@@ -40,15 +41,15 @@ NEIGHBOURS = 20
 
 def main() -> None:
     """Train on each device and print its row."""
-    parser = of_graph(__doc__)
+    parser = graph_parser(__doc__)
     parser.add_argument("--devices", nargs="+", default=["cpu"])
     parser.add_argument("--epochs", type=int, help="full steps; the config's if not given")
     parser.add_argument("--threads", type=int, default=8)
     options = parser.parse_args()
-    config = configured(options)
+    config = load_config(options)
     if options.epochs:
         config["training"]["epochs"] = options.epochs
-    listen()
+    log_to_stderr()
     kg = read(config, options.planted)
     first = None
     for device in options.devices:
@@ -59,8 +60,8 @@ def main() -> None:
         print(json.dumps(row), flush=True)
 
 
-def of_graph(description: str | None) -> argparse.ArgumentParser:
-    """A parser of the options that say which graph and which config."""
+def graph_parser(description: str | None) -> argparse.ArgumentParser:
+    """An argument parser with the options for graph and config."""
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=description, formatter_class=form)
     parser.add_argument("--edges", help="edges table; the config's if not given")
@@ -72,20 +73,20 @@ def of_graph(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def configured(options: argparse.Namespace) -> dict[str, Any]:
-    """The config that the options of `of_graph` ask for."""
+def load_config(options: argparse.Namespace) -> dict[str, Any]:
+    """The config with the overlays and tables that the options of `graph_parser` name."""
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
     return config | {key: getattr(options, key) or config[key] for key in ("edges", "nodes")}
 
 
-def listen() -> None:
-    """Write what trainings log to stderr."""
+def log_to_stderr() -> None:
+    """Write the log lines of trainings to stderr."""
     form = "%(asctime)s %(message)s"
     logging.basicConfig(format=form, datefmt="%H:%M:%S", level=logging.INFO, stream=sys.stderr)
 
 
 def read(config: dict[str, Any], planted: float | None) -> Graph:
-    """The graph of the config's tables, or the planted one."""
+    """Build the graph of the config's tables, or the planted graph of this scale."""
     section = {key: value for key, value in config["graph"].items() if key != "features"}
     with tempfile.TemporaryDirectory() as folder:
         if planted:
@@ -97,25 +98,33 @@ def read(config: dict[str, Any], planted: float | None) -> Graph:
 def train(
     kg: Graph, config: dict[str, Any], device: str, threads_used: int
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """One training as the workflow makes it: its row, and the vectors by node type."""
-    listen()
+    """Train as the workflow does; returns the row of the device and the vectors by node type."""
+    log_to_stderr()
     used = threads.limit(threads_used)
-    where = Device.parse(device, config["training"]["batching"])
+    device_options = Device.parse(device, config["training"]["batching"])
     seconds: list[float] = []
     job = training.Job(
         kg,
         hgt.Settings(**config["hgt"]),
         training.Settings(**settings.learned(config["training"])),
         tail_type=config["target"]["tail_type"],
-        device=where.torch_name,
-        batching=where.batching,
+        device=device_options.torch_name,
+        batching=device_options.batching,
         seed=config["seed"],
     )
     result = training.fit(job, on_step=lambda row, steps: seconds.append(row["seconds"]))
     record = result.record
-    row = {"device": device, "batching": where.batching, "threads": used, "edges": sum(map(len, kg.heads))}
+    row = {
+        "device": device,
+        "batching": device_options.batching,
+        "threads": used,
+        "edges": sum(map(len, kg.heads)),
+    }
     row |= {key: record[key] for key in ("status", "reason", "steps", "best_valid_auroc", "final_link")}
-    row |= {"seconds": round(record["seconds"], 2), "peak_gb": round(memory.peak(where.torch_name) / 1e9, 3)}
+    row |= {
+        "seconds": round(record["seconds"], 2),
+        "peak_gb": round(memory.peak(device_options.torch_name) / 1e9, 3),
+    }
     row["seconds_a_step"] = round(float(np.median(np.diff(seconds))), 4) if len(seconds) > 1 else None
     return row, result.vectors
 
@@ -123,12 +132,12 @@ def train(
 def overlap(
     kg: Graph, first: dict[str, np.ndarray], second: dict[str, np.ndarray], seed: int
 ) -> float | None:
-    """Least share of nearest neighbours that two trainings have in common, over the node types."""
-    rng, shares = np.random.default_rng(seed), []
+    """Lowest share, over node types, of nearest neighbours that two trainings have in common."""
+    generator, shares = np.random.default_rng(seed), []
     for name, nodes in kg.connected().items():
         rows = np.flatnonzero(nodes)
         if len(rows) > NEIGHBOURS + 1 and len(first[name]) and len(second[name]):
-            rows = np.sort(rng.permutation(rows)[: agreement.SAMPLE])
+            rows = np.sort(generator.permutation(rows)[: agreement.SAMPLED_NODES])
             shares.append(agreement.neighbour_overlap(first[name], second[name], rows, NEIGHBOURS))
     return round(min(shares), 3) if shares else None
 

@@ -1,12 +1,13 @@
-"""Every rule, every way for its job to end badly, every next command: does the folder come out right?
+"""Test all combinations of a rule, a bad ending of its job, and the next command: are the results correct?
 
     python benchmarks/endings.py --rows benchmarks/endings.jsonl --work /tmp/endings
     python benchmarks/endings.py --rows benchmarks/endings.jsonl --work /tmp/endings --only rank_candidates
 
-One cell: a folder in which everything is made (config A); a run in which the job of one rule ends as planted,
-of A or of a config B that changes what the rule makes; then the same command again, or A's. At the end all
-results must have the bytes of an undisturbed run, but for times and memory, and a dry run must find nothing
-to do. Cells that have a row are left out, so a stopped program goes on; `--part 0/2` takes every other cell.
+A cell is one combination. It starts with a folder that has all results of config A. Then a run, with A or
+with a config B that changes the results of the rule, gets a planted fault that ends the job of the rule. Then
+the same command is run again, or that of A. At the end all results must have the bytes of a run without a
+fault (except times and memory), and a dry run must find nothing to do. Cells with a row are skipped, so the
+program can be stopped and started again. `--part 0/2` takes every second cell.
 """
 
 import argparse
@@ -67,7 +68,7 @@ ENDINGS = (
     "left_behind",
 )
 NEXT = ("same", "changed", "back")
-# The key that config B changes, for each rule; the base on which it is tried.
+# For each rule: the name of the base config A, and the change that makes config B of it.
 CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "build_demo": ("one", {"demo": {"seed": 8}}),
     "build_graph": ("one", {"graph": {"exclude_relations": ["anatomy_anatomy"]}}),
@@ -97,7 +98,7 @@ TIMES = ("seconds", "peak_rss_bytes", "predicted_peak_rss_bytes")
 
 @dataclass(frozen=True)
 class Cell:
-    """One sequence of commands."""
+    """One combination of a rule, the ending of its job, and the next command."""
 
     rule: str
     ending: str
@@ -109,39 +110,39 @@ class Cell:
 
 
 def cells() -> list[Cell]:
-    """All of them."""
-    return [Cell(*each) for each in itertools.product(CHANGES, ENDINGS, NEXT)]
+    """All cells."""
+    return [Cell(*combination) for combination in itertools.product(CHANGES, ENDINGS, NEXT)]
 
 
 class Bench:
-    """Folders in which everything is made, by base and config, each made once."""
+    """Folders with all results, one per base and change; each is made once."""
 
     def __init__(self, work: Path, project: Path = PROJECT) -> None:
         self.work, self.project = work, project
         work.mkdir(parents=True, exist_ok=True)
         self.names: dict[str, str] = {}
-        handler = functools.partial(Quiet, directory=work)
+        handler = functools.partial(SilentHandler, directory=work)
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.address = f"http://127.0.0.1:{server.server_port}"
 
     def config(self, base: str, change: dict[str, Any]) -> dict[str, Any]:
-        """The overlay of a base with a change over it."""
-        given = {
+        """The overlay of a base config, with a change over it."""
+        imported = {
             "devices": ["given"],
             "given": str(self.work / "given.parquet"),
             "edges": f"{self.address}/kg.parquet",
         }
-        own = {
+        overlay = {
             "one": {"external": {"pairs": str(self.work / "pairs.csv")}, "candidates": {"heads": ["@head"]}},
             "two": {"devices": ["cpu", "cpu-full"]},
-            "url": given,
+            "url": imported,
             "plain": {},
         }[base]
-        return named(settings.merged(settings.merged(SMALL, own), change), self.names)
+        return replace_names(settings.merged(settings.merged(SMALL, overlay), change), self.names)
 
     def prepare(self) -> None:
-        """A plain run, and the user's files for the others."""
+        """Make the plain run, and from its results the user's files for the other bases."""
         folder = self.made("plain", {})
         results = folder / "results"
         table = pq.read_table(results / "demo" / "edges.parquet")
@@ -153,15 +154,15 @@ class Bench:
         nodes = pq.read_table(results / "graph" / "nodes.parquet").to_pandas()
         heads, tails = (nodes[nodes.node_type == t].node_id.tolist() for t in ("drug", "disease"))
         rows = [
-            f"{head},{tail},{'maybe' if at % 3 else 'positive'}"
-            for at, (head, tail) in enumerate(itertools.product(heads[:12], tails[:6]))
+            f"{head},{tail},{'maybe' if number % 3 else 'positive'}"
+            for number, (head, tail) in enumerate(itertools.product(heads[:12], tails[:6]))
         ]
         (self.work / "pairs.csv").write_text("\n".join(["head_id,tail_id,label", *rows, ""]))
         self.names |= {"@tail": tails[0], "@other_url": f"{self.address}/other.parquet"}
         self.names |= {"@other_given": str(self.work / "given2.parquet"), "@heads": ",".join(heads[:15])}
 
     def made(self, base: str, change: dict[str, Any]) -> Path:
-        """A folder in which an undisturbed run has made everything of this config."""
+        """The folder with all results of this config, made by a run without a fault."""
         key = re.sub(r"[^a-z0-9]+", "-", f"{base} {json.dumps(change)}".lower()).strip("-")
         folder = self.work / "made" / key
         if not folder.exists():
@@ -175,7 +176,7 @@ class Bench:
         return folder
 
     def targets(self, base: str, folder: Path) -> list[str]:
-        """Everything, and one answer where the base has candidates of the CPU."""
+        """The targets of a run: all results, and one answer if the base ranks candidates on the CPU."""
         if base != "one" or "@tail" not in self.names:
             return []
         return ["all", f"results/answers/cpu/{self.names['@tail']}.json"]
@@ -190,7 +191,7 @@ class Bench:
     def run(
         self, folder: Path, config: dict[str, Any], arguments: list[str], fault: str = ""
     ) -> subprocess.CompletedProcess:
-        """Call Snakemake to its end."""
+        """Call Snakemake and wait for its end."""
         return subprocess.run(
             self.command(folder, config, arguments),
             stdout=subprocess.PIPE,
@@ -201,60 +202,63 @@ class Bench:
         )
 
     def run_and_kill(
-        self, folder: Path, config: dict[str, Any], arguments: list[str], fault: str, mark: Path
+        self, folder: Path, config: dict[str, Any], arguments: list[str], fault: str, fault_folder: Path
     ) -> int:
-        """Call Snakemake, kill it when its planted job waits, and return that job's process."""
+        """Call Snakemake, kill it while the job with the fault waits, and return that job's process id."""
         with (folder / "screen").open("w") as screen:
             process = subprocess.Popen(
                 self.command(folder, config, arguments), stdout=screen, stderr=screen, env=environment(fault)
             )
-        while not (mark / "waiting").exists():
+        while not (fault_folder / "waiting").exists():
             if process.poll() is not None:
                 raise RuntimeError((folder / "screen").read_text())
             time.sleep(0.05)
         process.kill()
         process.wait()
-        return int((mark / "waiting").read_text())
+        return int((fault_folder / "waiting").read_text())
 
     def cell(self, cell: Cell) -> dict[str, Any]:
-        """Play one sequence; the row says whether it came out right, and if not, how."""
+        """Run one cell; the row says whether the results are correct, and lists the faults if not."""
         base, change = CHANGES[cell.rule]
         started = time.perf_counter()
-        a, b = self.config(base, {}), self.config(base, change)
-        source = self.made(base, {})
-        wanted = self.made(base, {} if cell.then != "changed" else change)
-        with tempfile.TemporaryDirectory(dir=self.work) as place:
-            folder, mark = Path(place) / "run", Path(place) / "mark"
-            mark.mkdir()
-            shutil.copytree(source, folder)
+        config_a, config_b = self.config(base, {}), self.config(base, change)
+        base_folder = self.made(base, {})
+        expected_folder = self.made(base, {} if cell.then != "changed" else change)
+        with tempfile.TemporaryDirectory(dir=self.work) as temporary:
+            folder, fault_folder = Path(temporary) / "run", Path(temporary) / "mark"
+            fault_folder.mkdir()
+            shutil.copytree(base_folder, folder)
             if cell.then == "same":
                 forget(folder, cell.rule)
-            fault = f"{cell.rule}:{cell.ending}:{mark}"
-            first, last = (a if cell.then == "same" else b), (b if cell.then == "changed" else a)
+            fault = f"{cell.rule}:{cell.ending}:{fault_folder}"
+            first, last = (
+                (config_a if cell.then == "same" else config_b),
+                (config_b if cell.then == "changed" else config_a),
+            )
             targets = self.targets(base, folder)
             orphan = 0
             if cell.ending == "left_behind":
-                orphan = self.run_and_kill(folder, first, targets, fault, mark)
+                orphan = self.run_and_kill(folder, first, targets, fault, fault_folder)
                 done_first = None
             else:
                 done_first = self.run(folder, first, targets, fault)
-            faults = [] if (mark / "fired").exists() else ["the fault did not fire"]
+            faults = [] if (fault_folder / "fired").exists() else ["the fault did not fire"]
             if done_first and cell.ending != "killed_after" and done_first.returncode == 0:
                 faults.append("the disturbed run ended with 0")
             done = self.run(folder, last, targets)
             if orphan:
-                (mark / "go").touch()
+                (fault_folder / "go").touch()
                 wait_for_end(orphan)
             faults += (
                 []
                 if done.returncode == 0
                 else [f"the next run ended with {done.returncode}: {last_words(done)}"]
             )
-            faults += differences(wanted / "results", folder / "results")
+            faults += differences(expected_folder / "results", folder / "results")
             dry = self.run(folder, last, ["--dry-run", *targets])
             faults += [] if "Nothing to be done" in dry.stdout else ["a dry run finds something to do"]
-            left = [path.name for path in (folder / "results").rglob(".*") if path.name != ".run"]
-            faults += [f"left behind: {left[:3]}"] if left else []
+            hidden = [path.name for path in (folder / "results").rglob(".*") if path.name != ".run"]
+            faults += [f"left behind: {hidden[:3]}"] if hidden else []
             jobs = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", done.stdout, re.MULTILINE)
             taken = done.stdout.count("taken back from results/previous")
         return {
@@ -271,8 +275,8 @@ class Bench:
         }
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files and says nothing."""
+class SilentHandler(http.server.SimpleHTTPRequestHandler):
+    """A file server without log output."""
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -280,34 +284,37 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 @functools.cache
 def commit() -> str:
-    """The commit that is tried."""
+    """The commit that is tested."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def environment(fault: str) -> dict[str, str]:
-    found = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    found.pop("REPURPOSE_RUN", None)
-    return {**found, "PYTHONPATH": str(PLANTED), "PLANTED_FAULT": fault} if fault else found
+    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    variables.pop("REPURPOSE_RUN", None)
+    return {**variables, "PYTHONPATH": str(PLANTED), "PLANTED_FAULT": fault} if fault else variables
 
 
-def named(content: Any, names: dict[str, str]) -> Any:
-    """The same with names in the place of @words; a list of heads where the plain run has not said which."""
+def replace_names(content: Any, names: dict[str, str]) -> Any:
+    """The content with names instead of @words.
+
+    ["@head"] becomes the heads of the plain run, or an empty list if that run is not yet made.
+    """
     if isinstance(content, dict):
-        return {key: named(value, names) for key, value in content.items()}
+        return {key: replace_names(value, names) for key, value in content.items()}
     if content == ["@head"]:
         return names.get("@heads", "").split(",") if names.get("@heads") else []
     if isinstance(content, list):
-        return [named(each, names) for each in content]
+        return [replace_names(value, names) for value in content]
     return names.get(content, content) if isinstance(content, str) else content
 
 
 def forget(folder: Path, rule: str) -> None:
-    """Remove what a rule made: its jobs are to be run."""
+    """Remove the results of a rule, so that its jobs run again."""
     for path in (folder / "results" / "records").rglob("*.json"):
-        content = json.loads(path.read_text())
-        if content.get("rule") == rule:
-            for output in content["outputs"]:
+        comparable_content = json.loads(path.read_text())
+        if comparable_content.get("rule") == rule:
+            for output in comparable_content["outputs"]:
                 (folder / output).unlink()
 
 
@@ -329,25 +336,27 @@ def last_words(done: subprocess.CompletedProcess) -> str:
     return " ".join(done.stdout.split())[-300:]
 
 
-def differences(wanted: Path, found: Path) -> list[str]:
-    """Result files that are missing, too many or of other content; times and memory do not count."""
-    left, right = comparable(wanted), comparable(found)
-    faults = [f"missing: {path}" for path in sorted(left.keys() - right.keys())]
-    faults += [f"too many: {path}" for path in sorted(right.keys() - left.keys())]
+def differences(expected_folder: Path, actual_folder: Path) -> list[str]:
+    """Result files that are missing, unexpected, or of other content except for times and memory."""
+    expected, actual = comparable(expected_folder), comparable(actual_folder)
+    faults = [f"missing: {path}" for path in sorted(expected.keys() - actual.keys())]
+    faults += [f"too many: {path}" for path in sorted(actual.keys() - expected.keys())]
     return faults + [
-        f"other content: {path}" for path in sorted(left.keys() & right.keys()) if left[path] != right[path]
+        f"other content: {path}"
+        for path in sorted(expected.keys() & actual.keys())
+        if expected[path] != actual[path]
     ]
 
 
 def comparable(results: Path) -> dict[str, bytes]:
-    """The content of every result, without what differs between two runs of the same."""
-    apart = {"records", "previous", ".run", "logs", "benchmarks", "checkpoints", "config.yaml"}
+    """The content of every result, without values that differ between two runs of the same config."""
+    ignored = {"records", "previous", ".run", "logs", "benchmarks", "checkpoints", "config.yaml"}
     paths = (path for path in results.rglob("*") if path.is_file())
     inside = ((path.relative_to(results), path) for path in paths)
-    return {str(name): content(path) for name, path in inside if name.parts[0] not in apart}
+    return {str(name): comparable_content(path) for name, path in inside if name.parts[0] not in ignored}
 
 
-def content(path: Path) -> bytes:
+def comparable_content(path: Path) -> bytes:
     if path.name == "history.parquet":
         return (
             pq.read_table(io.BytesIO(path.read_bytes()))
@@ -357,34 +366,34 @@ def content(path: Path) -> bytes:
             .encode()
         )
     if path.suffix == ".json":
-        return json.dumps(timeless(json.loads(path.read_text())), sort_keys=True).encode()
+        return json.dumps(without_times(json.loads(path.read_text())), sort_keys=True).encode()
     if path.suffix == ".html":
         return re.sub(rb"[0-9.]+", b"", path.read_bytes())
     return path.read_bytes()
 
 
-def timeless(value: Any) -> Any:
+def without_times(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: timeless(each) for key, each in value.items() if key not in TIMES}
-    return [timeless(each) for each in value] if isinstance(value, list) else value
+        return {key: without_times(inner) for key, inner in value.items() if key not in TIMES}
+    return [without_times(inner) for inner in value] if isinstance(value, list) else value
 
 
-def known(path: Path) -> set[str]:
-    """The cells that have a row."""
+def finished_cells(path: Path) -> set[str]:
+    """Names of the cells that have a row."""
     if not path.exists():
         return set()
     rows = (json.loads(line) for line in path.read_text().splitlines())
     return {Cell(row["rule"], row["ending"], row["then"]).name for row in rows}
 
 
-def chosen(only: str, part: str) -> Iterator[Cell]:
-    number, of = map(int, part.split("/"))
+def chosen_cells(only: str, part: str) -> Iterator[Cell]:
+    number, step = map(int, part.split("/"))
     wanted = [cell for cell in cells() if re.search(only, cell.name)]
-    yield from wanted[number::of]
+    yield from wanted[number::step]
 
 
 def main() -> None:
-    """Play the cells that have no row yet."""
+    """Run the cells that have no row yet."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -395,8 +404,8 @@ def main() -> None:
     options = parser.parse_args()
     bench = Bench(options.work.resolve())
     bench.prepare()
-    for cell in chosen(options.only, options.part):
-        if cell.name in known(options.rows):
+    for cell in chosen_cells(options.only, options.part):
+        if cell.name in finished_cells(options.rows):
             continue
         row = bench.cell(cell)
         with options.rows.open("a") as file:

@@ -1,13 +1,13 @@
-"""What candidates are worth on a graph: the workflow run on it, and its metrics as a table.
+"""Evaluate candidates on a graph: run the workflow and print its metrics as a table.
 
     python benchmarks/evaluation.py --edges edges.csv.gz --nodes nodes.csv.gz --pairs pharmacotherapydb.csv \\
         --config benchmarks/hetionet.yaml benchmarks/recipe.yaml --folder het
 
-Hetionet's curated non-indications (`--pairs`, with ids as in the edges table) are the known negatives there;
-without them it is the graph's own. Prints Markdown: per held-out split and method AUPRC against all unknown
-pairs with its 95 % interval, AUROC against matched and against known negatives, Recall@100 and MRR within
-diseases; then the differences from the SVD, and how often a score rests on the path of the highest score.
-A folder that has the results is only read.
+With `--pairs`, the known negatives are Hetionet's curated non-indications, with ids as in the edges table;
+without it, those of the graph. The output is Markdown. Per held-out split and method it has the AUPRC against
+all unknown pairs with its 95 % interval, AUROC against matched and against known negatives, and Recall@100
+and MRR within diseases. Then come the differences from the SVD, and how often the removal of the first path
+lowers the score most. If the folder has the results already, they are only read.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     overlay = options.folder / "overlay.yaml"
-    overlay.write_text(yaml.safe_dump(settings_of(options)))
+    overlay.write_text(yaml.safe_dump(overlay_of(options)))
     command = [
         sys.executable,
         "-m",
@@ -61,13 +61,13 @@ def main() -> None:
     subprocess.run(list(map(str, command)), check=True, stdout=sys.stderr)
     metrics = json.loads((options.folder / "results/classifier/cpu/metrics.json").read_text())
     print("\n".join(table(metrics)))
-    print("\n".join(leads(metrics)))
+    print("\n".join(difference_lines(metrics)))
     dossiers = files.read_table(options.folder / "results/candidates/cpu/evidence.parquet", ["paths"])
-    print(reasons(dossiers["paths"].to_pylist()))
+    print(count_leading_paths(dossiers["paths"].to_pylist()))
 
 
-def settings_of(options: argparse.Namespace) -> dict[str, Any]:
-    """The overlay: tables by their full paths, weights of the kernel to choose from, pairs from elsewhere."""
+def overlay_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The overlay of the run: full paths of the tables, kernel weights to choose from, external pairs."""
     content: dict[str, Any] = {"devices": ["cpu"], "classifier": {"kernel_weights": [0, 2, 6]}}
     content |= {
         key: str(Path(getattr(options, key)).resolve()) for key in ("edges", "nodes") if getattr(options, key)
@@ -83,38 +83,45 @@ def settings_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def table(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Markdown lines, one per split and method."""
+    """The metrics as Markdown lines, one per split and method."""
     yield f"| held out | method | {' | '.join(COLUMNS)} |"
     yield "|---|---|" + "---|" * len(COLUMNS)
     for scheme, methods in metrics["schemes"].items():
         for method in (name for name in metric_tables.METHODS if name in methods):
-            found = methods[method]
-            against = [found["against"][kind]["auroc"] for kind in ("matched", "known")]
-            cells = [value(found["auprc"], interval=True)]
-            cells += [value(each) for each in (*against, found["recall_at_100"], found["mrr"])]
+            method_metrics = methods[method]
+            against = [method_metrics["against"][negatives]["auroc"] for negatives in ("matched", "known")]
+            cells = [value(method_metrics["auprc"], interval=True)]
+            cells += [
+                value(estimate)
+                for estimate in (*against, method_metrics["recall_at_100"], method_metrics["mrr"])
+            ]
             yield f"| {scheme} | {method} | {' | '.join(cells)} |"
 
 
-def leads(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """The difference in AUPRC from the SVD of each split."""
+def difference_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """Lines with the difference in AUPRC from the SVD, one per split."""
     yield ""
-    for scheme, rivals in metrics["differences"].items():
-        yield f"{scheme}: AUPRC less the SVD's {value(rivals['svd']['auprc'], interval=True)}"
+    for scheme, differences in metrics["differences"].items():
+        yield f"{scheme}: AUPRC less the SVD's {value(differences['svd']['auprc'], interval=True)}"
 
 
-def reasons(dossiers: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    """Of the pairs with several paths, how many rest most on the path of the highest score."""
-    several = [ways for ways in dossiers if len(ways) > 1]
-    same = sum(paths.leading(ways) is ways[0] for ways in several)
-    return f"\n{same} of {len(several)} scores rest most on the path of the highest score"
+def count_leading_paths(dossiers: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """A line with the number of pairs whose first path is the most important one.
+
+    Pairs with a single path are left out. The first path has the highest path score; the most important one
+    lowers the score of the pair most if its edges are removed.
+    """
+    several = [paths_of_pair for paths_of_pair in dossiers if len(paths_of_pair) > 1]
+    agreeing = sum(paths.leading(paths_of_pair) is paths_of_pair[0] for paths_of_pair in several)
+    return f"\n{agreeing} of {len(several)} scores rest most on the path of the highest score"
 
 
-def value(found: Mapping[str, float] | None, interval: bool = False) -> str:
-    """A metric as text; a dash where it is undefined."""
-    if not found:
+def value(estimate: Mapping[str, float] | None, interval: bool = False) -> str:
+    """A metric as text, a dash if it is undefined; `interval` adds its 95 % interval."""
+    if not estimate:
         return "-"
-    bounds = f" ({found['low']:.3f} to {found['high']:.3f})" if interval else ""
-    return f"{found['value']:.3f}{bounds}"
+    bounds = f" ({estimate['low']:.3f} to {estimate['high']:.3f})" if interval else ""
+    return f"{estimate['value']:.3f}{bounds}"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Time the full-size model from a csv of PrimeKG's size to its embedding file.
+"""Time the full-size model, from a csv of PrimeKG's size to its embedding file.
 
     python benchmarks/full.py --json [--scale 1.0] [--epochs 100] [--cores 8]
 
-The csv is the planted graph (scale 1.0 has PrimeKG's counts). One JSON object: nodes, edges (rows of the
-csv), seconds of the whole command, of ingest and of the training, the training's peak memory, its record.
+The csv is the planted graph (scale 1.0 has PrimeKG's counts). The output is one JSON object: nodes, edges
+(rows of the csv), seconds of the whole command, of each rule and of the training, the peak memory of the
+training and values from its record.
 """
 
 import argparse
@@ -23,7 +24,7 @@ EMBEDDINGS = "results/embeddings/cpu"
 
 
 def snakemake(folder: Path, target: str, cores: int, *overlays: str | Path) -> None:
-    """Make one target in `folder`; stop with what Snakemake printed if it fails."""
+    """Make one target in `folder`; if it fails, exit with the output of Snakemake."""
     command = [sys.executable, "-m", "snakemake", "--cores", cores, target, "--directory", folder]
     command += ["--snakefile", PROJECT / "Snakefile", "--configfile", *overlays]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
@@ -32,7 +33,7 @@ def snakemake(folder: Path, target: str, cores: int, *overlays: str | Path) -> N
 
 
 def plant(folder: Path, scale: float, cores: int) -> Path:
-    """Write the planted graph as a csv; its path."""
+    """Write the planted graph as a csv and return its path."""
     overlay = folder / "demo.yaml"
     overlay.write_text(yaml.safe_dump({"demo": {"scale": scale}}))
     snakemake(folder, "results/demo/edges.parquet", cores, overlay)
@@ -42,7 +43,7 @@ def plant(folder: Path, scale: float, cores: int) -> Path:
 
 
 def measure(folder: Path, edges: Path, epochs: int, cores: int) -> dict[str, object]:
-    """Seconds and memory of one run from the csv to the embeddings."""
+    """Run from the csv to the embeddings; returns seconds, memory and values of the training record."""
     overlay = folder / "mine.yaml"
     overlay.write_text(yaml.safe_dump({"edges": str(edges), "training": {"epochs": epochs}}))
     started = time.perf_counter()
@@ -52,14 +53,16 @@ def measure(folder: Path, edges: Path, epochs: int, cores: int) -> dict[str, obj
     record = json.loads((folder / EMBEDDINGS / "training.json").read_text())
     rules = {path.parent.name: path for path in (folder / "results/benchmarks").glob("*/*.tsv")}
     rules |= {path.stem: path for path in (folder / "results/benchmarks").glob("*.tsv")}
-    of_rule = {name: float(path.read_text().split("\n")[1].split("\t")[0]) for name, path in rules.items()}
+    seconds_by_rule = {
+        name: float(path.read_text().split("\n")[1].split("\t")[0]) for name, path in rules.items()
+    }
     ledger = json.loads((folder / "results/graph/ledger.json").read_text())
     return {
         "nodes": pq.read_metadata(folder / "results/graph/nodes.parquet").num_rows,
         "edges": ledger["rows"],
         "epochs": record["steps"],
         "seconds": round(seconds, 1),
-        "seconds_of_rule": of_rule,
+        "seconds_of_rule": seconds_by_rule,
         "training_seconds": round(record["seconds"], 1),
         "peak_rss_gb": round(record["peak_rss_bytes"] / 1e9, 2),
         "predicted_peak_rss_gb": round(record["predicted_peak_rss_bytes"] / 1e9, 2),

@@ -1,13 +1,14 @@
-"""What the gate must tell apart: healthy embeddings and broken ones, of the demo's graph and of a real one.
+"""Test the gate on healthy and on broken embeddings of the demo graph and of a real graph.
 
     python benchmarks/gate.py --graph results/graph --name demo --rows gate.jsonl
     python benchmarks/gate.py --graph het --name hetionet --config benchmarks/hetionet.yaml --rows gate.jsonl
     python benchmarks/row_files.py gate.jsonl benchmarks/rows/gate.parquet
     python benchmarks/gate.py --document docs/gate.md
 
-Each case is a row of --rows: its measures, those of its null and of its layers, and how its training ended. A
-rerun goes on where the last one stopped. The verdicts come from the rows with the thresholds of the config,
-which can so be changed without a training. `--document` writes the tables between its marks.
+Each case is a row of --rows: its measures, those of its null model and of its encoder output, and the status
+of its training. A rerun continues where the last run stopped. The verdicts are computed from the rows with
+the thresholds of the config, so thresholds can be changed without a new training. `--document` writes the
+tables between the marks in that file.
 """
 
 import argparse
@@ -38,16 +39,16 @@ from repurpose.training.preparation import Job
 
 PROJECT = Path(__file__).resolve().parents[1]
 SEEDS = 4
-# What the replaced system asked of its embeddings.
+# Thresholds of the system that this project replaced.
 MAX_COSINE, MIN_COMPONENTS, MAX_LOSS = 0.5, 15, 0.35
 BEGIN, END = "<!-- written by benchmarks/gate.py -->", "<!-- end -->"
-PLAIN = {"inputs": "learned", "svd_dim": 0, "profile_dim": 0}
+NO_LINEAR_ALGEBRA = {"inputs": "learned", "svd_dim": 0, "profile_dim": 0}
 COMPLETED = {"status": "completed", "reason": "", "remedy": "", "notes": []}
 Vectors = Mapping[str, np.ndarray]
 
 
-class Made(NamedTuple):
-    """Vectors, the record of their training, the encoder whose null they stand beside, their seed."""
+class Trained(NamedTuple):
+    """Vectors, the record of their training, the settings of the encoder for their null model, their seed."""
 
     vectors: Vectors
     record: Mapping[str, Any]
@@ -62,7 +63,7 @@ class Bench:
     name: str
     kg: Graph
     config: Mapping[str, Any]
-    kept: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
 
     def encoder(self, **changes: Any) -> hgt.Settings:
         """The config's encoder with changes."""
@@ -73,44 +74,44 @@ class Bench:
         return training.Settings(**{**settings.learned(self.config["training"]), **changes})
 
     @property
-    def where(self) -> dict[str, Any]:
-        """What every training is told beside its settings."""
+    def fixed_options(self) -> dict[str, Any]:
+        """The arguments of every training in addition to its settings."""
         return {"tail_type": self.config["target"]["tail_type"], "device": "cpu"}
 
     def job(self, encoder: hgt.Settings, options: training.Settings, kg: Graph | None, **where: Any) -> Job:
         """A training on the CPU."""
-        return Job(kg or self.kg, encoder, options, **self.where, **where)
+        return Job(kg or self.kg, encoder, options, **self.fixed_options, **where)
 
-    def fit(self, seed: int, batching: str = "full", kg: Graph | None = None, **changes: Any) -> Made:
-        """A training as the workflow makes it; changes of the encoder."""
+    def fit(self, seed: int, batching: str = "full", kg: Graph | None = None, **changes: Any) -> Trained:
+        """Train as the workflow does; `changes` are settings of the encoder."""
         encoder = self.encoder(**changes)
         job = self.job(encoder, self.options(), kg, batching=batching, seed=seed)
         result = training.fit(job, on_step=lambda row, steps: None)
-        return Made(result.vectors, result.record, encoder, seed)
+        return Trained(result.vectors, result.record, encoder, seed)
 
-    def base(self) -> Made:
-        """The training of the config with seed 0, which the broken ones are made of."""
-        if "base" not in self.kept:
-            self.kept["base"] = self.fit(0)
-        return self.kept["base"]
+    def base(self) -> Trained:
+        """The training of the config with seed 0; changes of its vectors give most broken cases."""
+        if "base" not in self.cache:
+            self.cache["base"] = self.fit(0)
+        return self.cache["base"]
 
-    def loose(
+    def train_without_checks(
         self,
         steps: int,
         change: Callable[[Any], None] = lambda steps: None,
         kg: Graph | None = None,
         rate: float | None = None,
         **changes: Any,
-    ) -> Made:
-        """Some steps without preflight and watchdog, which would refuse what is to be shown to the gate."""
+    ) -> Trained:
+        """Train some steps without preflight and watchdog, which stop a broken training before the gate."""
         options = self.options(**({"learning_rate": rate} if rate else {}))
-        taken, composition = preparation.prepare(
+        training_steps, composition = preparation.prepare(
             self.job(self.encoder(**changes), options, kg, batching="full", seed=0)
         )
-        change(taken)
+        change(training_steps)
         for step in range(1, steps + 1):
-            terms, _ = taken.take(step)
-        rows = composition.compose(taken.embed()).numpy()
+            terms, _ = training_steps.take(step)
+        rows = composition.compose(training_steps.embed()).numpy()
         record = {**COMPLETED, "final_link": float(terms.link) if steps else None}
         return self.base()._replace(
             vectors={t: rows[self.kg.span(t)] for t in self.kg.node_types},
@@ -118,16 +119,16 @@ class Bench:
             encoder=self.encoder(**changes),
         )
 
-    def changed(self, change: Callable[[Vectors, np.random.Generator], Vectors]) -> Made:
-        """The base's vectors, changed."""
-        made = self.base()
-        return made._replace(
-            vectors=change(made.vectors, np.random.default_rng(7)), record=COMPLETED | {"final_link": None}
+    def changed(self, change: Callable[[Vectors, np.random.Generator], Vectors]) -> Trained:
+        """The vectors of `base` after a change."""
+        trained = self.base()
+        return trained._replace(
+            vectors=change(trained.vectors, np.random.default_rng(7)), record=COMPLETED | {"final_link": None}
         )
 
 
-def healthy(bench: Bench) -> Iterator[tuple[str, Callable[[], Made]]]:
-    """Trainings that candidates may come from."""
+def healthy(bench: Bench) -> Iterator[tuple[str, Callable[[], Trained]]]:
+    """Trainings that must pass the gate."""
     width = bench.config["hgt"]["hidden_dim"]
     yield "seed 0", bench.base
     for seed in range(1, SEEDS):
@@ -139,51 +140,58 @@ def healthy(bench: Bench) -> Iterator[tuple[str, Callable[[], Made]]]:
         yield f"sampled, seed {seed}", lambda seed=seed: bench.fit(seed, batching="sampled")
     yield "PyG's layer, as on a GPU", lambda: bench.fit(1, attention="pyg")
     yield "random inputs", lambda: bench.fit(0, inputs="learned")
-    yield "no linear algebra", lambda: bench.fit(0, **PLAIN, embedding_dim=2 * width)
+    yield "no linear algebra", lambda: bench.fit(0, **NO_LINEAR_ALGEBRA, embedding_dim=2 * width)
     yield "3 layers", lambda: bench.fit(0, layers=3)
 
 
-def broken(bench: Bench) -> Iterator[tuple[str, Callable[[], Made]]]:
-    """What candidates must not come from."""
+def broken(bench: Bench) -> Iterator[tuple[str, Callable[[], Trained]]]:
+    """Cases that must not pass the gate."""
     total, width = bench.config["training"]["epochs"], bench.config["hgt"]["hidden_dim"]
-    yield "untrained", lambda: bench.loose(0)
-    yield "untrained, random inputs", lambda: bench.loose(0, inputs="learned")
-    yield "stopped at 5 % of the steps", lambda: bench.loose(max(1, total // 20))
-    yield "stopped at 5 %, random inputs", lambda: bench.loose(max(1, total // 20), inputs="learned")
-    yield "untrained, no linear algebra", lambda: bench.loose(0, **PLAIN, embedding_dim=2 * width)
-    yield "constant input", lambda: bench.loose(total, constant)
-    yield "shuffled edges", lambda: bench.loose(total, kg=subgraph.shuffle_edges(bench.kg, 5))
-    yield "8 layers that only pass on", lambda: bench.loose(total, passing, layers=8)
-    yield "neighbours' mean, 8 times", lambda: bench.changed(lambda v, g: smoothed(bench.kg, v, 8))
-    yield "learning rate 1", lambda: bench.loose(min(total, 30), rate=1.0)
-    yield "rank 1", lambda: bench.changed(lambda v, g: projected(v, 1, g))
-    yield "rank 2", lambda: bench.changed(lambda v, g: projected(v, 2, g))
-    yield "random numbers", lambda: bench.changed(lambda v, g: noisy(v, 1e6, g))
+    yield "untrained", lambda: bench.train_without_checks(0)
+    yield "untrained, random inputs", lambda: bench.train_without_checks(0, inputs="learned")
+    yield "stopped at 5 % of the steps", lambda: bench.train_without_checks(max(1, total // 20))
+    yield (
+        "stopped at 5 %, random inputs",
+        lambda: bench.train_without_checks(max(1, total // 20), inputs="learned"),
+    )
+    yield (
+        "untrained, no linear algebra",
+        lambda: bench.train_without_checks(0, **NO_LINEAR_ALGEBRA, embedding_dim=2 * width),
+    )
+    yield "constant input", lambda: bench.train_without_checks(total, freeze_constant_inputs)
+    yield "shuffled edges", lambda: bench.train_without_checks(total, kg=subgraph.shuffle_edges(bench.kg, 5))
+    yield "8 layers that only pass on", lambda: bench.train_without_checks(total, open_skip_gates, layers=8)
+    yield "neighbours' mean, 8 times", lambda: bench.changed(lambda v, g: smooth(bench.kg, v, 8))
+    yield "learning rate 1", lambda: bench.train_without_checks(min(total, 30), rate=1.0)
+    yield "rank 1", lambda: bench.changed(lambda v, g: project(v, 1, g))
+    yield "rank 2", lambda: bench.changed(lambda v, g: project(v, 2, g))
+    yield "random numbers", lambda: bench.changed(lambda v, g: add_noise(v, 1e6, g))
     for size in (2.0, 4.0):
-        yield f"noise of {size:g} sd", lambda size=size: bench.changed(lambda v, g: noisy(v, size, g))
-    yield "rows of each type in another order", lambda: bench.changed(permuted)
-    yield "rows of each type moved by one", lambda: bench.changed(moved)
+        yield f"noise of {size:g} sd", lambda size=size: bench.changed(lambda v, g: add_noise(v, size, g))
+    yield "rows of each type in another order", lambda: bench.changed(permute)
+    yield "rows of each type moved by one", lambda: bench.changed(shift)
     for t in (bench.config["target"][key] for key in ("head_type", "tail_type")):
         yield (
             f"rows of {t} in another order",
-            lambda t=t: bench.changed(lambda v, g: v | {t: permuted(v, g)[t]}),
+            lambda t=t: bench.changed(lambda v, g: v | {t: permute(v, g)[t]}),
         )
-    yield "rows by an id that repeats across types", lambda: bench.changed(mixed)
-    yield "NaN in one row", lambda: bench.changed(spoiled)
+    yield "rows by an id that repeats across types", lambda: bench.changed(mix_types)
+    yield "NaN in one row", lambda: bench.changed(spoil)
 
 
 def widths(hidden: int, bench: Bench) -> dict[str, int]:
-    """An encoder's widths, in the proportion of the config's."""
-    own = bench.config["hgt"]
+    """Widths of an encoder with this hidden width, in the proportions of the config."""
+    encoder = bench.config["hgt"]
     scaled = {
-        key: own[key] * hidden // own["hidden_dim"] for key in ("embedding_dim", "svd_dim", "profile_dim")
+        key: encoder[key] * hidden // encoder["hidden_dim"]
+        for key in ("embedding_dim", "svd_dim", "profile_dim")
     }
     return {"hidden_dim": hidden} | scaled
 
 
 @torch.no_grad()
-def constant(steps: Any) -> None:
-    """One input for all nodes of a type, that stays."""
+def freeze_constant_inputs(steps: Any) -> None:
+    """Give all nodes of a type the same input, and do not train the inputs."""
     model = steps.model
     for first, last in zip(model.bounds, model.bounds[1:], strict=False):
         model.inputs[first:last] = model.inputs[first]
@@ -191,15 +199,15 @@ def constant(steps: Any) -> None:
 
 
 @torch.no_grad()
-def passing(steps: Any) -> None:
-    """Layers that keep nothing of a node's own state: their gates are open and stay so."""
+def open_skip_gates(steps: Any) -> None:
+    """Make layers that keep nothing of a node's own state: their skip gates are open and are not trained."""
     for layer in steps.model.layers:
         for name in layer.skip:
             layer.skip[name].fill_(20.0).requires_grad_(False)
 
 
-def smoothed(kg: Graph, vectors: Vectors, times: int) -> Vectors:
-    """The mean of a node's neighbours, some times over."""
+def smooth(kg: Graph, vectors: Vectors, times: int) -> Vectors:
+    """Replace the vector of each node by the mean of its neighbours, `times` times."""
     adjacency = matrices.adjacency(kg, kg.message_edges())
     degree = np.asarray(adjacency.sum(axis=1)).ravel()
     mean = sparse.diags_array(1 / np.maximum(degree, 1)) @ adjacency
@@ -209,8 +217,8 @@ def smoothed(kg: Graph, vectors: Vectors, times: int) -> Vectors:
     return {t: rows[kg.span(t)].astype(np.float32) for t in kg.node_types}
 
 
-def projected(vectors: Vectors, rank: int, generator: np.random.Generator) -> Vectors:
-    """The first principal components of each type alone, and a little noise."""
+def project(vectors: Vectors, rank: int, generator: np.random.Generator) -> Vectors:
+    """Keep only the first `rank` principal components of each type, and add a little noise."""
     result = {}
     for t, rows in vectors.items():
         mean = rows.mean(axis=0)
@@ -221,41 +229,41 @@ def projected(vectors: Vectors, rank: int, generator: np.random.Generator) -> Ve
     return result
 
 
-def noisy(vectors: Vectors, size: float, generator: np.random.Generator) -> Vectors:
-    """Normal noise, `size` times the standard deviation of each type's numbers."""
+def add_noise(vectors: Vectors, size: float, generator: np.random.Generator) -> Vectors:
+    """Add normal noise of `size` times the standard deviation of each type."""
     return {
         t: (rows + size * rows.std() * generator.normal(size=rows.shape)).astype(np.float32)
         for t, rows in vectors.items()
     }
 
 
-def permuted(vectors: Vectors, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """The rows of each type dealt out anew."""
+def permute(vectors: Vectors, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """Shuffle the rows of each type."""
     return {t: generator.permutation(rows) for t, rows in vectors.items()}
 
 
-def moved(vectors: Vectors, generator: np.random.Generator) -> Vectors:
-    """The rows of each type moved by one."""
+def shift(vectors: Vectors, generator: np.random.Generator) -> Vectors:
+    """Shift the rows of each type by one."""
     return {t: np.roll(rows, 1, axis=0) for t, rows in vectors.items()}
 
 
-def mixed(vectors: Vectors, generator: np.random.Generator) -> Vectors:
-    """Rows under a number that every type counts from zero: the last type to have it wins."""
+def mix_types(vectors: Vectors, generator: np.random.Generator) -> Vectors:
+    """Look up rows by a number that starts at 0 in every type, so the last type overwrites the others."""
     table = np.zeros((max(map(len, vectors.values())), next(iter(vectors.values())).shape[1]), np.float32)
     for rows in vectors.values():
         table[: len(rows)] = rows
     return {t: table[: len(rows)] for t, rows in vectors.items()}
 
 
-def spoiled(vectors: Vectors, generator: np.random.Generator) -> Vectors:
-    """One number that is none."""
+def spoil(vectors: Vectors, generator: np.random.Generator) -> Vectors:
+    """Set one number to NaN."""
     result = {t: rows.copy() for t, rows in vectors.items()}
     next(iter(result.values()))[0, 0] = np.nan
     return result
 
 
 def main() -> None:
-    """Add the cases that are not yet in the rows, then judge all rows."""
+    """Measure the cases that are not yet in the rows, then judge all rows."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -281,12 +289,12 @@ def main() -> None:
     judged = [judge(row, config) for row in row_files.read(*options.rows)]
     if options.document:
         write(options.document, judged, config)
-    for each in judged:
-        print(json.dumps(each) if options.json else line(each))
+    for row in judged:
+        print(json.dumps(row) if options.json else line(row))
 
 
 def add(bench: Bench, paths: Sequence[Path], wanted: str = "") -> None:
-    """Measure what is not there yet."""
+    """Measure the cases that have no row yet."""
     path = row_files.new_rows_file(paths)
     have = {(row["graph"], row["case"]) for row in row_files.read(*paths)}
     for is_healthy, cases in ((True, healthy(bench)), (False, broken(bench))):
@@ -300,86 +308,90 @@ def add(bench: Bench, paths: Sequence[Path], wanted: str = "") -> None:
                 )
 
 
-def measured(bench: Bench, made: Made) -> dict[str, Any]:
-    """The measures of a case as the workflow takes them."""
+def measured(bench: Bench, trained: Trained) -> dict[str, Any]:
+    """The measures of a case, computed as in the workflow."""
     share = bench.config["training"]["valid_share"]
     options = {
         "tail_type": bench.config["target"]["tail_type"],
         "contrastive": bench.config["training"]["contrastive"],
         "valid_share": share,
-        "seed": made.seed,
+        "seed": trained.seed,
     }
-    dim = next(iter(made.vectors.values())).shape[1]
-    key = f"null {made.seed} {made.encoder.hidden_dim} {made.encoder.layers} {dim}"
-    if key not in bench.kept:
-        null = quality.untrained(bench.kg, made.encoder, dim, share, made.seed)
-        bench.kept[key] = quality.measure(bench.kg, null, **options)
-    found, layers = quality.measure(bench.kg, made.vectors, **options), None
-    if found["types"]:
-        own = f"layers {made.seed} {made.encoder}"
-        if own not in bench.kept:
-            bench.kept[own] = quality.untrained_layers(bench.kg, made.encoder, share, made.seed)
-        layers = quality.layers(bench.kg, made.vectors, made.encoder, share, made.seed, null=bench.kept[own])
+    dim = next(iter(trained.vectors.values())).shape[1]
+    null_key = f"null {trained.seed} {trained.encoder.hidden_dim} {trained.encoder.layers} {dim}"
+    if null_key not in bench.cache:
+        null = quality.encode_untrained(bench.kg, trained.encoder, dim, share, trained.seed)
+        bench.cache[null_key] = quality.measure(bench.kg, null, **options)
+    measures, layers = quality.measure(bench.kg, trained.vectors, **options), None
+    if measures["types"]:
+        layers_key = f"layers {trained.seed} {trained.encoder}"
+        if layers_key not in bench.cache:
+            bench.cache[layers_key] = quality.measure_untrained_layers(
+                bench.kg, trained.encoder, share, trained.seed
+            )
+        layers = quality.measure_layers(
+            bench.kg, trained.vectors, trained.encoder, share, trained.seed, null=bench.cache[layers_key]
+        )
     return {
-        "measured": found,
-        "null": bench.kept[key],
+        "measured": measures,
+        "null": bench.cache[null_key],
         "layers": layers,
-        "record": {k: made.record.get(k) for k in ("status", "reason", "remedy", "final_link")},
+        "record": {k: trained.record.get(k) for k in ("status", "reason", "remedy", "final_link")},
     }
 
 
 def write(path: Path, judged: Sequence[Mapping[str, Any]], config: Mapping[str, Any]) -> None:
     """Put the tables between the document's marks."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, after_begin = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = after_begin.partition(END)
     if not (begin and end):
         sys.exit(f"{path} has no lines {BEGIN} and {END}: add them where the tables belong")
     path.write_text(f"{before}{BEGIN}\n\n{tables(judged)}\n\n{END}{after}", encoding="utf-8")
 
 
 def tables(judged: Sequence[Mapping[str, Any]]) -> str:
-    """How many pass, check by check and by the classic thresholds; then every case."""
+    """Markdown: wrong verdicts by the gate, by each check and by each classic threshold; then all cases."""
     lines = ["| | healthy that fail | broken that pass |", "|---|---|---|"]
     healthy_ones, broken_ones = (
-        [each for each in judged if each["healthy"] == kind] for kind in (True, False)
+        [row for row in judged if row["healthy"] == is_healthy] for is_healthy in (True, False)
     )
     counts = f"of {len(healthy_ones)}", f"of {len(broken_ones)}"
 
-    def counted(name: str, fails: Callable[[Mapping[str, Any]], bool]) -> str:
-        wrong = sum(map(fails, healthy_ones)), sum(not fails(each) for each in broken_ones)
+    def counted(name: str, has_failed: Callable[[Mapping[str, Any]], bool]) -> str:
+        wrong = sum(map(has_failed, healthy_ones)), sum(not has_failed(row) for row in broken_ones)
         return f"| {name} | {wrong[0]} {counts[0]} | {wrong[1]} {counts[1]} |"
 
-    lines.append(counted("**the gate**", lambda each: not each["passed"]))
-    for name in dict.fromkeys(name for each in judged for name in each["leads"]):
-        lines.append(counted(f"`{name}` alone", lambda each, name=name: name in each["failed"]))
-    said = {
+    lines.append(counted("**the gate**", lambda row: not row["passed"]))
+    for name in dict.fromkeys(name for row in judged for name in row["leads"]):
+        lines.append(counted(f"`{name}` alone", lambda row, name=name: name in row["failed"]))
+    descriptions = {
         "mean_cosine": f"mean cosine at most {MAX_COSINE}",
         "final_loss": f"final loss at most {MAX_LOSS}",
     }
-    said["components_at_90"] = f"at least {MIN_COMPONENTS} components for 90 %"
-    for name, words in said.items():
-        lines.append(counted(f"classic: {words}", lambda each, name=name: each["classic"][name] is False))
+    descriptions["components_at_90"] = f"at least {MIN_COMPONENTS} components for 90 %"
+    for name, description in descriptions.items():
+        lines.append(counted(f"classic: {description}", lambda row, name=name: row["classic"][name] is False))
     lines += [
         "",
         "| graph | case | verdict | mean cosine | components | final loss |",
         "|---|---|---|---|---|---|",
     ]
-    for each in judged:
-        verdict = "passes" if each["passed"] else f"fails {', '.join(each['failed'])}"
-        wrong = "" if each["passed"] == each["healthy"] else " (**wrong**)"
+    for row in judged:
+        verdict = "passes" if row["passed"] else f"fails {', '.join(row['failed'])}"
+        wrong = "" if row["passed"] == row["healthy"] else " (**wrong**)"
         figures = [
-            "" if each["values"][key] is None else f"{each['values'][key]:.2f}"
+            "" if row["values"][key] is None else f"{row['values'][key]:.2f}"
             for key in ("mean_cosine", "components_at_90", "final_loss")
         ]
-        kind = "healthy" if each["healthy"] else "broken"
+        is_healthy = "healthy" if row["healthy"] else "broken"
         lines.append(
-            f"| {each['graph']} | {kind}: {each['case']} | {verdict}{wrong} | {' | '.join(figures)} |"
+            f"| {row['graph']} | {is_healthy}: {row['case']} | {verdict}{wrong} | {' | '.join(figures)} |"
         )
     return "\n".join(lines)
 
 
 def judge(row: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """The verdict on a row: which checks failed, and what the classic thresholds would have said."""
+    """The verdict on a row: the checks that failed, and the verdicts of the classic thresholds."""
     record = {"reason": "", "remedy": "", **{k: v for k, v in row["record"].items() if v is not None}}
     verdict = gate.judge(
         row["case"], row["measured"], row["null"], record, gate.Thresholds(**config["gate"]), row["layers"]
@@ -406,18 +418,18 @@ def _holds(value: float | None, test: Callable[[float], bool]) -> bool | None:
 
 
 def _lead(check: Mapping[str, Any]) -> float | None:
-    """How far a check is above its threshold."""
+    """The value of a check minus its threshold."""
     known = check["value"] is not None and check["threshold"] is not None
     return check["value"] - check["threshold"] if known else None
 
 
 def line(judged: Mapping[str, Any]) -> str:
     """One case as text."""
-    wanted = "healthy" if judged["healthy"] else "broken"
-    said = "passes" if judged["passed"] else f"fails {', '.join(judged['failed'])}"
+    kind = "healthy" if judged["healthy"] else "broken"
+    verdict = "passes" if judged["passed"] else f"fails {', '.join(judged['failed'])}"
     leads = "  ".join(f"{k} {v:+.3f}" for k, v in judged["leads"].items() if v is not None)
     mark = "" if judged["passed"] == judged["healthy"] else "  <-- WRONG"
-    return f"{judged['graph']}: {wanted}: {judged['case']}: {said}{mark}\n    {leads}"
+    return f"{judged['graph']}: {kind}: {judged['case']}: {verdict}{mark}\n    {leads}"
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Time and memory of reading an edges table into a graph, beside a plain pandas version of it.
+"""Measure time and memory of reading an edges table into a graph, compared with plain pandas code.
 
     python benchmarks/ingest.py [--rows N] [--json]
 
-The table is random, in PrimeKG's columns and with its numbers of node types and relations. Each
-measurement runs in a process of its own, so that its peak memory is its own.
+The table is random and has the columns, the number of node types and the number of relations of PrimeKG. Each
+measurement runs in a separate process, so that its peak memory is not that of another.
 """
 
 import argparse
@@ -45,15 +45,18 @@ TARGET = Target(head_type="type 0", tail_type="type 1", positive=["relation 0"],
 
 
 def make(folder: Path, rows: int) -> None:
-    """Write a random table in every format: degrees are skewed, a tenth of the rows are mirrored."""
-    rng = np.random.default_rng(0)
-    pairs = np.array([(0, 1)] + [tuple(rng.integers(0, TYPES, 2)) for _ in range(RELATIONS - 1)])
-    relation = rng.integers(0, RELATIONS, rows)
-    ends = pairs[relation]
+    """Write a random table in every format; degrees are skewed, and a tenth of the rows are mirrored."""
+    generator = np.random.default_rng(0)
+    pairs = np.array([(0, 1)] + [tuple(generator.integers(0, TYPES, 2)) for _ in range(RELATIONS - 1)])
+    relation = generator.integers(0, RELATIONS, rows)
+    node_types = pairs[relation]
     per_type = max(2, int(rows * NODES_PER_ROW / TYPES))
-    nodes = (per_type * rng.random((rows, 2)) ** 2).astype(np.int64)
-    turned = rng.random(rows) < 0.1
-    ends[turned], nodes[turned] = ends[turned][:, ::-1], nodes[turned][:, ::-1]
+    nodes = (per_type * generator.random((rows, 2)) ** 2).astype(np.int64)
+    is_mirrored = generator.random(rows) < 0.1
+    node_types[is_mirrored], nodes[is_mirrored] = (
+        node_types[is_mirrored][:, ::-1],
+        nodes[is_mirrored][:, ::-1],
+    )
     numbers = pa.array([str(i) for i in range(per_type)])
     columns = {
         "relation": _texts(relation, "relation", RELATIONS),
@@ -62,11 +65,11 @@ def make(folder: Path, rows: int) -> None:
     for side, prefix in enumerate("xy"):
         node = nodes[:, side]
         columns |= {
-            f"{prefix}_index": pa.array(ends[:, side] * per_type + node),
+            f"{prefix}_index": pa.array(node_types[:, side] * per_type + node),
             f"{prefix}_id": numbers.take(pa.array(node)),
-            f"{prefix}_type": _texts(ends[:, side], "type", TYPES),
+            f"{prefix}_type": _texts(node_types[:, side], "type", TYPES),
             f"{prefix}_name": _texts(node, "a name, of some length,", per_type),
-            f"{prefix}_source": _texts(ends[:, side], "source", TYPES),
+            f"{prefix}_source": _texts(node_types[:, side], "source", TYPES),
         }
     table = pa.table(columns)
     pq.write_table(table, folder / "edges.parquet")
@@ -80,14 +83,14 @@ def _texts(codes: np.ndarray, word: str, count: int) -> pa.Array:
 
 
 def with_repurpose(path: Path) -> int:
-    """What the rule build_graph does but for writing; returns the number of edges."""
+    """Read the table as the rule build_graph does, without writing; returns the number of edges."""
     settings = ingest.Settings(COLUMNS, {}, [], [], [], [], [], 1.0)
     _, ledger = ingest.build(tables.read(path, list(COLUMNS.values())), settings, TARGET)
     return ledger["kept"]
 
 
 def with_pandas(path: Path) -> int:
-    """The same edges by read_csv, factorize and drop_duplicates; returns the number of edges."""
+    """Read the same edges with read_csv, factorize and drop_duplicates; returns the number of edges."""
     import pandas as pd
 
     wanted = list(COLUMNS.values())
@@ -111,14 +114,14 @@ def with_pandas(path: Path) -> int:
 
 
 def measure(read: Callable[[Path], int], path: Path) -> dict[str, Any]:
-    """Seconds, peak memory of this process and number of edges."""
+    """Call a reader; returns seconds, peak memory of this process and number of edges."""
     start = time.perf_counter()
     edges = read(path)
     return {"seconds": time.perf_counter() - start, "peak_rss_gb": _peak_rss() / 1e9, "edges": edges}
 
 
 def _peak_rss() -> int:
-    """Bytes; VmHWM where there is one, for ru_maxrss may hold the parent's peak."""
+    """Peak memory in bytes; VmHWM if the system has it, because ru_maxrss may be the parent's peak."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -126,19 +129,19 @@ def _peak_rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+def _in_process(function: Callable[..., Any], *arguments: Any) -> Any:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def main(rows: int, as_json: bool) -> None:
-    """Measure every format with both readers and print a line each."""
+    """Measure every format with both readers and print a line for each."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _alone(make, folder, rows)
+        _in_process(make, folder, rows)
         for suffix in FORMATS:
             for reader in (with_repurpose, with_pandas):
-                result = _alone(measure, reader, folder / f"edges.{suffix}")
+                result = _in_process(measure, reader, folder / f"edges.{suffix}")
                 line = {
                     "rows": rows,
                     "format": suffix,

@@ -1,11 +1,11 @@
-"""The truncated SVDs that an encoder starts from: this project's beside scikit-learn's.
+"""Compare the truncated SVDs that an encoder starts from: this project's code and scikit-learn's.
 
     python benchmarks/lowrank.py --edges kg.csv --config config/presets/full.yaml --cores 1
     python benchmarks/lowrank.py --planted 1.0 --config config/presets/full.yaml --cores 2
 
-One JSON object per matrix (the graph's own and, for each node type, the profiles of its relations), both ways
-on the same cores one after the other: seconds, and the share of scikit-learn's kept squares that ours keeps.
-The last sums up.
+The output is one JSON object per matrix: the adjacency of the graph and, for each node type, the relation
+profiles. Both run on the same cores, one after the other. `kept` is the sum of squared singular values of
+ours, divided by that of scikit-learn. The last JSON object has the sums of the seconds.
 """
 
 import json
@@ -30,17 +30,17 @@ from repurpose.vectors import profiles, spectral
 
 
 def main() -> None:
-    """Print a line per matrix, then the sum."""
-    parser = trainings.of_graph(__doc__)
+    """Print a line per matrix, then a line with the sums."""
+    parser = trainings.graph_parser(__doc__)
     parser.add_argument("--cores", type=int, default=8)
     options = parser.parse_args()
-    config = trainings.configured(options)
+    config = trainings.load_config(options)
     kg, encoder = trainings.read(config, options.planted), hgt.Settings(**config["hgt"])
     threads.limit(options.cores)
-    lowrank.svd(sparse.eye_array(3, dtype=np.float32), 1, 0)  # compiled by then
+    lowrank.svd(sparse.eye_array(3, dtype=np.float32), 1, 0)  # compiles before the measurement
     rows = []
     for name, matrix, size in matrices(kg, encoder):
-        rows.append({"matrix": name, "shape": matrix.shape, "entries": matrix.nnz} | compared(matrix, size))
+        rows.append({"matrix": name, "shape": matrix.shape, "entries": matrix.nnz} | compare(matrix, size))
         print(json.dumps(rows[-1]), flush=True)
     sums = {key: round(sum(row[key] for row in rows), 2) for key in ("seconds", "scikit_learn_seconds")}
     ratio = round(sums["scikit_learn_seconds"] / sums["seconds"], 2)
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def matrices(kg: Graph, encoder: hgt.Settings) -> Iterator[tuple[str, sparse.csr_array, int]]:
-    """Name, matrix and the number of vectors asked for."""
+    """Name, matrix and number of singular vectors, for each SVD of the encoder."""
     edges = kg.message_edges()
     yield "graph", spectral.normalised_adjacency(kg, edges), encoder.svd_size
     for node_type in kg.node_types:
@@ -58,12 +58,16 @@ def matrices(kg: Graph, encoder: hgt.Settings) -> Iterator[tuple[str, sparse.csr
             yield f"profiles of {node_type}", profiles.unit_rows(block), size
 
 
-def compared(matrix: sparse.csr_array, size: int) -> dict[str, Any]:
-    """Seconds of both, and the share of squares."""
-    ours, own = timed(lambda: lowrank.svd(matrix, size, 0)[1])
-    theirs, other = timed(lambda: randomized_svd(matrix, size, random_state=0)[1])
-    kept = float((own.astype(float) ** 2).sum() / (other.astype(float) ** 2).sum())
-    return {"seconds": round(ours, 3), "scikit_learn_seconds": round(theirs, 3), "kept": round(kept, 4)}
+def compare(matrix: sparse.csr_array, size: int) -> dict[str, Any]:
+    """Seconds of both SVDs, and the ratio `kept` of their squared singular values."""
+    our_seconds, our_values = timed(lambda: lowrank.svd(matrix, size, 0)[1])
+    their_seconds, their_values = timed(lambda: randomized_svd(matrix, size, random_state=0)[1])
+    kept = float((our_values.astype(float) ** 2).sum() / (their_values.astype(float) ** 2).sum())
+    return {
+        "seconds": round(our_seconds, 3),
+        "scikit_learn_seconds": round(their_seconds, 3),
+        "kept": round(kept, 4),
+    }
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
-"""Whether a finished run's probabilities can be believed: of untreated tails, and on test pairs.
+"""Calibration of a finished run's probabilities: for untreated tails, and on test pairs.
 
     python benchmarks/probabilities.py --results results --config my.yaml --schemes disease random
 
-One JSON object per line. `untreated`: mean probability of the best new head of the tails without a known
-treatment, in candidates.parquet. `best`: that of the best head of tails whose treatments were hidden, and
-how often it is a treatment (metrics.json). Then per scheme, by a model and a curve of the final model's
-settings that know nothing of its test pairs: mean probability and share of treatments, reliability, and the
-best head of each tail. `disease`: tails whose treatments are hidden, and those without any, weighted to be as
-many for each of these as there are. `random`: all tails, of whose treatments some are hidden and the others
-known to the model.
+The output is one JSON object per line. `untreated`: for tails without a known treatment, the mean probability
+of their best new head in candidates.parquet. `best`: for tails whose treatments were hidden, the mean
+probability of their best head and how often it is a treatment (from metrics.json). Then, for each scheme, a
+model and a calibration curve are fitted with the settings of the final model but without the test pairs of
+the scheme; the rows have mean probability and share of treatments, reliability, and the best head of each
+tail. `disease` uses tails whose treatments are all hidden, and tails without treatments, which get weights so
+that both are in the proportion of the whole graph. `random` uses all tails; some of their treatments are
+hidden, and the model knows the others.
 """
 
 import argparse
@@ -52,19 +53,19 @@ def main() -> None:
     task = read(options.results, options.device, config, threads.limit(options.threads))
     metrics = files.read_json(options.results / "classifier" / options.device / "metrics.json")
     print(json.dumps(untreated(options.results, options.device)))
-    for name, found in metrics["calibration"].get("curves", [{}])[0].get("best", {}).items():
-        print(json.dumps({"what": "best", "tails": name, **found}))
+    for name, best in metrics["calibration"].get("curves", [{}])[0].get("best", {}).items():
+        print(json.dumps({"what": "best", "tails": name, **best}))
     for scheme in options.schemes:
         for row in tested(task, scheme, metrics["members"], metrics["kernel_weight"]):
             print(json.dumps(row), flush=True)
 
 
 def read(results: Path, device: str, config: dict[str, Any], used: int) -> Task:
-    """What the run's classifier learned from."""
+    """The task of the run's classifier: vectors, labelled pairs, known pairs and settings."""
     kg = graph.load(GraphFiles.in_folder(results / "graph"))
     types = Target(**config["target"]).types
     vectors = Vectors.read(results / "embeddings" / device / "embeddings.parquet", kg, types)
-    labelled, elsewhere = (results / "pairs" / name for name in ("pairs.parquet", "external.parquet"))
+    labelled, external_pairs = (results / "pairs" / name for name in ("pairs.parquet", "external.parquet"))
     return Task(
         vectors,
         pairs.load(labelled),
@@ -72,12 +73,12 @@ def read(results: Path, device: str, config: dict[str, Any], used: int) -> Task:
         examples.Settings(**config["classifier"]),
         config["seed"],
         used,
-        external.load(elsewhere if elsewhere.exists() else None),
+        external.load(external_pairs if external_pairs.exists() else None),
     )
 
 
 def untreated(results: Path, device: str) -> dict[str, Any]:
-    """The best new head of each tail without a known treatment: mean probability, and how many tails."""
+    """The row of tails without a known treatment: their number, and probabilities of their best new heads."""
     target = Target(**files.read_json(results / "pairs" / "certificate.json")["target"])
     kg = graph.load(GraphFiles.in_folder(results / "graph"))
     _, treated = pairs.treated(pairs.label(kg, target))
@@ -95,30 +96,30 @@ def untreated(results: Path, device: str) -> dict[str, Any]:
 
 
 def tested(task: Task, scheme: str, rounds: list[int], weight: float) -> Iterator[dict[str, Any]]:
-    """Rows of a scheme's test pairs (see above)."""
+    """The rows of the test pairs of a scheme (see the module's docstring)."""
     is_test = (task.pairs[scheme] == "test").to_numpy()
-    rest = out_of_fold.without(task, is_test)
-    curve = out_of_fold.calibrated(rest, rounds, weight, shares=(0.0,))["curves"][0]
+    training_task = out_of_fold.without(task, is_test)
+    curve = out_of_fold.calibrated(training_task, rounds, weight, shares=(0.0,))["curves"][0]
     vectors = task.vectors if weight else replace(task.vectors, blocks=None)
-    model = classifier.fit_final(replace(rest, vectors=vectors), rounds, weight)
+    model = classifier.fit_final(replace(training_task, vectors=vectors), rounds, weight)
     positive = task.pairs["label"] == 1
-    asked, treated = task.pairs[positive & is_test], np.unique(task.pairs.loc[positive, "tail_index"])
+    hidden, treated = task.pairs[positive & is_test], np.unique(task.pairs.loc[positive, "tail_index"])
     tails, weights = np.arange(task.sizes[1]), np.ones(task.sizes[1])
     if scheme == "disease":
-        own = np.unique(asked["tail_index"])
-        weights[np.setdiff1d(tails, treated)] = len(own) / len(treated)
-        tails = np.sort(np.concatenate([own, np.setdiff1d(tails, treated)]))
+        hidden_tails = np.unique(hidden["tail_index"])
+        weights[np.setdiff1d(tails, treated)] = len(hidden_tails) / len(treated)
+        tails = np.sort(np.concatenate([hidden_tails, np.setdiff1d(tails, treated)]))
     margins = pair_model.members(model, task.vectors, [sum(rounds)])(tails.astype(np.int32))[0]
-    labels, taken = (np.zeros((task.sizes[1], task.sizes[0]), bool) for _ in range(2))
-    labels[asked["tail_index"], asked["head_index"]] = True
-    taken[task.taken.tails, task.taken.heads] = True
-    row, head = np.nonzero((labels | ~taken)[tails])
+    labels, is_taken = (np.zeros((task.sizes[1], task.sizes[0]), bool) for _ in range(2))
+    labels[hidden["tail_index"], hidden["head_index"]] = True
+    is_taken[task.taken.tails, task.taken.heads] = True
+    row, head = np.nonzero((labels | ~is_taken)[tails])
     predicted = calibration.probabilities(margins[row, head], curve)
-    label, tail = labels[tails[row], head].astype(np.int8), tails[row]
-    found = calibration.reliability(predicted, label, weights[tail])
-    means = (float(np.average(each, weights=weights[tail])) for each in (predicted, label))
-    yield {"what": scheme, **dict(zip(("predicted", "found"), means, strict=True)), **found}
-    for name, best in calibration.summarise_top_pairs(predicted, label, tail, weights[tail]).items():
+    is_treatment, tail = labels[tails[row], head].astype(np.int8), tails[row]
+    reliability = calibration.reliability(predicted, is_treatment, weights[tail])
+    means = (float(np.average(values, weights=weights[tail])) for values in (predicted, is_treatment))
+    yield {"what": scheme, **dict(zip(("predicted", "found"), means, strict=True)), **reliability}
+    for name, best in calibration.summarise_top_pairs(predicted, is_treatment, tail, weights[tail]).items():
         yield {"what": f"{scheme}, best", "tails": name, **best}
 
 

@@ -1,13 +1,14 @@
-"""What are embeddings worth? This project's and its peers', on the same pairs, with the same classifier.
+"""Compare embeddings of this project and of peers, on the same pairs and with the same classifier.
 
     python benchmarks/quality.py --edges kg.csv --config my.yaml --methods degree svd hgt --seeds 5 --json
 
-All relations between the target's two types leave the graph, so that one embedding per method and seed
-serves every split. Five folds over the positive pairs: at random, whole diseases held out (ranked among
-the held-out ones), whole drugs held out. A method's variant is chosen on validation pairs within the
-training folds; only the chosen one is tested. Each training and each test is a row of --rows; a rerun
-goes on where the last one stopped. With --development it asks for other pairs, for choices to be made by
-(see `development` in quality_protocol.py). DeepWalk, DistMult, ComplEx and RotatE need envs/benchmarks.txt.
+All relations between the two target types are removed from the graph, so that one embedding per method and
+seed can be used for every split. Each split has five folds over the positive pairs: random pairs, whole
+diseases held out (ranked among the held-out ones), or whole drugs held out. The variant of a method is chosen
+on validation pairs within the training folds, and only the chosen one is tested. Each training and each test
+is a row of --rows; a rerun continues where the last run stopped. With --development the test pairs are
+others, which are for choices of settings (see `development` in quality_protocol.py). DeepWalk, DistMult,
+ComplEx and RotatE need envs/benchmarks.txt.
 """
 
 import argparse
@@ -43,11 +44,11 @@ from repurpose.training import devices
 from repurpose.vectors.vectors import Vectors
 
 PROJECT = Path(__file__).resolve().parents[1]
-BLOCKS = ("head_blocks", "tail_blocks")  # of a file of vectors: where their parts end
+BLOCKS = ("head_blocks", "tail_blocks")  # in a file of vectors: the last columns of their blocks
 
 
 def main() -> None:
-    """Train and test what is not yet in the rows, then print the summary of all rows."""
+    """Run the trainings and tests that have no row yet, then print the summary of all rows."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -90,7 +91,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Train and test what is not yet in the rows; with --train, train one method in this process."""
+    """Run the trainings and tests that have no row yet; with --train, train one method in this process."""
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
     for key in ("edges", "nodes"):
         config[key] = getattr(options, key) or config[key]
@@ -115,21 +116,21 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def train(job: quality_methods.Job, method: str, options: argparse.Namespace) -> None:
-    """Train one method in this process: a file per variant, and the row of the training on the last line."""
+    """Train one method in this process; write a file per variant and print the row of the training."""
     options.vectors.mkdir(parents=True, exist_ok=True)
-    own = label(options, method)
+    name = label(options, method)
     began, names = time.perf_counter(), []
-    spent = 0.0  # on files, which no method is charged for
+    spent = 0.0  # seconds of writing files, which do not count as training
     for variant in quality_methods.METHODS[method](job):
         trained = time.perf_counter() - began - spent
         names.append({"variant": variant.name, "seconds": round(trained, 2), "product": variant.product})
-        parts = zip(BLOCKS, map(np.array, variant.blocks or ()), strict=False)
+        blocks = zip(BLOCKS, map(np.array, variant.blocks or ()), strict=False)
         save_file(
-            {"heads": variant.heads, "tails": variant.tails, **dict(parts)},
-            options.vectors / file_name(own, job.seed, variant.name),
+            {"heads": variant.heads, "tails": variant.tails, **dict(blocks)},
+            options.vectors / file_name(name, job.seed, variant.name),
         )
         spent = time.perf_counter() - began - trained
-    row = {"kind": "training", "method": own, "seed": job.seed, "device": job.device, "variants": names}
+    row = {"kind": "training", "method": name, "seed": job.seed, "device": job.device, "variants": names}
     print(json.dumps(row | {"seconds": names[-1]["seconds"], "peak_rss_bytes": devices.peak_rss_bytes()}))
 
 
@@ -141,38 +142,40 @@ def complete(
     seed: int,
     used: int,
 ) -> None:
-    """Add what is missing of one method and seed to the rows."""
-    own = label(options, method)
-    have = {
+    """Add the missing rows of one method and seed."""
+    method_name = label(options, method)
+    row_by_kind = {
         (row["kind"], row.get("scheme"), row.get("classifier")): row
         for row in row_files.read(*options.rows)
-        if (row.get("method"), row.get("seed")) == (own, seed)
+        if (row.get("method"), row.get("seed")) == (method_name, seed)
     }
     missing = [
         (scheme, names)
         for scheme in options.schemes
-        if (names := [name for name in options.classifiers if ("test", scheme, name) not in have])
+        if (names := [name for name in options.classifiers if ("test", scheme, name) not in row_by_kind])
     ]
     if not missing:
         return
-    trained = have.get(("training", None, None))
-    variants = [each["variant"] for each in trained["variants"]] if trained else []
-    kept = all((options.vectors / file_name(own, seed, name)).exists() for name in variants)
-    if trained is None or not kept:
-        trained = trained_apart(options, method, seed)
-        if ("training", None, None) not in have:
+    trained = row_by_kind.get(("training", None, None))
+    variants = [variant["variant"] for variant in trained["variants"]] if trained else []
+    has_files = all((options.vectors / file_name(method_name, seed, name)).exists() for name in variants)
+    if trained is None or not has_files:
+        trained = train_in_process(options, method, seed)
+        if ("training", None, None) not in row_by_kind:
             row_files.append(options.rows[-1], trained)
     for scheme, names in missing:
         began = time.perf_counter()
-        for row in tested(options.vectors, config, job, trained, scheme, names, used):
+        for row in test_rows(options.vectors, config, job, trained, scheme, names, used):
             row_files.append(options.rows[-1], row)
-            said = {name: round(float(v[0]), 4) for name, v in quality_rows.metrics(row, job).items()}
-            chosen = f"{own} {seed} {scheme} {row['classifier']} {row['variant']}"
-            print(f"{chosen}: {said} after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True)
+            metrics = {name: round(float(v[0]), 4) for name, v in quality_rows.metrics(row, job).items()}
+            chosen = f"{method_name} {seed} {scheme} {row['classifier']} {row['variant']}"
+            print(
+                f"{chosen}: {metrics} after {time.perf_counter() - began:.0f} s", file=sys.stderr, flush=True
+            )
 
 
-def trained_apart(options: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
-    """Train in a process of its own, so that its peak memory is that of the method."""
+def train_in_process(options: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
+    """Train in a separate process, so that its peak memory is that of the method."""
     command = [sys.executable, __file__, "--train", method, seed, "--minutes", options.minutes]
     command += ["--vectors", options.vectors, "--device", options.device]
     for key in ("edges", "nodes", "label"):
@@ -184,7 +187,7 @@ def trained_apart(options: argparse.Namespace, method: str, seed: int) -> dict[s
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def tested(
+def test_rows(
     folder: Path,
     config: Mapping[str, Any],
     job: protocol.Task,
@@ -193,59 +196,68 @@ def tested(
     classifiers: Sequence[str],
     used: int,
 ) -> list[dict[str, Any]]:
-    """A test row per classifier: the variant with the best validation AUPRC, and its ranks in every fold.
+    """One test row per classifier: the variant with the best validation AUPRC, and its ranks in every fold.
 
-    The folds, and all that is drawn at random, are the same for every method and differ by seed.
+    Folds and random draws are the same for every method; they differ only by seed.
     """
     method, seed = trained["method"], trained["seed"]
-    chosen = dataclasses.replace(examples.Settings(**config["classifier"]), draws=1)
+    classifier_settings = dataclasses.replace(examples.Settings(**config["classifier"]), draws=1)
     of_fold = protocol.folds(job, scheme, seed)
-    vectors = {each["variant"]: load(folder, method, seed, each) for each in trained["variants"]}
+    vectors = {variant["variant"]: load(folder, method, seed, variant) for variant in trained["variants"]}
 
-    def validated(name: str, fold: int) -> dict[str, float]:
-        part = protocol.valid_part(job, scheme, of_fold, fold, seed)
-        found = protocol.ranks(job, vectors[name], scheme, part, chosen, [seed, fold, 1], 1, 1)
-        return {each: float(protocol.auprc(np.array(rank["above"]))[0]) for each, rank in found.items()}
+    def validate(name: str, fold: int) -> dict[str, float]:
+        split = protocol.valid_part(job, scheme, of_fold, fold, seed)
+        results = protocol.ranks(
+            job, vectors[name], scheme, split, classifier_settings, [seed, fold, 1], 1, 1
+        )
+        return {
+            classifier: float(protocol.auprc(np.array(rank["above"]))[0])
+            for classifier, rank in results.items()
+        }
 
-    def asked(name: str, fold: int) -> dict[str, dict[str, Any]]:
-        part, stream = protocol.test_part(job, of_fold, fold), [seed, fold, 0]
-        found = protocol.ranks(job, vectors[name], scheme, part, chosen, stream, protocol.DRAWS, 1)
-        return {each: {"positions": part.asked.tolist(), **rank} for each, rank in found.items()}
+    def test(name: str, fold: int) -> dict[str, dict[str, Any]]:
+        split, stream = protocol.test_part(job, of_fold, fold), [seed, fold, 0]
+        results = protocol.ranks(
+            job, vectors[name], scheme, split, classifier_settings, stream, protocol.DRAWS, 1
+        )
+        return {
+            classifier: {"positions": split.asked.tolist(), **rank} for classifier, rank in results.items()
+        }
 
-    valid = {each: dict.fromkeys(vectors, 0.0) for each in classifiers}
-    # A thread per fold: so small a fit is slower with more threads than with one.
+    valid = {classifier: dict.fromkeys(vectors, 0.0) for classifier in classifiers}
+    # One thread per fold, because such a small fit is slower with several threads.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(used) as pool:
         for name in vectors if len(vectors) > 1 else ():
-            scores = list(pool.map(partial(validated, name), range(protocol.FOLDS)))
-            for each in classifiers:
-                valid[each][name] = sum(score[each] for score in scores) / protocol.FOLDS
-        best = {each: max(found, key=found.__getitem__) for each, found in valid.items()}
+            scores = list(pool.map(partial(validate, name), range(protocol.FOLDS)))
+            for classifier in classifiers:
+                valid[classifier][name] = sum(score[classifier] for score in scores) / protocol.FOLDS
+        best = {classifier: max(results, key=results.__getitem__) for classifier, results in valid.items()}
         folds = {
-            name: list(pool.map(partial(asked, name), range(protocol.FOLDS))) for name in set(best.values())
+            name: list(pool.map(partial(test, name), range(protocol.FOLDS))) for name in set(best.values())
         }
     rows = []
-    for each, name in best.items():
-        row = {"kind": "test", "method": method, "seed": seed, "scheme": scheme, "classifier": each}
-        row |= {"variant": name, "valid_auprc": valid[each] if len(vectors) > 1 else None}
-        parts = [fold[each] for fold in folds[name]]
-        rows.append(row | {key: [part[key] for part in parts] for key in parts[0]})
+    for classifier, name in best.items():
+        row = {"kind": "test", "method": method, "seed": seed, "scheme": scheme, "classifier": classifier}
+        row |= {"variant": name, "valid_auprc": valid[classifier] if len(vectors) > 1 else None}
+        fold_results = [fold[classifier] for fold in folds[name]]
+        rows.append(row | {key: [ranks[key] for ranks in fold_results] for key in fold_results[0]})
     return rows
 
 
 def load(folder: Path, method: str, seed: int, variant: Mapping[str, Any]) -> Vectors:
-    """The vectors of a variant as they were kept."""
+    """Read the vectors of a variant from its file."""
     content = load_file(folder / file_name(method, seed, variant["variant"]))
     blocks = tuple(content[name].tolist() for name in BLOCKS) if BLOCKS[0] in content else None
     return Vectors(content["heads"], content["tails"], variant["product"], blocks)
 
 
 def label(options: argparse.Namespace, method: str) -> str:
-    """What the rows call a method."""
+    """The name of a method in the rows."""
     return options.label if options.label and method == "hgt" else method
 
 
 def file_name(method: str, seed: int, variant: str) -> str:
-    """Where a variant's vectors lie."""
+    """The name of the file with the vectors of a variant."""
     return f"{method}-{seed}-{variant.replace(' ', '_')}.safetensors"
 
 
@@ -268,11 +280,11 @@ def summaries(
     classifiers: Sequence[str],
     reference: str,
 ) -> Iterator[dict[str, Any]]:
-    """One entry per split, classifier and method, with what its training cost."""
-    for scheme, each in itertools.product(schemes, classifiers):
-        own = [row for row in rows if row.get("classifier") in (each, None)]
-        for entry in quality_rows.summary(own, job, scheme, reference):
-            yield {"classifier": each} | entry | quality_rows.costs(rows, entry["method"])
+    """One entry per split, classifier and method, with seconds and memory of its training."""
+    for scheme, classifier in itertools.product(schemes, classifiers):
+        rows_of_classifier = [row for row in rows if row.get("classifier") in (classifier, None)]
+        for entry in quality_rows.summary(rows_of_classifier, job, scheme, reference):
+            yield {"classifier": classifier} | entry | quality_rows.costs(rows, entry["method"])
 
 
 if __name__ == "__main__":

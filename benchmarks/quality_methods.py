@@ -1,8 +1,7 @@
-"""The methods that the quality benchmark compares: each gives vectors of the target's heads and tails.
+"""The methods that the quality benchmark compares; each makes vectors of the target's heads and tails.
 
-A method is an iterator of (variant, head vectors, tail vectors, has product): the benchmark chooses among
-the variants of one training on validation pairs. PyKEEN and gensim are needed for the peers only:
-pip install -c envs/requirements.txt -r envs/benchmarks.txt
+A method is a generator of `Variant`s of one training; the benchmark chooses among them on validation pairs.
+Only the peers need PyKEEN and gensim: pip install -c envs/requirements.txt -r envs/benchmarks.txt
 """
 
 import dataclasses
@@ -23,14 +22,15 @@ from repurpose.training import preparation, training
 from repurpose.vectors import baselines
 
 SVD_DIMS = (32, 64, 128, 256)
-DIM = 128  # numbers in a vector of the peers
-REPLACED_WIDTH = 64  # the replaced recipe's dot product hardly depends on it, its time does
+DIM = 128  # dimension of the peers' vectors
+REPLACED_WIDTH = 64  # of the method `replaced`: its quality hardly depends on the width, its time does
 
 
 class Variant(NamedTuple):
-    """Vectors (heads, d) and (tails, e); product: whether head x tail belongs to the features.
+    """Vectors (heads, d) and (tails, e) of one variant of a method.
 
-    blocks: where the parts of a head's and of a tail's vector end, if there are parts.
+    product: True if head x tail is one of the features. blocks: the last columns of the blocks of head and of
+    tail vectors, None if they have no blocks.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Variant(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A graph without its target pairs, config, seed, the seconds that a training may take, and where."""
+    """The inputs of a training: a graph without target pairs, config, seed, time limit in seconds, device."""
 
     kg: Graph
     config: Mapping[str, Any]
@@ -50,34 +50,36 @@ class Job:
     seconds: float
     device: str = "cpu"
 
-    def chosen(self, name: str, of_type: Callable[[str], np.ndarray], product: bool = True) -> Variant:
-        """A variant from what gives the vectors of a node type."""
+    def of_target(self, name: str, of_type: Callable[[str], np.ndarray], product: bool = True) -> Variant:
+        """A variant from a function that returns the vectors of a node type."""
         target = self.config["target"]
         return Variant(name, of_type(target["head_type"]), of_type(target["tail_type"]), product)
 
-    def in_parts(self, variant: Variant, encoder: hgt.Settings) -> Variant:
-        """A variant whose vectors are the first numbers of an encoder's, with where their parts end."""
+    def with_blocks(self, variant: Variant, encoder: hgt.Settings) -> Variant:
+        """The variant with the ends of its blocks; its vectors are the first columns of the encoder's."""
         target, width = self.config["target"], variant.heads.shape[1]
         blocks = preparation.vector_blocks(self.kg, encoder)
         ends = (blocks[target[side]] for side in ("head_type", "tail_type"))
-        return variant._replace(blocks=tuple([end for end in each if end <= width] for each in ends))
+        return variant._replace(
+            blocks=tuple([end for end in ends_of_side if end <= width] for ends_of_side in ends)
+        )
 
-    def of_all(self, name: str, rows: np.ndarray) -> Variant:
+    def of_all_nodes(self, name: str, rows: np.ndarray) -> Variant:
         """A variant from one matrix (nodes, d) of all nodes."""
         rows = np.ascontiguousarray(rows, np.float32)
-        return self.chosen(name, lambda node_type: rows[self.kg.span(node_type)])
+        return self.of_target(name, lambda node_type: rows[self.kg.span(node_type)])
 
 
 def degree(job: Job) -> Iterator[Variant]:
-    """Degrees per relation: what popularity alone tells."""
-    yield job.chosen("log", lambda node_type: baselines.degree_features(job.kg, node_type), product=False)
+    """Degrees per relation: the popularity baseline."""
+    yield job.of_target("log", lambda node_type: baselines.degree_features(job.kg, node_type), product=False)
 
 
 def svd(job: Job) -> Iterator[Variant]:
-    """Truncated SVD of the normalised adjacency, of several sizes."""
+    """Truncated SVD of the normalised adjacency, with several numbers of dimensions."""
     for dim in SVD_DIMS:
         vectors = baselines.svd(job.kg, dim, job.seed)
-        yield job.chosen(str(dim), vectors.__getitem__)
+        yield job.of_target(str(dim), vectors.__getitem__)
 
 
 def deepwalk(job: Job) -> Iterator[Variant]:
@@ -91,7 +93,7 @@ def deepwalk(job: Job) -> Iterator[Variant]:
     )
     model.build_vocab_from_freq({node: 1 for node in range(nodes)})
     began, rounds = time.perf_counter(), 0
-    # One walk of 40 nodes from each node a round; as many rounds as the time allows, 20 at most.
+    # A round has one walk of 40 nodes from each node. There are at most 20 rounds, fewer if the time is over.
     while rounds < 20 and time.perf_counter() - began < job.seconds:
         steps = walks(indptr, indices, 40, job.seed * 1000 + rounds)
         corpus = [line[line >= 0].tolist() for line in steps]
@@ -100,12 +102,15 @@ def deepwalk(job: Job) -> Iterator[Variant]:
         model.train(corpus, **options)
         rounds += 1
         if rounds in (5, 10):
-            yield job.of_all(f"{rounds} walks", model.wv[range(nodes)])
-    yield job.of_all(f"{rounds} walks", model.wv[range(nodes)])
+            yield job.of_all_nodes(f"{rounds} walks", model.wv[range(nodes)])
+    yield job.of_all_nodes(f"{rounds} walks", model.wv[range(nodes)])
 
 
 def pykeen(name: str) -> Callable[[Job], Iterator[Variant]]:
-    """A shallow model of PyKEEN: self-adversarial loss (Sun et al., ICLR 2019), 32 negatives, Adam."""
+    """A method that trains a shallow model of PyKEEN: self-adversarial loss, 32 negatives, Adam.
+
+    The loss is that of Sun et al. (ICLR 2019).
+    """
 
     def train(job: Job) -> Iterator[Variant]:
         from pykeen.losses import NSSALoss
@@ -115,7 +120,7 @@ def pykeen(name: str) -> Callable[[Job], Iterator[Variant]]:
 
         triples, nodes, relations = _triples(job.kg)
         factory = CoreTriplesFactory(triples, nodes, relations)
-        # A complex number counts as two.
+        # A complex number counts as two dimensions.
         dim = DIM if name == "DistMult" else DIM // 2
         model = model_resolver.make(
             name,
@@ -140,17 +145,17 @@ def pykeen(name: str) -> Callable[[Job], Iterator[Variant]]:
             )
             if marks and time.perf_counter() - began > marks[0]:
                 marks.pop(0)
-                yield job.of_all(f"{epoch} epochs", _entities(model))
-        yield job.of_all(f"{epoch} epochs", _entities(model))
+                yield job.of_all_nodes(f"{epoch} epochs", _entities(model))
+        yield job.of_all_nodes(f"{epoch} epochs", _entities(model))
 
     return train
 
 
 def replaced(job: Job) -> Iterator[Variant]:
-    """The replaced system's recipe: dot product, learning rate 0.001, uniform negatives, 100 steps.
+    """The recipe of the replaced system: dot product, learning rate 0.001, uniform negatives, 100 steps.
 
-    Its constant inputs are refused by the preflight; learned random ones are the nearest that trains. A
-    verdict that it stalled is no obstacle here.
+    It had constant inputs, which the preflight refuses; learned random inputs are the most similar ones that
+    can be trained. The vectors are used even if the training is judged as stalled.
     """
     encoder = {
         "hidden_dim": REPLACED_WIDTH,
@@ -163,21 +168,21 @@ def replaced(job: Job) -> Iterator[Variant]:
     options = {"epochs": 100, "learning_rate": 0.001, "degree_matched_share": 0.0}
     options |= {"ranking": {"weight": 0, "edges": 2}}
     options |= {"contrastive": {**job.config["training"]["contrastive"], "weight": 0.5}}
-    yield _trained(job, "100 steps", encoder, options)
+    yield _train_hgt(job, "100 steps", encoder, options)
 
 
 def ours(job: Job) -> Iterator[Variant]:
-    """The HGT of the config."""
-    yield _trained(job, "config", {}, {})
+    """The HGT with the settings of the config."""
+    yield _train_hgt(job, "config", {}, {})
 
 
 def no_layers(job: Job) -> Iterator[Variant]:
-    """The config's vectors without the encoder output: profiles and SVD rows, which need no training."""
+    """An ablation: only the SVD and profile columns of the config's vectors, without the encoder output."""
     encoder = hgt.Settings(**job.config["hgt"])
     _, composition = preparation.start(job.kg, job.kg.message_edges(), encoder, job.seed)
     if composition.columns is None:
         raise ValueError("vectors are the encoder output alone: hgt.svd_dim and hgt.profile_dim are 0")
-    yield job.in_parts(job.of_all("config", composition.columns), encoder)
+    yield job.with_blocks(job.of_all_nodes("config", composition.columns), encoder)
 
 
 METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
@@ -193,12 +198,12 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
 }
 
 
-def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[str, Any]) -> Variant:
+def _train_hgt(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[str, Any]) -> Variant:
     section = settings.learned(job.config["training"])
-    chosen = hgt.Settings(**{**job.config["hgt"], **encoder})
+    encoder_settings = hgt.Settings(**{**job.config["hgt"], **encoder})
     fitted = training.Job(
         job.kg,
-        chosen,
+        encoder_settings,
         training.Settings(**{**section, **options}),
         tail_type=job.config["target"]["tail_type"],
         device=job.device,
@@ -208,27 +213,28 @@ def _trained(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[s
     result = training.fit(fitted, on_step=lambda row, steps: None)
     if result.record["status"] == "refused":
         raise RuntimeError(f"the training was refused: {result.record['reason']}")
-    return job.in_parts(job.chosen(name, result.vectors.__getitem__), chosen)
+    return job.with_blocks(job.of_target(name, result.vectors.__getitem__), encoder_settings)
 
 
 def _triples(kg: Graph) -> tuple[torch.Tensor, int, int]:
-    """All message edges (E, 3): head, relation, tail by number; the numbers of nodes and of relations."""
-    parts = []
-    for at, (index, offset) in enumerate(zip(kg.of_role("message"), kg.offsets(), strict=True)):
-        head, tail = kg.heads[index] + offset[0], kg.tails[index] + offset[1]
-        parts.append(np.stack([head, np.full(len(head), at), tail], axis=1))
+    """All message edges (E, 3) as head, relation and tail numbers; the counts of nodes and of relations."""
+    triples_by_relation = []
+    for number, (relation_index, offset) in enumerate(zip(kg.of_role("message"), kg.offsets(), strict=True)):
+        head, tail = kg.heads[relation_index] + offset[0], kg.tails[relation_index] + offset[1]
+        triples_by_relation.append(np.stack([head, np.full(len(head), number), tail], axis=1))
     nodes = kg.nodes
-    return torch.from_numpy(np.concatenate(parts).astype(np.int64)), nodes, len(parts)
+    triples = np.concatenate(triples_by_relation).astype(np.int64)
+    return torch.from_numpy(triples), nodes, len(triples_by_relation)
 
 
 def _neighbours(kg: Graph) -> tuple[np.ndarray, np.ndarray]:
-    """All nodes' neighbours over message edges of any relation, both ways, as CSR."""
+    """Neighbours of all nodes over message edges of all relations, in both directions, as CSR."""
     triples, nodes, _ = _triples(kg)
     heads, tails = triples[:, 0].numpy(), triples[:, 2].numpy()
     return csr(np.concatenate([heads, tails]), np.concatenate([tails, heads]), nodes)
 
 
 def _entities(model: Any) -> np.ndarray:
-    """Entity vectors of a PyKEEN model (nodes, d); a complex number is two columns."""
+    """Entity vectors of a PyKEEN model (nodes, d); a complex number becomes two columns."""
     rows = model.entity_representations[0]().detach().cpu()
     return (torch.view_as_real(rows).flatten(1) if rows.is_complex() else rows).numpy()

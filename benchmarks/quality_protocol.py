@@ -1,9 +1,9 @@
-"""How the quality benchmark asks what embeddings are worth: folds, examples, classifiers, ranks.
+"""The protocol of the quality benchmark: folds, examples, classifiers and ranks.
 
-Every method gets the same positives, folds, random negatives and classifiers: XGBoost on features
-[head, tail, head x tail] (`trees`), kernel ridge regression (`kernel`), and `both` joined with the largest
-weight of `classifier.kernel_weights`. What is kept of a test fold is the rank of each of its positives,
-from which all metrics follow.
+Every method gets the same positives, folds, random negatives and classifiers: XGBoost on the features [head,
+tail, head x tail] (`trees`), kernel ridge regression (`kernel`), and their combination with the largest
+weight of `classifier.kernel_weights` (`both`). Only the rank of each positive of a test fold is kept; all
+metrics follow from the ranks.
 """
 
 from collections.abc import Sequence
@@ -20,16 +20,16 @@ from repurpose.pairs import pairs
 from repurpose.vectors.vectors import Vectors
 
 FOLDS = 5
-DRAWS = 2  # of negatives; the margins of their models are averaged
-VALID_SHARE = 0.125  # of the pairs, heads or tails that a fold trains on
+DRAWS = 2  # draws of negatives, each with a model; the margins of the models are averaged
+VALID_SHARE = 0.125  # of the training pairs of a fold, or of their heads or tails
 TOP = 100
 CLASSIFIERS = ("trees", "kernel", "both")
-SIDES = {"drug": 0, "disease": 1}  # of a pair, which a scheme holds out whole
+SIDES = {"drug": 0, "disease": 1}  # scheme -> the side of a pair whose nodes are held out whole
 
 
 @dataclass(frozen=True)
 class Positives:
-    """The positive pairs of a task, heads and tails (P,): all that metrics need of it beside the ranks."""
+    """The positive pairs of a task, heads and tails (P,); metrics need them in addition to the ranks."""
 
     heads: np.ndarray
     tails: np.ndarray
@@ -37,10 +37,10 @@ class Positives:
 
 @dataclass(frozen=True)
 class Task(Positives):
-    """The positives of a graph's target and everything that a fold may not confuse with negatives.
+    """The positives of a graph's target, and the pairs that must not count as negatives.
 
-    known: all pairs that any relation joins. counts: heads, tails. reserved: heads and tails of pairs that
-    are neither asked for nor ranked.
+    known: all pairs with an edge of any relation. counts: number of heads, number of tails. reserved: heads
+    and tails of pairs that are left out of tests and of rankings.
     """
 
     known: pairs.Known
@@ -50,9 +50,9 @@ class Task(Positives):
 
 @dataclass(frozen=True)
 class Part:
-    """What a model of a fold learns from, and what it is asked.
+    """The positives of one fold by their use, as positions.
 
-    train, asked: positions of positives. hidden: positives that are neither and must not be seen.
+    train: for training. asked: for the test. hidden: left out of both, and not ranked.
     """
 
     train: np.ndarray
@@ -61,7 +61,7 @@ class Part:
 
 
 def task(kg: Graph, target: Target) -> Task:
-    """The task of a graph; negatives that the target names count as known pairs, not as positives."""
+    """The task of a graph; known negatives of the target count as known pairs."""
     labelled = pairs.label(kg, target)
     positive = labelled[labelled["label"] == 1]
     return Task(
@@ -73,51 +73,54 @@ def task(kg: Graph, target: Target) -> Task:
 
 
 def development(job: Task) -> Task:
-    """A task to make choices by: all that joins heads and tails but the target's reserved positives.
+    """A task for choices of settings: its positives are all known pairs except the reserved positives.
 
-    Reserved are the positives of the first fold of each scheme, about half of them: what was chosen by
-    the others can be tested on pairs that no choice has seen.
+    Reserved are the target's positives in the first fold of a scheme, about half of all. A setting that was
+    chosen on the others can then be tested on pairs that no choice has used.
     """
     is_reserved = reserved(job)
     keys = job.heads.astype(np.int64) * job.counts[1] + job.tails
-    others = job.known.heads.astype(np.int64) * job.counts[1] + job.known.tails
-    chosen = np.setdiff1d(others, keys[is_reserved])
+    known_keys = job.known.heads.astype(np.int64) * job.counts[1] + job.known.tails
+    chosen = np.setdiff1d(known_keys, keys[is_reserved])
     heads, tails = np.divmod(chosen, job.counts[1])
     return Task(heads, tails, job.known, job.counts, (job.heads[is_reserved], job.tails[is_reserved]))
 
 
 def reserved(job: Task) -> np.ndarray:
-    """Which positives (P,) are reserved."""
+    """Bool (P,): True for the positives that are reserved."""
     return np.any([folds(job, scheme, 0) == 0 for scheme in pairs.SCHEMES], axis=0)
 
 
 def folds(job: Task, scheme: str, seed: int, count: int = FOLDS) -> np.ndarray:
-    """The fold (P,) of each positive; disease and drug keep all pairs of a tail or a head together.
+    """The fold (P,) of each positive; `disease` and `drug` keep all pairs of a tail or a head in one fold.
 
-    Groups go, in random order, to the fold that has the fewest pairs so far.
+    In random order, each group of pairs goes to the fold with the fewest pairs so far.
     """
-    rng = np.random.default_rng([seed, pairs.SCHEMES.index(scheme)])
+    generator = np.random.default_rng([seed, pairs.SCHEMES.index(scheme)])
     if scheme == "random":
-        return rng.permutation(np.arange(len(job.heads)) % count)
-    names, which, sizes = np.unique(_groups(job, scheme), return_inverse=True, return_counts=True)
-    of_group, filled = np.zeros(len(names), int), np.zeros(count, int)
-    for group in rng.permutation(len(names)):
-        of_group[group] = filled.argmin()
-        filled[of_group[group]] += sizes[group]
-    return of_group[which]
+        return generator.permutation(np.arange(len(job.heads)) % count)
+    names, group_of_pair, sizes = np.unique(_groups(job, scheme), return_inverse=True, return_counts=True)
+    fold_of_group, fold_sizes = np.zeros(len(names), int), np.zeros(count, int)
+    for group in generator.permutation(len(names)):
+        fold_of_group[group] = fold_sizes.argmin()
+        fold_sizes[fold_of_group[group]] += sizes[group]
+    return fold_of_group[group_of_pair]
 
 
 def test_part(job: Task, of_fold: np.ndarray, fold: int) -> Part:
-    """Train on all other folds, ask for this one."""
+    """The part that trains on all other folds and tests on this one."""
     return Part(np.flatnonzero(of_fold != fold), np.flatnonzero(of_fold == fold), np.zeros(0, int))
 
 
 def valid_part(job: Task, scheme: str, of_fold: np.ndarray, fold: int, seed: int) -> Part:
-    """Ask for a share of the fold's training positives, or of their heads or tails; its test is hidden."""
+    """The part that tests on a share of the training positives, or of their heads or tails.
+
+    The test positives of the fold are hidden.
+    """
     outer = test_part(job, of_fold, fold)
     groups = outer.train if scheme == "random" else _groups(job, scheme)[outer.train]
-    rng = np.random.default_rng([seed, pairs.SCHEMES.index(scheme), fold, 1])
-    names = rng.permutation(np.unique(groups))
+    generator = np.random.default_rng([seed, pairs.SCHEMES.index(scheme), fold, 1])
+    names = generator.permutation(np.unique(groups))
     is_asked = np.isin(groups, names[: max(1, round(VALID_SHARE * len(names)))])
     return Part(outer.train[~is_asked], outer.train[is_asked], outer.asked)
 
@@ -132,54 +135,54 @@ def ranks(
     draws: int,
     threads: int,
 ) -> dict[str, dict[str, Any]]:
-    """Classifier -> the rank of each positive that is asked for, from the mean margin over some draws.
+    """Classifier -> ranks of the tested positives, by the mean margin over `draws` draws of negatives.
 
-    `above`: twice the number of negatives that score higher, those that score the same counted once;
-    `place`: twice the number of pairs of the same tail that do. Negatives are all pairs that no fold has
-    as positives, within the held-out tails (heads) where whole ones are held out. `negatives`: their number.
+    `above`: twice the number of negatives with a higher score, where an equal score counts once. `place`:
+    the same count over pairs of the same tail. Negatives are all pairs that are no positive of any fold; if
+    whole tails (heads) are held out, only pairs of these. `negatives`: number of negatives.
     """
     pools = [np.arange(count) for count in job.counts]
     side = SIDES.get(scheme)
     if side is not None:
-        # A negative of a held-out head or tail would tell the classifier something about it.
-        out = (job.heads, job.tails)[side]
-        pools[side] = np.setdiff1d(pools[side], np.setdiff1d(out, out[part.train]))
+        # A negative with a held-out head or tail gives the classifier information about that node.
+        held_out = (job.heads, job.tails)[side]
+        pools[side] = np.setdiff1d(pools[side], np.setdiff1d(held_out, held_out[part.train]))
     frame = pd.DataFrame(
         {"head_index": job.heads[part.train], "tail_index": job.tails[part.train], "label": 1}
     )
     is_candidate = _candidates(job, scheme, part)
     heads, tails = np.nonzero(is_candidate)
-    pair = heads.astype(np.int32), tails.astype(np.int32)
+    head_and_tail = heads.astype(np.int32), tails.astype(np.int32)
     trees = np.zeros(len(heads), np.float32)
     for draw in range(draws):
-        rng = np.random.default_rng([*stream, draw])
-        made = examples.make_examples(frame, job.known, *pools, settings, rng)
-        booster = boosting.boost(vectors, made, settings.trees, settings, draw, threads)
-        trees += pair_model.tree_scorer(booster, vectors, threads)(*pair) / draws
-    ridge = boosting.fit_kernel(vectors, made, stream[0])
-    similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(*pair)
+        generator = np.random.default_rng([*stream, draw])
+        training_examples = examples.make_examples(frame, job.known, *pools, settings, generator)
+        booster = boosting.boost(vectors, training_examples, settings.trees, settings, draw, threads)
+        trees += pair_model.tree_scorer(booster, vectors, threads)(*head_and_tail) / draws
+    ridge = boosting.fit_kernel(vectors, training_examples, stream[0])
+    similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(*head_and_tail)
     both = pair_model.joined(trees, similar, max(settings.kernel_weights))
     scores = np.full(job.counts, -np.inf, np.float32)
-    found = {}
+    ranks_by_classifier = {}
     for name, values in zip(CLASSIFIERS, (trees, similar, both), strict=True):
         scores[heads, tails] = values
-        found[name] = ranked(job, scores, scheme, part)
-    return found
+        ranks_by_classifier[name] = ranked(job, scores, scheme, part)
+    return ranks_by_classifier
 
 
 def ranked(job: Task, scores: np.ndarray, scheme: str, part: Part) -> dict[str, Any]:
-    """What `ranks` gives, from given scores (heads, tails)."""
-    asked = job.heads[part.asked], job.tails[part.asked]
-    return _ranked(scores, _candidates(job, scheme, part), *asked)
+    """The ranks of the tested positives as in `ranks`, from scores (heads, tails)."""
+    tested_pairs = job.heads[part.asked], job.tails[part.asked]
+    return _ranked(scores, _candidates(job, scheme, part), *tested_pairs)
 
 
 def _candidates(job: Task, scheme: str, part: Part) -> np.ndarray:
-    """The pairs (heads, tails) that the asked ones are ranked among, with these."""
+    """Bool (heads, tails): True for pairs that are ranked, that is the tested positives and negatives."""
     is_candidate = np.ones(job.counts, bool)
     side = SIDES.get(scheme)
     if side is not None:
-        others = np.setdiff1d(np.arange(job.counts[side]), (job.heads, job.tails)[side][part.asked])
-        is_candidate[(others, slice(None)) if side == 0 else (slice(None), others)] = False
+        other_nodes = np.setdiff1d(np.arange(job.counts[side]), (job.heads, job.tails)[side][part.asked])
+        is_candidate[(other_nodes, slice(None)) if side == 0 else (slice(None), other_nodes)] = False
     for seen in (part.train, part.hidden):
         is_candidate[job.heads[seen], job.tails[seen]] = False
     is_candidate[job.reserved] = False
@@ -189,51 +192,51 @@ def _candidates(job: Task, scheme: str, part: Part) -> np.ndarray:
 def _ranked(
     scores: np.ndarray, is_candidate: np.ndarray, heads: np.ndarray, tails: np.ndarray
 ) -> dict[str, Any]:
-    own = scores[heads, tails]
+    positive_scores = scores[heads, tails]
     is_negative = is_candidate.copy()
     is_negative[heads, tails] = False
-    above = _beating(np.sort(scores[is_negative]), own)
-    place = np.zeros(len(own), np.int64)
+    above = _beating(np.sort(scores[is_negative]), positive_scores)
+    place = np.zeros(len(positive_scores), np.int64)
     for tail in np.unique(tails):
-        of_tail = tails == tail
-        # Less one: a pair ties with itself.
+        is_of_tail = tails == tail
+        # Minus one, because a pair ties with itself.
         column = np.sort(scores[is_candidate[:, tail], tail])
-        place[of_tail] = _beating(column, own[of_tail]) - 1
+        place[is_of_tail] = _beating(column, positive_scores[is_of_tail]) - 1
     return {"above": above.tolist(), "place": place.tolist(), "negatives": int(is_negative.sum())}
 
 
 def _beating(ascending: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Twice the number of sorted values above each score, ties counted once."""
+    """Twice the number of sorted values above each score; a tie counts once."""
     low, high = (np.searchsorted(ascending, scores, side) for side in ("left", "right"))
     return 2 * len(ascending) - low - high
 
 
 def auroc(above: np.ndarray, negatives: int, weights: np.ndarray | None = None) -> np.ndarray:
-    """AUROC from the positives' `above` (P,), for each line of weights (W, P)."""
+    """AUROC (W,) from the `above` (P,) of the positives, for each row of weights (W, P)."""
     weights = np.ones((1, len(above))) if weights is None else weights
     return 1 - (weights @ (above / 2)) / np.maximum(weights.sum(axis=1), 1e-9) / max(negatives, 1)
 
 
 def auprc(above: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Average precision from the positives' `above` (P,), for each line of weights (W, P)."""
+    """Average precision (W,) from the `above` (P,) of the positives, for each row of weights (W, P)."""
     weights = np.ones((1, len(above))) if weights is None else weights
     order = np.argsort(above, kind="stable")
     ordered = weights[:, order]
-    found = np.cumsum(ordered, axis=1)
-    precision = found / np.maximum(found + above[order] / 2, 1e-9)
+    positives_so_far = np.cumsum(ordered, axis=1)
+    precision = positives_so_far / np.maximum(positives_so_far + above[order] / 2, 1e-9)
     return (ordered * precision).sum(axis=1) / np.maximum(ordered.sum(axis=1), 1e-9)
 
 
 def recall(
     place: np.ndarray, tails: np.ndarray, weights: np.ndarray | None = None, top: int = TOP
 ) -> np.ndarray:
-    """Share of a tail's positives among its best `top`, mean over tails, for each line of weights (W, P)."""
+    """Share of a tail's positives among its best `top`, mean over tails (W,), per row of weights (W, P)."""
     weights = np.ones((1, len(place))) if weights is None else weights
-    _, which = np.unique(tails, return_inverse=True)
-    of_tail = np.eye(which.max() + 1)[which]
-    found, size = (weights * (place < 2 * top)) @ of_tail, weights @ of_tail
-    shares = np.divide(found, size, out=np.zeros_like(found), where=size > 0)
-    return shares.sum(axis=1) / np.maximum((size > 0).sum(axis=1), 1)
+    _, tail_of_pair = np.unique(tails, return_inverse=True)
+    of_tail = np.eye(tail_of_pair.max() + 1)[tail_of_pair]
+    positives_on_top, positives = (weights * (place < 2 * top)) @ of_tail, weights @ of_tail
+    shares = np.divide(positives_on_top, positives, out=np.zeros_like(positives_on_top), where=positives > 0)
+    return shares.sum(axis=1) / np.maximum((positives > 0).sum(axis=1), 1)
 
 
 def _groups(job: Task, scheme: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""From the rows of the quality benchmark to its figures: metrics, paired differences, a table, a picture."""
+"""Metrics, paired differences, a table and a figure, from the rows of the quality benchmark."""
 
 import itertools
 import sys
@@ -12,65 +12,69 @@ from matplotlib.figure import Figure
 
 METRICS = ("auroc", "auprc", "recall_at_100")
 RESAMPLES = 1000
-MARKERS = "os^vDPX*<>"  # of methods in the figure
+MARKERS = "os^vDPX*<>"  # one per method in the figure
 Row = Mapping[str, Any]
 
 
 def task_row(job: protocol.Positives) -> dict[str, Any]:
-    """The row that says which positives the others are of."""
+    """The row with the positives whose ranks are in the other rows."""
     return {"kind": "task", "heads": job.heads.tolist(), "tails": job.tails.tolist()}
 
 
 def positives(rows: Iterable[Row]) -> protocol.Positives:
-    """The positives that all rows are of; ends the program if they do not say it, or not the same."""
-    found = [(row["heads"], row["tails"]) for row in rows if row["kind"] == "task"]
-    if not found:
+    """The positives of all rows; exits with a message if no row names them, or if rows disagree."""
+    pairs_of_rows = [(row["heads"], row["tails"]) for row in rows if row["kind"] == "task"]
+    if not pairs_of_rows:
         sys.exit("no row of --rows says which pairs the ranks are of: measure something, or name other files")
-    if any(pair != found[0] for pair in found):
+    if any(pair != pairs_of_rows[0] for pair in pairs_of_rows):
         sys.exit(
             "the rows are of different pairs (of two graphs, say, or with --development): name other files"
         )
-    return protocol.Positives(*map(np.array, found[0]))
+    return protocol.Positives(*map(np.array, pairs_of_rows[0]))
 
 
 def metrics(row: Row, job: protocol.Positives, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Metric -> mean over the folds of a test row, for each line of weights (W, positives); one line without.
+    """Metric -> means (W,) over the folds of a test row, one per row of weights (W, positives).
 
-    A fold in which a line gives no positive any weight does not count for that line.
+    Without weights, W is 1. If a row of weights is zero for all positives of a fold, that fold does not
+    count.
     """
-    found: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
-    counted = []
-    for at, above, place, negatives in zip(
+    values_by_metric: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
+    is_counted = []
+    for positions, above, place, negatives in zip(
         row["positions"], row["above"], row["place"], row["negatives"], strict=True
     ):
-        own = None if weights is None else weights[:, at]
-        above, tails = np.array(above), job.tails[at]
-        found["auroc"].append(protocol.auroc(above, negatives, own))
-        found["auprc"].append(protocol.auprc(above, own))
-        found["recall_at_100"].append(protocol.recall(np.array(place), tails, own))
-        counted.append(np.ones(1, bool) if own is None else own.any(axis=1))
-    share = np.array(counted) / np.sum(counted, axis=0)
-    return {name: (np.array(values) * share).sum(axis=0) for name, values in found.items()}
+        fold_weights = None if weights is None else weights[:, positions]
+        above, tails = np.array(above), job.tails[positions]
+        values_by_metric["auroc"].append(protocol.auroc(above, negatives, fold_weights))
+        values_by_metric["auprc"].append(protocol.auprc(above, fold_weights))
+        values_by_metric["recall_at_100"].append(protocol.recall(np.array(place), tails, fold_weights))
+        is_counted.append(np.ones(1, bool) if fold_weights is None else fold_weights.any(axis=1))
+    share = np.array(is_counted) / np.sum(is_counted, axis=0)
+    return {name: (np.array(values) * share).sum(axis=0) for name, values in values_by_metric.items()}
 
 
-def resampled(job: protocol.Positives, scheme: str, seed: int = 0) -> np.ndarray:
-    """Bootstrap weights (RESAMPLES, positives) of pairs; of tails or heads where whole ones are held out."""
-    rng = np.random.default_rng([seed, 11])
+def bootstrap_weights(job: protocol.Positives, scheme: str, seed: int = 0) -> np.ndarray:
+    """Bootstrap weights (RESAMPLES, positives): random draws of pairs, or of whole tails or heads.
+
+    Whole tails or heads are drawn if the scheme holds out whole ones.
+    """
+    generator = np.random.default_rng([seed, 11])
     groups = {"random": np.arange(len(job.heads)), "disease": job.tails, "drug": job.heads}[scheme]
-    names, which = np.unique(groups, return_inverse=True)
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
-    return drawn[:, which]
+    names, group_of_pair = np.unique(groups, return_inverse=True)
+    draws = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+    return draws[:, group_of_pair]
 
 
 def summary(
     rows: Iterable[Row], job: protocol.Positives, scheme: str, reference: str
 ) -> list[dict[str, Any]]:
-    """Per method: means over seeds, seeds' extremes, and its difference from `reference` with its interval.
+    """Per method: mean, minimum and maximum over seeds, and the interval of the difference from `reference`.
 
-    The bootstrap is paired: both methods are weighted by the same draws of pairs, averaged over
-    the seeds that both have.
+    The bootstrap is paired: both methods get the same weights of pairs, and differences are averaged over the
+    seeds that both methods have.
     """
-    weights = resampled(job, scheme)
+    weights = bootstrap_weights(job, scheme)
     tests = [row for row in rows if row["kind"] == "test" and row["scheme"] == scheme]
     points: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     draws: dict[str, dict[int, dict[str, np.ndarray]]] = {}
@@ -78,32 +82,34 @@ def summary(
         points.setdefault(row["method"], {})[row["seed"]] = metrics(row, job)
         draws.setdefault(row["method"], {})[row["seed"]] = metrics(row, job, weights)
     result = []
-    for method, of_seeds in points.items():
-        entry: dict[str, Any] = {"scheme": scheme, "method": method, "seeds": len(of_seeds)}
-        # Folds differ by seed: only seeds that both have make a pair.
-        common = [seed for seed in of_seeds if method != reference and seed in points.get(reference, {})]
+    for method, metrics_by_seed in points.items():
+        entry: dict[str, Any] = {"scheme": scheme, "method": method, "seeds": len(metrics_by_seed)}
+        # Folds differ by seed, so only seeds that both methods have can be paired.
+        common = [
+            seed for seed in metrics_by_seed if method != reference and seed in points.get(reference, {})
+        ]
         for name in METRICS:
-            values = [float(each[name][0]) for each in of_seeds.values()]
+            values = [float(seed_metrics[name][0]) for seed_metrics in metrics_by_seed.values()]
             entry[name] = {"mean": float(np.mean(values)), "low": min(values), "high": max(values)}
             if common:
-                lead = [draws[method][seed][name] - draws[reference][seed][name] for seed in common]
-                low, high = np.percentile(np.mean(lead, axis=0), [2.5, 97.5])
+                differences = [draws[method][seed][name] - draws[reference][seed][name] for seed in common]
+                low, high = np.percentile(np.mean(differences, axis=0), [2.5, 97.5])
                 entry[name] |= {"difference_low": float(low), "difference_high": float(high)}
         result.append(entry)
     return result
 
 
 def costs(rows: Iterable[Row], method: str) -> dict[str, float]:
-    """Mean training seconds and largest peak memory (GB) of a method's trainings."""
-    own = [row for row in rows if row["kind"] == "training" and row["method"] == method]
+    """Mean seconds and largest peak memory (GB) of the trainings of a method."""
+    trainings = [row for row in rows if row["kind"] == "training" and row["method"] == method]
     return {
-        "training_seconds": float(np.mean([row["seconds"] for row in own])),
-        "peak_rss_gb": max(row["peak_rss_bytes"] for row in own) / 1e9,
+        "training_seconds": float(np.mean([row["seconds"] for row in trainings])),
+        "peak_rss_gb": max(row["peak_rss_bytes"] for row in trainings) / 1e9,
     }
 
 
 def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
-    """The summary as Markdown; differences whose interval leaves out zero are marked with a star."""
+    """The summary as Markdown; a star marks differences whose interval excludes zero."""
     lines = [
         "| split | classifier | method | seeds | AUROC | AUPRC | Recall@100 | seconds | peak GB |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -122,7 +128,7 @@ def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
 
 
 def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """AUPRC against training seconds with the seeds' extremes, a column per split, a row per classifier."""
+    """Draw AUPRC with its range over seeds against training seconds, a panel per split and classifier."""
     schemes, classifiers, methods = (
         list(dict.fromkeys(entry[key] for entry in entries)) for key in ("scheme", "classifier", "method")
     )
@@ -131,14 +137,14 @@ def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
     shown = {}
     panels = figure.subplots(*size, squeeze=False, sharex=True).flat
     for axes, panel in zip(panels, itertools.product(classifiers, schemes), strict=True):
-        own = [entry for entry in entries if (entry["classifier"], entry["scheme"]) == panel]
-        for entry in own:
+        panel_entries = [entry for entry in entries if (entry["classifier"], entry["scheme"]) == panel]
+        for entry in panel_entries:
             value, seconds = entry["auprc"], max(entry["training_seconds"], 0.1)
             spread = [[value["mean"] - value["low"]], [value["high"] - value["mean"]]]
             number = methods.index(entry["method"])
-            look = {"color": f"C{number}", "marker": MARKERS[number % len(MARKERS)], "linestyle": "none"}
-            shown[entry["method"]] = axes.errorbar(seconds, value["mean"], yerr=spread, capsize=3, **look)
+            style = {"color": f"C{number}", "marker": MARKERS[number % len(MARKERS)], "linestyle": "none"}
+            shown[entry["method"]] = axes.errorbar(seconds, value["mean"], yerr=spread, capsize=3, **style)
         axes.set(xscale="log", xlabel="training, seconds", ylabel="AUPRC", title=f"{panel[1]}, {panel[0]}")
-        axes.set_ylim(0, 1.1 * max((entry["auprc"]["high"] for entry in own), default=1))
+        axes.set_ylim(0, 1.1 * max((entry["auprc"]["high"] for entry in panel_entries), default=1))
     figure.legend(shown.values(), shown, loc="outside right upper")
     figure.savefig(path)

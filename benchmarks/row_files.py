@@ -1,12 +1,12 @@
-"""Rows of measurements: JSON lines while a program measures, one parquet file for each table of a document.
+"""Files of measured rows: JSON lines while a program measures, and a parquet file for each published table.
 
     python benchmarks/row_files.py results/quality/rows.jsonl benchmarks/rows/NAME.parquet
 
-A program that measures appends each row as soon as it has it, so that a rerun goes on where the last one
-stopped. The command above keeps the rows of all files but the last in the last one; the others may be parquet
-too. Each row says what made it: `command`, `commit` (with -dirty where tracked files had changed), `date` and
-`cpu`. Rows that are older than these columns have the command of the document, the first commit that had the
-row, the date of that commit, and no CPU.
+A program that measures appends each row as soon as it is complete, so that a rerun continues where the last
+run stopped. The command above copies the rows of all files but the last into the last one; the sources may be
+.jsonl or .parquet. Each row has its origin: `command`, `commit` (with -dirty if tracked files had changed),
+`date` and `cpu`. Rows that are older than these columns have the command of the document, the first commit
+that contained the row, the date of that commit, and no CPU.
 """
 
 import argparse
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 def main() -> None:
-    """Keep rows in a parquet file."""
+    """Copy rows into a parquet file."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -53,28 +53,32 @@ def main() -> None:
 
 
 def read(*paths: Path) -> list[Row]:
-    """The rows of all files in turn; a .jsonl file that does not exist yet has none."""
-    return [row for path in paths for row in (_kept(path) if path.suffix == ".parquet" else _lines(path))]
+    """The rows of all files in their order; a .jsonl file that does not exist yet has no rows."""
+    return [
+        row
+        for path in paths
+        for row in (_parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path))
+    ]
 
 
 def new_rows_file(paths: Sequence[Path]) -> Path:
-    """The last of the paths, where new rows go; ends the program if it takes none."""
+    """The last of the paths, to which new rows are added; exits with a message if it is parquet."""
     if paths[-1].suffix == ".parquet":
         sys.exit(f"no rows can be added to {paths[-1]}: name a .jsonl file behind it in --rows")
     return paths[-1]
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row, and what made it, as one line."""
+    """Add a row and its origin to a .jsonl file, as one line."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({**row, **origin()}, separators=(",", ":")) + "\n")
 
 
 def keep(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write rows as parquet (zstd), a column per key. Cells with keys of their own are JSON text.
+    """Write rows as parquet (zstd), with a column per key; values that contain dicts become JSON text.
 
-    A key that a row lacks comes back as lacking; so does one whose value is None, except within JSON text.
+    When the rows are read again, keys with the value None are missing, except within JSON text.
     """
     names = dict.fromkeys([*(name for row in rows for name in row), *ORIGIN])
     table = pa.table({name: _column(name, rows) for name in names})
@@ -84,28 +88,28 @@ def keep(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 @functools.cache
 def origin() -> dict[str, str]:
-    """What makes the rows of this process, by ORIGIN; of files outside the project only the names."""
+    """The origin of the rows of this process, by ORIGIN; absolute paths are shortened to file names."""
     words = [re.sub(r"^(--[\w-]+=)?/.*/", r"\1", word) for word in sys.argv]
     describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     commit = subprocess.run(describe, cwd=PROJECT, capture_output=True, text=True, check=False).stdout.strip()
-    information = Path("/proc/cpuinfo")  # of Linux alone
+    information = Path("/proc/cpuinfo")  # only on Linux
     model = re.search(r"^model name\s*: (.+)$", information.read_text() if information.exists() else "", re.M)
     cpu = f"{threads.current()} x {model[1] if model else platform.processor() or platform.machine()}"
     values = (shlex.join(["python", *words]), commit, datetime.now(UTC).date().isoformat(), cpu)
     return dict(zip(ORIGIN, values, strict=True))
 
 
-def _lines(path: Path) -> list[Row]:
+def _json_rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
-    whole, _, broken = path.read_text(encoding="utf-8").rpartition("\n")
-    if broken:  # a run was stopped while it wrote: its row is made again
-        path.write_text(f"{whole}\n" if whole else "", encoding="utf-8")
-    return [json.loads(line) for line in whole.splitlines()]
+    complete, _, broken = path.read_text(encoding="utf-8").rpartition("\n")
+    if broken:  # a run was stopped while it wrote this row; the next run makes it again
+        path.write_text(f"{complete}\n" if complete else "", encoding="utf-8")
+    return [json.loads(line) for line in complete.splitlines()]
 
 
-def _kept(path: Path) -> list[Row]:
-    # A plain file handle: a path would let pyarrow read hive keys out of folder names.
+def _parquet_rows(path: Path) -> list[Row]:
+    # A file handle and not a path, because pyarrow may take folder names in a path for hive keys.
     with path.open("rb") as file:
         table = pq.read_table(file)
     texts = {field.name for field in table.schema if field.type == pa.json_()}

@@ -1,11 +1,11 @@
-"""Time the neighbour sampler beside a vectorised numpy one, and its share of a sampled training step.
+"""Time the neighbour sampler, compared with vectorised numpy code, and its share of a sampled training step.
 
     python benchmarks/sampling.py --json [--edges 3400000] [--batches 20] [--quick]
 
-On a synthetic graph with 67,000 nodes, the default fan-out and batch size. One JSON object per line:
-`sampler`: milliseconds a batch (median) of both, their ratio, and the messages that a batch has with each;
-rounds alternate. `step`: milliseconds of a training step, and the share of drawing edges, negatives and
-neighbours in it, per width.
+The graph is synthetic and has 67,000 nodes; fan-out and batch size are the defaults. The output is one JSON
+object per line. `sampler`: milliseconds per batch (median) of both samplers, their ratio, and the number of
+messages in a batch of each; the samplers run in turn. `step`, per width: milliseconds of a training step, and
+the share of this time for drawing edges, negatives and neighbours.
 """
 
 import argparse
@@ -35,7 +35,7 @@ WIDTHS = (64, 256)
 def numpy_batch(
     sampler: Sampler, seeds: np.ndarray, hidden: np.ndarray, generator: np.random.Generator
 ) -> list[dict[str, np.ndarray]]:
-    """What `Sampler.batch` gives, in whole-array operations: a random key per entry, the smallest kept."""
+    """The levels of `Sampler.batch` in numpy: each entry gets a random key, and the smallest are kept."""
     whole, edge = sampler.numbered.whole, sampler.numbered.target_edge
     nodes, levels = np.unique(seeds), []
     for fanout in sampler.fanout:
@@ -50,14 +50,16 @@ def numpy_batch(
         entries, owner = entries[visible], owner[visible]
         rows, target_rows = np.unique(whole.target_rows[entries], return_inverse=True)
         senders = whole.rows.node[rows]
-        within = np.unique(np.concatenate([nodes, senders]))
-        target = np.searchsorted(within, nodes)[owner]
+        level_nodes = np.unique(np.concatenate([nodes, senders]))
+        target = np.searchsorted(level_nodes, nodes)[owner]
         by_row = np.argsort(target_rows, kind="stable")
-        node_of_row = np.searchsorted(within, senders)
+        node_of_row = np.searchsorted(level_nodes, senders)
         levels.append(
             {
-                "nodes": within,
-                "target_ptr": np.concatenate([[0], np.cumsum(np.bincount(target, minlength=len(within)))]),
+                "nodes": level_nodes,
+                "target_ptr": np.concatenate(
+                    [[0], np.cumsum(np.bincount(target, minlength=len(level_nodes)))]
+                ),
                 "target_rows": target_rows,
                 "row_ptr": np.concatenate([[0], np.cumsum(np.bincount(target_rows, minlength=len(rows)))]),
                 "row_targets": target[by_row],
@@ -65,12 +67,12 @@ def numpy_batch(
                 "type_bounds": np.searchsorted(rows, whole.rows.type_bounds),
             }
         )
-        nodes = within
+        nodes = level_nodes
     return levels
 
 
 def compare(steps: SampledSteps, batches: int) -> dict[str, Any]:
-    """Milliseconds a batch of both samplers, on the same seeds, turn by turn."""
+    """Milliseconds per batch of both samplers, which run in turn on the same seeds."""
     objective, sampler = steps.objective, steps.sampler
     generator = np.random.default_rng(SEED)
     seconds: dict[str, list[float]] = {"numba": [], "numpy": []}
@@ -80,23 +82,23 @@ def compare(steps: SampledSteps, batches: int) -> dict[str, Any]:
         cuts = np.searchsorted(edges, steps.starts)
         chosen = [edges[a:b] - s for a, b, s in zip(cuts[:-1], cuts[1:], steps.starts[:-1], strict=True)]
         seeds = objective.draw(chosen, generator).nodes
-        found, taken = _timed(lambda s=seeds, e=edges, n=number: sampler.batch(s, e, n))
-        peer, taken_by_peer = _timed(lambda s=seeds, e=edges: numpy_batch(sampler, s, e, generator))
-        if number:  # the first does not count: caches are cold
-            seconds["numba"].append(taken)
-            seconds["numpy"].append(taken_by_peer)
-            messages["numba"].append(sum(level.messages.edges for level in found.levels))
+        batch, our_seconds = _timed(lambda s=seeds, e=edges, n=number: sampler.batch(s, e, n))
+        peer, peer_seconds = _timed(lambda s=seeds, e=edges: numpy_batch(sampler, s, e, generator))
+        if number:  # the first batch does not count, because caches are cold
+            seconds["numba"].append(our_seconds)
+            seconds["numpy"].append(peer_seconds)
+            messages["numba"].append(sum(level.messages.edges for level in batch.levels))
             messages["numpy"].append(sum(len(level["target_rows"]) for level in peer))
-    of_each = {f"{name}_ms": 1000 * statistics.median(each) for name, each in seconds.items()}
-    counts = {f"{name}_messages": round(statistics.mean(each)) for name, each in messages.items()}
-    return {**of_each, "ratio": of_each["numpy_ms"] / of_each["numba_ms"], **counts}
+    medians = {f"{name}_ms": 1000 * statistics.median(values) for name, values in seconds.items()}
+    counts = {f"{name}_messages": round(statistics.mean(values)) for name, values in messages.items()}
+    return {**medians, "ratio": medians["numpy_ms"] / medians["numba_ms"], **counts}
 
 
 def share(steps: SampledSteps, batches: int) -> dict[str, Any]:
-    """Milliseconds of a step, and what part of it draws."""
+    """Milliseconds of a training step, and the shares of it for drawing."""
     spent = {"draw": 0.0, "batch": 0.0, "_numbers": 0.0}
-    for owner, name in ((steps.objective, "draw"), (steps.sampler, "batch"), (steps, "_numbers")):
-        setattr(owner, name, _counted(getattr(owner, name), spent, name))
+    for instance, name in ((steps.objective, "draw"), (steps.sampler, "batch"), (steps, "_numbers")):
+        setattr(instance, name, _counted(getattr(instance, name), spent, name))
     steps.take(1)
     spent.update(dict.fromkeys(spent, 0.0))
     started = time.perf_counter()

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Measures the table of docs/recipe.md, from an edges and a nodes table of Hetionet:
+# Measures the rows of the table in docs/recipe.md, from an edges and a nodes table of Hetionet:
 #     benchmarks/table.sh edges.csv.gz nodes.csv.gz FOLDER
-# Hours; a rerun goes on where the last one stopped, with a file of rows per seed in FOLDER. SEEDS, METHODS, SCHEMES:
-# what to do, all if not given. Seconds of methods can be compared where all ran on as many cores: the rows that are
-# kept are of one (taskset -c 0), with MINUTES=10 for what has no end of its own. DeepWalk and the models of PyKEEN need
+# This takes hours. FOLDER gets a file of rows per seed; a rerun continues where the last run stopped. The variables
+# SEEDS, METHODS and SCHEMES choose a part; without them all is measured. Seconds of methods can be compared only if all
+# ran on the same number of cores: the published rows are of one core (taskset -c 0), with MINUTES=10 for methods that
+# train until the time is over. DeepWalk and the models of PyKEEN need
 # pip install -c envs/requirements.txt -r envs/benchmarks.txt
-# The method hgt is of benchmarks/recipe.yaml, default of config/config.yaml.
-# To keep the rows, and to print the table and draw the figure from those that are kept:
+# The method hgt has the config benchmarks/recipe.yaml; the method default has config/config.yaml.
+# To keep the rows, and to print the table and draw the figure from the kept rows:
 #     python benchmarks/row_files.py FOLDER/*.jsonl benchmarks/rows/hetionet.parquet
 #     python benchmarks/quality.py --methods --rows benchmarks/rows/hetionet.parquet --figure docs/table.png
 set -euo pipefail

@@ -1,10 +1,11 @@
-"""Healthy trainings on a real graph or the demo's: does the watchdog ever take one for a failed one?
+"""Test the watchdog on healthy trainings of a real graph or the demo graph: it must not stop any of them.
 
     python benchmarks/watchdog.py --graph results/graph --json
     python benchmarks/watchdog.py --graph het/results/graph --config config/presets/hetionet.yaml --json
 
-One line per seed and batching: the steps taken, the level of held-out edges at the start and at its best
-with its noise, and the status. `--shuffled` does the same on shuffled edges, which must all be stalled.
+The output is one line per seed and batching: the number of steps, the level on held-out edges at the start,
+the best level with its standard error, and the status. With `--shuffled` the edges are shuffled first; then
+all trainings must be stopped as stalled.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def rows(kg: Graph, config: dict[str, Any], lengths: dict[str, int], seeds: int)
     options = training.Settings(**section)
     encoder = hgt.Settings(**config["hgt"])
     for batching, length in lengths.items():
-        # An epoch of samples has as many steps as the graph asks for: cut to the length asked here.
+        # The number of steps in a sampled epoch depends on the graph, so the plan is replaced by `length`.
         with mock.patch.object(preparation, "plan", return_value=(length, max(5, length // 10))):
             for seed in range(seeds):
                 yield row(kg, encoder, options, config["target"]["tail_type"], batching, seed)
@@ -67,16 +68,16 @@ def rows(kg: Graph, config: dict[str, Any], lengths: dict[str, int], seeds: int)
 def row(
     kg: Graph, encoder: hgt.Settings, options: training.Settings, tail_type: str, batching: str, seed: int
 ) -> dict[str, Any]:
-    """What became of one training."""
-    seen, began = {}, time.perf_counter()
-    stalled = watchdog.Watchdog.stalled
+    """Train once and return the row with the outcome."""
+    levels, began = {}, time.perf_counter()
+    original_stalled = watchdog.Watchdog.stalled
 
-    def judged(self, *given):
-        outcome = stalled(self, *given)
-        seen.update(start=self.start.value, best=self.best.value, error=self.best.error)
+    def record_and_judge(self, *arguments):
+        outcome = original_stalled(self, *arguments)
+        levels.update(start=self.start.value, best=self.best.value, error=self.best.error)
         return outcome
 
-    with mock.patch.object(watchdog.Watchdog, "stalled", judged):
+    with mock.patch.object(watchdog.Watchdog, "stalled", record_and_judge):
         job = training.Job(kg, encoder, options, tail_type, "cpu", batching, seed)
         result = training.fit(job, on_step=lambda row, total: None)
     record = result.record
@@ -85,7 +86,7 @@ def row(
         "seed": seed,
         "status": record["status"],
         "steps": record["steps"],
-        **{name: round(value, 4) for name, value in seen.items()},
+        **{name: round(value, 4) for name, value in levels.items()},
         "seconds": round(time.perf_counter() - began, 1),
         "reason": record["reason"],
     }

@@ -24,7 +24,7 @@ def main(
     """Write vectors of the config's width, from random inputs and weights."""
     kg = graph.load(graph_files)
     settings = hgt.Settings(**encoder)
-    vectors = quality.untrained(kg, settings, settings.embedding_dim, valid_share, seed)
+    vectors = quality.encode_untrained(kg, settings, settings.embedding_dim, valid_share, seed)
     embeddings.write(vectors_out, kg, vectors, {"device": "untrained"})
 
 

@@ -33,7 +33,7 @@ def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, 
     """
     found = embeddings.read(vectors_path)
     if not found.vectors:  # a refused training
-        return {"measured": quality.unmeasured({}), "null": quality.unmeasured({}), "layers": None}
+        return {"measured": quality.empty_measures({}), "null": quality.empty_measures({}), "layers": None}
     encoder = hgt.Settings(**encoder)
     options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
     vectors = embeddings.aligned(found, kg, vectors_path)
@@ -41,8 +41,10 @@ def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, 
     is_ours = "seed" in found.metadata and found.dim == encoder.embedding_dim
     return {
         "measured": measured,
-        "null": quality.measure(kg, quality.untrained(kg, encoder, found.dim, valid_share, seed), **options),
-        "layers": quality.layers(kg, vectors, encoder, valid_share, seed)
+        "null": quality.measure(
+            kg, quality.encode_untrained(kg, encoder, found.dim, valid_share, seed), **options
+        ),
+        "layers": quality.measure_layers(kg, vectors, encoder, valid_share, seed)
         if is_ours and measured["types"]
         else None,
     }

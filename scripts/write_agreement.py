@@ -48,7 +48,11 @@ def read(kg, vectors, history, candidates, top):
     if candidates is None:
         return aligned, losses, None
     with pq.ParquetFile(candidates) as file:
-        return aligned, losses, agreement.shortlist(file.iter_batches(columns=agreement.RANKS), top)
+        return (
+            aligned,
+            losses,
+            agreement.shortlist(file.iter_batches(columns=agreement.CANDIDATE_COLUMNS), top),
+        )
 
 
 if __name__ == "__main__":

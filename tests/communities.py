@@ -9,7 +9,7 @@ COMMUNITIES = 5
 
 
 def build(seed: int = 0, noise: float = 0.1) -> Graph:
-    """Diseases, drugs and genes in communities; most edges join nodes of one community.
+    """Diseases, drugs and genes in communities; most edges are between nodes of one community.
 
     Node i of a type belongs to community i modulo `COMMUNITIES`.
     """

@@ -1,7 +1,7 @@
-"""The order of the tests, and the choice of those that compare seconds."""
+"""The order of the tests, and the option --timed, which selects the tests that compare durations."""
 
-# Whole workflows and trainings, a minute and more each, the longest first: begun at the end, one of them
-# would leave the other workers idle.
+# Modules that run workflows and trainings, a minute or more each, the longest first. They run first because
+# a long test at the end leaves the other workers idle.
 LONGEST = (
     "test_workflow",
     "test_endings",
@@ -15,16 +15,16 @@ LONGEST = (
 
 
 def pytest_addoption(parser):
-    """Not -m, which a person may give too: of two, pytest heeds the last alone."""
+    """Add --timed. It is not done with -m, because a user may give -m too and pytest uses only the last."""
     parser.addoption("--timed", choices=("only", "none"), help="the tests marked as timed, or all others")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what --timed does not ask for, and bring the longest modules to the front."""
+    """Deselect the tests that --timed leaves out, and sort the longest modules to the front."""
     wanted = config.getoption("timed")
     is_timed = {item: item.get_closest_marker("timed") is not None for item in items}
-    left_out = [item for item in items if wanted and is_timed[item] != (wanted == "only")]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in left_out]
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+    deselected = [item for item in items if wanted and is_timed[item] != (wanted == "only")]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in deselected]
+    position = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: position.get(item.path.stem, len(LONGEST)))

@@ -1,4 +1,4 @@
-"""A small trained encoder whose edges are removed path by path, and a pair model on its vectors."""
+"""A small trained encoder and a pair model on its vectors, for the tests that remove edges of paths."""
 
 import dataclasses
 from functools import cache
@@ -29,25 +29,25 @@ ENCODER = dataclasses.replace(
 
 
 def typed(seed=0):
-    """Drugs, genes and diseases, with relations between and within types, one of them directed."""
-    rng = np.random.default_rng(seed)
+    """A graph of drugs, genes and diseases, with relations between and within types, one of them directed."""
+    generator = np.random.default_rng(seed)
 
-    def drawn(heads, tails, count):
-        codes = rng.permutation(heads * tails)[:count]
+    def draw_edges(heads, tails, count):
+        codes = generator.permutation(heads * tails)[:count]
         return np.stack([codes // tails, codes % tails], axis=1)
 
-    def apart(count):
-        edges = np.sort(drawn(40, 40, count), axis=1)
+    def draw_within_type(count):
+        edges = np.sort(draw_edges(40, 40, count), axis=1)
         return np.unique(edges[edges[:, 0] < edges[:, 1]], axis=0)
 
-    known = drawn(40, 40, 90)
+    known = draw_edges(40, 40, 90)
     kg = planted.graph(
         {"drug": 40, "gene": 40, "disease": 40},
         [
-            ("drug", "binds", "gene", "message", drawn(40, 40, 160)),
-            ("drug", "resembles", "drug", "message", apart(120)),
-            ("disease", "disease_gene", "gene", "message", drawn(40, 40, 200)),
-            ("disease", "follows", "disease", "message", apart(120)),
+            ("drug", "binds", "gene", "message", draw_edges(40, 40, 160)),
+            ("drug", "resembles", "drug", "message", draw_within_type(120)),
+            ("disease", "disease_gene", "gene", "message", draw_edges(40, 40, 200)),
+            ("disease", "follows", "disease", "message", draw_within_type(120)),
             ("drug", "indication", "disease", "target", known[:60]),
             ("drug", "contraindication", "disease", "target", known[60:]),
         ],
@@ -64,10 +64,10 @@ ORIGIN = {"valid_share": str(SETTINGS.valid_share), "seed": "3"}
 
 
 def fitted(monkeypatch, shape, batching="full", **changes):
-    """A trained encoder, the model itself, and the edges that it was trained on."""
-    seen = []
+    """Train an encoder: its counterfactual encoder, the model, and the edges that it was trained on."""
+    runs = []
     monkeypatch.setattr(
-        training.Run, "trained", lambda run, plain=training.Run.trained: seen.append(run) or plain(run)
+        training.Run, "trained", lambda run, plain=training.Run.trained: runs.append(run) or plain(run)
     )
     shaped = dataclasses.replace(ENCODER, **SHAPES[shape])
     settings = dataclasses.replace(SETTINGS, fanout=[8] * shaped.layers, **changes)
@@ -75,33 +75,33 @@ def fitted(monkeypatch, shape, batching="full", **changes):
     result = training.fit(job, on_step=lambda row, steps: None)
     edges = holdout.split(KG, settings.valid_share, 3).train
     encoder = CounterfactualEncoder(KG, TYPES, result.trained, result.vectors, edges)
-    return encoder, seen[0].steps.model, edges
+    return encoder, runs[0].steps.model, edges
 
 
 def some_paths(count=12):
-    """Paths from the drugs to the disease numbered 1, at most `count`."""
-    found = paths.network(KG)
-    span = KG.span("drug")
-    ends = KG.span("disease")
-    ways = paths.best(found, np.arange(span.start, span.stop), ends.start + 1, 3)
-    return [way for each in ways for way in each][:count]
+    """At most `count` paths from drugs to the disease with index 1."""
+    network = paths.network(KG)
+    drugs = KG.span("drug")
+    diseases = KG.span("disease")
+    paths_by_drug = paths.best(network, np.arange(drugs.start, drugs.stop), diseases.start + 1, 3)
+    return [path for paths_of_drug in paths_by_drug for path in paths_of_drug][:count]
 
 
 def model(heads, tails, labelled):
-    """Trees and a kernel that tell treatments from some other pairs."""
+    """Trees and a kernel, fitted to distinguish treatments from random other pairs."""
     vectors = Vectors(heads, tails, product=True)
-    treated = pairs.treated(labelled)
-    rng = np.random.default_rng(0)
-    others = rng.integers(len(heads), size=300), rng.integers(len(tails), size=300)
-    ends = [np.concatenate(each) for each in zip(treated, others, strict=True)]
-    labels = np.arange(len(ends[0])) < len(treated[0])
-    data = xgboost.DMatrix(vectors.features(*ends), labels)
+    treatments = pairs.treated(labelled)
+    generator = np.random.default_rng(0)
+    random_pairs = generator.integers(len(heads), size=300), generator.integers(len(tails), size=300)
+    pair_indices = [np.concatenate(arrays) for arrays in zip(treatments, random_pairs, strict=True)]
+    labels = np.arange(len(pair_indices[0])) < len(treatments[0])
+    data = xgboost.DMatrix(vectors.features(*pair_indices), labels)
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 4}, data, 20)
-    return pair_model.Model(booster, kernel.fit(heads, tails, treated, rng), 2.0)
+    return pair_model.Model(booster, kernel.fit(heads, tails, treatments, generator), 2.0)
 
 
 def save(fitted_model, device_files):
-    """Write the files that the classifier's rule leaves of a model, as far as explanations read them."""
+    """Write the files of the classifier's rule that the explanations read."""
     pair_model.save(fitted_model, device_files.model, device_files.kernel)
     digests = [files.digest(path) for path in (device_files.model, device_files.kernel)]
     files.write_json(device_files.metrics, {"model_digests": digests, "kernel_weight": fitted_model.weight})
@@ -109,9 +109,9 @@ def save(fitted_model, device_files):
 
 @cache
 def scorer():
-    """The counterfactual scorer of a small training and a model on its vectors."""
+    """A counterfactual scorer of a small training and a pair model on its vectors; it is made once."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         encoder, _, _ = fitted(monkeypatch, "all parts")
     heads, tails = (encoder.stored[KG.span(t)] for t in TYPES)
-    made = model(heads, tails, pairs.label(KG, planted.TARGET))
-    return CounterfactualScorer(encoder, made, Vectors(heads, tails, product=True), 1)
+    fitted_model = model(heads, tails, pairs.label(KG, planted.TARGET))
+    return CounterfactualScorer(encoder, fitted_model, Vectors(heads, tails, product=True), 1)

@@ -33,7 +33,7 @@ SETTINGS = {
     "max_dropped_share": 1.0,
 }
 TARGET = Target(head_type="drug", tail_type="disease", positive=["indication"], negative=[])
-# The least that a graph needs: one edge of the target.
+# A graph needs at least one edge of the target.
 BASE = [("indication", "drug", "d1", "disease", "s1")]
 
 TYPES = ["disease", "drug", "gene", ""]
@@ -52,7 +52,7 @@ Row = tuple[str, str, str, str, str]  # relation, head type, head id, tail type,
 
 
 def table(rows: list[Row], names: dict[tuple[str, str], str] | None = None) -> pa.Table:
-    """The rows as an edges table; a node that `names` lacks has the empty name."""
+    """The rows as an edges table; a node that is not in `names` has an empty name."""
     names = names or {}
     cells = [
         (
@@ -83,7 +83,7 @@ def nodes_table(rows: list[tuple[str, str, str]]) -> pa.Table:
 def build(
     rows: list[Row], *, nodes: pa.Table | None = None, target: dict[str, Any] | None = None, **settings: Any
 ) -> tuple[Graph, dict[str, Any]]:
-    """Graph and ledger of BASE and the rows."""
+    """Build the graph and the ledger of BASE and the rows."""
     return ingest.build(
         table([*BASE, *rows]),
         ingest.Settings(**{**SETTINGS, **settings}),
@@ -95,23 +95,23 @@ def build(
 
 
 def edges(kg: Graph) -> set[tuple[str, str, str, str, str, bool]]:
-    """The edges of a graph by types and ids, with whether they are directed."""
+    """The edges of a graph: (relation, head type, head id, tail type, tail id, is directed)."""
     return {
         (
-            kind.relation,
-            kind.head_type,
-            kg.node_ids[kind.head_type][head],
-            kind.tail_type,
-            kg.node_ids[kind.tail_type][tail],
-            kind.directed,
+            relation.relation,
+            relation.head_type,
+            kg.node_ids[relation.head_type][head],
+            relation.tail_type,
+            kg.node_ids[relation.tail_type][tail],
+            relation.directed,
         )
-        for kind, heads, tails in zip(kg.relations, kg.heads, kg.tails, strict=True)
+        for relation, heads, tails in zip(kg.relations, kg.heads, kg.tails, strict=True)
         for head, tail in zip(heads, tails, strict=True)
     }
 
 
 def is_same(first: Graph, second: Graph) -> bool:
-    """Whether two graphs are the same in every array, name and count."""
+    """True if two graphs are equal in every array, name and count."""
     return (
         first.node_types == second.node_types
         and first.relations == second.relations
@@ -123,23 +123,26 @@ def is_same(first: Graph, second: Graph) -> bool:
 
 
 def turned(row: Row) -> Row:
-    """The row with its ends exchanged."""
+    """The row with head and tail exchanged."""
     relation, head_type, head, tail_type, tail = row
     return relation, tail_type, tail, head_type, head
 
 
 def triples(kg: Graph) -> dict[tuple[str, str, str], str]:
-    """The role of each relation."""
-    return {(kind.head_type, kind.relation, kind.tail_type): kind.role for kind in kg.relations}
+    """The role of each (head type, relation, tail type)."""
+    return {
+        (relation.head_type, relation.relation, relation.tail_type): relation.role
+        for relation in kg.relations
+    }
 
 
 def entry(ledger: dict[str, Any], relation: str) -> dict:
-    """The ledger's entry of a relation name."""
+    """The ledger's entry for a relation name."""
     return next(entry for entry in ledger["relations"] if entry["relation"] == relation)
 
 
 def refusal(*rows: Row, **changes: Any) -> str:
-    """The sentence with which BASE and the rows are refused."""
+    """The sentence of the InputError that BASE and the rows raise."""
     with pytest.raises(InputError) as caught:
         build(list(rows), **changes)
     sentence = str(caught.value)

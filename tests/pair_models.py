@@ -1,4 +1,4 @@
-"""A planted case of pairs and quick settings, for the tests of the models that score pairs."""
+"""A planted set of labelled pairs and quick settings, for the tests of the models that score pairs."""
 
 import planted
 
@@ -21,7 +21,7 @@ SPLIT = {"schemes": ["random", "disease", "drug"], "valid_share": 0.1, "test_sha
 
 
 def make(*, shuffled, seed=0):
-    """Vectors, labelled pairs split by each scheme, and known pairs of 90 drugs and 70 diseases."""
+    """Vectors, labelled pairs with a split per scheme, and known pairs, of 90 drugs and 70 diseases."""
     kg, rows = planted.repurposing(90, 70, shuffled=shuffled, seed=seed)
     labelled = pairs.split(pairs.label(kg, planted.TARGET), **SPLIT, seed=0)
     vectors = Vectors(rows["drug"], rows["disease"], product=True)

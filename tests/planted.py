@@ -18,44 +18,50 @@ TARGET = Target(
 def graph(
     counts: dict[str, int], relations: Sequence[tuple[str, str, str, str, Sequence[tuple[int, int]]]]
 ) -> Graph:
-    """A graph of nodes 0 to n - 1 per type and of relations (head type, name, tail type, role, edges)."""
-    kinds, heads, tails = [], [], []
+    """A graph with nodes 0 to n - 1 of each type; a relation is (head type, name, tail type, role, edges)."""
+    relations_of_graph, heads, tails = [], [], []
     for head_type, name, tail_type, role, edges in relations:
         pairs = np.array(edges, np.int32).reshape(-1, 2)
         pairs = pairs[np.lexsort(pairs.T)]
-        kinds.append(Relation(head_type, name, tail_type, len(pairs), role, False))
+        relations_of_graph.append(Relation(head_type, name, tail_type, len(pairs), role, False))
         heads.append(pairs[:, 0].copy())
         tails.append(pairs[:, 1].copy())
-    ids = {kind: np.array([f"{kind}:{index}" for index in range(n)], object) for kind, n in counts.items()}
-    names = {
-        kind: np.array([f"{kind} number {index}" for index in range(n)], object) for kind, n in counts.items()
+    ids = {
+        node_type: np.array([f"{node_type}:{index}" for index in range(n)], object)
+        for node_type, n in counts.items()
     }
-    return Graph(tuple(sorted(counts)), ids, names, tuple(kinds), tuple(heads), tuple(tails))
+    names = {
+        node_type: np.array([f"{node_type} number {index}" for index in range(n)], object)
+        for node_type, n in counts.items()
+    }
+    return Graph(tuple(sorted(counts)), ids, names, tuple(relations_of_graph), tuple(heads), tuple(tails))
 
 
 def repurposing(
     n_drugs: int = 60, n_diseases: int = 50, *, seed: int = 0, shuffled: bool = False
 ) -> tuple[Graph, dict[str, np.ndarray]]:
-    """A graph whose indications join similar drugs and diseases, and the vectors that say how similar.
+    """A graph whose indications are between drugs and diseases with similar vectors, and these vectors.
 
-    The pairs of highest inner product are indications, those of lowest contraindications; some of
-    the rest are palliated. `shuffled` gives the same numbers of pairs to chance, whatever the
-    vectors. Vectors: type -> float32 (n, 6).
+    The pairs with the highest inner product are indications, those with the lowest are contraindications,
+    and 30 others are palliated. With `shuffled` the numbers of pairs stay, but the pairs are random.
+    Vectors: type -> float32 (n, 6).
     """
-    rng = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     counts = {"disease": n_diseases, "drug": n_drugs, "gene": 80}
-    vectors = {kind: rng.standard_normal((n, 6)).astype(np.float32) for kind, n in counts.items()}
+    vectors = {
+        node_type: generator.standard_normal((n, 6)).astype(np.float32) for node_type, n in counts.items()
+    }
     order = np.argsort(-(vectors["drug"] @ vectors["disease"].T), axis=None)
     if shuffled:
-        order = rng.permutation(order)
+        order = generator.permutation(order)
     pairs = np.stack(np.unravel_index(order, (n_drugs, n_diseases)), axis=1)
     positive = len(pairs) // 20
     relations = [
         ("drug", "indication", "disease", "target", pairs[:positive]),
         ("drug", "contraindication", "disease", "target", pairs[-positive // 2 :]),
         ("drug", "palliates", "disease", "excluded", pairs[positive : positive + 30]),
-        ("disease", "associated", "gene", "message", _edges(n_diseases, 80, 300, rng)),
-        ("drug", "binds", "gene", "message", _edges(n_drugs, 80, 300, rng)),
+        ("disease", "associated", "gene", "message", _edges(n_diseases, 80, 300, generator)),
+        ("drug", "binds", "gene", "message", _edges(n_drugs, 80, 300, generator)),
     ]
     return graph(counts, relations), vectors
 

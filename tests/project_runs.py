@@ -1,4 +1,4 @@
-"""Running the real Snakefile in a folder of its own, for the tests of the workflow."""
+"""Run the real Snakefile in a temporary folder, for the tests of the workflow."""
 
 import os
 import re
@@ -12,10 +12,10 @@ from pathlib import Path
 import yaml
 
 PROJECT = Path(__file__).parent.parent
-PARTS = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
+COPIED = ("Snakefile", "rules", "scripts", "config", "envs", "profiles")
 ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 
-# Small and quick, and still passing its gate: what is tested is the workflow, not the model.
+# A small and quick run that still passes its gate, because the workflow is tested and not the model.
 SMALL = {
     "demo": {"scale": 0.01},
     "hgt": {"hidden_dim": 32, "embedding_dim": 32, "heads": 2, "svd_dim": 8, "profile_dim": 8},
@@ -32,20 +32,20 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Run:
-    """What one call of snakemake did."""
+    """The exit code and the output of one call of snakemake."""
 
     code: int
     output: str
 
     @property
     def reasons(self) -> dict[str, str]:
-        """The jobs that ran (or would run), `rule` or `rule[device]`, with the reason for each."""
+        """The jobs that ran or would run: `rule` or `rule[device]` -> Snakemake's reason."""
         jobs = re.findall(r"^Job \d+: (.*)\nReason: (.*)$", self.output, re.MULTILINE)
         return {_job(message): reason for message, reason in jobs}
 
     @property
     def made(self) -> list[str]:
-        """The jobs that made their files anew: those that ran and did not take them back."""
+        """The jobs that computed their files; other jobs took back files that an earlier run had made."""
         taken = re.findall(r"INFO (\w+)(?:/(\S+))?: made before", self.output)
         names = {f"{rule}[{device}]" if device else rule for rule, device in taken}
         return [rule for rule in self.rules if rule not in names]
@@ -56,22 +56,22 @@ class Run:
 
 
 def _job(message: str) -> str:
-    """The job that announces itself with `message`: Snakemake prints a rule's message instead of its name."""
+    """The job that printed `message`. Snakemake prints a rule's message instead of its name."""
     for path in (PROJECT / "rules").glob("*.smk"):
         for rule, text in re.findall(
             r"^\w+ (\w+):$.*?^    message:\s+\"(.*?)\"$", path.read_text(), re.M | re.S
         ):
             pattern = re.escape(text).replace(r"\{wildcards\.device\}", r"(?P<device>\S+)")
             pattern = re.sub(r"\\\{(input|wildcards)\\\.\w+\\\}", ".+", pattern)
-            found = re.fullmatch(pattern, message)
-            if found:
-                return f"{rule}[{found['device']}]" if "device" in found.groupdict() else rule
+            match = re.fullmatch(pattern, message)
+            if match:
+                return f"{rule}[{match['device']}]" if "device" in match.groupdict() else rule
     raise AssertionError(f"no rule has the message {message!r}")
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A copy of the project and a directory to run it in."""
+    """A copy of the project, and the directory in which it runs."""
 
     project: Path
     directory: Path
@@ -79,7 +79,7 @@ class Folder:
     def line(
         self, *arguments: str, config: dict | None = None, small: bool = True, cores: int = 2
     ) -> list[str | Path]:
-        """The command that calls snakemake with overlays, `SMALL` and `config` over it."""
+        """The command that calls snakemake with the overlays `SMALL` and, over it, `config`."""
         overlays = []
         for name, content in (("small", SMALL if small else None), ("own", config)):
             if content is not None:
@@ -87,16 +87,16 @@ class Folder:
                 path.write_text(yaml.safe_dump(content))
                 overlays.append(str(path))
         command = [sys.executable, "-m", "snakemake", "--cores", str(cores)]
-        # Targets first: --configfile takes all that follows it.
+        # Targets come first, because --configfile takes all arguments after it.
         command += ["--snakefile", self.project / "Snakefile", "--directory", self.directory, *arguments]
         return command + (["--configfile", *overlays] if overlays else [])
 
     def run(self, *arguments: str, config: dict | None = None, small: bool = True, cores: int = 2) -> Run:
-        """Call snakemake and collect all that it says."""
+        """Call snakemake and collect its output."""
         return _call(self.line(*arguments, config=config, small=small, cores=cores))
 
     def start(self, *arguments: str, config: dict | None = None) -> subprocess.Popen:
-        """Call snakemake in a process group of its own, as a shell does, and do not wait for it."""
+        """Start snakemake in its own process group, as a shell does, without waiting for its end."""
         with (self.directory / "screen.txt").open("w") as screen:
             return subprocess.Popen(
                 self.line(*arguments, config=config),
@@ -104,15 +104,15 @@ class Folder:
                 stderr=subprocess.STDOUT,
                 env=ENVIRONMENT,
                 start_new_session=True,
-                preexec_fn=_heed_ctrl_c,
+                preexec_fn=_restore_ctrl_c,
             )
 
     def command(self, script: str, *arguments: str | Path) -> Run:
-        """Call one of the project's scripts as a person would."""
+        """Call one of the project's scripts from the command line, as a user does."""
         return _call([sys.executable, self.project / "scripts" / script, *arguments])
 
     def dry_run(self, *arguments: str, config: dict | None = None) -> list[str]:
-        """The rules that would run."""
+        """The jobs that would run."""
         done = self.run("--dry-run", *arguments, config=config)
         assert done.code == 0, done.output
         return done.rules
@@ -121,8 +121,8 @@ class Folder:
         return self.directory / "results" / name
 
 
-def _heed_ctrl_c() -> None:
-    """A shell's background jobs ignore Ctrl-C, and so would all that they start."""
+def _restore_ctrl_c() -> None:
+    """Restore the default for Ctrl-C: background jobs of a shell ignore it, and so do their children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -134,34 +134,36 @@ def _call(command: list) -> Run:
 
 
 def make(folder: Path) -> Folder:
-    """Copy the project's parts to `folder`, beside an empty directory for results."""
+    """Copy the project to `folder`/project and make the empty directory `folder`/run for its results."""
     project, directory = folder / "project", folder / "run"
     directory.mkdir(parents=True)
     project.mkdir()
-    for part in PARTS:
-        source = PROJECT / part
+    for name in COPIED:
+        source = PROJECT / name
         if source.is_dir():
-            shutil.copytree(source, project / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
-            shutil.copy(source, project / part)
+            shutil.copy(source, project / name)
     return Folder(project, directory)
 
 
 def readable(results: Path) -> dict[str, bytes]:
-    """Every result as a person finds it: in its place, or else in previous/."""
-    found = contents(results)
+    """The bytes of every result: of the file in its usual place, or else of the file in previous/."""
+    content_by_name = contents(results)
     earlier = {
-        name.removeprefix("previous/"): each for name, each in found.items() if name.startswith("previous/")
+        name.removeprefix("previous/"): content
+        for name, content in content_by_name.items()
+        if name.startswith("previous/")
     }
     return {
-        name: each
-        for name, each in (earlier | found).items()
+        name: content
+        for name, content in (earlier | content_by_name).items()
         if not name.startswith(("previous/", "records/", ".run/", "config.yaml"))
     }
 
 
 def contents(directory: Path) -> dict[str, bytes]:
-    """Every result file and its bytes, but logs, benchmarks and locks, which hold a process's number."""
+    """The bytes of every result file. Logs, benchmarks and locks are left out: they hold process ids."""
     files = (path for path in directory.rglob("*") if path.is_file() and path.name != "lock")
-    kept = [path for path in files if not {"logs", "benchmarks"} & set(path.relative_to(directory).parts)]
-    return {str(path.relative_to(directory)): path.read_bytes() for path in kept}
+    results = [path for path in files if not {"logs", "benchmarks"} & set(path.relative_to(directory).parts)]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in results}

@@ -1,4 +1,4 @@
-"""What the tests of the report need: a reader of its HTML, and the results of a small run."""
+"""A reader of the report's HTML, and example results of a small run, for the tests of the report."""
 
 import json
 from html.parser import HTMLParser
@@ -14,7 +14,7 @@ COLUMNS = ["link", "ranking", "contrastive", "total", "valid_auroc", "seconds"]
 
 
 class Page(HTMLParser):
-    """Tags in order, attributes and text of a page; fails where tags are not closed in their order."""
+    """Tags in order, attributes and text of a page; fails if tags are not nested correctly."""
 
     def __init__(self, html):
         super().__init__()
@@ -43,16 +43,27 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
     def all(self, tag, css=None):
-        return [found for name, found in self.tags if name == tag and css in (None, found.get("class"))]
+        return [
+            attributes
+            for name, attributes in self.tags
+            if name == tag and css in (None, attributes.get("class"))
+        ]
 
 
 def history(steps, contrastive=True):
     step = np.arange(1, steps + 1)
     link = 0.5 + 0.8 / np.maximum(step, 1)
-    other = 2.0 + 3.0 / np.maximum(step, 1)
+    contrastive_loss = 2.0 + 3.0 / np.maximum(step, 1)
     auroc = [0.6 + 0.001 * value if value % 5 == 0 else None for value in step.tolist()]
-    nothing = [None] * steps
-    values = [link, nothing, other if contrastive else nothing, link + 0.5 * other, auroc, step * 0.5]
+    gaps = [None] * steps
+    values = [
+        link,
+        gaps,
+        contrastive_loss if contrastive else gaps,
+        link + 0.5 * contrastive_loss,
+        auroc,
+        step * 0.5,
+    ]
     table = pa.table([pa.array(list(column), pa.float64()) for column in values], names=COLUMNS)
     for name in ("edges_seen", "epoch", "step"):
         table = table.add_column(0, name, pa.array(step, pa.int64()))
@@ -65,9 +76,9 @@ def interval(value):
 
 def measures(auprc):
     blank = auprc is None
-    found = {name: None if blank else interval(0.8) for name in ("auroc", "recall_at_100", "mrr")}
+    estimates = {name: None if blank else interval(0.8) for name in ("auroc", "recall_at_100", "mrr")}
     counts = {"positives": 312, "negatives": 1204331, "prevalence": 0.000259, "tails": 40}
-    return {**found, "auprc": None if blank else interval(auprc), **counts}
+    return {**estimates, "auprc": None if blank else interval(auprc), **counts}
 
 
 def metrics(hgt=0.2, svd=0.15, degree=0.03):
@@ -108,14 +119,19 @@ CALIBRATION = {
 
 def candidates(name, calibration=None):
     row = {"head_id": "D1", "head_name": name, "tail_id": "3091", "tail_name": BREAKOUT, "score": 2.5}
-    more = {"caution": f"no <{name}>", "rank_low": 5, "rank_high": 11}
-    table = pa.Table.from_pylist([{**row, "probability": 0.1234567, "rank": 7, "known": "", **more}])
+    further_columns = {"caution": f"no <{name}>", "rank_low": 5, "rank_high": 11}
+    table = pa.Table.from_pylist(
+        [{**row, "probability": 0.1234567, "rank": 7, "known": "", **further_columns}]
+    )
     return table.replace_schema_metadata({"calibration": json.dumps(calibration)}) if calibration else table
 
 
-def example(passed, status="completed", name="Metformin", found=None, steps=20):
-    """Summary, histories, verdicts, ledger and certificate of a run; `passed` is device -> bool."""
-    verdicts = {device: verdict(device, good) for device, good in passed.items()}
+def example(passed, status="completed", name="Metformin", device_metrics=None, steps=20):
+    """Summary, histories, verdicts, ledger and certificate of a run; `passed`: device -> passed the gate.
+
+    The metrics of each device are `device_metrics`, if given.
+    """
+    verdicts = {device: verdict(device, has_passed) for device, has_passed in passed.items()}
     record = {"status": status, "reason": "too little memory", "remedy": "use a smaller model"}
     record |= {
         "floor": 1.386,
@@ -124,18 +140,23 @@ def example(passed, status="completed", name="Metformin", found=None, steps=20):
         "seconds": 97.0,
         "peak_rss_bytes": 3 * 2**30,
     }
-    ways = [[{"text": f"{name} -[binds]-> {BREAKOUT}", "change": -0.625}]]
-    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": ways})
-    listed = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
+    paths = [[{"text": f"{name} -[binds]-> {BREAKOUT}", "change": -0.625}]]
+    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": paths})
+    popular = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
     negatives = {"scheme": "disease", "reason": "", "model": "trees", "digest": "0"}
     negatives |= {"auroc": {"unknown": interval(0.881), "treatments": None}}
     stable = {"members": 3, "lists": [{"n": 1000, "commonality": 0.912, "spearman": 0.934}]}
     ranked = summary.Ranked(
-        found or metrics(), candidates(name), evidence, pa.Table.from_pylist([listed]), stable, negatives
+        device_metrics or metrics(),
+        candidates(name),
+        evidence,
+        pa.Table.from_pylist([popular]),
+        stable,
+        negatives,
     )
     rows = [
-        summary.outcome(verdicts[device], record, ranked if good else None, 128)
-        for device, good in passed.items()
+        summary.outcome(verdicts[device], record, ranked if has_passed else None, 128)
+        for device, has_passed in passed.items()
     ]
     counts = {"rows": 50, "kept": 20, "mirrored": 20, "excluded": 7}
     ledger = {"file": f"{name}.csv", **counts, "dropped": {name: 3}}

@@ -1,4 +1,4 @@
-"""Faults of a sampler, planted into the levels of its batches."""
+"""Faults of a neighbour sampler, planted into the levels of its batches."""
 
 import dataclasses
 
@@ -8,12 +8,12 @@ from repurpose.hgt import messages, sampling
 
 
 def plant(monkeypatch, change):
-    """Let every level that leaves the sampler go through `change`."""
+    """Patch the sampler so that every level it returns goes through `change` first."""
     batch, neighbourhood = sampling.Sampler.batch, sampling.Sampler.neighbourhood
 
-    def changed(self, *given):
-        found = batch(self, *given)
-        return dataclasses.replace(found, levels=tuple(change(self, level) for level in found.levels))
+    def changed(self, *arguments):
+        sampled = batch(self, *arguments)
+        return dataclasses.replace(sampled, levels=tuple(change(self, level) for level in sampled.levels))
 
     monkeypatch.setattr(sampling.Sampler, "batch", changed)
     monkeypatch.setattr(
@@ -22,21 +22,25 @@ def plant(monkeypatch, change):
 
 
 def rewired(level, keep=None, flip=False):
-    """The level with some of its messages, or with source and target exchanged where both may be either."""
-    m = level.messages
-    source, target = m.rows.node[m.target_rows], np.repeat(np.arange(m.nodes), np.diff(m.target_ptr))
-    kind = m.rows.kind[m.target_rows]
+    """The level with a part of its messages, or with source and target of its messages exchanged.
+
+    keep: a predicate of the edge types of messages; flip: exchange source and target.
+    """
+    sent = level.messages
+    source = sent.rows.node[sent.target_rows]
+    target = np.repeat(np.arange(sent.nodes), np.diff(sent.target_ptr))
+    relation = sent.rows.kind[sent.target_rows]
     source, target = (target, source) if flip else (source, target)
-    parts = [
+    messages_by_relation = [
         (source[chosen], target[chosen], np.zeros(chosen.sum(), int))
-        for k in range(len(m.rows.type_bounds) - 1)
-        for chosen in [(kind == k) & (True if keep is None else keep(kind))]
+        for k in range(len(sent.rows.type_bounds) - 1)
+        for chosen in [(relation == k) & (True if keep is None else keep(relation))]
     ]
-    return dataclasses.replace(level, messages=messages.build(m.nodes, parts).whole)
+    return dataclasses.replace(level, messages=messages.build(sent.nodes, messages_by_relation).whole)
 
 
 def of_one_table(self, level):
-    """Positions of all types looked up in the table of the first."""
+    """The level with node numbers that count from 0 in each type, as if all types were the first."""
     starts = np.repeat(self.node_types[:-1], np.diff(level.bounds))
     return dataclasses.replace(level, nodes=(level.nodes - starts).astype(np.int32))
 

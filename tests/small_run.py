@@ -1,6 +1,6 @@
-"""A workflow of three jobs without Snakemake, for the tests of how results are kept.
+"""A workflow of three jobs that runs without Snakemake, for the tests of how results are kept.
 
-table.csv -> copy -> double; double and copy -> join. Every job writes two files.
+table.csv -> copy -> double; copy and double -> join. Every job writes two files.
 """
 
 import os
@@ -19,7 +19,7 @@ OUTPUTS = {rule: {name: f"results/{rule}/{name}.txt" for name in "ab"} for rule 
 
 
 class Names(dict):
-    """Named values as Snakemake gives them."""
+    """Named values, like those that Snakemake gives to a script."""
 
 
 def params(config, rule, code="1"):
@@ -28,7 +28,7 @@ def params(config, rule, code="1"):
 
 
 def given(config, rule, code="1"):
-    """What Snakemake would tell the script of this job."""
+    """The `snakemake` object that the script of this job would get."""
     return SimpleNamespace(
         rule=rule,
         wildcards=Names(),
@@ -39,9 +39,11 @@ def given(config, rule, code="1"):
 
 
 def write(config, rule, output):
-    """What the job makes: text that depends on its factor and on its inputs alone."""
+    """Write the files of a job: text that depends only on its factor and its inputs."""
     sources = [
-        Path(path) for each in INPUTS[rule].values() for path in ([each] if isinstance(each, str) else each)
+        Path(path)
+        for inputs in INPUTS[rule].values()
+        for path in ([inputs] if isinstance(inputs, str) else inputs)
     ]
     text = "".join(path.read_text() for path in sources or [TABLE]) * config.get(rule, 1)
     output.a.write_text(text)
@@ -49,7 +51,7 @@ def write(config, rule, output):
 
 
 def do(config, rule, code="1", before_end=lambda: None):
-    """Run one job; returns whether it had to make its files."""
+    """Run one job; returns False if it took back files that an earlier run had made."""
     job = jobs.Job(given(config, rule, code))
     if job.restore_previous():
         return False
@@ -60,16 +62,16 @@ def do(config, rule, code="1", before_end=lambda: None):
 
 
 def expected(config, code="1"):
-    def of(record):
+    def expect(record):
         if record.rule not in INPUTS:
             return None
         return runs.Expected(params(config, record.rule, code), INPUTS[record.rule])
 
-    return of
+    return expect
 
 
 def is_result(path):
-    return path in {each for outputs in OUTPUTS.values() for each in outputs.values()}
+    return path in {path_of_result for outputs in OUTPUTS.values() for path_of_result in outputs.values()}
 
 
 def judge(config, code="1"):
@@ -77,7 +79,7 @@ def judge(config, code="1"):
 
 
 def run(config, code="1"):
-    """A whole run as Snakemake would make it; returns the jobs that made their files anew."""
+    """Run all jobs as Snakemake would do; returns the jobs that computed their files."""
     before = judge(config, code)
     runs.begin(before)
     missing = [rule for rule in INPUTS if not all(Path(path).exists() for path in OUTPUTS[rule].values())]
@@ -85,15 +87,15 @@ def run(config, code="1"):
 
 
 def texts(folder="results"):
-    """The result files below a folder and what is in them."""
+    """The text of every result file below a folder, by path."""
     paths = [
         Path(folder) / Path(path).relative_to("results")
-        for each in OUTPUTS.values()
-        for path in each.values()
+        for outputs in OUTPUTS.values()
+        for path in outputs.values()
     ]
     return {str(path): path.read_text() for path in paths if path.exists()}
 
 
 def forget_run():
-    """This process belongs to no run any more."""
+    """Remove the environment variable by which this process belongs to a run."""
     os.environ.pop(jobs.VARIABLE, None)

@@ -1,4 +1,4 @@
-"""Trainings of seconds on the graph of planted communities: encoders, settings and a call that fits them."""
+"""Trainings that take seconds, on the graph of planted communities: encoders, settings and a call."""
 
 import dataclasses
 
@@ -44,7 +44,7 @@ def job(seed=0, encoder=ENCODER, batching="full", kg=None, device="cpu", feature
 
 
 def fit(seed=0, encoder=ENCODER, batching="full", **changes):
-    """A training on one CPU, with changes of `SETTINGS`, and the rows of its history."""
+    """Train on the CPU with `SETTINGS` and `changes`; returns the result and the rows of its history."""
     rows = []
     result = training.fit(job(seed, encoder, batching, **changes), on_step=lambda row, _: rows.append(row))
     return result, rows

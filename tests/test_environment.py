@@ -19,18 +19,18 @@ from repurpose.core import source
 PROJECT = Path(__file__).parent.parent
 SCRIPTS = PROJECT / "scripts"
 CONDA = sorted((PROJECT / "envs").glob("*.yaml"))
-# Packages whose import name is not their own.
+# Packages whose name on PyPI differs from the name that is imported.
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "xgboost": "xgboost-cpu"}
-OWN = {"repurpose"} | {
+OWN_MODULES = {"repurpose"} | {
     path.stem for name in ("scripts", "tests", "benchmarks") for path in (PROJECT / name).glob("**/*.py")
 }
-# What a CUDA build of torch brings with it, pinned by torch itself.
+# Packages that a CUDA build of torch installs; torch pins their versions.
 CUDA = ("nvidia-", "cuda-", "triton")
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 
 
 def pins(text):
-    """Name (as PyPI compares names) -> version of the lines `name==version ; marker`."""
+    """The versions of lines `name==version ; marker`: canonical name -> version."""
     requirements = [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
     return {canonical(item.name): str(item.specifier).removeprefix("==") for item in requirements}
 
@@ -44,12 +44,12 @@ def is_installed(name):
 
 
 def conda_pins(path):
-    """The pins of a conda file, those of conda itself and those under pip."""
-    found = {}
+    """The pins of a conda file: the packages of conda and those under pip."""
+    versions = {}
     for item in yaml.safe_load(path.read_text())["dependencies"]:
         lines = item["pip"] if isinstance(item, dict) else [item.replace("=", "==")] if "=" in item else []
-        found |= pins("\n".join(lines))
-    return found
+        versions |= pins("\n".join(lines))
+    return versions
 
 
 DIRECT = pins((PROJECT / "envs" / "requirements.in").read_text())
@@ -58,18 +58,20 @@ PEERS = pins((PROJECT / "envs" / "benchmarks.txt").read_text())
 
 
 def third_party(path):
-    """Packages that a module imports, under the names that pip knows."""
+    """Packages that a module imports, by their canonical names on PyPI."""
     names = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
             names |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.partition(".")[0])
-    return {canonical(DISTRIBUTIONS.get(name, name)) for name in names - OWN - sys.stdlib_module_names}
+    return {
+        canonical(DISTRIBUTIONS.get(name, name)) for name in names - OWN_MODULES - sys.stdlib_module_names
+    }
 
 
 def scripts_with_environments():
-    """(script, conda file) of every rule that has both."""
+    """(script, conda file) of every rule that has both a script and a conda file."""
     text = "\n".join(path.read_text() for path in sorted((PROJECT / "rules").glob("*.smk")))
     for rule in re.split(r"^(?:rule|checkpoint) ", text, flags=re.MULTILINE)[1:]:
         conda, script = (re.search(rf'^    {key}:\s+"\.\./(.+)"', rule, re.M) for key in ("conda", "script"))
@@ -77,28 +79,28 @@ def scripts_with_environments():
             yield script[1], conda[1]
 
 
-def test_every_direct_requirement_stands_in_the_lock():
+def test_every_direct_requirement_is_in_the_lock():
     assert DIRECT.items() <= LOCK.items()
 
 
-def test_every_version_is_exact_and_names_no_build():
+def test_every_version_is_exact_and_without_a_build_tag():
     for name, version in (DIRECT | LOCK | PEERS).items():
         assert re.fullmatch(r"[0-9][0-9a-z.]*", version), name
 
 
-def test_the_lock_holds_everything_that_the_requirements_pull_in():
-    """A package that the lock forgot would be in its newest version on the next machine."""
-    found, waiting = {}, list(DIRECT)
+def test_the_lock_has_every_package_that_the_requirements_need():
+    """If the lock lacks a package, the next machine installs the newest version of it."""
+    installed, waiting = {}, list(DIRECT)
     while waiting:
         name = waiting.pop()
-        if name in found or name.startswith(CUDA) or not is_installed(name):
+        if name in installed or name.startswith(CUDA) or not is_installed(name):
             continue
-        found[name] = metadata.version(name).partition("+")[0]
+        installed[name] = metadata.version(name).partition("+")[0]
         for item in map(Requirement, metadata.requires(name) or []):
             if not item.marker or item.marker.evaluate({"extra": ""}):
                 waiting.append(canonical(item.name))
-    assert len(found) > len(DIRECT)
-    assert found.items() <= LOCK.items()
+    assert len(installed) > len(DIRECT)
+    assert installed.items() <= LOCK.items()
 
 
 def test_the_installed_packages_fit_each_other():
@@ -108,23 +110,23 @@ def test_the_installed_packages_fit_each_other():
 
 @pytest.mark.parametrize("path", CONDA, ids=lambda path: path.stem)
 def test_a_conda_environment_has_the_versions_of_the_lock(path):
-    found = conda_pins(path)
-    assert found.pop("python") == "3.11"
-    assert found.items() <= LOCK.items()
+    versions = conda_pins(path)
+    assert versions.pop("python") == "3.11"
+    assert versions.items() <= LOCK.items()
 
 
 def test_the_versions_of_the_commit_hooks_are_those_of_the_lock():
     hooks = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
-    found = pins("\n".join(line for hook in hooks for line in hook["additional_dependencies"]))
-    assert found.keys() == {"ruff", "snakefmt"}
-    assert found.items() <= LOCK.items()
+    versions = pins("\n".join(line for hook in hooks for line in hook["additional_dependencies"]))
+    assert versions.keys() == {"ruff", "snakefmt"}
+    assert versions.items() <= LOCK.items()
 
 
 def test_everything_that_is_imported_is_a_direct_requirement():
     paths = [*SCRIPTS.glob("**/*.py"), *(PROJECT / "tests").glob("**/*.py"), *PROJECT.glob("benchmarks/*.py")]
-    found = {(name, path.name) for path in paths for name in third_party(path) if name not in DIRECT}
-    # What the peers of a benchmark need is no part of the environment, and nothing else may ask for it.
-    assert found == {(name, "quality_methods.py") for name in PEERS}
+    missing = {(name, path.name) for path in paths for name in third_party(path) if name not in DIRECT}
+    # The peers that a benchmark compares are not in the environment; only that benchmark may import them.
+    assert missing == {(name, "quality_methods.py") for name in PEERS}
 
 
 def test_the_conda_environment_of_a_rule_has_all_that_its_script_imports():
@@ -144,7 +146,7 @@ def test_the_python_of_the_project_is_3_11():
 
 COMPILE = "scripts/compile_kernels.py"
 LOOPS = "scripts/repurpose/kernels/loops.py"
-# A Python that makes a venv in an instant: the venv's python writes down what it was asked for.
+# A fake Python that makes a venv without delay; the python in the venv writes its arguments to `calls`.
 QUICK_PYTHON = """#!/bin/sh
 if [ "$1" = -c ]; then exit 0; fi
 for folder; do :; done
@@ -161,7 +163,7 @@ test ! -e broken
 
 @pytest.fixture
 def tree(tmp_path):
-    """A copy of what `make env` reads, and a quick Python."""
+    """A copy of the files that `make env` reads, and a fake Python."""
     folder = tmp_path / "project"
     (folder / "envs").mkdir(parents=True)
     shutil.copy(PROJECT / "Makefile", folder)
@@ -177,7 +179,7 @@ def tree(tmp_path):
 
 
 def make(folder, *arguments):
-    # The tests themselves may run below make, whose flags and variables are inherited.
+    # If make runs these tests, they inherit its flags and variables.
     inherited = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARGS", "CORES", "PYTHON"}
     environment = {key: value for key, value in os.environ.items() if key not in inherited}
     command = ["make", "-C", str(folder), "--no-print-directory", *arguments]
@@ -186,14 +188,14 @@ def make(folder, *arguments):
 
 def calls(folder):
     path = folder / "calls"
-    found = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text().splitlines() if path.exists() else []
     path.unlink(missing_ok=True)
-    return found
+    return lines
 
 
 def test_make_alone_lists_every_target():
-    said = make(PROJECT).stdout
-    assert re.findall(r"^make (\w+) ", said, re.M) == ["help", "env", "run", "test", "lock", "clean"]
+    output = make(PROJECT).stdout
+    assert re.findall(r"^make (\w+) ", output, re.M) == ["help", "env", "run", "test", "lock", "clean"]
 
 
 def test_make_env_installs_pytorch_first_and_then_the_lock(tree):
@@ -206,7 +208,7 @@ def test_make_env_installs_pytorch_first_and_then_the_lock(tree):
     ]
 
 
-def test_make_env_is_silent_and_does_nothing_where_the_environment_is_complete(tree):
+def test_make_env_is_silent_and_does_nothing_if_the_environment_is_complete(tree):
     make(tree, "env", f"PYTHON={tree}/python")
     calls(tree)
     (tree / "envs" / "requirements.txt").touch()
@@ -214,7 +216,7 @@ def test_make_env_is_silent_and_does_nothing_where_the_environment_is_complete(t
     assert (done.returncode, done.stdout, done.stderr, calls(tree)) == (0, "", "", [])
 
 
-def test_make_env_starts_again_where_the_lock_has_changed(tree):
+def test_make_env_starts_again_if_the_lock_has_changed(tree):
     make(tree, "env", f"PYTHON={tree}/python")
     calls(tree)
     (tree / ".venv" / "left over").touch()
@@ -227,7 +229,7 @@ def test_make_env_starts_again_where_the_lock_has_changed(tree):
 
 
 @pytest.mark.parametrize("changed", [LOOPS, COMPILE])
-def test_make_env_compiles_again_and_nothing_more_where_the_library_has_changed(tree, changed):
+def test_make_env_only_compiles_again_if_the_library_has_changed(tree, changed):
     make(tree, "env", f"PYTHON={tree}/python")
     calls(tree)
     (tree / changed).write_text("x = 1\n")
@@ -236,7 +238,7 @@ def test_make_env_compiles_again_and_nothing_more_where_the_library_has_changed(
         assert calls(tree) == expected
 
 
-def test_make_env_compiles_anew_after_a_compilation_that_failed(tree):
+def test_make_env_compiles_again_after_a_compilation_that_failed(tree):
     (tree / "broken_kernels").touch()
     assert make(tree, "env", f"PYTHON={tree}/python").returncode != 0
     (tree / "broken_kernels").unlink()
@@ -261,7 +263,7 @@ def test_make_env_does_not_take_an_interrupted_install_for_complete(tree):
     assert len(calls(tree)) == 3
 
 
-def test_make_env_starts_again_where_the_folder_was_moved(tree):
+def test_make_env_starts_again_if_the_folder_was_moved(tree):
     make(tree, "env", f"PYTHON={tree}/python")
     moved = tree.rename(tree.with_name("moved"))
     calls(moved)
@@ -269,7 +271,7 @@ def test_make_env_starts_again_where_the_folder_was_moved(tree):
     assert len(calls(moved)) == 3
 
 
-def test_make_env_says_what_is_missing_where_there_is_no_python_3_11(tree):
+def test_make_env_says_what_is_missing_if_there_is_no_python_3_11(tree):
     done = make(tree, "env", "PYTHON=no-such-python")
     assert done.returncode != 0
     assert 'Python 3.11 with venv is needed, and "no-such-python" is not one here: install it' in done.stderr
@@ -323,7 +325,7 @@ def test_slow(): pass
         ("--timed=only -k plain -n 0", set(), 5),
     ],
 )
-def test_pytest_chooses_or_leaves_out_the_timed_tests_beside_what_else_is_asked(
+def test_pytest_selects_or_deselects_the_timed_tests_together_with_other_options(
     tmp_path, options, ran, status
 ):
     (tmp_path / "tests").mkdir()
@@ -394,23 +396,23 @@ def snakemake(folder, *arguments):
 
 
 def test_the_default_profile_is_found_by_itself_and_accepted(toy):
-    status, said = snakemake(toy, "--cores", "2", "--dry-run")
-    assert status == 0, said
-    assert "Using workflow specific profile profiles/default" in said
+    status, output = snakemake(toy, "--cores", "2", "--dry-run")
+    assert status == 0, output
+    assert "Using workflow specific profile profiles/default" in output
 
 
 def test_the_slurm_profile_plans_jobs_with_memory_time_and_gpu(toy):
-    """A dry run: nothing is submitted."""
-    status, said = snakemake(toy, "--profile", "profiles/slurm", "--dry-run")
-    assert status == 0, said
-    plans = dict(re.findall(r"^rule (\w+):.*?resources: (.*?)$", said, re.M | re.S))
+    """A dry run submits nothing."""
+    status, output = snakemake(toy, "--profile", "profiles/slurm", "--dry-run")
+    assert status == 0, output
+    plans = dict(re.findall(r"^rule (\w+):.*?resources: (.*?)$", output, re.M | re.S))
     assert {"gpu=1", "mem_mb=16000", "runtime=1440"} <= set(plans["train_embeddings"].split(", "))
     assert {"mem_mb=4000", "runtime=60"} <= set(plans["count"].split(", "))
     assert "gpu" not in plans["count"]
 
 
-def test_the_slurm_profile_names_no_option_of_the_default_one():
-    """Where both name an option, Snakemake takes the default profile's, which nobody expects."""
+def test_the_slurm_profile_sets_no_option_of_the_default_profile():
+    """If both profiles set an option, Snakemake takes the default profile's value, which is surprising."""
     default, slurm = (
         yaml.safe_load((PROJECT / "profiles" / name / "config.yaml").read_text())
         for name in ("default", "slurm")

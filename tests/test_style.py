@@ -1,4 +1,4 @@
-"""The style that machines can check: ruff, snakefmt, Snakemake's lint, and which package imports which."""
+"""Style that programs can check: ruff, snakefmt, Snakemake's lint, and which package imports which."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ PROJECT = Path(__file__).parent.parent
 LIBRARY = PROJECT / "scripts" / "repurpose"
 MODULES = sorted(LIBRARY.glob("**/*.py"))
 SCRIPTS = sorted((PROJECT / "scripts").glob("*.py"))
-# Bottom up: a package imports only from those above it in this list.
+# A package imports only from packages above it in this list.
 PACKAGES = (
     "core",
     "kernels",
@@ -31,20 +31,20 @@ PACKAGES = (
     "candidates",
     "gate",
 )
-# Importing PyTorch takes seconds, and each stage runs in an environment of its own.
+# Importing PyTorch takes seconds, and each stage has its own environment, so few packages may import these.
 ALLOWED = {
     "torch": {"hgt", "training", "gate"},
     "torch_geometric": {"hgt"},
     "numba": {"kernels"},
     "xgboost": {"classifier"},
 }
-# What other libraries promise nobody; a test of the same name states what each part of it has to do.
+# Only these modules use private parts of other libraries; a test of the same name states what they must do.
 PRIVATE = ("kernels/numba_private.py", "hgt/torch_private.py", "provenance/snakemake_private.py")
 OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 
 
 def run(tool, *arguments):
-    """Run a tool of this environment in the project's folder; its output and whether it was content."""
+    """Run a tool of this environment in the project's folder; returns its exit status and output."""
     path = shutil.which(tool, path=Path(sys.executable).parent)
     assert path, f"{tool} is not in {Path(sys.executable).parent}; run: make env"
     done = subprocess.run([path, *arguments], cwd=PROJECT, capture_output=True, text=True)
@@ -52,7 +52,7 @@ def run(tool, *arguments):
 
 
 def imported(path):
-    """Dotted names that a file imports, anywhere in it: `from a import b` is a.b."""
+    """Dotted names of all imports in a file, also inside functions: `from a import b` is a.b."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -62,9 +62,9 @@ def imported(path):
     return names
 
 
-def unpromised(path):
-    """What a file takes of inner parts of libraries: numba.core, torch.ops, and names with an underscore."""
-    found = {
+def private_parts(path):
+    """Private parts of libraries that a file uses: numba.core, torch.ops, and names with an underscore."""
+    used = {
         name
         for name in imported(path)
         if name.startswith("numba.core") or any(re.match("_(?!_)", part) for part in name.split("."))
@@ -74,20 +74,24 @@ def unpromised(path):
             is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
             is_inner = re.match("_(?!_)", node.attr) and node.attr not in OF_NAMED_TUPLES and not is_own
             if is_inner or ast.unparse(node) in ("torch.ops", "numba.core"):
-                found.add(ast.unparse(node))
-    return found
+                used.add(ast.unparse(node))
+    return used
 
 
-def of_workflow(text):
-    """What a file of rules takes of Snakemake's own objects, apart from what is documented."""
-    taken = set(re.findall(r"\bworkflow\.\w+", text)) - {"workflow.basedir"}
-    return taken | set(re.findall(r"^\s*(?:from|import) snakemake(?!\.utils\b).*", text, re.MULTILINE))
+def private_parts_of_snakemake(text):
+    """Undocumented objects of Snakemake that a file of rules uses."""
+    used = set(re.findall(r"\bworkflow\.\w+", text)) - {"workflow.basedir"}
+    return used | set(re.findall(r"^\s*(?:from|import) snakemake(?!\.utils\b).*", text, re.MULTILINE))
 
 
-def arrows(path, package):
-    """The packages of the library that a file of one of them imports from, apart from its own."""
-    parts = {tuple(name.split(".")) for name in imported(path)}
-    return {each[1] for each in parts if each[0] == "repurpose" and each[1] != package}
+def imported_packages(path, package):
+    """The other packages of the library that a file of `package` imports from."""
+    split_names = {tuple(name.split(".")) for name in imported(path)}
+    return {
+        name_parts[1]
+        for name_parts in split_names
+        if name_parts[0] == "repurpose" and name_parts[1] != package
+    }
 
 
 @pytest.mark.parametrize(
@@ -100,12 +104,12 @@ def arrows(path, package):
     ],
     ids=" ".join,
 )
-def test_a_style_checker_is_content(command):
-    status, said = run(*command)
-    assert status == 0, said
+def test_a_style_checker_finds_nothing(command):
+    status, output = run(*command)
+    assert status == 0, output
 
 
-def test_the_style_checkers_can_object(tmp_path):
+def test_the_style_checkers_find_bad_style(tmp_path):
     (tmp_path / "bad.py").write_text("import os\nx = {  'a':1 }\n")
     (tmp_path / "bad.smk").write_text("rule a:\n  output: 'a'\n  shell: 'touch a'\n")
     settings = ("--config", str(PROJECT / "pyproject.toml"))
@@ -118,15 +122,17 @@ def test_the_style_checkers_can_object(tmp_path):
 def test_every_package_is_in_the_order_and_says_what_it_is():
     assert sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py")) == sorted(PACKAGES)
     for package in PACKAGES:
-        said = ast.get_docstring(ast.parse((LIBRARY / package / "__init__.py").read_text(encoding="utf-8")))
-        assert all(word in said for word in ("In: ", "Out: ", "Read first: ".strip())), package
+        docstring = ast.get_docstring(
+            ast.parse((LIBRARY / package / "__init__.py").read_text(encoding="utf-8"))
+        )
+        assert all(word in docstring for word in ("In: ", "Out: ", "Read first: ".strip())), package
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_from_those_above_it(package):
     above = set(PACKAGES[: PACKAGES.index(package)])
     for path in (LIBRARY / package).glob("*.py"):
-        assert arrows(path, package) <= above, path
+        assert imported_packages(path, package) <= above, path
 
 
 @pytest.mark.parametrize("path", MODULES + SCRIPTS, ids=lambda path: f"{path.parent.name}.{path.stem}")
@@ -136,7 +142,7 @@ def test_a_heavy_package_is_imported_only_where_it_is_used(path):
 
 
 def test_the_snakefile_loads_no_heavy_package():
-    """A dry run is instant."""
+    """A dry run must start at once."""
     lines = (PROJECT / "rules" / "common.smk").read_text(encoding="utf-8").splitlines()
     imports = [line for line in lines if line.startswith("from repurpose")]
     assert len(imports) > 3
@@ -146,27 +152,27 @@ def test_the_snakefile_loads_no_heavy_package():
     assert done.stdout == "[]\n"
 
 
-def test_the_reader_of_imports_sees_those_inside_functions(tmp_path):
+def test_imports_inside_functions_are_found(tmp_path):
     path = tmp_path / "module.py"
     path.write_text(
         "from repurpose.gate import verdict\nfrom repurpose.core.files import read_json\n"
         "def f():\n    from torch.nn import functional\n    import xgboost.sklearn\n"
     )
     assert {"torch.nn.functional", "xgboost.sklearn"} < imported(path)
-    assert arrows(path, "core") == {"gate"}
+    assert imported_packages(path, "core") == {"gate"}
 
 
-def test_inner_parts_of_libraries_are_used_in_one_module_for_each():
+def test_private_parts_of_a_library_are_used_in_one_module():
     checked = [*MODULES, *SCRIPTS, *sorted((PROJECT / "benchmarks").glob("*.py"))]
-    used = {path: unpromised(path) for path in checked if unpromised(path)}
+    used = {path: private_parts(path) for path in checked if private_parts(path)}
     assert set(used) <= {LIBRARY / name for name in PRIVATE}, used
     rules = [PROJECT / "Snakefile", *sorted((PROJECT / "rules").glob("*.smk"))]
-    used = {path: of_workflow(path.read_text(encoding="utf-8")) for path in rules}
+    used = {path: private_parts_of_snakemake(path.read_text(encoding="utf-8")) for path in rules}
     assert len(rules) > 5 and not any(used.values()), used
 
 
 @pytest.mark.parametrize("name", PRIVATE)
-def test_a_module_of_inner_parts_has_a_test_of_its_name(name):
+def test_a_module_that_uses_private_parts_has_a_test_of_its_name(name):
     path = LIBRARY / name
     assert (PROJECT / "tests" / path.parent.name / f"test_{path.name}").is_file()
 
@@ -182,17 +188,19 @@ def test_a_module_of_inner_parts_has_a_test_of_its_name(name):
         "conv._construct_src_node_feat(k)",
     ],
 )
-def test_a_use_of_an_inner_part_is_seen(tmp_path, line):
+def test_a_use_of_a_private_part_is_found(tmp_path, line):
     (tmp_path / "module.py").write_text(f"{line}\n")
-    assert unpromised(tmp_path / "module.py")
+    assert private_parts(tmp_path / "module.py")
     (tmp_path / "module.py").write_text("from __future__ import annotations\nself._x = row._replace(a=1)\n")
-    assert not unpromised(tmp_path / "module.py")
+    assert not private_parts(tmp_path / "module.py")
 
 
-def test_a_use_of_snakemakes_own_objects_is_seen():
-    assert of_workflow("if workflow.dag.forcefiles:\n") == {"workflow.dag"}
-    assert of_workflow("from snakemake.iocontainers import Wildcards\n")
-    assert not of_workflow('from snakemake.utils import min_version\nf"{workflow.basedir}/x"\n')
+def test_a_use_of_private_parts_of_snakemake_is_found():
+    assert private_parts_of_snakemake("if workflow.dag.forcefiles:\n") == {"workflow.dag"}
+    assert private_parts_of_snakemake("from snakemake.iocontainers import Wildcards\n")
+    assert not private_parts_of_snakemake(
+        'from snakemake.utils import min_version\nf"{workflow.basedir}/x"\n'
+    )
 
 
 def test_no_module_of_the_library_knows_snakemake():

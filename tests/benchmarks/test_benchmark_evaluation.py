@@ -1,4 +1,4 @@
-"""The table of what candidates are worth has every split and method, and dashes where nothing is defined."""
+"""The evaluation table has every split and method, and dashes for undefined metrics."""
 
 import argparse
 from pathlib import Path
@@ -16,12 +16,12 @@ def interval(value):
 
 
 def measures(auprc):
-    found = {name: interval(0.5) for name in ("recall_at_100", "mrr")}
+    estimates = {name: interval(0.5) for name in ("recall_at_100", "mrr")}
     against = {"matched": {"auroc": interval(0.7)}, "known": {"auroc": None}}
-    return {**found, "auprc": interval(auprc), "against": against}
+    return {**estimates, "auprc": interval(auprc), "against": against}
 
 
-def test_a_line_per_split_and_method_in_the_report_s_order():
+def test_the_table_has_a_line_per_split_and_method_in_the_order_of_the_report():
     methods = {"degree": measures(0.1), "svd": measures(0.2), "hgt": measures(0.3)}
     leads = {"svd": {"auprc": interval(0.1)}}
     metrics = {"schemes": {"random": methods, "drug": methods}, "differences": {"random": leads}}
@@ -33,20 +33,23 @@ def test_a_line_per_split_and_method_in_the_report_s_order():
         ["| drug", "hgt"],
     ]
     assert len({line.count("|") for line in lines}) == 1
-    assert list(evaluation.leads(metrics)) == ["", "random: AUPRC less the SVD's 0.100 (0.000 to 0.200)"]
+    assert list(evaluation.difference_lines(metrics)) == [
+        "",
+        "random: AUPRC less the SVD's 0.100 (0.000 to 0.200)",
+    ]
 
 
-def test_scores_that_rest_on_the_first_path_are_counted():
+def test_pairs_whose_first_path_is_the_most_important_are_counted():
     first, second = ([{"change": low}, {"change": high}] for low, high in ((-0.5, -0.1), (-0.1, -0.5)))
-    alone = [{"change": -0.2}]
-    line = evaluation.reasons([first, second, first, alone, []])
+    single = [{"change": -0.2}]
+    line = evaluation.count_leading_paths([first, second, first, single, []])
     assert line == "\n2 of 3 scores rest most on the path of the highest score"
 
 
-def test_its_overlay_is_a_valid_config_with_full_paths(tmp_path, monkeypatch):
+def test_the_overlay_is_a_valid_config_with_full_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = argparse.Namespace(edges="kg.csv", nodes=None, pairs="pairs.csv")
-    content = evaluation.settings_of(options)
+    content = evaluation.overlay_of(options)
     (tmp_path / "overlay.yaml").write_text(yaml.safe_dump(content))
     loaded = settings.load([PROJECT / "config" / "config.yaml", tmp_path / "overlay.yaml"])
     assert loaded["edges"] == str(tmp_path / "kg.csv") and loaded["nodes"] == ""

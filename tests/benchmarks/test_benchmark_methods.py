@@ -1,4 +1,4 @@
-"""The quality benchmark's methods that train nothing give what they say."""
+"""The method of the quality benchmark that leaves out the encoder output has only SVD and profile columns."""
 
 from pathlib import Path
 
@@ -23,13 +23,13 @@ def small_job():
     return quality_methods.Job(KG, config, 0, 1.0)
 
 
-def test_without_layers_there_is_what_stands_beside_them(job):
-    (found,) = quality_methods.no_layers(job)
+def test_without_the_encoder_output_the_vectors_are_profile_and_svd_columns(job):
+    (variant,) = quality_methods.no_layers(job)
     axes = profiles.rows(KG, EDGES, "drug", 8, 0).rows
-    assert found.heads.shape == (KG.count("drug"), 16)
-    assert np.array_equal(found.heads[:, :8], axes)
-    ends = [part.stop for part in profiles.columns(KG, "drug", 8).values()]
-    assert ends[-1] == 8 and found.blocks[0] == [*ends, 16] and found.blocks[1][-1] == 16
+    assert variant.heads.shape == (KG.count("drug"), 16)
+    assert np.array_equal(variant.heads[:, :8], axes)
+    ends = [columns.stop for columns in profiles.columns(KG, "drug", 8).values()]
+    assert ends[-1] == 8 and variant.blocks[0] == [*ends, 16] and variant.blocks[1][-1] == 16
     job.config["hgt"] |= {"svd_dim": 0, "profile_dim": 0}
     with pytest.raises(ValueError, match="nothing stands beside"):
         next(quality_methods.no_layers(job))

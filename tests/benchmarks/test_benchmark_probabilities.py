@@ -1,4 +1,4 @@
-"""The benchmark of probabilities: predicted and found agree on test pairs, and untreated tails are those."""
+"""The benchmark of probabilities: predicted and observed shares agree, and untreated tails are right."""
 
 from dataclasses import asdict
 
@@ -22,24 +22,24 @@ def planted_task():
     return classifier.Task(*pair_models.make(shuffled=False), SETTINGS, 0, 1)
 
 
-def test_what_is_predicted_of_hidden_treatments_is_found(task):
+def test_predicted_and_observed_shares_of_hidden_treatments_agree(task):
     rows = {(row["what"], row.get("tails")): row for row in probabilities.tested(task, "disease", [14, 9], 3)}
     whole, treated = rows["disease", None], rows["disease, best", "treated"]
     assert whole["predicted"] == pytest.approx(whole["found"], rel=0.4)
     test = task.pairs[(task.pairs["disease"] == "test") & (task.pairs["label"] == 1)]
-    assert sum(each["positives"] for each in whole["bins"]) == len(test)
+    assert sum(row["positives"] for row in whole["bins"]) == len(test)
     assert treated["count"] == test["tail_index"].nunique()
     assert treated["low"] <= treated["predicted"] <= treated["high"]
 
 
-def test_of_known_tails_only_what_is_hidden_is_asked(task):
+def test_only_hidden_treatments_of_known_tails_count_as_positives(task):
     rows = list(probabilities.tested(task, "random", [14, 9], 0.0))
     hidden = ((task.pairs["random"] == "test") & (task.pairs["label"] == 1)).sum()
-    assert sum(each["positives"] for each in rows[0]["bins"]) == hidden
+    assert sum(row["positives"] for row in rows[0]["bins"]) == hidden
     assert rows[0]["predicted"] > rows[0]["found"]
 
 
-def test_untreated_tails_are_those_without_a_treatment_and_their_best_new_head_counts(tmp_path):
+def test_untreated_tails_have_no_treatment_and_only_their_best_new_head_counts(tmp_path):
     kg = planted.graph({"drug": 3, "disease": 3}, [("drug", "indication", "disease", "target", [(0, 1)])])
     folder = tmp_path / "results"
     for name in ("graph", "pairs", "candidates/cpu"):
@@ -50,6 +50,6 @@ def test_untreated_tails_are_those_without_a_treatment_and_their_best_new_head_c
     columns = {"tail_id": tails, "rank": [2, 1, 1, 2, 1, 2], "probability": [0.1, 0.2, 0.9, 0.8, 0.6, 0.4]}
     table = pa.table(columns | {"known": ["", "", "", "", "palliates", ""]})
     files.write_table(folder / "candidates" / "cpu" / "candidates.parquet", table)
-    found = probabilities.untreated(folder, "cpu")
-    assert found["tails"] == 2 and found["predicted"] == pytest.approx((0.2 + 0.4) / 2)
-    assert found["highest"] == 0.4
+    row = probabilities.untreated(folder, "cpu")
+    assert row["tails"] == 2 and row["predicted"] == pytest.approx((0.2 + 0.4) / 2)
+    assert row["highest"] == 0.4

@@ -1,4 +1,4 @@
-"""The quality benchmark: its ranks are right, its folds leak nothing, and it goes on where it stopped."""
+"""The quality benchmark: its ranks are right, its folds leak nothing, and a rerun continues."""
 
 import dataclasses
 import importlib.util
@@ -43,68 +43,69 @@ DEEPER = dataclasses.replace(SETTINGS, trees=100, depth=6)
 
 @pytest.fixture(name="job")
 def small_task():
-    rng = np.random.default_rng(0)
-    cells = rng.permutation(40 * 30)[:120]
+    generator = np.random.default_rng(0)
+    cells = generator.permutation(40 * 30)[:120]
     heads, tails = np.divmod(np.sort(cells), 30)
     known = pairs.Known(heads.astype(np.int32), tails.astype(np.int32), np.full(120, "treats", object))
     return protocol.Task(heads, tails, known, (40, 30))
 
 
 def ranked(job, asked, scores):
-    """The ranks of some positives among all pairs that are no other positive."""
+    """Rank some positives among all pairs that are no other positive; with labels and ranked pairs."""
     is_candidate = np.ones(job.counts, bool)
-    rest = np.setdiff1d(np.arange(len(job.heads)), asked)
-    is_candidate[job.heads[rest], job.tails[rest]] = False
+    other_positives = np.setdiff1d(np.arange(len(job.heads)), asked)
+    is_candidate[job.heads[other_positives], job.tails[other_positives]] = False
     labels = np.zeros(job.counts, int)
     labels[job.heads[asked], job.tails[asked]] = 1
-    found = protocol._ranked(scores, is_candidate, job.heads[asked], job.tails[asked])
-    return found, labels, is_candidate
+    ranks = protocol._ranked(scores, is_candidate, job.heads[asked], job.tails[asked])
+    return ranks, labels, is_candidate
 
 
-def test_metrics_from_ranks_are_those_of_scikit_learn(job):
+def test_metrics_from_ranks_equal_those_of_scikit_learn(job):
     asked = np.arange(0, 120, 4)
     scores = np.random.default_rng(1).normal(size=job.counts).astype(np.float32)
     scores[job.heads, job.tails] += 1
-    found, labels, is_candidate = ranked(job, asked, scores)
-    above = np.array(found["above"])
+    ranks, labels, is_candidate = ranked(job, asked, scores)
+    above = np.array(ranks["above"])
     flat = labels[is_candidate], scores[is_candidate]
-    assert protocol.auroc(above, found["negatives"])[0] == pytest.approx(roc_auc_score(*flat))
+    assert protocol.auroc(above, ranks["negatives"])[0] == pytest.approx(roc_auc_score(*flat))
     assert protocol.auprc(above)[0] == pytest.approx(average_precision_score(*flat))
 
 
 def test_tied_scores_count_half_for_the_auroc(job):
     asked = np.arange(0, 120, 4)
     scores = np.random.default_rng(1).integers(0, 4, job.counts).astype(np.float32)
-    found, labels, is_candidate = ranked(job, asked, scores)
+    ranks, labels, is_candidate = ranked(job, asked, scores)
     expected = roc_auc_score(labels[is_candidate], scores[is_candidate])
-    assert protocol.auroc(np.array(found["above"]), found["negatives"])[0] == pytest.approx(expected)
+    assert protocol.auroc(np.array(ranks["above"]), ranks["negatives"])[0] == pytest.approx(expected)
     constant, *_ = ranked(job, asked, np.zeros(job.counts, np.float32))
     assert protocol.auroc(np.array(constant["above"]), constant["negatives"])[0] == 0.5
 
 
-def test_recall_counts_each_tail_alike_by_hand():
-    # Twice the number of pairs ahead: one of the first tail's two is among its best 3, and the second's one.
+def test_recall_gives_every_tail_the_same_weight():
+    # `place` is twice the number of pairs ahead; one of two positives of tail 7, and that of tail 9, are in
+    # the top 3.
     place, tails = np.array([4, 6, 0]), np.array([7, 7, 9])
     assert protocol.recall(place, tails, top=3)[0] == pytest.approx((0.5 + 1) / 2)
     weights = np.array([[1, 0, 0], [0, 1, 1], [0, 1, 0]])
     assert protocol.recall(place, tails, weights, top=3).tolist() == [1.0, 0.5, 0.0]
 
 
-def test_weights_of_the_bootstrap_count_a_positive_as_often_as_they_say():
-    rng = np.random.default_rng(3)
-    ahead, weights = np.sort(rng.integers(0, 100, 20)), rng.integers(0, 4, (5, 20))
-    # Negatives score 0, -1, -2 and so on; a positive with 7 of them ahead lies between -6 and -7.
+def test_bootstrap_weights_act_like_repeated_positives():
+    generator = np.random.default_rng(3)
+    ahead, weights = np.sort(generator.integers(0, 100, 20)), generator.integers(0, 4, (5, 20))
+    # Negatives score 0, -1, -2 and so on; a positive with 7 negatives ahead scores between -6 and -7.
     scores = np.concatenate([0.9 - ahead - 0.01 * np.arange(20), -np.arange(100.0)])
     labels = np.repeat([1, 0], [20, 100])
     aurocs, auprcs = protocol.auroc(2 * ahead, 100, weights), protocol.auprc(2 * ahead, weights)
-    for line, auroc, auprc in zip(weights, aurocs, auprcs, strict=True):
-        given = {"sample_weight": np.concatenate([line, np.ones(100)])}
-        assert auroc == pytest.approx(roc_auc_score(labels, scores, **given))
-        assert auprc == pytest.approx(average_precision_score(labels, scores, **given))
+    for row, auroc, auprc in zip(weights, aurocs, auprcs, strict=True):
+        options = {"sample_weight": np.concatenate([row, np.ones(100)])}
+        assert auroc == pytest.approx(roc_auc_score(labels, scores, **options))
+        assert auprc == pytest.approx(average_precision_score(labels, scores, **options))
 
 
 @pytest.mark.parametrize("scheme", pairs.SCHEMES)
-def test_folds_are_of_one_size_and_keep_groups_together(job, scheme):
+def test_folds_have_similar_sizes_and_keep_groups_together(job, scheme):
     of_fold = protocol.folds(job, scheme, 3)
     sizes = np.bincount(of_fold, minlength=5)
     assert sizes.min() >= 20 and sizes.sum() == 120
@@ -124,85 +125,97 @@ def test_validation_never_sees_the_test_fold(job, scheme):
     assert not np.intersect1d(groups[part.train], groups[part.asked]).size
 
 
-def test_choices_are_made_without_the_reserved_pairs(job):
+def test_the_development_task_has_no_reserved_pairs(job):
     heads, tails = np.append(job.heads, [0, 1]), np.append(job.tails, [29, 29])
     names = np.append(job.known.names, ["palliates"] * 2)
-    everything = protocol.Task(job.heads, job.tails, pairs.Known(heads, tails, names), job.counts)
-    chosen = protocol.development(everything)
-    is_reserved = protocol.reserved(everything)
+    task = protocol.Task(job.heads, job.tails, pairs.Known(heads, tails, names), job.counts)
+    chosen = protocol.development(task)
+    is_reserved = protocol.reserved(task)
     assert 0.3 < is_reserved.mean() < 0.7
-    asked, kept = (
+    chosen_pairs, reserved_pairs = (
         set(zip(h.tolist(), t.tolist(), strict=True))
         for h, t in ((chosen.heads, chosen.tails), (job.heads[is_reserved], job.tails[is_reserved]))
     )
-    assert not asked & kept and {(0, 29), (1, 29)} <= asked
-    assert asked | kept == set(zip(heads.tolist(), tails.tolist(), strict=True))
+    assert not chosen_pairs & reserved_pairs and {(0, 29), (1, 29)} <= chosen_pairs
+    assert chosen_pairs | reserved_pairs == set(zip(heads.tolist(), tails.tolist(), strict=True))
     part = protocol.test_part(chosen, protocol.folds(chosen, "random", 0), 0)
-    rng = np.random.default_rng(0)
-    vectors = Vectors(*(rng.normal(size=(n, 4)).astype(np.float32) for n in job.counts), True)
-    found = protocol.ranks(chosen, vectors, "random", part, SETTINGS, [0], 1, 2)["both"]
-    assert found["negatives"] == 40 * 30 - len(asked | kept)
+    generator = np.random.default_rng(0)
+    vectors = Vectors(*(generator.normal(size=(n, 4)).astype(np.float32) for n in job.counts), True)
+    ranks = protocol.ranks(chosen, vectors, "random", part, SETTINGS, [0], 1, 2)["both"]
+    assert ranks["negatives"] == 40 * 30 - len(chosen_pairs | reserved_pairs)
 
 
 @pytest.mark.parametrize("scheme", pairs.SCHEMES)
-def test_the_classifier_learns_from_nothing_that_is_held_out(job, scheme, monkeypatch):
-    seen = []
+def test_the_classifier_gets_no_held_out_pairs(job, scheme, monkeypatch):
+    example_sets = []
     boost = protocol.boosting.boost
-    monkeypatch.setattr(protocol.boosting, "boost", lambda *given: (seen.append(given[1]), boost(*given))[1])
-    rng = np.random.default_rng(0)
+    monkeypatch.setattr(
+        protocol.boosting,
+        "boost",
+        lambda *arguments: (example_sets.append(arguments[1]), boost(*arguments))[1],
+    )
+    generator = np.random.default_rng(0)
     vectors = Vectors(
-        rng.normal(size=(40, 4)).astype(np.float32), rng.normal(size=(30, 4)).astype(np.float32), True
+        generator.normal(size=(40, 4)).astype(np.float32),
+        generator.normal(size=(30, 4)).astype(np.float32),
+        True,
     )
     part = protocol.test_part(job, protocol.folds(job, scheme, 0), 1)
     fits = []
     fit = protocol.kernel.fit
-    monkeypatch.setattr(protocol.kernel, "fit", lambda *given: fits.append(fit(*given)) or fits[-1])
-    found = protocol.ranks(job, vectors, scheme, part, SETTINGS, [0, 1, 0], 2, 2)["kernel"]
-    assert len(seen) == 2 and not np.array_equal(seen[0].heads, seen[1].heads)
+    monkeypatch.setattr(protocol.kernel, "fit", lambda *arguments: fits.append(fit(*arguments)) or fits[-1])
+    ranks = protocol.ranks(job, vectors, scheme, part, SETTINGS, [0, 1, 0], 2, 2)["kernel"]
+    assert len(example_sets) == 2 and not np.array_equal(example_sets[0].heads, example_sets[1].heads)
     positives = set(zip(job.heads.tolist(), job.tails.tolist(), strict=True))
-    for made in seen:
-        drawn = set(zip(made.heads[made.is_drawn].tolist(), made.tails[made.is_drawn].tolist(), strict=True))
+    for examples_of_draw in example_sets:
+        drawn = set(
+            zip(
+                examples_of_draw.heads[examples_of_draw.is_drawn].tolist(),
+                examples_of_draw.tails[examples_of_draw.is_drawn].tolist(),
+                strict=True,
+            )
+        )
         assert not drawn & positives
         if scheme == "disease":
-            assert not np.isin(made.tails, job.tails[part.asked]).any()
+            assert not np.isin(examples_of_draw.tails, job.tails[part.asked]).any()
         if scheme == "drug":
-            assert not np.isin(made.heads, job.heads[part.asked]).any()
+            assert not np.isin(examples_of_draw.heads, job.heads[part.asked]).any()
     assert np.array_equal(fits[0].heads, np.unique(job.heads[part.train]))
     assert np.array_equal(fits[0].tails, np.unique(job.tails[part.train]))
     tails = len(np.unique(job.tails[part.asked])) if scheme == "disease" else 30
     heads = len(np.unique(job.heads[part.asked])) if scheme == "drug" else 40
-    among = len(part.asked) + (len(part.train) if scheme == "random" else 0)
-    assert found["negatives"] == heads * tails - among
+    excluded = len(part.asked) + (len(part.train) if scheme == "random" else 0)
+    assert ranks["negatives"] == heads * tails - excluded
 
 
-def test_vectors_that_hold_the_answer_are_found_and_random_ones_are_not(job):
-    rng = np.random.default_rng(0)
+def test_vectors_with_the_answer_have_a_high_auroc_and_random_vectors_do_not(job):
+    generator = np.random.default_rng(0)
     answer = np.zeros(job.counts, np.float32)
     answer[job.heads, job.tails] = 1
-    told = Vectors(np.ascontiguousarray(answer), np.eye(30, dtype=np.float32), True)
-    blind = Vectors(rng.normal(size=(40, 30)).astype(np.float32), np.eye(30, dtype=np.float32), True)
+    informed = Vectors(np.ascontiguousarray(answer), np.eye(30, dtype=np.float32), True)
+    random = Vectors(generator.normal(size=(40, 30)).astype(np.float32), np.eye(30, dtype=np.float32), True)
     part = protocol.test_part(job, protocol.folds(job, "random", 0), 0)
-    of_told, of_blind = (
+    aurocs_of_informed, aurocs_of_random = (
         {
-            name: protocol.auroc(np.array(found["above"]), found["negatives"])[0]
-            for name, found in protocol.ranks(job, vectors, "random", part, DEEPER, [0], 1, 2).items()
+            name: protocol.auroc(np.array(ranks["above"]), ranks["negatives"])[0]
+            for name, ranks in protocol.ranks(job, vectors, "random", part, DEEPER, [0], 1, 2).items()
         }
-        for vectors in (told, blind)
+        for vectors in (informed, random)
     )
-    assert of_told["trees"] > 0.7 > max(of_blind.values())
-    assert of_told["both"] > 0.7
+    assert aurocs_of_informed["trees"] > 0.7 > max(aurocs_of_random.values())
+    assert aurocs_of_informed["both"] > 0.7
 
 
-def test_the_kernel_finds_what_similar_heads_have(job):
-    rng = np.random.default_rng(0)
-    rows = [rng.normal(size=(count, 3)).astype(np.float32) for count in job.counts]
+def test_the_kernel_predicts_the_tails_of_similar_heads(job):
+    generator = np.random.default_rng(0)
+    rows = [generator.normal(size=(count, 3)).astype(np.float32) for count in job.counts]
     heads, tails = np.divmod(np.sort(np.argsort(-(rows[0] @ rows[1].T), axis=None)[:120]), job.counts[1])
-    near = dataclasses.replace(
+    similar_task = dataclasses.replace(
         job, heads=heads, tails=tails, known=pairs.Known(heads, tails, job.known.names)
     )
-    part = protocol.test_part(near, protocol.folds(near, "disease", 0), 0)
-    found = protocol.ranks(near, Vectors(*rows, True), "disease", part, DEEPER, [0], 1, 2)
-    assert protocol.auroc(np.array(found["kernel"]["above"]), found["kernel"]["negatives"])[0] > 0.75
+    part = protocol.test_part(similar_task, protocol.folds(similar_task, "disease", 0), 0)
+    ranks = protocol.ranks(similar_task, Vectors(*rows, True), "disease", part, DEEPER, [0], 1, 2)
+    assert protocol.auroc(np.array(ranks["kernel"]["above"]), ranks["kernel"]["negatives"])[0] > 0.75
 
 
 def row(method, seed, above):
@@ -218,16 +231,16 @@ def row(method, seed, above):
     }
 
 
-def test_the_paired_bootstrap_tells_a_real_difference_from_none(job):
-    rng = np.random.default_rng(0)
-    base = rng.integers(20, 400, 120)
+def test_the_paired_bootstrap_distinguishes_a_real_difference_from_none(job):
+    generator = np.random.default_rng(0)
+    base = generator.integers(20, 400, 120)
     rows = [row("svd", seed, base.tolist()) for seed in range(2)]
     rows += [row("same", seed, base.tolist()) for seed in range(2)]
     rows += [row("lucky", 0, base.tolist()), row("lucky", 2, (base // 3).tolist())]
     rows += [row("better", seed, (base // 3).tolist()) for seed in range(2)]
     entries = {entry["method"]: entry for entry in quality_rows.summary(rows, job, "random", "svd")}
     assert entries["same"]["auprc"]["difference_low"] == entries["same"]["auprc"]["difference_high"] == 0
-    # A seed that the reference has not seen says nothing about the difference.
+    # Seeds that the reference does not have are not used for the difference.
     assert entries["lucky"]["auprc"]["difference_low"] == entries["lucky"]["auprc"]["difference_high"] == 0
     assert entries["better"]["auprc"]["difference_low"] > 0
     assert "difference_low" not in entries["svd"]["auprc"]
@@ -237,17 +250,17 @@ def test_the_paired_bootstrap_tells_a_real_difference_from_none(job):
     assert [line.count("*") > 0 for line in lines[2:6]] == [False, False, False, True]
 
 
-def test_rows_of_different_pairs_have_no_summary_and_rows_without_pairs_neither(job):
+def test_rows_of_different_pairs_or_without_pairs_have_no_summary(job):
     task, other = map(quality_rows.task_row, (job, dataclasses.replace(job, tails=job.tails[::-1])))
-    found = quality_rows.positives([task, row("svd", 0, list(range(120))), task])
-    assert np.array_equal(found.heads, job.heads) and np.array_equal(found.tails, job.tails)
+    positives = quality_rows.positives([task, row("svd", 0, list(range(120))), task])
+    assert np.array_equal(positives.heads, job.heads) and np.array_equal(positives.tails, job.tails)
     with pytest.raises(SystemExit, match="of different pairs"):
         quality_rows.positives([task, other])
     with pytest.raises(SystemExit, match="which pairs the ranks are of"):
         quality_rows.positives([row("svd", 0, list(range(120)))])
 
 
-def test_walks_follow_edges_and_end_where_there_is_none():
+def test_walks_follow_edges_and_end_at_nodes_without_edges():
     indptr, indices = np.array([0, 1, 2, 2]), np.array([1, 0], np.int32)
     lines = {line[0]: line.tolist() for line in quality_walks.walks(indptr, indices, 4, 0)}
     assert lines == {0: [0, 1, 0, 1], 1: [1, 0, 1, 0], 2: [2, -1, -1, -1]}
@@ -257,7 +270,7 @@ OVERLAYS = sorted(Path(quality.__file__).parent.glob("**/*.yaml"))
 
 
 @pytest.mark.parametrize("path", OVERLAYS, ids=lambda path: path.stem)
-def test_an_overlay_of_the_benchmark_is_a_valid_config_that_docs_name(path):
+def test_an_overlay_of_the_benchmark_is_valid_and_the_docs_name_it(path):
     settings.load([quality.PROJECT / "config" / "config.yaml", path])
     assert path.stem in (quality.PROJECT / "docs" / "recipe.md").read_text()
 
@@ -278,12 +291,12 @@ def run(folder, *options, edges="kg.parquet"):
     return done
 
 
-def measured(path):
-    """Rows without what made them."""
+def rows_without_origin(path):
+    """Rows without their origin."""
     return [{k: v for k, v in row.items() if k not in row_files.ORIGIN} for row in row_files.read(path)]
 
 
-def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
+def test_a_rerun_continues_where_the_last_run_stopped(folder):
     options = ("--methods", "degree", "hgt", "--seeds", 1, "--json", "--schemes", "random")
     path = folder / "results/quality/rows.jsonl"
     run(folder, *options)
@@ -291,7 +304,7 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
     kinds = ["task", *["training", "test", "test"] * 2]
     assert [json.loads(line)["kind"] for line in before] == kinds
     second = run(folder, *options, "disease", "--figure", "quality.png")
-    lines, rows = path.read_text().splitlines(), measured(path)
+    lines, rows = path.read_text().splitlines(), rows_without_origin(path)
     assert lines[:7] == before and [json.loads(line)["scheme"] for line in lines[7:]] == ["disease"] * 4
     assert (folder / "quality.png").stat().st_size > 0
     entries = [json.loads(line) for line in second.stdout.splitlines()]
@@ -304,18 +317,18 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
     assert all(e["peak_rss_gb"] > 0 and 0 <= e["auprc"]["mean"] <= 1 for e in entries)
     path.write_text("\n".join(lines[:-1]) + f"\n{lines[-1][:30]}")  # stopped while it wrote the last test
     assert run(folder, *options, "disease").stdout == second.stdout
-    assert measured(path) == rows
-    # Once kept, rows say the same, and without the graph.
+    assert rows_without_origin(path) == rows
+    # Rows in a parquet file give the same summary, and the graph is not needed.
     row_files.keep(row_files.read(path), folder / "kept.parquet")
-    kept = ("--methods", "--json", "--schemes", "random", "disease", "--rows", "kept.parquet")
-    assert run(folder, *kept, edges="absent.parquet").stdout == second.stdout
-    # Another seed, into a file of its own, and a summary of both.
-    more = ("--methods", "degree", "--seeds", 1, "--first-seed", 3, "--json", "--schemes", "random")
-    both = run(folder, *more, "--rows", path, "more.jsonl").stdout.splitlines()
+    kept_options = ("--methods", "--json", "--schemes", "random", "disease", "--rows", "kept.parquet")
+    assert run(folder, *kept_options, edges="absent.parquet").stdout == second.stdout
+    # Another seed goes to another file; the summary reads both files.
+    more_options = ("--methods", "degree", "--seeds", 1, "--first-seed", 3, "--json", "--schemes", "random")
+    summary_of_both = run(folder, *more_options, "--rows", path, "more.jsonl").stdout.splitlines()
     added = [(row["kind"], row.get("seed")) for row in row_files.read(folder / "more.jsonl")]
     assert added == [("task", None), ("training", 3), ("test", 3), ("test", 3)]
-    assert measured(path) == rows
-    seeds = {(entry["method"], entry["seeds"]) for entry in map(json.loads, both)}
+    assert rows_without_origin(path) == rows
+    seeds = {(entry["method"], entry["seeds"]) for entry in map(json.loads, summary_of_both)}
     assert seeds == {("degree", 2), ("hgt", 1)}
 
 
@@ -324,16 +337,16 @@ def test_a_rerun_goes_on_where_the_last_one_stopped(folder):
     not (importlib.util.find_spec("pykeen") and importlib.util.find_spec("gensim")),
     reason="pykeen and gensim are absent: pip install -c envs/requirements.txt -r envs/benchmarks.txt",
 )
-def test_the_peers_train_and_give_vectors_of_their_size(folder):
+def test_the_peers_train_and_are_tested(folder):
     options = ("--methods", "deepwalk", "distmult", "complex", "rotate", "--seeds", 1, "--schemes", "random")
     done = run(folder, *options, "--json", "--minutes", 0.02, "--rows", "peers.jsonl")
     assert {json.loads(line)["method"] for line in done.stdout.splitlines()} == set(options[1:5])
 
 
-def test_who_knows_the_planted_mechanisms_finds_more_than_the_svd():
+def test_the_oracle_with_the_planted_mechanisms_is_better_than_the_svd():
     config = settings.load([quality.PROJECT / "config" / "config.yaml"])
     config["classifier"]["trees"] = 20
-    found = {(r["scheme"], r["method"]): r for r in demo_oracle.rows(config, 0.01, 1, 1)}
+    row_by_case = {(r["scheme"], r["method"]): r for r in demo_oracle.rows(config, 0.01, 1, 1)}
     for scheme in ("random", "disease"):
-        oracle, svd = found[scheme, "oracle"], found[scheme, "svd"]
+        oracle, svd = row_by_case[scheme, "oracle"], row_by_case[scheme, "svd"]
         assert oracle["auroc"] > 0.9 and oracle["auroc"] > svd["auroc"] and oracle["auprc"] > svd["auprc"]

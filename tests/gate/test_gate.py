@@ -1,4 +1,4 @@
-"""The verdict follows from measures, nulls and thresholds; nothing passes unmeasured."""
+"""The verdict compares measures with null models and thresholds; an undefined measure fails."""
 
 import copy
 
@@ -54,7 +54,7 @@ def measures(auroc=0.8, agreement=0.5, overlap=0.2, nearer=0.95):
 NULL = measures(0.6, 0.1, nearer=0.5)
 
 
-def failed(measured, record=RECORD, null=NULL):
+def failed_checks(measured, record=RECORD, null=NULL):
     verdict = gate.judge("cpu", measured, null, record, THRESHOLDS)
     assert verdict["passed"] == all(check["passed"] for check in verdict["checks"])
     return {check["name"]: check for check in verdict["checks"] if not check["passed"]}
@@ -69,10 +69,10 @@ def test_good_embeddings_pass_without_reasons_or_remedies():
 
 def edited(path, value):
     measured = copy.deepcopy(measures())
-    inner = measured
+    section = measured
     for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
+        section = section[key]
+    section[path[-1]] = value
     return measured
 
 
@@ -96,14 +96,16 @@ def edited(path, value):
     ],
 )
 def test_each_measure_can_fail_with_a_reason_and_a_remedy(path, value, check):
-    found = failed(edited(path, value))
-    assert check in found
-    assert found[check]["reason"]
-    assert found[check]["remedy"]
+    failed = failed_checks(edited(path, value))
+    assert check in failed
+    assert failed[check]["reason"]
+    assert failed[check]["remedy"]
 
 
 def test_the_reason_names_the_worst_type():
-    assert "gene" in failed(edited(("types", "gene", "effective_rank"), 1.2))["effective_rank"]["reason"]
+    assert (
+        "gene" in failed_checks(edited(("types", "gene", "effective_rank"), 1.2))["effective_rank"]["reason"]
+    )
 
 
 @pytest.mark.parametrize("status", ["diverged", "stalled", "refused", "collapsed"])
@@ -114,13 +116,13 @@ def test_an_unfinished_training_fails_whatever_its_vectors(status):
         "reason": "the loss was nan",
         "remedy": "lower training.learning_rate",
     }
-    assert failed(measures(), record)["training_completed"]["remedy"] == "lower training.learning_rate"
+    assert failed_checks(measures(), record)["training_completed"]["remedy"] == "lower training.learning_rate"
 
 
-def test_a_refused_training_fails_for_its_reason_and_for_want_of_vectors():
-    nothing = quality.unmeasured({})
-    refused = {"status": "refused", "reason": "the sampler is wrong", "remedy": "report it", "notes": []}
-    verdict = gate.judge("cpu", nothing, nothing, refused, THRESHOLDS)
+def test_a_refused_training_fails_for_its_reason_and_because_it_has_no_vectors():
+    empty = quality.empty_measures({})
+    record = {"status": "refused", "reason": "the sampler is wrong", "remedy": "report it", "notes": []}
+    verdict = gate.judge("cpu", empty, empty, record, THRESHOLDS)
     assert [check["name"] for check in verdict["checks"]] == ["training_completed", "finite_vectors"]
     assert not any(check["passed"] for check in verdict["checks"])
     assert "the sampler is wrong" in verdict["checks"][0]["reason"]
@@ -129,10 +131,10 @@ def test_a_refused_training_fails_for_its_reason_and_for_want_of_vectors():
 
 def test_types_with_few_nodes_are_not_judged_by_rank():
     measured = edited(("types", "gene"), {**measures()["types"]["gene"], "nodes": 5, "effective_rank": 1.0})
-    assert not failed(measured)
+    assert not failed_checks(measured)
 
 
-def test_agreement_that_does_not_apply_is_no_check_but_a_note():
+def test_agreement_that_does_not_apply_gives_a_note_and_no_check():
     measured = {**measures(), "agreement": None, "agreement_applies": False}
     verdict = gate.judge("cpu", measured, NULL, RECORD, THRESHOLDS)
     assert verdict["passed"]
@@ -141,7 +143,7 @@ def test_agreement_that_does_not_apply_is_no_check_but_a_note():
 
 
 def test_the_untrained_model_itself_fails():
-    assert "link_auroc_degree_matched" in failed(NULL)
+    assert "link_auroc_degree_matched" in failed_checks(NULL)
 
 
 def test_the_table_says_what_failed_and_what_to_do():
@@ -150,40 +152,40 @@ def test_the_table_says_what_failed_and_what_to_do():
     assert text.splitlines()[-1] == "mps: FAILED"
 
 
-def gain(layers):
+def gain_check(layers):
     verdict = gate.judge("cpu", measures(), NULL, RECORD, THRESHOLDS, layers)
     return next((check for check in verdict["checks"] if check["name"] == "gain_over_inputs"), None)
 
 
-def test_the_gain_over_inputs_is_asked_for_where_there_are_layers_to_compare():
+def test_the_gain_over_inputs_is_checked_if_there_are_layers_to_compare():
     links = {auroc: measures(auroc)["links"] for auroc in (0.78, 0.795, 0.8)}
-    assert gain(None) is None
-    assert gain({"trained": links[0.8], "untrained": links[0.78]})["passed"]
-    refused = gain({"trained": links[0.8], "untrained": links[0.795]})
+    assert gain_check(None) is None
+    assert gain_check({"trained": links[0.8], "untrained": links[0.78]})["passed"]
+    refused = gain_check({"trained": links[0.8], "untrained": links[0.795]})
     assert not refused["passed"] and "0.795" in refused["reason"] and refused["remedy"]
     for undefined in ({"trained": {}, "untrained": links[0.78]}, {"trained": links[0.8], "untrained": {}}):
-        assert not gain(undefined)["passed"]
+        assert not gain_check(undefined)["passed"]
 
 
-def test_without_groups_of_tails_there_is_no_enrichment_to_ask_for():
+def test_without_groups_of_tails_enrichment_is_not_checked():
     verdict = gate.judge("cpu", {**measures(), "clusters": {}}, NULL, RECORD, THRESHOLDS)
     assert verdict["passed"]
     assert "neighbour_enrichment" not in {check["name"] for check in verdict["checks"]}
 
 
 def test_the_reason_names_the_type_whose_rows_disagree_with_the_graph():
-    check = failed(edited(("neighbourhoods", "drug", "nearer"), 0.55))["type_neighbourhoods"]
+    check = failed_checks(edited(("neighbourhoods", "drug", "nearer"), 0.55))["type_neighbourhoods"]
     assert (check["value"], check["null"], check["threshold"]) == (0.55, 0.5, 0.7)
     assert "of drug nodes" in check["reason"] and "rows of drug" in check["remedy"]
 
 
-def test_graphs_of_small_types_alone_are_not_asked_for_neighbourhoods():
+def test_neighbourhoods_are_not_checked_if_all_types_are_small():
     verdict = gate.judge("cpu", {**measures(), "neighbourhoods": {}}, NULL, RECORD, THRESHOLDS)
     assert verdict["passed"]
     assert "type_neighbourhoods" not in {check["name"] for check in verdict["checks"]}
 
 
-def test_the_verdict_keeps_what_the_picture_of_the_groups_needs():
+def test_the_verdict_has_the_values_that_the_enrichment_chart_needs():
     verdict = gate.judge("cpu", measures(), {**NULL, "clusters": {}}, RECORD, THRESHOLDS)
-    assert [each["name"] for each in verdict["clusters"]] == ["shares", "is_a"]
+    assert [group["name"] for group in verdict["clusters"]] == ["shares", "is_a"]
     assert verdict["clusters"][0]["overlap"] == 0.2 and verdict["clusters"][0]["untrained"] is None

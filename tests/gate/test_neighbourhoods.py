@@ -1,4 +1,4 @@
-"""One node type in the wrong order is seen, and neither degree nor a sparse graph looks like order."""
+"""A node type in the wrong order is detected; degree alone or a sparse graph give no false signal."""
 
 import communities
 import numpy as np
@@ -10,7 +10,7 @@ from repurpose.gate import neighbourhoods
 KG = communities.build()
 
 
-def planted(noise=0.3, seed=0):
+def planted_vectors(noise=0.3, seed=0):
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(communities.COMMUNITIES, 16))
     return {
@@ -19,26 +19,26 @@ def planted(noise=0.3, seed=0):
     }
 
 
-def test_every_type_of_planted_vectors_is_nearer_to_its_own():
-    found = neighbourhoods.measure(planted(), neighbourhoods.sets(KG), 0)
-    assert set(found) == {t for t in KG.node_types if KG.count(t) >= neighbourhoods.LEAST_NODES}
-    assert min(each["nearer"] for each in found.values()) > 0.8
+def test_planted_vectors_of_every_type_are_near_nodes_with_shared_neighbours():
+    measured = neighbourhoods.measure(planted_vectors(), neighbourhoods.neighbour_sets(KG), 0)
+    assert set(measured) == {t for t in KG.node_types if KG.count(t) >= neighbourhoods.MIN_NODES}
+    assert min(row["nearer"] for row in measured.values()) > 0.8
 
 
 @pytest.mark.parametrize("node_type", KG.node_types)
-def test_one_type_in_another_order_is_seen_and_the_others_are_as_before(node_type):
-    vectors, joined = planted(), neighbourhoods.sets(KG)
-    before = neighbourhoods.measure(vectors, joined, 0)
+def test_one_type_in_another_order_is_detected_and_the_others_do_not_change(node_type):
+    vectors, sets_by_type = planted_vectors(), neighbourhoods.neighbour_sets(KG)
+    before = neighbourhoods.measure(vectors, sets_by_type, 0)
     generator = np.random.default_rng(3)
     after = neighbourhoods.measure(
-        vectors | {node_type: generator.permutation(vectors[node_type])}, joined, 0
+        vectors | {node_type: generator.permutation(vectors[node_type])}, sets_by_type, 0
     )
     assert after[node_type]["nearer"] < 0.7
     assert {t: after[t] for t in after if t != node_type} == {t: before[t] for t in before if t != node_type}
 
 
-def test_vectors_that_hold_nothing_but_degree_come_to_half():
-    """Hubs lie near hubs and share much with them, as they do with any other hub."""
+def test_vectors_that_hold_only_degree_give_one_half():
+    """Hubs lie near hubs and share many neighbours with them, but as many with any other hub."""
     generator = np.random.default_rng(0)
     degree = np.repeat([4, 8, 16, 32, 64, 128], 100)
     columns = np.concatenate([generator.choice(300, size=d, replace=False) for d in degree])
@@ -49,47 +49,47 @@ def test_vectors_that_hold_nothing_but_degree_come_to_half():
 
 
 def test_sharing_is_compared_node_by_node():
-    """Two hundred pairs of twins, each nearest to its twin: all share more with it than with another."""
+    """200 pairs of nodes with equal rows and one shared neighbour; no other nodes share one."""
     incidence = sparse.csr_array(np.repeat(np.eye(200, dtype=np.int64), 2, axis=0))
     rows = np.repeat(np.random.default_rng(1).normal(size=(200, 40)), 2, axis=0)
-    found = neighbourhoods.nearer_share(rows, incidence, np.random.default_rng(0))
-    assert found["nodes"] == 400
-    assert found["nearer"] > 0.9
+    share = neighbourhoods.nearer_share(rows, incidence, np.random.default_rng(0))
+    assert share["nodes"] == 400
+    assert share["nearer"] > 0.9
 
 
-def test_nodes_that_share_with_nobody_are_not_asked():
-    alone = sparse.csr_array(np.eye(60, dtype=np.int64))
+def test_without_shared_neighbours_there_is_no_share():
+    incidence = sparse.csr_array(np.eye(60, dtype=np.int64))
     rows = np.random.default_rng(1).normal(size=(60, 4))
-    assert neighbourhoods.nearer_share(rows, alone, np.random.default_rng(0)) is None
+    assert neighbourhoods.nearer_share(rows, incidence, np.random.default_rng(0)) is None
 
 
-def test_a_node_of_like_degree_is_never_the_anchor():
+def test_a_degree_matched_node_is_never_the_first_node():
     degree = np.arange(30)
-    first, second = (each.ravel() for each in np.meshgrid(np.arange(30), np.arange(30)))
+    first, second = (grid.ravel() for grid in np.meshgrid(np.arange(30), np.arange(30)))
     generator = np.random.default_rng(0)
     for _ in range(20):
-        other = neighbourhoods.of_like_degree(first, second, degree, generator)
-        assert (other != first).all()
-        assert (np.abs(degree[other] - degree[second]) <= 2 * neighbourhoods.LEAST_REACH).all()
+        matched = neighbourhoods.draw_degree_matched(first, second, degree, generator)
+        assert (matched != first).all()
+        assert (np.abs(degree[matched] - degree[second]) <= 2 * neighbourhoods.MIN_REACH).all()
 
 
-def test_only_nodes_that_share_are_asked():
-    """Forty nodes in twos, and sixty with an end each that is nobody else's."""
-    twos = sparse.csr_array(np.repeat(np.eye(20, dtype=np.int64), 2, axis=0))
-    incidence = sparse.csr_array(sparse.block_diag([twos, np.eye(60, dtype=np.int64)]))
+def test_only_nodes_that_share_a_neighbour_are_counted():
+    """40 nodes in pairs that share a neighbour, and 60 nodes whose only neighbour no other node has."""
+    pairs = sparse.csr_array(np.repeat(np.eye(20, dtype=np.int64), 2, axis=0))
+    incidence = sparse.csr_array(sparse.block_diag([pairs, np.eye(60, dtype=np.int64)]))
     rows = np.random.default_rng(1).normal(size=(100, 4))
     assert neighbourhoods.nearer_share(rows, incidence, np.random.default_rng(0))["nodes"] == 40
 
 
-def test_the_sets_hold_each_edge_at_both_of_its_ends_and_relations_apart():
-    joined = neighbourhoods.sets(KG)
-    assert set(joined) == set(KG.node_types)
-    assert all(incidence.shape[0] == KG.count(t) for t, incidence in joined.items())
-    assert all(set(np.unique(incidence.data)) == {1} for incidence in joined.values())
+def test_the_sets_have_each_edge_at_both_ends_and_columns_for_each_relation():
+    sets_by_type = neighbourhoods.neighbour_sets(KG)
+    assert set(sets_by_type) == set(KG.node_types)
+    assert all(incidence.shape[0] == KG.count(t) for t, incidence in sets_by_type.items())
+    assert all(set(np.unique(incidence.data)) == {1} for incidence in sets_by_type.values())
     edges = {KG.relations[i].relation: (KG.heads[i], KG.tails[i]) for i in KG.of_role("message")}
     both_ways = {(*pair,) for name in ("regulates",) for pair in zip(*edges[name], strict=True)}
     both_ways |= {(tail, head) for head, tail in both_ways}
-    genes = sum(len(edges[name][0]) for name in ("disease_gene", "drug_gene"))
-    expected = genes + 2 * len(edges["gene_gene"][0]) + len(both_ways)
-    assert joined["gene"].nnz == expected
-    assert joined["drug"].nnz == len(edges["drug_gene"][0])
+    gene_edges = sum(len(edges[name][0]) for name in ("disease_gene", "drug_gene"))
+    expected = gene_edges + 2 * len(edges["gene_gene"][0]) + len(both_ways)
+    assert sets_by_type["gene"].nnz == expected
+    assert sets_by_type["drug"].nnz == len(edges["drug_gene"][0])

@@ -1,4 +1,4 @@
-"""Measures tell learned from untrained, collapsed, shuffled and broken embeddings."""
+"""Measures distinguish a learned embedding from untrained, collapsed, shuffled and broken ones."""
 
 import communities
 import numpy as np
@@ -25,8 +25,8 @@ def measure(kg, vectors, seed=0):
     )
 
 
-def planted(kg, seed=0, noise=0.5):
-    """Vectors that hold the planted communities, as a good training would."""
+def planted_vectors(kg, seed=0, noise=0.5):
+    """Vectors that hold the planted communities, like those of a good training."""
     generator = np.random.default_rng(seed)
     centres = generator.normal(size=(communities.COMMUNITIES, 16))
     return {
@@ -37,25 +37,28 @@ def planted(kg, seed=0, noise=0.5):
     }
 
 
-def mean_auroc(measured, kind="degree_matched"):
-    return np.mean([link[f"auroc_{kind}"] for link in measured["links"].values()])
+def mean_auroc(measured, negatives="degree_matched"):
+    return np.mean([link[f"auroc_{negatives}"] for link in measured["links"].values()])
 
 
 def test_vectors_that_hold_the_communities_beat_the_untrained_model(kg):
-    good, null = measure(kg, planted(kg)), measure(kg, quality.untrained(kg, ENCODER, 16, 0.1, 0))
+    good, null = (
+        measure(kg, planted_vectors(kg)),
+        measure(kg, quality.encode_untrained(kg, ENCODER, 16, 0.1, 0)),
+    )
     assert mean_auroc(good) > mean_auroc(null) + 0.15
     assert good["agreement"] > null["agreement"] + 0.3
 
 
-def test_shuffled_rows_lose_everything(kg):
+def test_shuffled_rows_have_auroc_and_agreement_near_chance(kg):
     generator = np.random.default_rng(1)
-    shuffled = {t: rows[generator.permutation(len(rows))] for t, rows in planted(kg).items()}
+    shuffled = {t: rows[generator.permutation(len(rows))] for t, rows in planted_vectors(kg).items()}
     measured = measure(kg, shuffled)
     assert 0.35 < mean_auroc(measured) < 0.65
     assert measured["agreement"] < 0.4
 
 
-def test_the_mean_cosine_is_that_of_all_pairs_of_rows_with_a_direction():
+def test_the_mean_cosine_is_over_all_pairs_of_rows_that_are_not_zero():
     rows = np.random.default_rng(3).normal(0.3, 1, (40, 5))
     units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     expected = (units @ units.T)[~np.eye(40, dtype=bool)].mean()
@@ -78,14 +81,14 @@ def test_vectors_on_a_line_have_rank_one(kg):
     assert measure(kg, line)["types"]["gene"]["effective_rank"] == pytest.approx(1.0, abs=1e-3)
 
 
-def test_components_at_90_are_those_of_pca(kg):
-    rows = planted(kg)["gene"]
+def test_components_at_90_agree_with_pca(kg):
+    rows = planted_vectors(kg)["gene"]
     variance = np.cumsum(PCA().fit(rows).explained_variance_ratio_)
     assert quality._spread(rows, 0)["components_at_90"] == int((variance < 0.9).sum()) + 1
 
 
-def test_vectors_that_are_not_finite_are_told_apart_by_type(kg):
-    vectors = planted(kg)
+def test_types_with_vectors_that_are_not_finite_are_named(kg):
+    vectors = planted_vectors(kg)
     vectors["drug"][3, 2] = np.nan
     measured = measure(kg, vectors)
     assert measured["finite"] == {"disease": True, "drug": False, "gene": True}
@@ -93,14 +96,14 @@ def test_vectors_that_are_not_finite_are_told_apart_by_type(kg):
 
 
 def test_measures_are_the_same_twice(kg):
-    assert measure(kg, planted(kg)) == measure(kg, planted(kg))
+    assert measure(kg, planted_vectors(kg)) == measure(kg, planted_vectors(kg))
 
 
-def test_agreement_by_brute_force(kg):
-    """Against a slow count over the nearest tails of each tail."""
-    rows = planted(kg)["disease"]
-    held = quality.holdout.split(kg, 0.1, 0)
-    similar = quality._similar(kg, held, CONTRASTIVE, "disease")
+def test_agreement_equals_a_brute_force_count(kg):
+    """The expected value comes from a slow loop over the nearest tails of each tail."""
+    rows = planted_vectors(kg)["disease"]
+    held_out = quality.holdout.split(kg, 0.1, 0)
+    similar = quality._similar_tails(kg, held_out, CONTRASTIVE, "disease")
     centred = rows - rows.mean(axis=0)
     cosine = centred @ centred.T / np.outer(*[np.linalg.norm(centred, axis=1)] * 2)
     np.fill_diagonal(cosine, -2)
@@ -115,7 +118,7 @@ def test_agreement_by_brute_force(kg):
 def test_no_similar_tails_means_that_agreement_does_not_apply(kg):
     measured = quality.measure(
         kg,
-        planted(kg),
+        planted_vectors(kg),
         tail_type="disease",
         contrastive={**CONTRASTIVE, "similarity_threshold": 1.0},
         valid_share=0.1,

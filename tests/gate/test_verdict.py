@@ -1,4 +1,4 @@
-"""Only the truth value true is a pass, whoever reads a verdict."""
+"""Every reader of a verdict takes only the JSON value true for a pass."""
 
 import json
 
@@ -13,16 +13,16 @@ CHECK = {"name": "effective_rank", "reason": "it is 1.2", "passed": False}
 UNCLEAR = ["false", "true", "no", 1, 0, None, [], {}, 1.0]
 
 
-def written(tmp_path, **content):
+def write_verdict(tmp_path, **content):
     path = tmp_path / "verdict.json"
     path.write_text(json.dumps({"device": "cpu", "status": "completed", "checks": [], **content}))
     return path
 
 
 def test_true_passes_and_false_does_not(tmp_path):
-    assert verdict.has_passed(written(tmp_path, passed=True)) is True
-    verdict.require_pass(written(tmp_path, passed=True), "cpu")
-    path = written(tmp_path, passed=False, checks=[CHECK])
+    assert verdict.has_passed(write_verdict(tmp_path, passed=True)) is True
+    verdict.require_pass(write_verdict(tmp_path, passed=True), "cpu")
+    path = write_verdict(tmp_path, passed=False, checks=[CHECK])
     assert verdict.has_passed(path) is False
     with pytest.raises(InputError, match=r"cpu did not pass the gate: effective_rank: it is 1\.2"):
         verdict.require_pass(path, "cpu")
@@ -56,21 +56,21 @@ def test_true_passes_and_false_does_not(tmp_path):
     ],
     ids=["read", "has_passed", "require_pass", "write_outcome", "write_summary"],
 )
-def test_anything_else_is_no_verdict_and_is_named_with_the_command_that_makes_it_anew(
+def test_any_other_value_is_an_error_that_names_the_file_and_the_command_to_make_it_again(
     tmp_path, value, reader
 ):
-    path = written(tmp_path, passed=value)
+    path = write_verdict(tmp_path, passed=value)
     with pytest.raises(InputError, match=r"verdict\.json is no verdict.*--forcerun .*verdict\.json"):
         reader(path)
 
 
-def test_a_verdict_without_the_word_or_that_contradicts_itself_is_none(tmp_path):
+def test_a_verdict_without_passed_or_with_a_contradiction_is_an_error(tmp_path):
     with pytest.raises(InputError, match="passed is not true or false"):
-        verdict.read(written(tmp_path))
+        verdict.read(write_verdict(tmp_path))
     with pytest.raises(InputError, match="passed is not true or false"):
-        verdict.read(written(tmp_path, passed=False, checks=[{**CHECK, "passed": "false"}]))
+        verdict.read(write_verdict(tmp_path, passed=False, checks=[{**CHECK, "passed": "false"}]))
     with pytest.raises(InputError, match="it passes although a check of it has failed"):
-        verdict.read(written(tmp_path, passed=True, checks=[CHECK]))
+        verdict.read(write_verdict(tmp_path, passed=True, checks=[CHECK]))
     path = tmp_path / "verdict.json"
     path.write_text('["passed"]')
     with pytest.raises(InputError, match="it has no keys"):

@@ -1,7 +1,8 @@
-"""Plants one fault in the job of one rule, once. Python loads this file by itself from PYTHONPATH.
+"""Plant one fault in the job of one rule, once. Python loads a sitecustomize.py on PYTHONPATH by itself.
 
 PLANTED_FAULT is "rule:ending:folder". Endings: failed, out_of_memory, killed_before, killed_in_the_middle,
-killed_between_files, killed_after, left_behind (waits for a file `go` in the folder, and sees no other run).
+killed_between_files, killed_after, left_behind (the job waits for a file `go` in the folder and does not look
+for other runs).
 """
 
 import importlib.machinery
@@ -15,7 +16,7 @@ MODULE = "repurpose.provenance.jobs"
 
 
 class Finder:
-    """Loads one module as always and then plants the fault in it."""
+    """Import hook: loads one module in the usual way and then plants the fault in it."""
 
     def find_spec(self, name, path=None, target=None):
         if name != MODULE:
@@ -31,16 +32,16 @@ class Finder:
         return spec
 
 
-def plant(making, rule, ending, folder):
-    begin, commit, move = making.Job.__init__, making.Job._commit, making.shelf.move
-    mark = Path(folder)
+def plant(jobs, rule, ending, folder):
+    begin, commit, move = jobs.Job.__init__, jobs.Job._commit, jobs.shelf.move
+    fault_folder = Path(folder)
 
     def is_due(job):
-        """Whether this is the job, for the first time."""
+        """True if this job belongs to the rule and the fault has not yet happened."""
         if job.wanted.rule != rule:
             return False
         try:
-            (mark / "fired").touch(exist_ok=False)
+            (fault_folder / "fired").touch(exist_ok=False)
         except FileExistsError:
             return False
         return True
@@ -48,30 +49,30 @@ def plant(making, rule, ending, folder):
     def die():
         os.kill(os.getpid(), signal.SIGKILL)
 
-    def beginning(self, given):
+    def begin_with_fault(self, job_description):
         if ending == "left_behind":
-            making.WATCH_SECONDS = 1e6
-        begin(self, given)
+            jobs.WATCH_SECONDS = 1e6
+        begin(self, job_description)
         if ending == "killed_before" and is_due(self):
             die()
 
-    def committing(self, staged):
+    def commit_with_fault(self, staged):
         if ending in ("killed_between_files", "killed_after"):
-            return ending_at_moves(self, staged)
+            return commit_with_fault_in_moves(self, staged)
         if ending not in ("killed_before",) and is_due(self):
             if ending == "failed":
-                raise making.InputError("planted fault")
+                raise jobs.InputError("planted fault")
             if ending == "out_of_memory":
                 raise MemoryError("planted: unable to allocate")
             if ending == "killed_in_the_middle":
                 next(path for path in Path(staged).rglob("*") if path.is_file()).unlink()
                 die()
-            (mark / "waiting").write_text(str(os.getpid()))
-            while not (mark / "go").exists():
+            (fault_folder / "waiting").write_text(str(os.getpid()))
+            while not (fault_folder / "go").exists():
                 time.sleep(0.05)
         return commit(self, staged)
 
-    def ending_at_moves(self, staged):
+    def commit_with_fault_in_moves(self, staged):
         if not is_due(self):
             return commit(self, staged)
         if ending == "killed_after":
@@ -79,16 +80,16 @@ def plant(making, rule, ending, folder):
             die()
         moved = []
 
-        def moving(source, target):
+        def move_once(source, target):
             if moved:
                 die()
             moved.append(target)
             move(source, target)
 
-        making.shelf.move = moving
+        jobs.shelf.move = move_once
         return commit(self, staged)
 
-    making.Job.__init__, making.Job._commit = beginning, committing
+    jobs.Job.__init__, jobs.Job._commit = begin_with_fault, commit_with_fault
 
 
 if os.environ.get("PLANTED_FAULT"):

@@ -4,15 +4,15 @@ from report_examples import BIN, CALIBRATION, Page, cluster, history
 from repurpose.report import charts
 
 
-def test_the_enrichment_chart_shows_the_embedding_beside_both_nulls():
+def test_the_enrichment_chart_shows_the_embedding_and_both_null_models():
     chart = charts.enrichment_chart([cluster("genes"), cluster("is_a", 0.02)], "cpu")
     words = Page(chart).text
     assert "genes: 2.7 times" in words and "is_a: 1.3 times" in words
     assert "rewired graph, 95 %" in words and "untrained" in words and "this embedding" in words
     assert "genes 0.040, rewired 0.015" in chart
     assert chart == charts.enrichment_chart([cluster("genes"), cluster("is_a", 0.02)], "cpu")
-    alone = charts.enrichment_chart([{**cluster("genes"), "untrained": None}])
-    assert "untrained" not in Page(alone).text
+    without_untrained = charts.enrichment_chart([{**cluster("genes"), "untrained": None}])
+    assert "untrained" not in Page(without_untrained).text
     assert charts.enrichment_chart([]) == ""
 
 
@@ -27,31 +27,33 @@ def test_the_loss_curve_names_its_lines_and_the_random_baseline():
     assert bare.text.startswith("Training loss on cpu")
 
 
-def test_curves_survive_histories_with_little_or_nothing_in_them():
+def test_curves_of_short_or_empty_histories_are_drawn_or_left_out():
     empty, single = history(0), history(1)
     assert charts.loss_curve(empty) == "" and charts.auroc_curve(empty) == ""
     assert "<svg" in charts.loss_curve(single) and charts.auroc_curve(single) == ""
-    broken = history(3)
-    index = broken.column_names.index("link")
-    broken = broken.set_column(index, "link", pa.array([1.0, float("inf"), float("nan")]))
-    assert "from 1.000 to 1.000" in charts.loss_curve(broken)
-    nothing = history(3)
+    not_finite = history(3)
+    index = not_finite.column_names.index("link")
+    not_finite = not_finite.set_column(index, "link", pa.array([1.0, float("inf"), float("nan")]))
+    assert "from 1.000 to 1.000" in charts.loss_curve(not_finite)
+    without_losses = history(3)
     for name in ("link", "contrastive", "total"):
-        nothing = nothing.set_column(nothing.column_names.index(name), name, pa.nulls(3, pa.float64()))
-    assert charts.loss_curve(nothing) == ""
+        without_losses = without_losses.set_column(
+            without_losses.column_names.index(name), name, pa.nulls(3, pa.float64())
+        )
+    assert charts.loss_curve(without_losses) == ""
 
 
-def test_a_long_history_makes_no_long_page():
+def test_the_curve_of_a_long_history_is_thinned():
     curve = charts.loss_curve(history(100_000))
     assert len(curve) < 60_000
     assert "mean of 200 steps" in curve and "from 1.300 to 0.500" in curve
 
 
-def test_the_best_validation_is_marked():
+def test_the_best_validation_step_is_marked():
     assert "best 0.630 at step 30" in Page(charts.auroc_curve(history(30), "cpu")).text
 
 
-def test_the_reliability_diagram_shows_the_bins_with_a_treatment():
+def test_the_reliability_diagram_shows_only_bins_with_a_treatment():
     empty = BIN | {"observed": 0.0}
     chart = charts.reliability_diagram({"bins": [BIN, empty], "ece": 0.00056}, "cpu")
     words = Page(chart).text

@@ -26,25 +26,25 @@ DASH = "\N{EN DASH}"
 PAGES = {}
 
 
-def render(passed, found=None, **kwargs):
-    """The page of an example; each is made once, for drawing takes its time."""
-    key = repr((passed, found, kwargs))
+def render(passed, device_metrics=None, **kwargs):
+    """The page of an example, kept for the next call, because drawing is slow."""
+    key = repr((passed, device_metrics, kwargs))
     if key not in PAGES:
-        PAGES[key] = page.render(*example(passed, found=found, **kwargs))
+        PAGES[key] = page.render(*example(passed, device_metrics=device_metrics, **kwargs))
     return PAGES[key]
 
 
-def test_the_report_says_how_well_known_negatives_are_told_or_why_not():
+def test_the_report_says_how_well_known_negatives_are_predicted_or_why_there_is_no_model():
     shown = Page(render({"cpu": True}))
     assert "AUROC is 0.881" in shown.text and f"and {DASH} against treatments" in shown.text
     content = example({"cpu": True})
     assert "model" not in content[0]["devices"][0]["negatives"]
     content[0]["devices"][0]["negatives"] = {"reason": "fewer than 5"}
-    said = Page(page.render(*content)).text
-    assert "No model tells known negatives from other pairs: fewer than 5." in said
+    without_model = Page(page.render(*content)).text
+    assert "No model tells known negatives from other pairs: fewer than 5." in without_model
 
 
-def test_the_report_says_how_reliable_the_probabilities_that_it_lists_are():
+def test_the_report_says_how_reliable_the_listed_probabilities_are():
     assert "Probabilities" not in Page(render({"cpu": True})).text
     content = example({"cpu": True})
     content[0]["devices"][0]["calibration"] = CALIBRATION
@@ -56,8 +56,8 @@ def test_the_report_says_how_reliable_the_probabilities_that_it_lists_are():
     assert "Where a treatment is known and was hidden" in shown.text and "18 of 109" in shown.text
     assert "in place of" not in shown.text
     content[0]["devices"][0]["calibration"] = CALIBRATION | {"share": 0.3, "measured_share": 0.25}
-    said = Page(page.render(*content)).text
-    assert "with 0.25 of a compound's mean score taken off in place of 0.3" in said
+    corrected = Page(page.render(*content)).text
+    assert "with 0.25 of a compound's mean score taken off in place of 0.3" in corrected
 
 
 def test_the_calibration_of_a_device_is_that_of_its_candidates_file():
@@ -89,7 +89,7 @@ def test_a_page_of_a_passing_device_shows_metrics_candidates_and_certificate():
     assert "2 min" in shown.text and "3.00 GiB" in shown.text
 
 
-def test_the_verdict_comes_before_everything_else():
+def test_the_verdict_comes_first():
     text = Page(render({"cpu": False})).text
     parts = ["No device passed the gate", "Research use only", "Overview", "Graph"]
     places = [text.index(part) for part in parts]
@@ -109,13 +109,17 @@ def test_a_failing_device_shows_why_and_what_to_do_and_its_classic_figures():
 def test_a_mixed_run_has_one_row_and_one_section_per_device():
     shown = Page(render({"cpu": True, "cuda:1-sampled": False, "mps": False}))
     assert len(shown.all("tr", "device")) == 3
-    assert [found["id"] for found in shown.all("section")][1:4] == ["device-1", "device-2", "device-3"]
+    assert [attributes["id"] for attributes in shown.all("section")][1:4] == [
+        "device-1",
+        "device-2",
+        "device-3",
+    ]
     assert "1 of 3 devices passed the gate: cpu; failed: cuda:1-sampled: link_auroc_uniform" in shown.text
-    ids = [found["id"] for _, found in shown.tags if "id" in found]
+    ids = [attributes["id"] for _, attributes in shown.tags if "id" in attributes]
     assert len(ids) == len(set(ids)) > 6
 
 
-def compared(agrees):
+def agreement_of_two(agrees):
     """The content of agreement.json for two devices."""
     check = {"name": "first_losses", "value": 0.0567, "side": "at most", "threshold": 0.02, "passed": agrees}
     row = {"nodes": 50, "neighbour_overlap": 0.321, "chance": 0.111, "cka": 0.444}
@@ -128,9 +132,9 @@ def compared(agrees):
 
 
 @pytest.mark.parametrize("agrees", [True, False])
-def test_devices_are_compared_and_what_is_out_of_tolerance_stands_on_top(agrees):
+def test_devices_are_compared_and_a_disagreement_stands_on_top(agrees):
     content, *others = example({"cpu": True, "mps": False})
-    html = page.render({**content, "agreement": compared(agrees)}, *others)
+    html = page.render({**content, "agreement": agreement_of_two(agrees)}, *others)
     text = Page(html).text
     assert "relative difference of the first losses 0.0567 at most 0.020" in text
     assert "mps has no candidates" in text and "0.321" in text and "0.111" in text and "0.444" in text
@@ -140,7 +144,7 @@ def test_devices_are_compared_and_what_is_out_of_tolerance_stands_on_top(agrees)
     assert agrees or text.index(sentence) < text.index("Overview")
 
 
-def test_a_single_device_is_compared_with_nothing():
+def test_a_run_with_one_device_has_no_section_on_agreement():
     assert "Agreement" not in Page(render({"cpu": True})).text
 
 
@@ -148,31 +152,31 @@ def test_a_refused_training_without_a_step_has_a_page():
     shown = Page(render({"cpu": False}, status="refused", steps=0))
     assert "refused: too little memory." in shown.text and "use a smaller model." in shown.text
     assert "No step was recorded: the training ended as refused." in shown.text
-    assert [each["aria-label"][:12] for each in shown.all("svg")] == ["What nearest"]
+    assert [chart["aria-label"][:12] for chart in shown.all("svg")] == ["What nearest"]
 
 
 def test_metrics_that_are_undefined_are_dashes():
-    shown = Page(render({"cpu": True}, found=metrics(None, None, None)))
+    shown = Page(render({"cpu": True}, device_metrics=metrics(None, None, None)))
     assert "hgt" + 4 * f" {DASH}" + " 312" in shown.text
     assert "best baseline" not in shown.text and not shown.all("span", "value best")
-    whole = Page(render({"cpu": True}, found={"schemes": {"random": {"hgt": None}}}))
+    whole = Page(render({"cpu": True}, device_metrics={"schemes": {"random": {"hgt": None}}}))
     assert "hgt" + 7 * f" {DASH}" in whole.text
 
 
-def test_metrics_from_a_sample_say_so_and_others_do_not():
+def test_the_page_says_which_metrics_are_estimated_from_a_sample():
     sampled = {"schemes": {"random": {"hgt": measures(0.2) | {"sampled": True}}}}
-    assert "estimated from a sample" in Page(render({"cpu": True}, found=sampled)).text
+    assert "estimated from a sample" in Page(render({"cpu": True}, device_metrics=sampled)).text
     assert "estimated from a sample" not in Page(render({"cpu": True})).text
 
 
-def test_components_that_were_never_measured_are_no_verdict():
+def test_components_that_were_not_measured_are_not_called_not_reached():
     parts = list(example({"cpu": False}, status="refused", steps=0))
     parts[2]["cpu"]["classic"] = {"final_loss": None, "mean_cosine": None, "components_at_90": None}
     assert "not reached" not in Page(page.render(*parts)).text
 
 
 def test_the_best_value_is_bold_and_a_beaten_encoder_is_said_to_be_beaten():
-    shown = Page(render({"cpu": True}, found=metrics(hgt=0.10, svd=0.11)))
+    shown = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.10, svd=0.11)))
     standing = (
         "hgt is not above the best baseline, svd: AUPRC 0.100 against 0.110, and their intervals overlap"
     )
@@ -181,91 +185,99 @@ def test_the_best_value_is_bold_and_a_beaten_encoder_is_said_to_be_beaten():
     assert len(shown.all("span", "value best")) == 8
 
 
-def evaluated():
-    """The metrics of two methods as `evaluation` makes them."""
-    rng = np.random.default_rng(0)
+def evaluated_metrics():
+    """Metrics of two methods, computed by `evaluation`; hgt is the better one."""
+    generator = np.random.default_rng(0)
     scores, heads, tails, known = ranked_matrices.matrix(0, n_heads=40, n_tails=30, n_test=60, n_levels=1000)
-    ends, negative = (heads[10:], tails[10:]), (heads[:10], tails[:10])
-    better = scores + rng.normal(size=scores.shape)
-    better[ends] += 2000
-    found = [ranked_matrices.ranked(each, *ends, known, negative=negative) for each in (better, scores)]
+    positives, negatives = (heads[10:], tails[10:]), (heads[:10], tails[:10])
+    better_scores = scores + generator.normal(size=scores.shape)
+    better_scores[positives] += 2000
+    ranks_of_methods = [
+        ranked_matrices.ranked(matrix, *positives, known, negative=negatives)
+        for matrix in (better_scores, scores)
+    ]
     methods = {
-        name: evaluation.evaluate(each, None, 0) for name, each in zip(("hgt", "svd"), found, strict=True)
+        name: evaluation.evaluate(ranks, None, 0)
+        for name, ranks in zip(("hgt", "svd"), ranks_of_methods, strict=True)
     }
     return {
         "schemes": {"random": methods},
-        "differences": {"random": {"svd": evaluation.differences(*found, None, 0)}},
+        "differences": {"random": {"svd": evaluation.differences(*ranks_of_methods, None, 0)}},
     }
 
 
 def test_all_negatives_all_lists_and_the_paired_differences_have_tables():
-    found = evaluated()
-    shown = Page(render({"cpu": True}, found=found))
+    results = evaluated_metrics()
+    shown = Page(render({"cpu": True}, device_metrics=results))
     titles = ["Against other negatives", "Within the list of one disease", "Within the list of one compound"]
     titles += ["Within the list of all pairs", "Known negatives in the same lists"]
     places = [shown.text.index(title) for title in titles]
     assert places == sorted(places) and len(shown.all("details")) == 5
-    methods = found["schemes"]["random"]
+    methods = results["schemes"]["random"]
     for value in (
         methods["hgt"]["against"]["matched"]["auprc"],
         methods["svd"]["per_head"]["hits_at_10"],
         methods["svd"]["known_negatives"]["recall_at_50"],
-        found["differences"]["random"]["svd"]["recall_at_100"],
+        results["differences"]["random"]["svd"]["recall_at_100"],
     ):
         low, high = page.number(value["low"]), page.number(value["high"])
         assert f"{page.number(value['value'])} {low} to {high}" in shown.text
     assert "Best 100" in shown.text and "Best 10,000" in shown.text
 
 
-def test_a_difference_that_leaves_out_zero_is_said_without_reserve():
-    found = evaluated()
-    assert "may be chance" not in Page(render({"cpu": True}, found=found)).text
-    found["differences"]["random"]["svd"]["auprc"]["low"] = -0.1
-    assert "and the difference may be chance" in Page(render({"cpu": True}, found=found)).text
+def test_a_difference_whose_interval_excludes_zero_is_not_called_chance():
+    results = evaluated_metrics()
+    assert "may be chance" not in Page(render({"cpu": True}, device_metrics=results)).text
+    results["differences"]["random"]["svd"]["auprc"]["low"] = -0.1
+    assert "and the difference may be chance" in Page(render({"cpu": True}, device_metrics=results)).text
 
 
-def test_a_path_says_what_the_score_is_without_it():
+def test_a_path_is_shown_with_the_score_change_without_it():
     assert "(score -0.62 without it)" in Page(render({"cpu": True})).text
 
 
 def test_frequent_flyers_and_the_effect_of_correcting_for_them_are_shown():
     effect = {"auprc": interval(-0.02), "recall_at_100": interval(0.05)}
     shown = Page(
-        render({"cpu": True}, found=metrics() | {"popularity_correction": {"random": {"0.5": effect}}})
+        render(
+            {"cpu": True}, device_metrics=metrics() | {"popularity_correction": {"random": {"0.5": effect}}}
+        )
     )
     assert "Metformin D1 812 0.310 9" in shown.text
     assert "random 0.5 -0.0200 -0.0300 to -0.0100 0.0500 0.0400 to 0.0600" in shown.text
     assert "Effect of the correction" not in str(Page(render({"cpu": True})).tags)
 
 
-def test_of_known_negatives_the_lowest_is_the_best():
-    found = evaluated()["schemes"]["random"]
+def test_for_known_negatives_the_lowest_value_is_marked_as_best():
+    metrics_by_method = evaluated_metrics()["schemes"]["random"]
     (table,) = [
-        each
-        for each in metric_tables.further({"schemes": {"random": found}}, "a", "b")
-        if each["title"].startswith("Known negatives")
+        candidate
+        for candidate in metric_tables.further_tables({"schemes": {"random": metrics_by_method}}, "a", "b")
+        if candidate["title"].startswith("Known negatives")
     ]
-    at = table["columns"].index("MRR")
-    marked = {row["name"]: row["cells"][at][1] for row in table["schemes"][0]["rows"]}
-    lower = min(found, key=lambda name: found[name]["known_negatives"]["mrr"]["value"])
-    assert marked == {name: name == lower for name in found}
+    column = table["columns"].index("MRR")
+    marked = {row["name"]: row["cells"][column][1] for row in table["schemes"][0]["rows"]}
+    lower = min(
+        metrics_by_method, key=lambda name: metrics_by_method[name]["known_negatives"]["mrr"]["value"]
+    )
+    assert marked == {name: name == lower for name in metrics_by_method}
 
 
 @pytest.mark.parametrize("name", [HOSTILE, BREAKOUT, "{{ 7 * 7 }}", "a & b 'c' \"d\"", "</svg></style><b>"])
 def test_hostile_names_stay_text(name):
     shown = Page(render({name: True}, name=name))
     plain = Page(render({"cpu": True}))
-    # A name with an underscore may bring a <wbr>, nothing else.
+    # A name with an underscore may add a <wbr>, and no other tag.
     assert [tag for tag, _ in shown.tags if tag != "wbr"] == [tag for tag, _ in plain.tags if tag != "wbr"]
     assert " ".join(name.split()) in shown.text
     assert not shown.all("script") and not shown.all("img")
-    assert not [key for _, found in shown.tags for key in found if key.startswith("on")]
+    assert not [key for _, attributes in shown.tags for key in attributes if key.startswith("on")]
     assert shown.all("svg")[0]["aria-label"].startswith(f"Training loss on {name}: link loss from")
 
 
 def external(html):
-    """Everything in a page that a browser would fetch."""
-    attributes = [item for _, found in Page(html).tags for item in found.items()]
+    """All addresses in a page that a browser would fetch."""
+    attributes = [item for _, attributes_of_tag in Page(html).tags for item in attributes_of_tag.items()]
     links = [
         value for key, value in attributes if key in ("src", "href", "srcset", "data", "action", "poster")
     ]
@@ -276,10 +288,10 @@ def external(html):
 def test_the_page_fetches_nothing():
     html = render({"cpu": True, "mps": False})
     assert external(html) == []
-    # The one address is the hostile name, as text.
+    # The only address is part of a hostile name, and it is text.
     assert set(re.findall(r"https?:[^ ]*", html)) == {"https://evil.example/x&#39;"}
     assert "default-src 'none'" in html
-    # The check can fail.
+    # `external` finds an address if there is one.
     assert external('<p><a href="https://example.org">x</a></p>')
     assert external("<style>p { background: url(//example.org/a.png) }</style>")
 
@@ -287,13 +299,13 @@ def test_the_page_fetches_nothing():
 def test_tables_have_captions_and_every_header_a_scope():
     shown = Page(render({"cpu": True, "mps": False}))
     assert len(shown.all("table")) == len(shown.all("caption")) > 8
-    assert {found.get("scope") for found in shown.all("th")} == {"col", "row", "rowgroup"}
+    assert {attributes.get("scope") for attributes in shown.all("th")} == {"col", "row", "rowgroup"}
     assert len(shown.all("h1")) == 1
     assert "prefers-color-scheme: dark" in render({"cpu": True}) and "@media print" in render({"cpu": True})
     assert shown.all("html") == [{"lang": "en"}]
 
 
-def test_the_same_results_make_the_same_bytes():
+def test_the_same_results_give_the_same_bytes():
     assert page.render(*example({"cpu": True})) == render({"cpu": True})
     assert page.render(*example({"cpu": True}, name="Aspirin")) != render({"cpu": True})
 
@@ -328,7 +340,7 @@ def test_numbers_have_three_significant_digits(value, shown):
     assert page.number(value) == shown
 
 
-def test_durations_and_sizes_are_as_people_say_them():
+def test_durations_and_sizes_have_readable_units():
     times = [page.duration(value) for value in (None, 0.24, 97, 5400)]
     assert times == [DASH, "0.2 s", "2 min", "1 h 30 min"]
     sizes = [page.size(value) for value in (None, 0, 2048, 1.5 * 2**30)]
@@ -338,12 +350,12 @@ def test_durations_and_sizes_are_as_people_say_them():
 @pytest.mark.parametrize("passed", [{"cpu": True, "mps": False}, {"cpu": False}])
 def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
     content, histories, verdicts, ledger, certificate = example(passed)
-    paths = {kind: [] for kind in ("outcomes", "verdicts", "histories")}
+    paths = {name: [] for name in ("outcomes", "verdicts", "histories")}
     for row in content["devices"]:
         folder = tmp_path / row["device"]
-        for kind, value in (("outcomes", row), ("verdicts", verdicts[row["device"]])):
-            files.write_json(folder / f"{kind}.json", value)
-            paths[kind].append(folder / f"{kind}.json")
+        for name, value in (("outcomes", row), ("verdicts", verdicts[row["device"]])):
+            files.write_json(folder / f"{name}.json", value)
+            paths[name].append(folder / f"{name}.json")
         files.write_table(folder / "history.parquet", histories[row["device"]])
         paths["histories"].append(folder / "history.parquet")
     relations = [{"relation": "indication", "edges": 20}]

@@ -63,53 +63,59 @@ def row(device, passed, reason="", remedy=""):
     return {"device": device, "passed": passed, "reason": reason, "remedy": remedy}
 
 
-def whole(*rows, certificate=None):
+def make_summary(*rows, certificate=None):
     return summary.summary(rows, RELATIONS, LEDGER, certificate or {"positives": 7, "negatives": 9})
 
 
 def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
     table = candidates([0.1, 0.9, 0.5], ["", "indication", ""])
-    found = summary.outcome(verdict(check("effective_rank", True)), training(), ranked(table), 128)
-    assert found["passed"] and not found["reason"] and not found["remedy"] and not found["checks_failed"]
-    assert found["metrics"] == {"schemes": {}} and found["candidates"] == 3 and found["embedding_dim"] == 128
-    assert found["final_link"] == 0.5 and found["floor"] == 1.386 and found["steps"] == 60
-    # The best of all is known, so it is not news.
-    assert [pair["head_id"] for pair in found["top"]] == ["D2", "D0"]
-    assert set(found["top"][0]) == {*summary.PAIR_COLUMNS, "path", "path_change"}
+    outcome = summary.outcome(verdict(check("effective_rank", True)), training(), ranked(table), 128)
+    assert (
+        outcome["passed"] and not outcome["reason"] and not outcome["remedy"] and not outcome["checks_failed"]
+    )
+    assert (
+        outcome["metrics"] == {"schemes": {}}
+        and outcome["candidates"] == 3
+        and outcome["embedding_dim"] == 128
+    )
+    assert outcome["final_link"] == 0.5 and outcome["floor"] == 1.386 and outcome["steps"] == 60
+    # The pair with the best score has a known relation, so it is left out.
+    assert [pair["head_id"] for pair in outcome["top"]] == ["D2", "D0"]
+    assert set(outcome["top"][0]) == {*summary.PAIR_COLUMNS, "path", "path_change"}
 
 
 def test_a_device_that_failed_names_each_failed_check_with_its_reason():
     rows = [check("finite_vectors", True), check("effective_rank", False, "it is 1.2", "lower the rate")]
     rows.append(check("link_auroc_uniform", False, "it is 0.5", "lower the rate"))
-    found = summary.outcome(verdict(*rows), training(), None, 128)
-    assert found["reason"] == "effective_rank: it is 1.2; link_auroc_uniform: it is 0.5"
-    assert found["checks_failed"] == ["effective_rank", "link_auroc_uniform"]
-    assert found["remedy"] == "lower the rate"
-    assert found["metrics"] is None and found["candidates"] is None and found["top"] is None
+    outcome = summary.outcome(verdict(*rows), training(), None, 128)
+    assert outcome["reason"] == "effective_rank: it is 1.2; link_auroc_uniform: it is 0.5"
+    assert outcome["checks_failed"] == ["effective_rank", "link_auroc_uniform"]
+    assert outcome["remedy"] == "lower the rate"
+    assert outcome["metrics"] is None and outcome["candidates"] is None and outcome["top"] is None
 
 
-def test_a_training_that_did_not_complete_explains_its_device_by_itself():
+def test_a_training_that_did_not_complete_gives_the_reason_of_its_device():
     record = training("diverged", "the loss was nan at step 3", "lower training.learning_rate")
     judged = verdict(check("training_completed", False, "the training ended as diverged"))
-    found = summary.outcome(judged, record, None, 128)
-    assert found["reason"] == "diverged: the loss was nan at step 3"
-    assert found["remedy"] == "lower training.learning_rate"
+    outcome = summary.outcome(judged, record, None, 128)
+    assert outcome["reason"] == "diverged: the loss was nan at step 3"
+    assert outcome["remedy"] == "lower training.learning_rate"
 
 
-def test_an_outcome_is_strict_json_whatever_was_not_a_number():
+def test_an_outcome_is_strict_json_if_values_are_not_finite():
     table = candidates([float("nan"), float("inf"), 0.5, None])
     record = training() | {"seconds": float("nan"), "floor": float("inf")}
     judged = verdict(check("effective_rank", True))
     judged["classic"]["final_loss"] = float("nan")
-    found = summary.outcome(judged, record, ranked(table), 2)
-    json.dumps(found, allow_nan=False)
-    assert found["seconds"] is None and found["floor"] is None and found["final_link"] is None
-    assert [pair["score"] for pair in found["top"]] == [0.5, None, None, None]
+    outcome = summary.outcome(judged, record, ranked(table), 2)
+    json.dumps(outcome, allow_nan=False)
+    assert outcome["seconds"] is None and outcome["floor"] is None and outcome["final_link"] is None
+    assert [pair["score"] for pair in outcome["top"]] == [0.5, None, None, None]
 
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=120))
-def test_the_top_pairs_are_the_head_of_a_full_sort(drawn):
+def test_the_top_pairs_are_the_first_of_a_full_sort(drawn):
     scores = [float(score) for score, _ in drawn]
     known = ["indication" if is_known else "" for _, is_known in drawn]
     table = candidates(scores, known)
@@ -120,41 +126,41 @@ def test_the_top_pairs_are_the_head_of_a_full_sort(drawn):
     ]
 
 
-def test_a_top_pair_has_the_text_of_the_path_that_its_score_rests_on():
+def test_a_top_pair_has_the_path_whose_removal_lowers_its_score_most():
     table = candidates([0.1, 0.9, 0.5])
-    ways = [[{"text": "first", "change": 0.1}, {"text": "best", "change": -0.5}], []]
-    evidence = pa.table({"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": ways})
-    found = summary.top_pairs(table, evidence)
-    assert [pair["path"] for pair in found] == ["best", "", ""]
-    assert [pair["path_change"] for pair in found] == [-0.5, None, None]
+    paths = [[{"text": "first", "change": 0.1}, {"text": "best", "change": -0.5}], []]
+    evidence = pa.table({"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": paths})
+    top = summary.top_pairs(table, evidence)
+    assert [pair["path"] for pair in top] == ["best", "", ""]
+    assert [pair["path_change"] for pair in top] == [-0.5, None, None]
 
 
 def test_the_summary_counts_the_graph_and_the_pairs():
-    found = whole(row("cpu", True), row("mps", False, "x: y"))
-    assert found["passed"] == ["cpu"]
-    assert found["graph"] == {"nodes": 9, "edges": 37, "relations": 2, "rows": 90, "dropped": 5}
-    assert found["pairs"] == {"positives": 7, "negatives": 9}
+    counted = make_summary(row("cpu", True), row("mps", False, "x: y"))
+    assert counted["passed"] == ["cpu"]
+    assert counted["graph"] == {"nodes": 9, "edges": 37, "relations": 2, "rows": 90, "dropped": 5}
+    assert counted["pairs"] == {"positives": 7, "negatives": 9}
     nested = {"pairs": {"positives": 1, "negatives": 2, "conflicts": 3}}
-    assert whole(row("cpu", True), certificate=nested)["pairs"] == {"positives": 1, "negatives": 2}
+    assert make_summary(row("cpu", True), certificate=nested)["pairs"] == {"positives": 1, "negatives": 2}
 
 
-def test_the_verdict_is_one_sentence_whoever_passed():
+def test_the_verdict_is_one_sentence_for_none_some_or_all_passed():
     failed = row("cpu", False, "effective_rank: 1.2 is not above 3")
     refused = row("mps", False, "refused: no memory", "lower hgt.hidden_dim")
-    neither = summary.verdict_sentence(whole(failed, refused))
+    neither = summary.verdict_sentence(make_summary(failed, refused))
     assert neither == (
         "no device passed the gate: cpu: effective_rank: 1.2 is not above 3; "
         "mps: refused: no memory; lower hgt.hidden_dim"
     )
-    mixed = summary.verdict_sentence(whole(row("cuda", True), refused))
+    mixed = summary.verdict_sentence(make_summary(row("cuda", True), refused))
     assert (
         mixed == "1 of 2 devices passed the gate: cuda; failed: mps: refused: no memory; lower hgt.hidden_dim"
     )
-    assert summary.verdict_sentence(whole(row("cpu", True))) == "1 of 1 device passed the gate: cpu"
+    assert summary.verdict_sentence(make_summary(row("cpu", True))) == "1 of 1 device passed the gate: cpu"
 
 
-def vectors(path, kind):
-    table = pa.table({"node_id": ["a"], "embedding": pa.array([[1.0, 2.0, 3.0]], kind)})
+def vectors(path, column_type):
+    table = pa.table({"node_id": ["a"], "embedding": pa.array([[1.0, 2.0, 3.0]], column_type)})
     files.write_table(path, table)
     return path
 
@@ -164,7 +170,7 @@ def test_the_dimension_is_read_from_the_schema(tmp_path):
     assert summary.embedding_dim(path) == 3
 
 
-def test_an_embedding_file_that_is_none_is_named(tmp_path):
+def test_an_unreadable_embedding_file_is_named(tmp_path):
     path = tmp_path / "embeddings.parquet"
     path.write_bytes(b"PAR1 half a file")
     with pytest.raises(
@@ -209,10 +215,10 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
 
 def test_a_run_without_a_passing_device_fails_with_the_verdict(tmp_path):
     path, out = tmp_path / "summary.json", tmp_path / "passed.json"
-    files.write_json(path, whole(row("cpu", False, "effective_rank: it is 1.2")))
+    files.write_json(path, make_summary(row("cpu", False, "effective_rank: it is 1.2")))
     with pytest.raises(InputError, match=r"^no device passed the gate: cpu: effective_rank: it is 1\.2$"):
         require_pass.main(summary_in=path, passed_out=out)
     assert not out.exists()
-    files.write_json(path, whole(row("cpu", False, "x: y"), row("mps", True)))
+    files.write_json(path, make_summary(row("cpu", False, "x: y"), row("mps", True)))
     require_pass.main(summary_in=path, passed_out=out)
     assert files.read_json(out) == {"passed": ["mps"]}

@@ -139,7 +139,9 @@ def one_training():
 
 
 def test_the_encoder_output_is_compared_with_that_of_an_untrained_encoder(trained):
-    links_by_encoder = quality.layers(KG, trained.vectors, ENCODER, small_trainings.SETTINGS.valid_share, 0)
+    links_by_encoder = quality.measure_layers(
+        KG, trained.vectors, ENCODER, small_trainings.SETTINGS.valid_share, 0
+    )
     means = {
         name: np.mean([link["auroc_degree_matched"] for link in links.values()])
         for name, links in links_by_encoder.items()
@@ -147,7 +149,7 @@ def test_the_encoder_output_is_compared_with_that_of_an_untrained_encoder(traine
     assert means["trained"] > means["untrained"] + 0.05
     # Neither the SVD columns nor the length of the encoder output changes the result.
     scaled = {t: np.concatenate([0 * v[:, :16], 3 * v[:, 16:]], axis=1) for t, v in trained.vectors.items()}
-    links_of_scaled = quality.layers(KG, scaled, ENCODER, small_trainings.SETTINGS.valid_share, 0)
+    links_of_scaled = quality.measure_layers(KG, scaled, ENCODER, small_trainings.SETTINGS.valid_share, 0)
     for name, link in links_of_scaled["trained"].items():
         assert link["auroc_degree_matched"] == pytest.approx(
             links_by_encoder["trained"][name]["auroc_degree_matched"], abs=0.01
@@ -155,10 +157,12 @@ def test_the_encoder_output_is_compared_with_that_of_an_untrained_encoder(traine
     zeroed = {
         t: np.concatenate([v[:, :16], np.zeros((len(v), 8))], axis=1) for t, v in trained.vectors.items()
     }
-    links_of_zeros = quality.layers(KG, zeroed, ENCODER, small_trainings.SETTINGS.valid_share, 0)["trained"]
+    links_of_zeros = quality.measure_layers(KG, zeroed, ENCODER, small_trainings.SETTINGS.valid_share, 0)[
+        "trained"
+    ]
     assert {link["auroc_degree_matched"] for link in links_of_zeros.values()} == {0.5}
 
 
 def test_vectors_without_an_svd_part_are_not_compared_with_an_untrained_encoder():
     plain = dataclasses.replace(ENCODER, inputs="learned", svd_dim=0)
-    assert quality.layers(KG, {}, plain, small_trainings.SETTINGS.valid_share, 0) is None
+    assert quality.measure_layers(KG, {}, plain, small_trainings.SETTINGS.valid_share, 0) is None

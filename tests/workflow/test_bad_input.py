@@ -1,4 +1,4 @@
-"""Bad input, seen by the person who runs snakemake: one sentence, a code that is not 0, nothing lost."""
+"""Bad input gives the user one sentence and an exit code other than 0, and loses no result."""
 
 import gzip
 import re
@@ -13,15 +13,15 @@ COLUMNS = "relation,x_id,x_type,x_name,y_id,y_type,y_name"
 
 @pytest.fixture(name="folder", scope="module")
 def graph_and_pairs(tmp_path_factory):
-    """A folder with a graph and pairs of an earlier, good run."""
+    """A folder with the graph and the pairs of an earlier run without errors."""
     folder = project_runs.make(tmp_path_factory.mktemp("bad_input"))
     run = folder.run("results/pairs/pairs.parquet")
     assert run.code == 0, run.output
     return folder
 
 
-def refused(folder, *arguments, config):
-    """What snakemake says; asserts that it failed without a traceback and lost no result."""
+def refusal(folder, *arguments, config):
+    """The output of a run; asserts that it failed without a traceback and lost no result."""
     before = project_runs.readable(folder.directory / "results")
     run = folder.run(*(arguments or ["results/pairs/pairs.parquet"]), config=config)
     assert run.code != 0
@@ -57,22 +57,22 @@ GOOD = "disease_protein,1,disease,D,2,gene/protein,G"
 )
 def test_a_bad_edges_table_is_named_with_its_fault(folder, name, content, sentence):
     path = table(folder, name, content)
-    assert re.search(sentence, refused(folder, config={"edges": path}))
+    assert re.search(sentence, refusal(folder, config={"edges": path}))
 
 
 @pytest.mark.parametrize("key", ["edges", "nodes"])
-def test_a_missing_table_is_named_though_results_of_another_are_there(folder, key):
-    assert "Error: nowhere.csv does not exist" in refused(folder, config={key: "nowhere.csv"})
+def test_a_missing_table_is_named_also_if_there_are_results_of_another(folder, key):
+    assert "Error: nowhere.csv does not exist" in refusal(folder, config={key: "nowhere.csv"})
 
 
-def test_what_a_failed_job_left_is_not_taken_for_up_to_date(folder):
-    """The earlier results are readable, named as such, and tried again by the next run."""
+def test_results_are_not_up_to_date_after_a_failed_job(folder):
+    """The earlier results stay readable, the message says where, and the next run tries again."""
     config = {"edges": table(folder, "again.csv", rows())}
     for _ in range(2):
-        said = refused(folder, config=config)
-        assert "The run stopped: again.csv" in said.replace(str(folder.directory) + "/", "")
-        assert "what was made last is in results/previous:" in said
-        assert "results/graph/nodes.parquet" in said and not folder.path("graph/nodes.parquet").exists()
+        output = refusal(folder, config=config)
+        assert "The run stopped: again.csv" in output.replace(str(folder.directory) + "/", "")
+        assert "what was made last is in results/previous:" in output
+        assert "results/graph/nodes.parquet" in output and not folder.path("graph/nodes.parquet").exists()
     run = folder.run("results/pairs/pairs.parquet")
     assert run.code == 0 and run.output.count("taken back from results/previous") == 2
 
@@ -97,30 +97,30 @@ def test_what_a_failed_job_left_is_not_taken_for_up_to_date(folder):
     ],
 )
 def test_a_bad_config_is_refused_before_anything_runs(folder, config, sentence):
-    assert sentence in refused(folder, config=config)
+    assert sentence in refusal(folder, config=config)
 
 
-def test_a_contrastive_relation_that_the_graph_lacks_is_refused_with_those_it_has(folder):
+def test_an_unknown_contrastive_relation_is_refused_and_the_known_ones_are_named(folder):
     config = {"training": {"contrastive": {"relations": ["disease_gene"]}}}
-    said = refused(folder, "results/embeddings/cpu/embeddings.parquet", config=config)
-    assert "training.contrastive.relations names disease_gene, which disease nodes do not have" in said
-    assert "name some of" in said and "disease_protein" in said and "or [] for none" in said
+    output = refusal(folder, "results/embeddings/cpu/embeddings.parquet", config=config)
+    assert "training.contrastive.relations names disease_gene, which disease nodes do not have" in output
+    assert "name some of" in output and "disease_protein" in output and "or [] for none" in output
 
 
-def test_a_device_that_is_not_there_is_refused_by_the_first_rule_that_would_train(folder):
+def test_a_missing_device_is_refused_by_the_training_rule(folder):
     if "mps" in devices.available():
         pytest.skip("this machine has an Apple GPU")
-    said = refused(folder, "results/embeddings/mps/embeddings.parquet", config={"devices": ["mps"]})
-    assert "device mps is not available on this machine; available: cpu" in said
+    output = refusal(folder, "results/embeddings/mps/embeddings.parquet", config={"devices": ["mps"]})
+    assert "device mps is not available on this machine; available: cpu" in output
 
 
 def test_a_corrupt_result_of_an_earlier_run_is_named_and_made_again(folder):
     path = folder.path("graph/nodes.parquet")
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
     run = folder.run("results/pairs/pairs.parquet")
     assert (
         run.code == 0
         and "build_graph: results/graph/nodes.parquet was changed after it was made" in run.output
     )
-    assert path.read_bytes() == whole
+    assert path.read_bytes() == content

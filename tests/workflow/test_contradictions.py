@@ -1,4 +1,4 @@
-"""What contradicts the graph is said before anything trains, and correcting it trains nothing again."""
+"""A config that contradicts the graph stops the run before any training; a correction retrains nothing."""
 
 import re
 
@@ -6,21 +6,21 @@ import pandas as pd
 import project_runs
 import pytest
 
-PLAIN = {"training": {"contrastive": {"weight": 0.0}}}
+NO_CONTRAST = {"training": {"contrastive": {"weight": 0.0}}}
 EXTERNAL = {"external": {"pairs": "external.csv"}}
 
 
 @pytest.fixture(name="folder", scope="module")
 def graph_pairs_and_embeddings(tmp_path_factory):
     folder = project_runs.make(tmp_path_factory.mktemp("contradictions"))
-    run = folder.run("results/validation/cpu/measures.json", config=PLAIN)
+    run = folder.run("results/validation/cpu/measures.json", config=NO_CONTRAST)
     assert run.code == 0, run.output
     (folder.directory / "external.csv").write_text("head_id,tail_id,label\nx,y,positive\n")
     return folder
 
 
 def with_keys(config):
-    merged = {**PLAIN, **config}
+    merged = {**NO_CONTRAST, **config}
     if "training" in config:
         merged["training"] = {"contrastive": {"weight": 0.0, **config["training"]["contrastive"]}}
     return merged
@@ -40,36 +40,38 @@ CONTRADICTIONS = [
 ]
 
 
-def test_relations_that_are_compared_train_nothing_again_where_the_weight_is_0(folder):
+def test_contrastive_relations_retrain_nothing_if_the_contrastive_weight_is_0(folder):
     target = "results/validation/cpu/measures.json"
     wrong = with_keys({"training": {"contrastive": {"relations": ["disease_gene"]}}})
     assert folder.run(target, config=wrong).code != 0
-    other = with_keys({"training": {"contrastive": {"relations": ["disease_disease"], "temperature": 0.2}}})
-    run = folder.run(target, config=other)
+    corrected = with_keys(
+        {"training": {"contrastive": {"relations": ["disease_disease"], "temperature": 0.2}}}
+    )
+    run = folder.run(target, config=corrected)
     assert run.code == 0, run.output
     assert run.made == ["check_names", "measure_embeddings[cpu]"]
-    longer = {**other, "training": {**other["training"], "valid_every": 15}}
+    longer = {**corrected, "training": {**corrected["training"], "valid_every": 15}}
     longer["training"]["contrastive"] = {"weight": 0.0, "relations": []}
     run = folder.run(target, config=longer)
     assert run.made == ["check_names", "measure_embeddings[cpu]", "train_embeddings[cpu]"], run.output
-    weighed = {**longer, "training": {"contrastive": {"weight": 0.5, "relations": ["disease_disease"]}}}
-    assert "train_embeddings[cpu]" in folder.dry_run(target, config=weighed)
+    weighted = {**longer, "training": {"contrastive": {"weight": 0.5, "relations": ["disease_disease"]}}}
+    assert "train_embeddings[cpu]" in folder.dry_run(target, config=weighted)
 
 
 @pytest.mark.parametrize(
     ("config", "sentence"), CONTRADICTIONS, ids=["compared", "tails", "pairs", "hierarchy"]
 )
-def test_a_name_that_the_graph_lacks_stops_the_run_before_any_training(folder, config, sentence):
+def test_a_name_that_is_not_in_the_graph_stops_the_run_before_any_training(folder, config, sentence):
     run = folder.run("results/report.html", "--forcerun", "train_embeddings", config=with_keys(config))
     assert run.code != 0 and "Traceback" not in run.output
     assert sentence in re.sub(r"\s+", " ", run.output)
     assert "train_embeddings[cpu]" not in run.rules
 
 
-def test_treatments_under_another_type_stop_the_run_and_the_proposed_line_lets_it_go_on(folder):
+def test_target_relations_of_two_types_stop_the_run_and_the_proposed_line_solves_it(folder):
     rows = pd.read_parquet(folder.path("demo/edges.parquet")).astype(str)
-    again = rows[rows["relation"] == "indication"].replace("drug", "drug ")
-    pd.concat([rows, again]).to_csv(folder.directory / "twice.csv", index=False)
+    other_type = rows[rows["relation"] == "indication"].replace("drug", "drug ")
+    pd.concat([rows, other_type]).to_csv(folder.directory / "twice.csv", index=False)
     config = with_keys({"edges": "twice.csv"})
     run = folder.run("results/report.html", config=config)
     assert run.code != 0 and "train_embeddings[cpu]" not in run.rules

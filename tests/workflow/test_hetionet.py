@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def overlay() -> dict:
-    """What a user of Hetionet would write, and a model small enough for a test."""
+    """The overlay of a user of Hetionet, with a model that is small enough for a test."""
     return {
         "edges": str(HETIONET / "edges.csv.gz"),
         "nodes": str(HETIONET / "nodes.csv.gz"),
@@ -27,7 +27,7 @@ def overlay() -> dict:
         },
         "hgt": {"hidden_dim": 16, "embedding_dim": 32, "heads": 2, "svd_dim": 8, "profile_dim": 8},
         "training": {
-            "epochs": 25,  # with 15 so small a model gains 0.057 over its inputs, and the gate asks 0.06
+            "epochs": 25,  # with 15, this small model gains 0.057 over its inputs; the gate needs 0.06
             "learning_rate": 0.03,
             "contrastive": {"relations": ["disease_associates_gene"], "weight": 0.1},
         },
@@ -45,7 +45,7 @@ def finished(tmp_path_factory):
     return folder
 
 
-def test_all_edges_are_there_and_all_drug_disease_relations_have_left(done):
+def test_the_graph_has_all_edges_and_no_drug_disease_relation_is_a_message(done):
     relations = json.loads(done.path("graph/relations.json").read_text())
     assert sum(relation["edges"] for relation in relations) == 2_119_282
     roles = {
@@ -56,7 +56,7 @@ def test_all_edges_are_there_and_all_drug_disease_relations_have_left(done):
     assert all(check["passed"] for check in certificate["checks"])
 
 
-def test_the_contrastive_term_found_diseases_that_share_genes(done):
+def test_every_step_has_a_contrastive_loss_of_diseases_that_share_genes(done):
     history = pq.read_table(done.path("embeddings/cpu/history.parquet"))
     assert history["contrastive"].null_count == 0
 
@@ -66,7 +66,7 @@ def test_palliated_pairs_are_flagged_among_the_candidates(done):
     assert {"compound_treats_disease", "compound_palliates_disease", ""} <= set(known)
 
 
-def test_metrics_stand_beside_the_baselines_for_every_split(done):
+def test_every_split_has_the_metrics_of_hgt_and_of_all_baselines(done):
     schemes = json.loads(done.path("classifier/cpu/metrics.json").read_text())["schemes"]
     assert set(schemes) == {"random", "disease", "drug"}
     assert all(set(methods) == {"hgt", "degree", "svd", "untrained"} for methods in schemes.values())

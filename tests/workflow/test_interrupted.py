@@ -1,4 +1,4 @@
-"""A run that is killed or stopped goes on from its checkpoint, as the README says, to the same bits."""
+"""A run that was killed or stopped resumes from its checkpoint, and its result is the same to the bit."""
 
 import os
 import re
@@ -14,21 +14,21 @@ EMBEDDINGS = "results/embeddings/cpu/embeddings.parquet"
 LOG = "logs/train_embeddings/cpu.log"
 
 
-def wait_for(condition, what, seconds=180):
+def wait_for(condition, awaited, seconds=180):
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, f"no {what} in {seconds} s"
+        assert time.monotonic() < until, f"no {awaited} in {seconds} s"
         time.sleep(0.05)
 
 
-def reached(folder, step):
-    """Whether there is a checkpoint of this step or a later one."""
+def has_checkpoint(folder, step):
+    """True if there is a checkpoint of this step or a later one."""
     names = (path.name for path in folder.path("checkpoints/cpu").glob("step-*.safetensors"))
     return any(int(re.search(r"\d+", name)[0]) >= step for name in names)
 
 
-def trainers(folder):
-    """The processes that hold the lock of the training's folder, by its number in it."""
+def training_processes(folder):
+    """The processes that hold the lock of the checkpoint folder: the lock file contains the process id."""
     lock = folder.path("checkpoints/cpu/lock")
     number = lock.read_text() if lock.exists() else ""
     return [psutil.Process(int(number))] if number and psutil.pid_exists(int(number)) else []
@@ -46,11 +46,14 @@ def test_snakemake_killed_three_times_gives_the_same_embeddings(whole, tmp_path)
     folder = project_runs.make(tmp_path)
     for step in (10, 40, 70):
         process = folder.start(EMBEDDINGS, config=LONG)
-        wait_for(lambda step=step: reached(folder, step) and trainers(folder), f"checkpoint of step {step}")
+        wait_for(
+            lambda step=step: has_checkpoint(folder, step) and training_processes(folder),
+            f"checkpoint of step {step}",
+        )
         process.kill()
         process.wait()
-        (orphan,) = trainers(folder)
-        orphan.suspend()  # it would end while we look
+        (orphan,) = training_processes(folder)
+        orphan.suspend()  # else it may end during the checks
         if step == 10:
             refused = folder.run(EMBEDDINGS, "--retries", "0", config=LONG)
             assert refused.code != 0
@@ -64,17 +67,17 @@ def test_snakemake_killed_three_times_gives_the_same_embeddings(whole, tmp_path)
     assert folder.path("embeddings/cpu/embeddings.parquet").read_bytes() == whole
 
 
-def test_ctrl_c_stops_within_seconds_and_the_same_command_goes_on(whole, tmp_path):
+def test_ctrl_c_stops_within_seconds_and_the_same_command_resumes(whole, tmp_path):
     folder = project_runs.make(tmp_path)
     process = folder.start(EMBEDDINGS, config=LONG)
-    # The first: where a disk is slow the next one may be the last.
-    wait_for(lambda: reached(folder, 1), "checkpoint")
-    asked = time.monotonic()
+    # Wait only for the first checkpoint: on a slow disk the next one may be the last.
+    wait_for(lambda: has_checkpoint(folder, 1), "checkpoint")
+    interrupted_at = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(60) != 0
-    assert time.monotonic() - asked < 30  # some seconds where nothing else runs
+    assert time.monotonic() - interrupted_at < 30  # a few seconds on an idle machine
     assert "stopped at step" in folder.path(LOG).read_text()
-    assert trainers(folder) == []
+    assert training_processes(folder) == []
 
     last = folder.run(EMBEDDINGS, config=LONG)
     assert last.code == 0, last.output

@@ -1,4 +1,4 @@
-"""The real workflow on the demo graph: end to end, only stale steps again, failing devices reported."""
+"""The real workflow on the demo graph: all results, reruns of stale steps only, and failing devices."""
 
 import json
 
@@ -16,7 +16,7 @@ AFTER_THE_GATE = ["require_pass", "write_outcome[cpu]", "write_summary"]
 
 @pytest.fixture(name="done", scope="module")
 def finished(tmp_path_factory):
-    """A folder in which the workflow has run once."""
+    """A folder with the results of one complete run."""
     folder = project_runs.make(tmp_path_factory.mktemp("workflow"))
     run = folder.run(cores=8)
     assert run.code == 0, run.output
@@ -25,20 +25,20 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(name="edited")
 def edit_and_restore(done):
-    """A function that edits a file of the project copy; the file is put back after the test."""
-    before = {}
+    """A function that edits a file of the project copy; the file is restored after the test."""
+    original_texts = {}
 
     def edit(name, change):
         path = done.project / name
-        before.setdefault(path, path.read_text())
+        original_texts.setdefault(path, path.read_text())
         path.write_text(change(path.read_text()))
 
     yield edit
-    for path, text in before.items():
+    for path, text in original_texts.items():
         path.write_text(text)
 
 
-def test_it_leaves_every_file_that_the_design_names(done):
+def test_a_run_makes_every_file_that_the_design_names(done):
     names = """graph/nodes.parquet graph/edges.parquet graph/relations.json graph/ledger.json
         pairs/pairs.parquet pairs/certificate.json embeddings/cpu/embeddings.parquet
         embeddings/cpu/encoder.safetensors
@@ -77,51 +77,51 @@ def test_the_gate_alone_runs_again_when_a_threshold_changes(done):
     assert done.run().code == 0
 
 
-def test_a_new_device_trains_alone(done):
+def test_only_a_new_device_is_trained(done):
     rules = done.dry_run(config={"devices": ["cpu", "cpu-full"]})
     assert "train_embeddings[cpu-full]" in rules
     assert not [rule for rule in rules if rule.endswith("[cpu]")]
     assert not {"build_graph", "split_pairs", "train_baselines"} & set(rules)
 
 
-def test_what_correcting_popular_heads_does_is_measured_and_shown_where_it_is_on(done):
+def test_the_effect_of_the_popularity_correction_is_measured_and_shown_if_it_is_on(done):
     def measured_and_shown():
         metrics = json.loads(done.path("classifier/cpu/metrics.json").read_text())
         shown = "Effect of the correction on cpu" in done.path("report.html").read_text()
         return sorted(metrics["popularity_correction"]), sorted(metrics["schemes"]), shown
 
-    found, schemes, is_shown = measured_and_shown()
-    assert found == [] and not is_shown
+    measured, schemes, is_shown = measured_and_shown()
+    assert measured == [] and not is_shown
     run = done.run(config={"candidates": {"correct_popularity": 0.5}})
     assert run.code == 0, run.output
     assert run.made == sorted([*CANDIDATES, "train_classifier[cpu]", *AFTER_THE_GATE])
     assert measured_and_shown() == (schemes, schemes, True)
-    more = done.dry_run(config={"candidates": {"correct_popularity": 0.75}})
-    assert more == sorted([*CANDIDATES, *AFTER_THE_GATE])
+    rerun = done.dry_run(config={"candidates": {"correct_popularity": 0.75}})
+    assert rerun == sorted([*CANDIDATES, *AFTER_THE_GATE])
     assert done.run().code == 0
 
 
-def test_a_search_for_settings_trains_the_classifier_and_the_baselines_that_it_is_for(done):
+def test_a_search_for_settings_retrains_the_classifier_and_the_baselines(done):
     rules = done.dry_run(config={"classifier": {"search_trials": 2}})
     assert rules == sorted([*CANDIDATES, "train_baselines", "train_classifier[cpu]", *AFTER_THE_GATE])
 
 
-def test_batching_of_another_kind_of_device_makes_nothing_stale(done):
+def test_batching_of_other_devices_makes_nothing_stale(done):
     assert done.dry_run(config={"training": {"batching": {"mps": "sampled", "cuda": "sampled"}}}) == []
 
 
-def test_settings_written_down_again_in_another_order_make_nothing_stale(done):
+def test_the_same_settings_in_another_order_make_nothing_stale(done):
     same = {"training": {"valid_every": 10, "epochs": 30}, "hgt": {"heads": 2, "attention": "fused"}}
     assert done.dry_run(config=same) == []
 
 
-def test_settings_of_sampled_steps_make_a_full_training_no_more_stale_than_the_other_way_round(done):
+def test_settings_of_sampled_steps_do_not_make_a_full_training_stale(done):
     sampled = {"training": {"sampled_epochs": 9, "batch_size": 99, "fanout": [9, 9]}}
     assert done.dry_run(config=sampled) == []
     assert "train_embeddings[cpu]" in done.dry_run(config={"training": {"edge_sample_size": 99}})
 
 
-def test_training_settings_retrain_and_the_graph_stays(done):
+def test_a_training_setting_retrains_and_keeps_the_graph(done):
     rules = done.dry_run(config={"training": {"epochs": 31}})
     assert "train_embeddings[cpu]" in rules
     assert not {"build_demo", "build_graph", "split_pairs", "train_baselines"} & set(rules)
@@ -150,8 +150,8 @@ def test_training_settings_retrain_and_the_graph_stays(done):
         ),
     ],
 )
-def test_an_edit_of_library_code_runs_the_rules_that_use_it_and_what_follows(done, edited, module, expected):
-    """What follows a gate that is to be judged again is known only then: a dry run does not show it."""
+def test_an_edit_of_library_code_runs_the_rules_that_use_it_and_later_rules(done, edited, module, expected):
+    """The rules after a gate that must run again depend on its verdict, so a dry run does not list them."""
     edited(f"scripts/repurpose/{module}.py", lambda text: text + "\nADDED = 1\n")
     assert done.dry_run() == sorted(expected)
 
@@ -169,7 +169,7 @@ def test_an_edit_of_the_reports_template_runs_the_report(done, edited):
     assert done.dry_run() == ["require_pass", "write_summary"]
 
 
-def test_any_stage_can_be_asked_for_alone(done):
+def test_a_single_stage_can_be_requested(done):
     rules = done.dry_run("results/embeddings/cpu-full/embeddings.parquet")
     assert rules == ["train_embeddings[cpu-full]"]
 
@@ -181,14 +181,14 @@ def test_snakemakes_own_report_is_written(done):
 
 
 def test_a_failing_device_is_reported_and_the_other_goes_on(done, edited):
-    """A training of one device that ends with constant vectors: its gate stops it, and only it."""
+    """One device gets constant vectors: the gate stops this device, and the other goes on."""
     devices = {"devices": ["cpu", "cpu-full"]}
     right = "embeddings.write(embeddings_out, kg, result.vectors, origin)"
-    same = (
+    constant = (
         "{t: 0 * rows + 1 for t, rows in result.vectors.items()} if device == 'cpu-full' else result.vectors"
     )
     script = "scripts/train_embeddings.py"
-    edited(script, lambda text: text.replace(right, right.replace("result.vectors", same)))
+    edited(script, lambda text: text.replace(right, right.replace("result.vectors", constant)))
     run = done.run(config=devices)
     assert run.code == 0, run.output
     summary = json.loads(done.path("summary.json").read_text())
@@ -201,7 +201,7 @@ def test_a_failing_device_is_reported_and_the_other_goes_on(done, edited):
     disagreement = "cpu and cpu-full do not agree: neighbour overlap is "
     assert disagreement in run.output and disagreement in report
 
-    edited(script, lambda text: text.replace(same, "result.vectors"))
+    edited(script, lambda text: text.replace(constant, "result.vectors"))
     run = done.run(config=devices)
     assert run.code == 0, run.output
     (pair,) = json.loads(done.path("agreement.json").read_text())["pairs"]
@@ -213,7 +213,7 @@ def test_a_failing_device_is_reported_and_the_other_goes_on(done, edited):
 
 
 def test_a_sampled_device_trains_and_one_whose_sampler_is_wrong_is_refused(done, edited):
-    """Sources of messages in the place of others: the self-test says so and the gate stops the device."""
+    """A fault exchanges the sources of messages: the self-test detects it and the gate stops the device."""
     sampled = {"devices": ["cpu-sampled"], "training": {"sampled_epochs": 2}}
     record, verdict = "embeddings/cpu-sampled/training.json", "validation/cpu-sampled/verdict.json"
     run = done.run(f"results/{record}", f"results/{verdict}", config=sampled)
@@ -227,39 +227,39 @@ def test_a_sampled_device_trains_and_one_whose_sampler_is_wrong_is_refused(done,
     run = done.run(f"results/{record}", f"results/{verdict}", config=sampled)
     assert run.code == 0, run.output
     assert pq.read_metadata(done.path("embeddings/cpu-sampled/embeddings.parquet")).num_rows == 0
-    found = json.loads(done.path(verdict).read_text())
-    assert not found["passed"]
-    assert found["status"] == "refused"
-    assert "the sampler failed its self-test, check 'edges'" in found["checks"][0]["reason"]
-    # The code of the other device was another one meanwhile, so its results were set aside.
+    refused = json.loads(done.path(verdict).read_text())
+    assert not refused["passed"]
+    assert refused["status"] == "refused"
+    assert "the sampler failed its self-test, check 'edges'" in refused["checks"][0]["reason"]
+    # The edited code belongs to the other device too, so its results had been set aside.
     edited("scripts/repurpose/hgt/sampling.py", lambda text: text.replace(wrong, right))
     run = done.run()
     assert run.code == 0, run.output
     assert run.output.count("taken back from results/previous") >= 5
 
 
-def test_embeddings_from_elsewhere_are_judged_and_ranked_like_a_training_s_own(done):
-    given = done.directory / "elsewhere.parquet"
+def test_imported_embeddings_are_judged_and_ranked_like_trained_ones(done):
+    imported = done.directory / "elsewhere.parquet"
     vectors = embeddings.read(done.path("embeddings/cpu/embeddings.parquet"))
     kg = graph.load(GraphFiles.in_folder(done.path("graph")))
     embeddings.write(
-        given, kg, {t: 2 * rows for t, rows in embeddings.aligned(vectors, kg, given).items()}, {}
+        imported, kg, {t: 2 * rows for t, rows in embeddings.aligned(vectors, kg, imported).items()}, {}
     )
-    run = done.run(config={"devices": ["cpu", "given"], "given": str(given)})
+    run = done.run(config={"devices": ["cpu", "given"], "given": str(imported)})
     assert run.code == 0, run.output
     assert "import_embeddings" in run.rules and "rank_candidates[given]" in run.rules
     assert not [job for job in run.rules if job.startswith("train_embeddings") or "[cpu]" in job]
     assert "write_agreement" not in run.rules
     verdict = json.loads(done.path("validation/given/verdict.json").read_text())
     assert verdict["passed"] and "made elsewhere" in verdict["notes"][0]
-    # Twice as long vectors say the same to the measures, which compare directions or scale.
-    own = json.loads(done.path("validation/cpu/verdict.json").read_text())
-    values = [{c["name"]: c["value"] for c in each["checks"]} for each in (own, verdict)]
+    # The measures compare directions, or scale the vectors, so vectors of twice the length have equal values.
+    trained_verdict = json.loads(done.path("validation/cpu/verdict.json").read_text())
+    values = [{c["name"]: c["value"] for c in judged["checks"]} for judged in (trained_verdict, verdict)]
     assert values[0]["neighbour_enrichment"] == pytest.approx(values[1]["neighbour_enrichment"])
     assert pq.read_table(done.path("candidates/given/candidates.parquet")).num_rows > 0
 
 
-def test_the_answer_of_one_disease_can_be_asked_for(done):
+def test_the_answer_for_one_disease_can_be_requested(done):
     disease = pq.read_table(done.path("candidates/cpu/candidates.parquet"))["tail_id"][0].as_py()
     run = done.run(f"results/answers/cpu/{disease}.json")
     assert run.code == 0, run.output
@@ -280,10 +280,10 @@ def test_the_ranking_can_be_restricted_to_chosen_drugs_and_diseases(done):
     run = done.run(config={"candidates": {"tails": tails, "heads": heads}})
     assert run.code == 0, run.output
     assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.made)
-    found = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
-    assert set(found["tail_name"]) == set(tails) and set(found["head_id"]) == set(heads)
-    assert (found.groupby("tail_id")["rank"].max() == 5).all()
-    assert done.run().code == 0  # all again, for the other tests
+    chosen = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
+    assert set(chosen["tail_name"]) == set(tails) and set(chosen["head_id"]) == set(heads)
+    assert (chosen.groupby("tail_id")["rank"].max() == 5).all()
+    assert done.run().code == 0  # restores all candidates for the other tests
 
 
 def test_if_no_device_passes_the_report_is_written_and_the_run_fails_with_a_sentence(done):
@@ -297,7 +297,7 @@ def test_if_no_device_passes_the_report_is_written_and_the_run_fails_with_a_sent
     assert done.run().code == 0
 
 
-def test_the_classifier_of_a_failed_device_cannot_be_asked_for(done):
+def test_the_classifier_of_a_failed_device_cannot_be_requested(done):
     run = done.run(
         "results/classifier/cpu/model.ubj",
         "--forcerun",
@@ -310,14 +310,14 @@ def test_the_classifier_of_a_failed_device_cannot_be_asked_for(done):
     assert done.run().code == 0
 
 
-def test_a_run_in_which_everything_is_forced_keeps_what_it_made(tmp_path):
+def test_a_run_with_forceall_keeps_its_results(tmp_path):
     folder = project_runs.make(tmp_path)
     run = folder.run("results/graph/ledger.json", "--forceall")
     assert run.code == 0 and run.made == ["build_demo", "build_graph"], run.output
     assert folder.path("graph/ledger.json").is_file() and folder.path("demo/edges.parquet").is_file()
 
 
-def test_slurms_profile_plans_the_whole_workflow(tmp_path):
+def test_the_slurm_profile_plans_the_whole_workflow(tmp_path):
     folder = project_runs.make(tmp_path)
     profile = str(folder.project / "profiles" / "slurm")
     rules = folder.dry_run("--profile", profile)

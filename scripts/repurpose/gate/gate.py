@@ -1,4 +1,4 @@
-"""Measures and thresholds to a verdict: which embeddings may go on, and why not."""
+"""The verdict on an embedding: measures compared with thresholds, with a reason and a remedy if it fails."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-# A type with fewer nodes than this has too short a spectrum to judge.
+# The effective rank of a type with fewer nodes is not checked: it has too few singular values.
 RANKED_NODES = 20
 
-LEARN = "look at the loss curve; raise training.epochs, or change training.learning_rate"
+LEARN_MORE = "look at the loss curve; raise training.epochs, or change training.learning_rate"
 COLLAPSE = "the vectors have collapsed: lower training.learning_rate or training.contrastive.weight"
 
-WORDS = {
+DESCRIPTIONS = {
     "nearer": "the share that lies nearest to nodes with the same neighbours in the graph (0.5 by chance)"
 }
-REMEDIES = {"nearer": f"check that the rows of {{}} are in the order of their nodes; {LEARN}"}
+REMEDIES = {"nearer": f"check that the rows of {{}} are in the order of their nodes; {LEARN_MORE}"}
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ def judge(
     thresholds: Thresholds,
     layers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The verdict on one embedding.
+    """The verdict on one embedding, ready for JSON.
 
-    `measured` and `null` (an untrained model) come from `quality.measure`, `layers` from `quality.layers`,
-    `record` is the content of training.json. An undefined value fails its check: nothing passes unmeasured.
+    `measured` and `null` (of an untrained model) come from `quality.measure`, `layers` from
+    `quality.measure_layers`; `record` is the content of training.json. An undefined value fails its check.
     """
     checks = [_completed(record), _finite(measured)]
     if checks[1]["passed"]:
@@ -62,8 +62,10 @@ def judge(
         if measured["clusters"]:
             checks.append(_enrichment(measured["clusters"], null["clusters"], thresholds.min_enrichment))
         if measured["neighbourhoods"]:
-            near = measured["neighbourhoods"], null["neighbourhoods"]
-            checks.append(_worst_type("type_neighbourhoods", "nearer", near, thresholds.min_nearer_share, 0))
+            neighbourhoods = measured["neighbourhoods"], null["neighbourhoods"]
+            checks.append(
+                _worst_type("type_neighbourhoods", "nearer", neighbourhoods, thresholds.min_nearer_share, 0)
+            )
         if measured["agreement_applies"]:
             checks.append(_agreement(measured, null, thresholds.min_agreement_margin))
     notes = list(record.get("notes", []))
@@ -89,7 +91,7 @@ def _check(
     reason: str,
     remedy: str,
 ) -> dict[str, Any]:
-    """One row of the verdict; reason and remedy are empty where the check passed."""
+    """One row of the verdict; reason and remedy are empty if the check passed."""
     return {
         "name": name,
         "value": value,
@@ -115,95 +117,102 @@ def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _worst_type(
-    name: str, key: str, both: tuple[Mapping[str, Any], Mapping[str, Any]], least: float, nodes: int
+    name: str, key: str, measures: tuple[Mapping[str, Any], Mapping[str, Any]], minimum: float, min_nodes: int
 ) -> dict[str, Any]:
-    """The lowest value over node types of at least `nodes` nodes; `both`: those measured, the null's."""
-    types, null = both
-    values = {t: m[key] for t, m in types.items() if m["nodes"] >= nodes}
+    """Check the lowest value over node types with at least `min_nodes` nodes.
+
+    `measures`: the measures by node type, of the embedding and of the untrained model.
+    """
+    types, null_types = measures
+    values = {t: m[key] for t, m in types.items() if m["nodes"] >= min_nodes}
     if not values:
-        return _check(name, None, None, least, bool(types), "no node has an edge", "check the edges table")
-    # An undefined value is the worst of all: min() would step over a NaN.
+        return _check(name, None, None, minimum, bool(types), "no node has an edge", "check the edges table")
+    # An undefined value counts as the lowest: min() alone may skip a NaN.
     worst = min(
         values, key=lambda t: values[t] if values[t] is not None and np.isfinite(values[t]) else -np.inf
     )
-    value, beside = values[worst], null.get(worst, {}).get(key)
-    passed = value is not None and np.isfinite(value) and value >= least
-    reason = f"{WORDS.get(key, key)} of {worst} nodes is {_three(value)}, at least {least:g} is needed"
+    value, null_value = values[worst], null_types.get(worst, {}).get(key)
+    passed = value is not None and np.isfinite(value) and value >= minimum
+    reason = (
+        f"{DESCRIPTIONS.get(key, key)} of {worst} nodes is {_as_text(value)}, at least {minimum:g} is needed"
+    )
     remedy = REMEDIES.get(key, COLLAPSE).format(worst)
-    return _check(name, value, beside, least, passed, reason, remedy)
+    return _check(name, value, null_value, minimum, passed, reason, remedy)
 
 
-def _links(kind: str, measured: Mapping[str, Any], null: Mapping[str, Any], margin: float) -> dict[str, Any]:
-    """Mean over relations of the held-out AUROC, which must exceed the untrained model's by `margin`.
+def _links(
+    negatives: str, measured: Mapping[str, Any], null: Mapping[str, Any], margin: float
+) -> dict[str, Any]:
+    """Check that the mean held-out AUROC over relations exceeds that of the untrained model by `margin`.
 
-    Against uniform negatives degree alone does well, for an untrained model too: there the trained
-    model need only not be worse.
+    The margin is asked for degree-matched negatives only. Against uniform negatives degree alone gives a
+    high AUROC, also for an untrained model; there the trained model must only not be worse.
     """
-    value, beside = (_mean(m["links"], f"auroc_{kind}") for m in (measured, null))
-    least = None if beside is None else beside + (margin if kind == "degree_matched" else 0.0)
-    passed = value is not None and least is not None and np.isfinite(value) and value >= least
+    value, null_value = (_mean(m["links"], f"auroc_{negatives}") for m in (measured, null))
+    minimum = None if null_value is None else null_value + (margin if negatives == "degree_matched" else 0.0)
+    passed = value is not None and minimum is not None and np.isfinite(value) and value >= minimum
     reason = (
         "no relation has enough edges to hold some out"
-        if value is None or least is None
-        else f"AUROC of held-out edges against {kind.replace('_', '-')} negatives is {value:.3f}; "
-        f"the untrained model has {beside:.3f}, at least {least:.3f} is needed"
+        if value is None or minimum is None
+        else f"AUROC of held-out edges against {negatives.replace('_', '-')} negatives is {value:.3f}; "
+        f"the untrained model has {null_value:.3f}, at least {minimum:.3f} is needed"
     )
-    return _check(f"link_auroc_{kind}", value, beside, least, passed, reason, LEARN)
+    return _check(f"link_auroc_{negatives}", value, null_value, minimum, passed, reason, LEARN_MORE)
 
 
 def _agreement(measured: Mapping[str, Any], null: Mapping[str, Any], margin: float) -> dict[str, Any]:
-    value, beside = measured["agreement"], null["agreement"]
-    least = None if beside is None else beside + margin
-    passed = value is not None and least is not None and np.isfinite(value) and value >= least
+    value, null_value = measured["agreement"], null["agreement"]
+    minimum = None if null_value is None else null_value + margin
+    passed = value is not None and minimum is not None and np.isfinite(value) and value >= minimum
     reason = (
-        f"only {_three(value)} of the nearest tails share neighbours in the graph; "
-        f"the untrained model has {_three(beside)}, at least {_three(least)} is needed"
+        f"only {_as_text(value)} of the nearest tails share neighbours in the graph; "
+        f"the untrained model has {_as_text(null_value)}, at least {_as_text(minimum)} is needed"
     )
     remedy = "raise training.contrastive.weight or training.epochs"
-    return _check("neighbour_agreement", value, beside, least, passed, reason, remedy)
+    return _check("neighbour_agreement", value, null_value, minimum, passed, reason, remedy)
 
 
 def _gain(layers: Mapping[str, Any], margin: float) -> dict[str, Any]:
-    """What the layers alone tell of held-out edges must exceed by `margin` what they told untrained."""
-    value, beside = (_mean(layers[name], "auroc_degree_matched") for name in ("trained", "untrained"))
-    least = None if beside is None else beside + margin
-    passed = value is not None and least is not None and np.isfinite(value) and value >= least
+    """Check that the encoder output's held-out AUROC after training exceeds that before by `margin`."""
+    value, null_value = (_mean(layers[name], "auroc_degree_matched") for name in ("trained", "untrained"))
+    minimum = None if null_value is None else null_value + margin
+    passed = value is not None and minimum is not None and np.isfinite(value) and value >= minimum
     reason = (
-        f"by the layers' own numbers the AUROC of held-out edges is {_three(value)}, before training it was "
-        f"{_three(beside)} from the same inputs; at least {_three(least)} is needed"
+        f"by the layers' own numbers the AUROC of held-out edges is {_as_text(value)}, before training it "
+        f"was {_as_text(null_value)} from the same inputs; at least {_as_text(minimum)} is needed"
     )
-    return _check("gain_over_inputs", value, beside, least, passed, reason, LEARN)
+    return _check("gain_over_inputs", value, null_value, minimum, passed, reason, LEARN_MORE)
 
 
 def _enrichment(
-    clusters: Mapping[str, Mapping[str, float]], null: Mapping[str, Mapping[str, float]], least: float
+    clusters: Mapping[str, Mapping[str, float]], null: Mapping[str, Mapping[str, float]], minimum: float
 ) -> dict[str, Any]:
-    """The least, over groups, of nearest neighbours' overlap / the upper end of what rewiring leaves."""
-    leads = {name: each["overlap"] / max(each["null_high"], 1e-12) for name, each in clusters.items()}
-    worst = min(leads, key=lambda name: leads[name] if np.isfinite(leads[name]) else -np.inf)
-    value, beside = leads[worst], null.get(worst)
-    passed = bool(np.isfinite(value)) and value >= least
+    """Check the lowest ratio, over groups, of neighbour overlap to the upper end of the rewired overlap."""
+    ratios = {name: group["overlap"] / max(group["null_high"], 1e-12) for name, group in clusters.items()}
+    worst = min(ratios, key=lambda name: ratios[name] if np.isfinite(ratios[name]) else -np.inf)
+    value, null_group = ratios[worst], null.get(worst)
+    passed = bool(np.isfinite(value)) and value >= minimum
     reason = (
-        f"nearest tails share {worst} {_three(value)} times as often as in a graph rewired at random "
-        f"(upper end of its 95 %), at least {least:g} is needed"
+        f"nearest tails share {worst} {_as_text(value)} times as often as in a graph rewired at random "
+        f"(upper end of its 95 %), at least {minimum:g} is needed"
     )
-    shown = beside["overlap"] / max(beside["null_high"], 1e-12) if beside else None
-    return _check("neighbour_enrichment", value, shown, least, passed, reason, LEARN)
+    null_value = null_group["overlap"] / max(null_group["null_high"], 1e-12) if null_group else None
+    return _check("neighbour_enrichment", value, null_value, minimum, passed, reason, LEARN_MORE)
 
 
 def _clusters(
-    found: Mapping[str, Mapping[str, float]], null: Mapping[str, Mapping[str, float]]
+    clusters: Mapping[str, Mapping[str, float]], null: Mapping[str, Mapping[str, float]]
 ) -> list[dict[str, Any]]:
-    """Per group of tails: overlap of nearest neighbours, the untrained model's, and what rewiring leaves."""
+    """Per group of tails: neighbour overlap of the embedding, the rewired graph and the untrained model."""
     keys = ("overlap", "null", "null_low", "null_high", "ratio")
     return [
-        {"name": name, **{key: each[key] for key in keys}, "untrained": null.get(name, {}).get("overlap")}
-        for name, each in found.items()
+        {"name": name, **{key: group[key] for key in keys}, "untrained": null.get(name, {}).get("overlap")}
+        for name, group in clusters.items()
     ]
 
 
 def _classic(measured: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures people are used to, for the report only: they pass bad embeddings and fail good ones."""
+    """Figures that are often reported; the gate does not use them, as they pass bad and fail good vectors."""
     types = measured["types"].values()
     cosines = [m["mean_cosine"] for m in types if m["mean_cosine"] is not None]
     components = [m["components_at_90"] for m in types if m["components_at_90"] is not None]
@@ -218,7 +227,7 @@ def _mean(links: Mapping[str, Mapping[str, float]], key: str) -> float | None:
     return float(np.mean([link[key] for link in links.values()])) if links else None
 
 
-def _three(value: float | None) -> str:
+def _as_text(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
@@ -232,8 +241,8 @@ def table(verdict: Mapping[str, Any]) -> str:
         rows.append((check["name"], *numbers, "ok" if check["passed"] else "FAILED"))
     width = max(len(row[0]) for row in rows)
     lines = [
-        f"{name:<{width}}  {value:>9}  {null:>9}  {least:>9}  {mark}".rstrip()
-        for name, value, null, least, mark in rows
+        f"{name:<{width}}  {value:>9}  {null:>9}  {needed:>9}  {mark}".rstrip()
+        for name, value, null, needed, mark in rows
     ]
     lines += [f"{c['name']}: {c['reason']}; {c['remedy']}" for c in verdict["checks"] if not c["passed"]]
     lines += [f"note: {note}" for note in verdict["notes"]]

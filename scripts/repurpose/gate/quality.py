@@ -1,7 +1,7 @@
-"""Measures of an embedding that tell a learned one from an untrained or a collapsed one.
+"""Measures that distinguish a learned embedding from an untrained or a collapsed one.
 
-Every measure is per node type or per relation, centred and seeded, and is meant to stand beside its
-value for an untrained model on the same graph (`untrained`): most figures mean little alone.
+Every measure is per node type or per relation, and seeded. Compare it with the same measure of an untrained
+model on the same graph (`encode_untrained`): alone, most of these figures mean little.
 """
 
 from collections.abc import Mapping
@@ -21,23 +21,23 @@ from repurpose.hgt import hgt
 from repurpose.training import losses, preparation
 from repurpose.vectors import spectral
 
-SPECTRUM_NODES = 4000  # nodes per type for the spectrum
-PROBE_EDGES = 2000  # edges per relation to fit and to check the link probe
+SPECTRUM_NODES = 4000  # the singular values are of at most so many nodes per type
+PROBE_EDGES = 2000  # the link probe is fitted on, and checked on, at most so many edges per relation
 
 
-def untrained(
+def encode_untrained(
     kg: Graph, settings: hgt.Settings, dim: int, valid_share: float, seed: int
 ) -> dict[str, np.ndarray]:
-    """Vectors (nodes, dim) of an untrained model with random inputs: the null of every measure.
+    """Vectors (nodes, dim) of an untrained model with random inputs: the null model of every measure.
 
-    Its inputs are random and no part of the vectors, whatever those of the training were: a null that
-    knew the graph would hide what a training has learned, and pass what it has not.
+    The inputs are random, and SVD and profile columns are left out, also if the trained model has them:
+    they hold information about the graph, and would hide what training has learned.
     """
-    held = holdout.split(kg, valid_share, seed)
-    return _encoded(kg, _model(kg, settings, dim, seed), held)
+    held_out = holdout.split(kg, valid_share, seed)
+    return _encode(kg, _untrained_model(kg, settings, dim, seed), held_out)
 
 
-def layers(
+def measure_layers(
     kg: Graph,
     vectors: Mapping[str, np.ndarray],
     settings: hgt.Settings,
@@ -45,41 +45,45 @@ def layers(
     seed: int,
     null: Mapping[str, Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Held-out links as the layers' own numbers tell them, `trained` and of the same layers `untrained`.
+    """Link AUROC of the encoder output alone, without SVD and profile columns: `trained` and `untrained`.
 
-    vectors: of a training with these settings and this seed, type -> (nodes, embedding_dim). null: what
-    `untrained_layers` gave for them, where several embeddings share it. None where linear algebra gave
-    that training nothing: neither its inputs nor a part of its vectors, which would hide what the layers
-    have learned. Directions are compared: lengths say how much is known of a node.
+    vectors: of a training with these settings and this seed, type -> (nodes, embedding_dim). null: the
+    result of `measure_untrained_layers`, if it was computed before. None if the model has learned inputs
+    and no SVD or profile columns: then the null of `encode_untrained` is enough. The rows are scaled to unit
+    length, because with profile columns the length of a row comes from the profile of its node.
     """
     if settings.inputs == "learned" and settings.projected == settings.embedding_dim:
         return None
-    first = settings.embedding_dim - settings.projected
-    rows = {t: _direction(vectors[t][:, first:]) for t in kg.node_types}
+    first_column = settings.embedding_dim - settings.projected
+    directions = {t: _unit_rows(vectors[t][:, first_column:]) for t in kg.node_types}
     return {
-        "trained": _links(kg, rows, holdout.split(kg, valid_share, seed), seed),
-        "untrained": null or untrained_layers(kg, settings, valid_share, seed),
+        "trained": _links(kg, directions, holdout.split(kg, valid_share, seed), seed),
+        "untrained": null or measure_untrained_layers(kg, settings, valid_share, seed),
     }
 
 
-def untrained_layers(kg: Graph, settings: hgt.Settings, valid_share: float, seed: int) -> dict[str, Any]:
-    """Held-out links as the layers' numbers tell them before any step, on the inputs of these settings."""
-    held = holdout.split(kg, valid_share, seed)
-    model = _model(kg, settings, settings.projected, seed)
-    inputs, _ = preparation.start(kg, held.train, model.settings, seed)
+def measure_untrained_layers(
+    kg: Graph, settings: hgt.Settings, valid_share: float, seed: int
+) -> dict[str, Any]:
+    """Link AUROC of the encoder output before any training step, on the inputs of these settings."""
+    held_out = holdout.split(kg, valid_share, seed)
+    model = _untrained_model(kg, settings, settings.projected, seed)
+    inputs, _ = preparation.start(kg, held_out.train, model.settings, seed)
     if inputs is not None:
         model.start_from(inputs)
-    return _links(kg, {t: _direction(rows) for t, rows in _encoded(kg, model, held).items()}, held, seed)
+    return _links(
+        kg, {t: _unit_rows(rows) for t, rows in _encode(kg, model, held_out).items()}, held_out, seed
+    )
 
 
-def _model(kg: Graph, settings: hgt.Settings, dim: int, seed: int) -> hgt.HGT:
-    """An untrained model whose vectors are the layers' alone, with other random numbers than the training."""
+def _untrained_model(kg: Graph, settings: hgt.Settings, dim: int, seed: int) -> hgt.HGT:
+    """An untrained model without SVD and profile columns; its seed differs from the training's."""
     return hgt.build(kg, replace(settings, embedding_dim=dim, svd_dim=0, profile_dim=0), seed + 1).eval()
 
 
 @torch.no_grad()
-def _encoded(kg: Graph, model: hgt.HGT, held: holdout.Holdout) -> dict[str, np.ndarray]:
-    z = model(model.prepare(held.train).whole).numpy()
+def _encode(kg: Graph, model: hgt.HGT, held_out: holdout.Holdout) -> dict[str, np.ndarray]:
+    z = model(model.prepare(held_out.train).whole).numpy()
     return {t: z[kg.span(t)] for t in kg.node_types}
 
 
@@ -92,33 +96,33 @@ def measure(
     valid_share: float,
     seed: int,
 ) -> dict[str, Any]:
-    """All measures of one embedding, vectors type -> (nodes, d).
+    """All measures of one embedding; vectors: type -> (nodes, d).
 
-    `types`: per node type with edges; `links`: per relation with held-out edges; `agreement`: None where
-    no two tails share enough neighbours; `clusters`: enrichment per group of tails; `neighbourhoods`: per
-    node type that is large enough. NaN never appears: what is undefined is None.
+    `types`: per node type with edges. `links`: per relation with held-out edges. `agreement`: None if no
+    two tails share enough neighbours. `clusters`: enrichment per group of tails. `neighbourhoods`: per node
+    type that is large enough. An undefined value is None, never NaN.
     """
     finite = {t: bool(np.isfinite(v).all()) for t, v in vectors.items()}
     if not all(finite.values()):
-        return unmeasured(finite)
-    held = holdout.split(kg, valid_share, seed)
+        return empty_measures(finite)
+    held_out = holdout.split(kg, valid_share, seed)
     connected = kg.connected()
-    similar = _similar(kg, held, contrastive, tail_type)
+    similar = _similar_tails(kg, held_out, contrastive, tail_type)
     return {
         "finite": finite,
         "types": {t: _spread(vectors[t][connected[t]], seed) for t in kg.node_types if connected[t].any()},
-        "links": _links(kg, vectors, held, seed),
+        "links": _links(kg, vectors, held_out, seed),
         "agreement": _agreement(vectors[tail_type], similar) if similar else None,
         "clusters": clusters.measure(
-            vectors[tail_type], clusters.sets(kg, contrastive["relations"], tail_type), seed
+            vectors[tail_type], clusters.neighbour_sets(kg, contrastive["relations"], tail_type), seed
         ),
-        "neighbourhoods": neighbourhoods.measure(vectors, neighbourhoods.sets(kg), seed),
+        "neighbourhoods": neighbourhoods.measure(vectors, neighbourhoods.neighbour_sets(kg), seed),
         "agreement_applies": similar is not None,
     }
 
 
-def unmeasured(finite: Mapping[str, bool]) -> dict[str, Any]:
-    """The measures where there are none: vectors that are not finite, or no vectors at all."""
+def empty_measures(finite: Mapping[str, bool]) -> dict[str, Any]:
+    """The result of `measure` without any value, for vectors that are missing or not finite."""
     return {
         "finite": dict(finite),
         "types": {},
@@ -131,11 +135,11 @@ def unmeasured(finite: Mapping[str, bool]) -> dict[str, Any]:
 
 
 def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
-    """How much of its space a type uses, (n, d).
+    """Spread of the vectors (n, d) of one type.
 
-    Effective rank is the exponential of the entropy of the normalised singular values (Roy and
-    Vetterli, EUSIPCO 2007) of the centred rows; components at 90 % counts those that hold 90 % of the
-    variance, None where there is no variance to hold.
+    effective_rank: exponential of the entropy of the normalised singular values of the centred rows (Roy
+    and Vetterli, EUSIPCO 2007). components_at_90: number of principal components that hold 90 % of the
+    variance, None if there is no variance.
     """
     generator = np.random.default_rng(seed)
     distinct = len(np.unique(rows, axis=0)) / len(rows)
@@ -155,9 +159,9 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
 
 
 def _mean_cosine(rows: np.ndarray) -> float | None:
-    """Mean cosine over all pairs of different rows; None where no two rows have a direction.
+    """Mean cosine over all pairs of rows; None if fewer than two rows are not zero.
 
-    The squared length of a sum of n unit vectors is n and, twice, the cosines of all pairs.
+    The squared length of the sum of n unit vectors is n plus twice the sum of the cosines of all pairs.
     """
     length = np.linalg.norm(rows, axis=1, keepdims=True)
     units = rows[length[:, 0] > 0] / length[length[:, 0] > 0]
@@ -168,69 +172,76 @@ def _mean_cosine(rows: np.ndarray) -> float | None:
 
 
 def _links(
-    kg: Graph, vectors: Mapping[str, np.ndarray], held: holdout.Holdout, seed: int
+    kg: Graph, vectors: Mapping[str, np.ndarray], held_out: holdout.Holdout, seed: int
 ) -> dict[str, dict[str, Any]]:
     """Per relation: AUROC of held-out edges against uniform and against degree-matched negatives.
 
-    A logistic probe on head * tail, fitted on training edges, scores the pairs: embeddings of any
-    origin, with whatever decoder, are read alike.
+    A logistic probe on head * tail, fitted on training edges, scores the pairs, so that embeddings of any
+    origin and any decoder are measured in the same way.
     """
-    everything = holdout.merge(held.train, held.valid, held.check)
-    sources = negatives.candidates(kg, held.train, everything)
+    all_edges = holdout.merge(held_out.train, held_out.valid, held_out.check)
+    sources = negatives.candidates(kg, held_out.train, all_edges)
     result = {}
-    for at, (index, source) in enumerate(zip(kg.of_role("message"), sources, strict=True)):
-        relation = kg.relations[index]
-        generator = np.random.default_rng([seed, index])
+    for position, (relation_index, candidates) in enumerate(zip(kg.of_role("message"), sources, strict=True)):
+        relation = kg.relations[relation_index]
+        generator = np.random.default_rng([seed, relation_index])
         heads, tails = vectors[relation.head_type], vectors[relation.tail_type]
-        fit, check = (
-            part[at][:, generator.permutation(part[at].shape[1])[:PROBE_EDGES]]
-            for part in (held.train, held.check)
+        fit_edges, check_edges = (
+            edges[position][:, generator.permutation(edges[position].shape[1])[:PROBE_EDGES]]
+            for edges in (held_out.train, held_out.check)
         )
-        sets = [(fit, negatives.corrupt(source, fit, 0.5, generator))]
-        sets += [(check, negatives.corrupt(source, check, matched, generator)) for matched in (0.0, 1.0)]
-        if any(positive.shape[1] == 0 or negative.shape[1] == 0 for positive, negative in sets):
+        samples = [(fit_edges, negatives.corrupt(candidates, fit_edges, 0.5, generator))]
+        samples += [
+            (check_edges, negatives.corrupt(candidates, check_edges, matched, generator))
+            for matched in (0.0, 1.0)
+        ]
+        if any(positive.shape[1] == 0 or negative.shape[1] == 0 for positive, negative in samples):
             continue
-        (features, labels), *checks = [_pairs(heads, tails, *pair) for pair in sets]
+        (features, labels), *checks = [_pair_features(heads, tails, *pair) for pair in samples]
         scale = StandardScaler().fit(features)
         probe = LogisticRegression(C=0.1, max_iter=200).fit(scale.transform(features), labels)
         uniform, matched = (
             float(roc_auc_score(y, probe.decision_function(scale.transform(x)))) for x, y in checks
         )
         name = f"{relation.head_type} - {relation.relation} - {relation.tail_type}"
-        result[name] = {"edges": check.shape[1], "auroc_uniform": uniform, "auroc_degree_matched": matched}
+        result[name] = {
+            "edges": check_edges.shape[1],
+            "auroc_uniform": uniform,
+            "auroc_degree_matched": matched,
+        }
     return {name: link for name, link in result.items() if link["edges"] >= holdout.FEW_EDGES} or result
 
 
-def _direction(rows: np.ndarray) -> np.ndarray:
+def _unit_rows(rows: np.ndarray) -> np.ndarray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
-def _pairs(
+def _pair_features(
     heads: np.ndarray, tails: np.ndarray, positive: np.ndarray, negative: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     head, tail = np.concatenate([positive, negative], axis=1)
     return heads[head] * tails[tail], np.repeat([1, 0], [positive.shape[1], negative.shape[1]])
 
 
-def _similar(
-    kg: Graph, held: holdout.Holdout, options: Mapping[str, Any], tail_type: str
+def _similar_tails(
+    kg: Graph, held_out: holdout.Holdout, options: Mapping[str, Any], tail_type: str
 ) -> losses.SimilarTails | None:
     if not options["relations"]:
         return None
     similar = losses.similar_tails(
-        kg, held.train, options["relations"], tail_type, options["similarity_threshold"]
+        kg, held_out.train, options["relations"], tail_type, options["similarity_threshold"]
     )
     return similar if len(similar.anchors) else None
 
 
 def _agreement(rows: np.ndarray, similar: losses.SimilarTails) -> float:
-    """Mean share of a tail's nearest neighbours (centred cosine) whose neighbour sets overlap with its own.
+    """Mean share of a tail's nearest rows (centred cosine) that are similar tails (`losses.similar_tails`).
 
-    Over tails with at least one such partner; the share is of the most that were possible.
+    The mean is over tails with at least one similar tail; a share of 1 is the most that is possible.
     """
     nearest, shares = clusters.nearest_rows(rows, similar.anchors), []
-    for part in np.array_split(np.arange(len(nearest)), max(1, len(nearest) // 512)):
-        partners = similar.similar[similar.anchors[part]].toarray()
-        hits = np.take_along_axis(partners, nearest[part], axis=1).sum(axis=1)
+    for batch in np.array_split(np.arange(len(nearest)), max(1, len(nearest) // 512)):
+        partners = similar.similar[similar.anchors[batch]].toarray()
+        hits = np.take_along_axis(partners, nearest[batch], axis=1).sum(axis=1)
         shares.append(hits / np.minimum(partners.sum(axis=1), nearest.shape[1]))
     return float(np.concatenate(shares).mean())

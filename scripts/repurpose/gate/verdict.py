@@ -1,8 +1,8 @@
-"""Reading of verdict.json: no classifier is trained on embeddings that failed the gate.
+"""Read verdict.json, so that no classifier is trained on embeddings that failed the gate.
 
-The verdict is made in gate.py. This module is apart because the digest of a rule's code covers whole modules:
-the rules that read a verdict, such as train_classifier, stay current when a check or the words of a reason
-change.
+gate.py makes the verdict. Reading it has a module of its own because the digest of a rule's code covers whole
+modules: a rule that only reads a verdict, such as train_classifier, need not run again after an edit of
+gate.py.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from repurpose.core.errors import InputError
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """The content of a verdict, or of an outcome, which repeats whether its device passed.
+    """The content of verdict.json, or of outcome.json, which also has the key `passed`.
 
-    Raises InputError if `passed` of the verdict or of one of its checks is not true or false: "false" in
-    quotation marks is text, which Python takes for true.
+    Raises InputError if `passed` of the file or of one of its checks is not true or false (Python counts the
+    text "false" as true), or if the file passes although a check failed.
     """
     judged = files.read_json(path)
     if not isinstance(judged, Mapping):
@@ -32,12 +32,12 @@ def read(path: str | Path) -> dict[str, Any]:
 
 
 def has_passed(path: str | Path) -> bool:
-    """Whether the device of a verdict passed; raises InputError as `read` does."""
+    """True if the device of this verdict passed; raises InputError as `read` does."""
     return read(path)["passed"]
 
 
 def require_pass(path: str | Path, device: str) -> None:
-    """Raise InputError with the reasons if the device of a verdict did not pass."""
+    """Raise InputError, which names the failed checks, if the device of this verdict did not pass."""
     judged = read(path)
     if not judged["passed"]:
         failed = [f"{check['name']}: {check['reason']}" for check in judged["checks"] if not check["passed"]]

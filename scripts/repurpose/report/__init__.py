@@ -1,4 +1,4 @@
-"""The summary and the page of a run, from its result files alone.
+"""The report: the summary and the HTML page of a run, made from its result files only.
 
 In: verdicts, metrics, candidates, histories. Out: summary.json, report.html. Read first: summary, page.
 """

@@ -1,9 +1,9 @@
-"""The charts of the report, as SVG inside its HTML page: the same data give the same bytes.
+"""The charts of the report, as SVG inside its HTML page; the same data give the same bytes.
 
 Three sections: curves of a training, enrichment of nearest neighbours, reliability of probabilities. Each
-function returns an <svg> element, or "" where there is nothing to draw. Colours are CSS variables with a
-fallback, so that the page sets them for its light and dark scheme. Words are text, not outlines. Nothing in
-a chart refers to anything outside it.
+public function returns an <svg> element, or "" if there is nothing to draw. Colours are CSS variables with
+a fallback, so that the page can set them for its light and dark scheme. Words stay text, they are not drawn
+as outlines. A chart refers to nothing outside itself.
 """
 
 import io
@@ -21,7 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-# A chart is drawn in these colours, and then each is replaced by its CSS variable: no two may be equal.
+# After drawing, each colour is replaced by its CSS variable, so no two colours may be equal.
 COLOURS = {
     "ink": "#1f2933",
     "grid": "#d5dbe1",
@@ -50,15 +50,15 @@ STYLE = {
 
 # ---- curves of a training ----
 
-# Binary cross-entropy of one edge and one negative, each with a predicted probability of one half.
+# Binary cross-entropy of one edge and one negative if both are predicted with a probability of one half.
 RANDOM_LINK_LOSS = 2 * math.log(2)
 RANDOM_AUROC = 0.5
-MAX_POINTS = 500  # of one curve
+MAX_POINTS = 500  # a longer curve is averaged down to at most so many points
 DASHES = {"link": "-", "ranking": "-.", "contrastive": "--", "total": ":"}
 
 
 def loss_curve(history: pa.Table, device: str = "") -> str:
-    """Link, ranking, contrastive and total loss over steps, with the link loss of random guessing (2 ln 2).
+    """Curves of the link, ranking, contrastive and total loss, with the link loss of random guessing.
 
     `history` has the columns of history.parquet; null and non-finite values are gaps. Returns "" if no step
     has a finite loss.
@@ -77,11 +77,11 @@ def loss_curve(history: pa.Table, device: str = "") -> str:
         _baseline(axes, RANDOM_LINK_LOSS, f"random baseline: 2 ln 2 = {RANDOM_LINK_LOSS:.3f}")
         if finite.min() > 0:
             _log_scale(axes, min(finite.min(), RANDOM_LINK_LOSS), max(finite.max(), RANDOM_LINK_LOSS))
-        return _svg(axes.figure, title, f"{title}: {_ends('link loss', columns[1])}")
+        return _svg(axes.figure, title, f"{title}: {_first_and_last('link loss', columns[1])}")
 
 
 def auroc_curve(history: pa.Table, device: str = "") -> str:
-    """AUROC of the held-out message edges over the steps of validation; "" if there was no validation."""
+    """Curve of the AUROC of held-out message edges over the validated steps; "" if there are none."""
     steps, values = _column(history, "step"), _column(history, "valid_auroc")
     measured = np.isfinite(values)
     if not measured.any():
@@ -97,11 +97,13 @@ def auroc_curve(history: pa.Table, device: str = "") -> str:
         axes.plot(steps[best], values[best], "o", color=COLOURS["auroc"], markersize=8, label=label)
         axes.set_ylim(min(RANDOM_AUROC, values.min()) - 0.03, 1.0)
         _baseline(axes, RANDOM_AUROC, f"random baseline: {RANDOM_AUROC}")
-        return _svg(axes.figure, title, f"{title}: {_ends('AUROC', values)}, best {values[best]:.3f}")
+        return _svg(
+            axes.figure, title, f"{title}: {_first_and_last('AUROC', values)}, best {values[best]:.3f}"
+        )
 
 
 def _thinned(columns: Sequence[np.ndarray]) -> tuple[list[np.ndarray], int]:
-    """The columns as at most MAX_POINTS means each, without the gaps, and the number of rows per mean."""
+    """The columns as at most MAX_POINTS means that ignore gaps, and the number of rows per mean."""
     rows = math.ceil(len(columns[0]) / MAX_POINTS)
     starts = np.arange(0, len(columns[0]), max(rows, 1))
     if rows <= 1:
@@ -114,7 +116,7 @@ def _thinned(columns: Sequence[np.ndarray]) -> tuple[list[np.ndarray], int]:
 
 
 def _column(history: pa.Table, name: str) -> np.ndarray:
-    """A column as float64, with NaN in place of null and of infinity."""
+    """A column as float64, with NaN for null and infinity."""
     values = np.asarray(history[name].cast(pa.float64()).to_numpy(), dtype=float).copy()
     values[~np.isfinite(values)] = np.nan
     return values
@@ -122,7 +124,7 @@ def _column(history: pa.Table, name: str) -> np.ndarray:
 
 def _step_axes(label: str, steps: np.ndarray) -> Axes:
     """Axes of a curve over steps."""
-    # Fixed margins: the axes of charts side by side are level. Two lines of legend fit above them.
+    # Fixed margins, so that the axes of two charts side by side align. Two lines of legend fit above.
     axes = _axes((6.4, 4.4), (0.13, 0.13, 0.85, 0.71))
     axes.set_xlabel("step")
     axes.set_ylabel(label)
@@ -137,7 +139,7 @@ def _step_axes(label: str, steps: np.ndarray) -> Axes:
 def _line(axes: Axes, steps: np.ndarray, values: np.ndarray, name: str) -> None:
     count = np.isfinite(values).sum()
     if count:
-        # A line needs two steps: a single one is a dot. The link loss is drawn above the others.
+        # A line needs two points, so a single one is a dot. The link loss lies on top of the others.
         marker, order = ("o" if count == 1 else ""), (3 if name == "link" else 2)
         line = axes.plot(steps, values, color=COLOURS[name], linewidth=2.2, label=name, zorder=order)[0]
         line.set(linestyle=DASHES[name], marker=marker)
@@ -149,10 +151,10 @@ def _baseline(axes: Axes, value: float, label: str) -> None:
 
 
 def _log_scale(axes: Axes, low: float, high: float) -> None:
-    """A logarithmic axis: the contrastive loss starts several times higher than the link loss."""
+    """Set a logarithmic y axis, because the contrastive loss starts several times above the link loss."""
     axes.set_yscale("log")
     axes.set_ylim(low / 1.15, high * 1.15)
-    # Ticks: close ones for a curve that hardly moves, else it has none; decades for one that diverges.
+    # A flat curve needs close ticks to show any; a curve that diverges gets one tick per decade.
     is_flat, diverges = high / low < 3, high / low > 1e3
     ticks = (1, 1.2, 1.4, 1.6, 2, 3, 4, 5, 6, 8) if is_flat else (1,) if diverges else (1, 2, 5)
     axes.yaxis.set_major_locator(LogLocator(subs=ticks))
@@ -161,8 +163,8 @@ def _log_scale(axes: Axes, low: float, high: float) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _ends(name: str, values: np.ndarray) -> str:
-    """The first and the last value of a curve in words."""
+def _first_and_last(name: str, values: np.ndarray) -> str:
+    """A text with the first and the last finite value of a curve."""
     values = values[np.isfinite(values)]
     return f"{name} from {values[0]:.3f} to {values[-1]:.3f}" if len(values) else f"{name} not recorded"
 
@@ -174,9 +176,9 @@ MARKS = (("untrained", "untrained", "o", "total"), ("overlap", "this embedding",
 
 
 def enrichment_chart(clusters: Sequence[Mapping[str, Any]], device: str = "") -> str:
-    """Per group of tails, what nearest neighbours share: embedding, untrained model, rewired graph.
+    """Neighbour overlap of the embedding, the untrained model and the rewired graph, per group of tails.
 
-    `clusters` as in verdict.json. Returns "" without a group.
+    `clusters` is the list of verdict.json. Returns "" if it is empty.
     """
     if not clusters:
         return ""
@@ -186,7 +188,7 @@ def enrichment_chart(clusters: Sequence[Mapping[str, Any]], device: str = "") ->
         margin = 1.0 / height
         axes = _axes((6.4, height), (0.04, 0.62 * margin, 0.93, 1 - 1.2 * margin))
         for row, group in enumerate(reversed(clusters)):
-            has_labels = row == 0  # each label stands in the legend once
+            has_labels = row == 0  # the legend needs each label once
             axes.plot(
                 [group["null_low"], group["null_high"]],
                 [row, row],
@@ -218,10 +220,10 @@ def enrichment_chart(clusters: Sequence[Mapping[str, Any]], device: str = "") ->
 
 
 def reliability_diagram(reliability: Mapping[str, Any] | None, device: str = "") -> str:
-    """Observed share of treatments against the predicted probability, bin by bin, on logarithmic axes.
+    """Observed share of treatments against the predicted probability, per bin, on logarithmic axes.
 
-    `reliability` as `calibration.reliability` returns it. Returns "" if no bin has a positive: the logarithm
-    of zero cannot be drawn.
+    `reliability` is the result of `calibration.reliability`. Returns "" if no bin has a positive, because
+    zero cannot be drawn on a logarithmic axis.
     """
     bins = [row for row in (reliability or {}).get("bins", []) if row["observed"] and row["predicted"]]
     if not bins:
@@ -247,7 +249,7 @@ def reliability_diagram(reliability: Mapping[str, Any] | None, device: str = "")
         return _svg(axes.figure, title, f"{title}: {error}")
 
 
-# ---- what all charts share ----
+# ---- common to all charts ----
 
 
 def _title(content: str, device: str) -> str:
@@ -255,7 +257,7 @@ def _title(content: str, device: str) -> str:
 
 
 def _style(title: str) -> AbstractContextManager[None]:
-    """matplotlib's settings while a chart is drawn; the salt makes the ids in the SVG reproducible."""
+    """Context with matplotlib's settings for one chart; the salt makes the ids in the SVG reproducible."""
     return matplotlib.rc_context({**STYLE, "svg.hashsalt": title})
 
 
@@ -270,13 +272,13 @@ def _axes(size: tuple[float, float], rectangle: tuple[float, float, float, float
 
 
 def _svg(figure: Figure, title: str, description: str) -> str:
-    """The figure as an <svg> element that scales with the page; `description` is its text alternative."""
+    """The figure as an <svg> element that scales with the page; screen readers read `description`."""
     buffer = io.StringIO()
-    # Without metadata: the date differs between runs, the rest is a block of web addresses.
+    # Metadata is left out: the date differs between runs, and the rest is a block of web addresses.
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", metadata=metadata)
     root = ElementTree.fromstring(buffer.getvalue())
-    _strip(root)
+    _strip_namespaces_and_styles(root)
     links = [element.get(name, "") for element in root.iter() for name in ("href", "clip-path")]
     referenced = {link.rpartition("#")[2].rstrip(")") for link in links}
     for element in root.iter():
@@ -296,8 +298,8 @@ def _svg(figure: Figure, title: str, description: str) -> str:
     return ElementTree.tostring(root, encoding="unicode")
 
 
-def _strip(root: ElementTree.Element) -> None:
-    """Drop namespaces, and style sheets, which inside HTML would act on the whole page."""
+def _strip_namespaces_and_styles(root: ElementTree.Element) -> None:
+    """Remove namespaces and style sheets; inside HTML a style sheet would apply to the whole page."""
     for parent in list(root.iter()):
         parent.tag = parent.tag.rpartition("}")[2]
         parent.attrib = {name.rpartition("}")[2]: value for name, value in parent.attrib.items()}
@@ -307,7 +309,7 @@ def _strip(root: ElementTree.Element) -> None:
 
 
 def _with_variables(style: str) -> str:
-    """A style with CSS variables in place of the colours, and the page's font."""
+    """The style with CSS variables instead of colours, and with the page's font."""
     for name, colour in COLOURS.items():
         style = style.replace(colour, f"var(--plot-{name}, {colour})")
     return style.replace("'DejaVu Sans'", "system-ui, sans-serif")

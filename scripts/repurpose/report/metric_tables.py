@@ -1,23 +1,26 @@
-"""From the metrics of a device to the rows of the report's tables."""
+"""The rows of the report's metric tables, from the content of metrics.json of one device."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 METHODS = ["hgt", "svd", "untrained", "degree"]
 METRICS = {"auroc": "AUROC", "auprc": "AUPRC", "recall_at_100": "Recall@100", "mrr": "MRR"}
-BLANK = dict.fromkeys([*METRICS, "positives", "negatives", "prevalence"])
-LISTS = {"mrr": "MRR", "hits_at_1": "Hits@1", "hits_at_10": "Hits@10", "hits_at_50": "Hits@50"}
-LISTS |= {"recall_at_50": "Recall@50", "recall_at_100": "Recall@100"}
-OTHERS = {"uniform": "uniform", "matched": "matched", "known": "known negatives"}
-WHOLE = ("100", "1000", "10000", "100000")
+NO_METRICS = dict.fromkeys([*METRICS, "positives", "negatives", "prevalence"])
+LIST_METRICS = {"mrr": "MRR", "hits_at_1": "Hits@1", "hits_at_10": "Hits@10", "hits_at_50": "Hits@50"}
+LIST_METRICS |= {"recall_at_50": "Recall@50", "recall_at_100": "Recall@100"}
+NEGATIVE_SETS = {"uniform": "uniform", "matched": "matched", "known": "known negatives"}
+WHOLE_LIST_SIZES = ("100", "1000", "10000", "100000")
 COMPARED = ("auprc", "recall_at_100", "mrr")
 
 
-def schemes(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Per scheme its methods in METHODS' order, each with its measures, and where hgt stands among them."""
+def scheme_tables(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Per split scheme: the metrics of each method, in the order of METHODS, and how hgt compares.
+
+    `standing` is a sentence about hgt and the best baseline; `leads` are the differences to each baseline.
+    """
     result = []
-    for name, found in ((metrics or {}).get("schemes") or {}).items():
-        methods = _methods(found)
+    for name, metrics_by_method in ((metrics or {}).get("schemes") or {}).items():
+        methods = _sorted_methods(metrics_by_method)
         best = {metric: _best(methods, (metric,), max) for metric in METRICS}
         sampled = any(method.get("sampled") for method in methods)
         leads = ((metrics or {}).get("differences") or {}).get(name) or {}
@@ -26,50 +29,50 @@ def schemes(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     return result
 
 
-def further(metrics: Mapping[str, Any] | None, head_type: str, tail_type: str) -> list[dict[str, Any]]:
+def further_tables(metrics: Mapping[str, Any] | None, head_type: str, tail_type: str) -> list[dict[str, Any]]:
     """Tables of all other metrics: title, note, columns, and per scheme the values of each method.
 
-    A table without a value is left out.
+    A table without any value is left out.
     """
     tables = []
-    for title, note, columns, better in _groups(head_type, tail_type):
-        parts = []
-        for name, found in ((metrics or {}).get("schemes") or {}).items():
-            methods = _methods(found)
+    for title, note, columns, better in _further_groups(head_type, tail_type):
+        scheme_rows = []
+        for name, metrics_by_method in ((metrics or {}).get("schemes") or {}).items():
+            methods = _sorted_methods(metrics_by_method)
             best = [_best(methods, path, better) for path in columns.values()]
             rows = [
                 {
                     "name": method["name"],
                     "cells": [
-                        (_at(method, path), best[place] == method["name"])
-                        for place, path in enumerate(columns.values())
+                        (_value_at(method, path), best[column] == method["name"])
+                        for column, path in enumerate(columns.values())
                     ],
                 }
                 for method in methods
             ]
-            parts.append({"name": name, "rows": rows})
-        if any(value for part in parts for row in part["rows"] for value, _ in row["cells"]):
-            tables.append({"title": title, "note": note, "columns": list(columns), "schemes": parts})
+            scheme_rows.append({"name": name, "rows": rows})
+        if any(value for scheme in scheme_rows for row in scheme["rows"] for value, _ in row["cells"]):
+            tables.append({"title": title, "note": note, "columns": list(columns), "schemes": scheme_rows})
     return tables
 
 
-def corrections(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Per scheme and share of the mean, what correcting for popular heads does to the test's metrics."""
+def correction_rows(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """The change of the test metrics by the popularity correction, per scheme and share of the mean score."""
     return [
-        {"scheme": scheme, "share": share, "cells": list(of_share.values()), "names": list(of_share)}
+        {"scheme": scheme, "share": share, "cells": list(differences.values()), "names": list(differences)}
         for scheme, shares in ((metrics or {}).get("popularity_correction") or {}).items()
-        for share, of_share in shares.items()
+        for share, differences in shares.items()
     ]
 
 
-def _groups(head_type: str, tail_type: str) -> list[tuple[str, str, dict[str, tuple[str, ...]], Any]]:
+def _further_groups(head_type: str, tail_type: str) -> list[tuple[str, str, dict[str, tuple[str, ...]], Any]]:
     against = {
-        f"{label}, {words}": ("against", kind, metric)
-        for kind, words in OTHERS.items()
+        f"{label}, {description}": ("against", negatives, metric)
+        for negatives, description in NEGATIVE_SETS.items()
         for metric, label in (("auroc", "AUROC"), ("auprc", "AUPRC"))
     }
-    negative = {label: ("known_negatives", key) for key, label in LISTS.items()}
-    negative |= {f"Best {int(n):,}": ("known_negatives", "whole_list", n) for n in WHOLE}
+    known_negatives = {label: ("known_negatives", key) for key, label in LIST_METRICS.items()}
+    known_negatives |= {f"Best {int(n):,}": ("known_negatives", "whole_list", n) for n in WHOLE_LIST_SIZES}
     return [
         (
             "Against other negatives",
@@ -83,67 +86,67 @@ def _groups(head_type: str, tail_type: str) -> list[tuple[str, str, dict[str, tu
             f"Within the list of one {tail_type}",
             f"Means over the {tail_type}s, beside those above. MRR and hits rank each positive among unknown "
             "pairs alone.",
-            {label: (key,) for key, label in LISTS.items() if key not in METRICS},
+            {label: (key,) for key, label in LIST_METRICS.items() if key not in METRICS},
             max,
         ),
         (
             f"Within the list of one {head_type}",
             f"The same for the {tail_type}s of each {head_type}.",
-            {label: ("per_head", key) for key, label in LISTS.items()},
+            {label: ("per_head", key) for key, label in LIST_METRICS.items()},
             max,
         ),
         (
             "Within the list of all pairs",
             "The share of the positives among the best N.",
-            {f"Best {int(n):,}": ("whole_list", n) for n in WHOLE},
+            {f"Best {int(n):,}": ("whole_list", n) for n in WHOLE_LIST_SIZES},
             max,
         ),
         (
             "Known negatives in the same lists",
             "Lower is better: these should not be proposed.",
-            negative,
+            known_negatives,
             min,
         ),
     ]
 
 
-def _methods(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    order = sorted(found, key=lambda method: ([*METHODS, method].index(method), method))
-    return [{"name": method, **BLANK, **(found[method] or {})} for method in order]
+def _sorted_methods(metrics_by_method: Mapping[str, Any]) -> list[dict[str, Any]]:
+    order = sorted(metrics_by_method, key=lambda method: ([*METHODS, method].index(method), method))
+    return [{"name": method, **NO_METRICS, **(metrics_by_method[method] or {})} for method in order]
 
 
-def _at(method: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, float] | None:
-    found: Any = method
+def _value_at(method: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, float] | None:
+    value: Any = method
     for name in path:
-        found = (found or {}).get(name)
-    return found
+        value = (value or {}).get(name)
+    return value
 
 
 def _best(methods: Sequence[Mapping[str, Any]], path: Sequence[str], better: Any) -> str | None:
-    values = {method["name"]: _at(method, path) for method in methods}
-    known = {name: value["value"] for name, value in values.items() if value}
-    return better(known, key=lambda name: known[name]) if len(known) > 1 else None
+    values = {method["name"]: _value_at(method, path) for method in methods}
+    estimates = {name: value["value"] for name, value in values.items() if value}
+    return better(estimates, key=lambda name: estimates[name]) if len(estimates) > 1 else None
 
 
 def _standing(methods: Sequence[Mapping[str, Any]], leads: Mapping[str, Any]) -> str:
-    """One sentence: hgt's AUPRC against the best baseline's, and whether the difference is sure."""
-    known = {method["name"]: method["auprc"] for method in methods if _at(method, ("auprc",))}
-    own = known.pop("hgt", None)
-    if own is None or not known:
+    """A sentence that compares the AUPRC of hgt with the best baseline's and says if that may be chance."""
+    auprc_by_method = {method["name"]: method["auprc"] for method in methods if _value_at(method, ("auprc",))}
+    hgt = auprc_by_method.pop("hgt", None)
+    if hgt is None or not auprc_by_method:
         return ""
-    rival = max(known, key=lambda name: known[name]["value"])
-    other, lead = known[rival], (leads.get(rival) or {}).get("auprc")
-    apart = own["low"] > other["high"] or own["high"] < other["low"]
+    best = max(auprc_by_method, key=lambda name: auprc_by_method[name]["value"])
+    baseline, lead = auprc_by_method[best], (leads.get(best) or {}).get("auprc")
+    is_certain = hgt["low"] > baseline["high"] or hgt["high"] < baseline["low"]
     if lead:
-        apart = lead["low"] > 0 or lead["high"] < 0
-    relation = "above" if own["value"] > other["value"] else "not above"
-    unsure = ", and the difference may be chance" if lead else ", and their intervals overlap"
-    values = f"AUPRC {own['value']:#.3g} against {other['value']:#.3g}"
-    return f"hgt is {relation} the best baseline, {rival}: {values}{'' if apart else unsure}"
+        is_certain = lead["low"] > 0 or lead["high"] < 0
+    relation = "above" if hgt["value"] > baseline["value"] else "not above"
+    reserve = ", and the difference may be chance" if lead else ", and their intervals overlap"
+    values = f"AUPRC {hgt['value']:#.3g} against {baseline['value']:#.3g}"
+    return f"hgt is {relation} the best baseline, {best}: {values}{'' if is_certain else reserve}"
 
 
 def _leads(leads: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """hgt less each baseline, with paired intervals."""
+    """Differences hgt minus baseline, with paired intervals, one row per baseline."""
     return [
         {"name": name, "cells": [(METRICS[metric], lead.get(metric)) for metric in COMPARED]}
         for name, lead in leads.items()

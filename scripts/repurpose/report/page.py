@@ -1,4 +1,4 @@
-"""The results of a run as one HTML page that needs nothing but itself."""
+"""The results of a run as one HTML page without external files."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from repurpose.report.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
 MISSING = "\N{EN DASH}"
-CHECKS = {
+CHECK_LABELS = {
     "neighbour_overlap": "nearest neighbours in common",
     "cka": "linear CKA",
     "candidate_overlap": "top candidates in common",
@@ -29,12 +29,13 @@ def render(
     ledger: Mapping[str, Any],
     certificate: Mapping[str, Any],
 ) -> str:
-    """The page as a string: deterministic, everything from the data escaped, no external request.
+    """The page as a string: deterministic, all text from the data escaped, no external request.
 
-    `summary` is the content of summary.json; `histories` and `verdicts` hold, per device of the summary,
-    the table of history.parquet and the content of verdict.json.
+    `summary` is the content of summary.json. `histories` and `verdicts` hold, for each device of the summary,
+    the table of history.parquet and the content of verdict.json. `ledger` and `certificate` are the contents
+    of the JSON files of those names.
     """
-    # Escaped whatever the template's suffix: names of nodes come from other people's files.
+    # Always escape: names of nodes come from other people's files, and j2 is no HTML suffix for jinja.
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -43,7 +44,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "duration": duration, "size": size, "breakable": breakable}
-    environment.filters["ended"] = ended
+    environment.filters["with_full_stop"] = with_full_stop
     head_type, tail_type = target_types(certificate)
     sentence = verdict_sentence(summary)
     return environment.get_template("report.html.j2").render(
@@ -59,20 +60,20 @@ def render(
         head_type=head_type,
         tail_type=tail_type,
         metrics=metric_tables.METRICS,
-        comparisons=CHECKS,
+        comparisons=CHECK_LABELS,
         disagreements=disagreements(summary["agreement"]) if summary["agreement"] else [],
         missing=MISSING,
     )
 
 
 def target_types(certificate: Mapping[str, Any]) -> tuple[str, str]:
-    """Head and tail type of the target, from the relations that left the graph."""
+    """Head and tail type of the target, from the certificate's list of removed relations."""
     rows = sorted(certificate["removed"], key=lambda row: row.get("role") != "target")
     return (rows[0]["head_type"], rows[0]["tail_type"]) if rows else ("head", "tail")
 
 
 def number(value: float | None) -> str:
-    """A number as text: integers in full, others to three significant digits, a dash where there is none."""
+    """A number as text: integers in full, others with three significant digits, a dash if undefined."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return MISSING
     if isinstance(value, int) or abs(value) >= 999.5:
@@ -80,13 +81,13 @@ def number(value: float | None) -> str:
     if value == 0:
         return "0"
     if 0.9995 <= value < 1:
-        # Rounded to 1.00 it would look like a certainty.
+        # Rounding gives 1.00, which looks like certainty.
         return ">0.999"
     return f"{value:.2e}" if abs(value) < 1e-4 else f"{value:#.3g}".rstrip(".")
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as text, in the unit that fits: s, min or h and min."""
+    """A duration as text, in s, in min, or in h and min; a dash for None."""
     if seconds is None:
         return MISSING
     if seconds < 60:
@@ -96,7 +97,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    """A number of bytes as text, in binary units."""
+    """A number of bytes as text, in binary units; a dash for None."""
     if count is None:
         return MISSING
     exponent = min(4, int(math.log(max(count, 1), 1024)))
@@ -104,23 +105,23 @@ def size(count: float | None) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name that a narrow column may break after an underscore, escaped."""
+    """The name, escaped, with line breaks allowed after each underscore, for narrow columns."""
     return Markup("_<wbr>").join(str(name).split("_"))
 
 
-def ended(text: str) -> str:
-    """A text with a full stop, unless it ends with a mark of its own or is empty."""
+def with_full_stop(text: str) -> str:
+    """The text with a full stop at its end, unless it is empty or ends with a full stop, ! or ?."""
     return text if not text or text[-1] in ".!?" else f"{text}."
 
 
 def _device(
     row: Mapping[str, Any], history: pa.Table, verdict: Mapping[str, Any], types: tuple[str, str]
 ) -> dict[str, Any]:
-    """What the page shows of one device."""
+    """The values that the template needs for one device."""
     curves = [draw(history, row["device"]) for draw in (charts.loss_curve, charts.auroc_curve)]
-    # That of the listed probabilities: metrics.json also has those under other popularity corrections.
+    # The calibration of the listed probabilities; metrics.json has it for other popularity corrections too.
     calibration = row.get("calibration") or {}
-    # Markup is trusted here only: ElementTree has escaped it.
+    # Only charts count as safe Markup: ElementTree has escaped the text in them.
     return {
         "row": row,
         "verdict": verdict,
@@ -128,9 +129,9 @@ def _device(
         "clusters": Markup(charts.enrichment_chart(verdict["clusters"], row["device"])),
         "calibration": calibration,
         "reliability": Markup(charts.reliability_diagram(calibration.get("reliability"), row["device"])),
-        "schemes": metric_tables.schemes(row["metrics"]),
-        "corrections": metric_tables.corrections(row["metrics"]),
-        "further": metric_tables.further(row["metrics"], *types),
+        "schemes": metric_tables.scheme_tables(row["metrics"]),
+        "corrections": metric_tables.correction_rows(row["metrics"]),
+        "further": metric_tables.further_tables(row["metrics"], *types),
     }
 
 

@@ -1,4 +1,4 @@
-"""One row per device, and what the rows say together."""
+"""The summary of a run: the outcome of each device, and the sentences about all devices."""
 
 import json
 import math
@@ -15,13 +15,13 @@ from repurpose.core.errors import InputError
 from repurpose.graph import paths
 
 TOP_PAIRS = 50
-POPULAR = 10  # heads that are listed for the most tails
+POPULAR = 10  # so many frequent flyers (heads in the lists of most tails) are in an outcome
 PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probability", "rank", "known"]
 PAIR_COLUMNS += ["caution", "rank_low", "rank_high"]
 
 
 class Ranked(NamedTuple):
-    """The files of those names of a device that passed: JSON content and tables."""
+    """Contents of the result files of a device that passed; each field has its file's name."""
 
     metrics: Mapping[str, Any]
     candidates: pa.Table
@@ -34,11 +34,11 @@ class Ranked(NamedTuple):
 def outcome(
     verdict: Mapping[str, Any], training: Mapping[str, Any], ranked: Ranked | None, embedding_dim: int
 ) -> dict[str, Any]:
-    """What became of one device: its row of the summary, ready for JSON.
+    """The outcome of one device: its row of the summary, ready for JSON.
 
-    `verdict` and `training` are the contents of the device's JSON files; `ranked` is None for a device that
-    its gate stopped. `seconds` are those of training, `final_link` is the last link loss, to be read beside
-    `floor`, the loss of guessing.
+    `verdict` and `training` are the contents of the device's JSON files; `ranked` is None if the device did
+    not pass the gate. In the result, `seconds` is the time of training, `final_link` the last link loss, and
+    `floor` the link loss of random guessing.
     """
     failed = [check for check in verdict["checks"] if not check["passed"]]
     reason, remedy = ("", "") if verdict["passed"] else _explanation(failed, training)
@@ -62,34 +62,37 @@ def outcome(
         "top": ranked and top_pairs(ranked.candidates, ranked.evidence),
         "popular": ranked and ranked.popularity[:POPULAR].to_pylist(),
         "stability": ranked and ranked.stability,
-        # All but the trees of the model, which are most of the file.
+        # The trees of the model are left out: they are most of the file.
         "negatives": ranked and {k: v for k, v in ranked.negatives.items() if k not in ("model", "digest")},
     }
 
 
 def embedding_dim(path: str | Path) -> int:
-    """Dimension of an embedding file, from its schema alone.
+    """Dimension of the vectors in an embedding file; reads only the schema.
 
-    Raises InputError that names the file where it is not parquet or holds no vectors of fixed size.
+    Raises InputError if the file is not parquet or its vectors have no fixed size.
     """
     try:
-        kind = pq.read_schema(path).field("embedding").type
+        column_type = pq.read_schema(path).field("embedding").type
     except (OSError, KeyError, pa.ArrowException) as error:
         raise InputError(f"{path} is not a readable embedding file; {files.rebuild_hint(path)}") from error
-    if not pa.types.is_fixed_size_list(kind):
-        raise InputError(f"{path}: the column embedding must hold lists of one fixed size, found {kind}")
-    return kind.list_size
+    if not pa.types.is_fixed_size_list(column_type):
+        raise InputError(
+            f"{path}: the column embedding must hold lists of one fixed size, found {column_type}"
+        )
+    return column_type.list_size
 
 
 def _calibration(candidates: pa.Table) -> dict[str, Any] | None:
-    """How the probabilities of the candidates came about, as their file says (see `candidates.save`)."""
+    """The calibration of the probabilities, from the metadata of candidates.parquet (`candidates.save`)."""
     return json.loads((candidates.schema.metadata or {}).get(b"calibration", b"null"))
 
 
 def best_new(candidates: pa.Table, count: int) -> pa.Table:
-    """The `count` best pairs by probability that no known relation joins; ties by score, tail_id, head_id.
+    """The `count` pairs without a known relation that have the highest probability.
 
-    A score or probability that is not finite becomes null, which sorts last.
+    Ties are sorted by score, tail_id and head_id. A score or probability that is not finite becomes null
+    and sorts last.
     """
     novel = candidates.filter(pc.equal(candidates["known"], ""))
     for name in ("score", "probability"):
@@ -102,23 +105,27 @@ def best_new(candidates: pa.Table, count: int) -> pa.Table:
         ("tail_id", "ascending"),
         ("head_id", "ascending"),
     ]
-    # A partial sort: with `per_tail: 0` the table holds every pair of the graph.
+    # A partial sort is enough, and faster: with `per_tail: 0` the table holds every pair of the graph.
     return novel.take(pc.select_k_unstable(novel, k=count, sort_keys=order))
 
 
 def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) -> list[dict[str, Any]]:
-    """The best new pairs, each with the path that its score rests on most where `evidence` has one.
+    """The best new pairs, each with its most important explaining path, if `evidence` has one.
 
-    `path`: its text, else ""; `path_change`: of the score without its edges, None where that is not known.
+    `path`: text of the path whose removal lowers the score most, or "". `path_change`: the change of the
+    score when the edges of the path are removed, or None.
     """
-    found = {}
+    path_by_pair = {}
     for row in evidence.select(["head_id", "tail_id", "paths"]).to_pylist():
-        way = paths.leading(row["paths"])
-        if way:
-            found[row["head_id"], row["tail_id"]] = {"path": way["text"], "path_change": way["change"]}
+        path = paths.leading(row["paths"])
+        if path:
+            path_by_pair[row["head_id"], row["tail_id"]] = {
+                "path": path["text"],
+                "path_change": path["change"],
+            }
     best = best_new(candidates.select(PAIR_COLUMNS), count).to_pylist()
-    none = {"path": "", "path_change": None}
-    return [{**pair, **found.get((pair["head_id"], pair["tail_id"]), none)} for pair in best]
+    no_path = {"path": "", "path_change": None}
+    return [{**pair, **path_by_pair.get((pair["head_id"], pair["tail_id"]), no_path)} for pair in best]
 
 
 def summary(
@@ -128,13 +135,13 @@ def summary(
     certificate: Mapping[str, Any],
     agreement: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The whole run in one object: the devices' rows, who passed, counts of graph and pairs.
+    """The summary of a run, ready for JSON: all outcomes, who passed, and the size of graph and pairs.
 
     `relations`, `ledger`, `certificate` and `agreement` (None for a single device) are the contents of the
-    JSON files of those names; `edges` counts an undirected edge once, `rows` and `dropped` count rows of the
-    edges table.
+    JSON files of those names. In the result, `edges` counts an undirected edge once; `rows` and `dropped`
+    count rows of the edges table.
     """
-    # The certificate counts pairs in a section of its own; without one, at its top.
+    # Some certificates have the counts of pairs in the section `pairs`, others at the top level.
     pairs = certificate.get("pairs", certificate)
     return {
         "devices": [dict(row) for row in outcomes],
@@ -152,7 +159,7 @@ def summary(
 
 
 def verdict_sentence(summary: Mapping[str, Any]) -> str:
-    """The gate's verdict on all devices in one sentence, without a full stop at its end."""
+    """One sentence on which devices passed the gate and why others failed, without a full stop."""
     passed = summary["passed"]
     failed = "; ".join(
         f"{row['device']}: {'; '.join(filter(None, [row['reason'], row['remedy']]))}"
@@ -168,16 +175,16 @@ def verdict_sentence(summary: Mapping[str, Any]) -> str:
 
 
 def disagreements(agreement: Mapping[str, Any]) -> list[str]:
-    """One sentence for each pair of devices that is out of tolerance, from the content of agreement.json."""
+    """One sentence for each pair of devices that does not agree, from the content of agreement.json."""
     return [
         f"{' and '.join(pair['devices'])} do not agree: "
-        + "; ".join(_beside_tolerance(check) for check in pair["checks"] if not check["passed"])
+        + "; ".join(_out_of_tolerance(check) for check in pair["checks"] if not check["passed"])
         for pair in agreement["pairs"]
         if not pair["agrees"]
     ]
 
 
-def _beside_tolerance(check: Mapping[str, Any]) -> str:
+def _out_of_tolerance(check: Mapping[str, Any]) -> str:
     value = "not known" if check["value"] is None else f"{check['value']:.3g}"
     return (
         f"{check['name'].replace('_', ' ')} is {value}, {check['side']} {check['threshold']:g} was expected"
@@ -185,12 +192,12 @@ def _beside_tolerance(check: Mapping[str, Any]) -> str:
 
 
 def _explanation(failed: Sequence[Mapping[str, Any]], training: Mapping[str, Any]) -> tuple[str, str]:
-    """Why a device failed and what to do about it; an ended training explains its failed checks."""
+    """Reason and remedy for a device that failed: those of its training if that did not complete."""
     if training["status"] != "completed":
-        parts = [training["status"], training.get("reason", "")]
-        return ": ".join(part for part in parts if part), training.get("remedy", "")
+        texts = [training["status"], training.get("reason", "")]
+        return ": ".join(text for text in texts if text), training.get("remedy", "")
     reasons = [": ".join(filter(None, [check["name"], check["reason"]])) for check in failed]
-    # Several checks often ask for the same change: say it once.
+    # Several checks often have the same remedy; it is said once.
     remedies = dict.fromkeys(check["remedy"] for check in failed if check["remedy"])
     return "; ".join(reasons) or "the verdict names no failed check", "; ".join(remedies)
 
