@@ -31,5 +31,5 @@ def test_without_the_encoder_output_the_vectors_are_profile_and_svd_columns(job)
     ends = [columns.stop for columns in profiles.columns(KG, "drug", 8).values()]
     assert ends[-1] == 8 and variant.blocks[0] == [*ends, 16] and variant.blocks[1][-1] == 16
     job.config["hgt"] |= {"svd_dim": 0, "profile_dim": 0}
-    with pytest.raises(ValueError, match="nothing stands beside"):
+    with pytest.raises(ValueError, match="vectors are the encoder output alone"):
         next(quality_methods.no_layers(job))
