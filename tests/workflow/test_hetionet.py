@@ -32,7 +32,13 @@ def overlay() -> dict:
             "contrastive": {"relations": ["disease_associates_gene"], "weight": 0.1},
         },
         "gate": {"min_auroc_margin": 0.0, "min_agreement_margin": -1.0},
-        "classifier": {"draws": 1, "trees": 60, "svd_dim": 32},
+        "classifier": {
+            "draws": 1,
+            "trees": 40,
+            "svd_dim": 32,
+            "kernel_weights": [0, 2],
+            "evaluation_pairs": 200_000,
+        },
         "candidates": {"per_tail": 20},
     }
 
