@@ -1,7 +1,6 @@
-"""The config's schema: its keys, and a sentence on each fault of a config."""
+"""The config's schema, generated from its sections, and a sentence on each fault of a config."""
 
 import difflib
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,6 +8,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
+from pydantic import TypeAdapter
+
+from repurpose.config.sections import shown
 
 KINDS = {
     "integer": "a whole number",
@@ -17,12 +19,50 @@ KINDS = {
     "array": "a list",
     "object": "a section with keys",
 }
+# What is kept of pydantic's schema, in this order.
+KEPT = (
+    "description",
+    "type",
+    "enum",
+    "pattern",
+    "minLength",
+    "minItems",
+    "uniqueItems",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "items",
+    "properties",
+)
 BOUNDS = {
     "minimum": "at least",
     "maximum": "at most",
     "exclusiveMinimum": "above",
     "exclusiveMaximum": "below",
 }
+
+
+def generate(sections: type) -> dict[str, Any]:
+    """The JSON schema of a class of sections: closed, every key required, without defaults."""
+    raw = TypeAdapter(sections).json_schema()
+    return {
+        "$schema": Draft202012Validator.META_SCHEMA["$id"],
+        **_entry(raw, raw.get("$defs", {})),
+    }
+
+
+def _entry(raw: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a key or section, from pydantic's: references resolved, titles and defaults left out."""
+    if "$ref" in raw:
+        raw = {**definitions[raw["$ref"].rpartition("/")[2]], **raw}
+    kept = {name: raw[name] for name in KEPT if name in raw}
+    if "items" in kept:
+        kept["items"] = _entry(raw["items"], definitions)
+    if "properties" in kept:
+        properties = {name: _entry(inner, definitions) for name, inner in raw["properties"].items()}
+        kept |= {"additionalProperties": False, "required": list(properties), "properties": properties}
+    return kept
 
 
 def entries(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -38,12 +78,6 @@ def faults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str
     """One sentence on each fault; unknown keys first, for a misspelt key is also a missing one."""
     for error in sorted(_Validator(schema).iter_errors(config), key=_urgency):
         yield _sentence(error, schema)
-
-
-def shown(value: Any) -> str:
-    """A value of a config as a sentence quotes it."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _is_whole(_: Any, value: Any) -> bool:

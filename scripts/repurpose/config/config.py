@@ -1,0 +1,127 @@
+"""The whole config: all sections together, checked against one another."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from repurpose.config.device import GIVEN, Device
+from repurpose.config.sections import (
+    AgreementSettings,
+    CandidateSettings,
+    ClassifierSettings,
+    DemoSettings,
+    EncoderSettings,
+    EvidenceSettings,
+    ExternalSettings,
+    GateSettings,
+    GraphSettings,
+    SplitSettings,
+    Target,
+    TrainingSettings,
+    key,
+    nested,
+    section,
+    shown,
+)
+from repurpose.core.errors import InputError
+
+
+@section
+class Config:
+    """The settings of one run."""
+
+    seed: int = key(
+        7,
+        "the one seed of all random draws but the demo graph's",
+        "Seed of every random draw but those of the demo graph.",
+        ge=0,
+        le=2147483647,
+    )
+    edges: str = key(
+        "demo",
+        "demo, or the path or URL of an edges table",
+        (
+            "`demo` for the planted graph, or the path or URL of an edges table: .csv or .tsv, "
+            "also with .gz or .zst behind, or .parquet."
+        ),
+        min_length=1,
+    )
+    nodes: str = key(
+        "",
+        "optional: the path of a table of nodes",
+        ("Path of an optional table of nodes, for nodes without edges and for better names; empty for none."),
+    )
+    devices: list[
+        Annotated[
+            str,
+            Field(
+                pattern="^((cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?|given)$",
+                description=(
+                    "a device is cpu, mps, cuda or cuda:1, with -full or -sampled behind it where wanted, "
+                    "or given"
+                ),
+            ),
+        ]
+    ] = key(
+        ["cpu"],
+        "cpu, mps, cuda, cuda:1; -full or -sampled behind overrides training.batching",
+        (
+            "Devices to train on, each with its own results: `cpu`, `mps`, `cuda` or `cuda:1`; "
+            "`-full` or `-sampled` behind the name overrides training.batching. `given` trains "
+            "nothing and takes the vectors of the key `given`."
+        ),
+        min_length=1,
+        unique=True,
+    )
+    given: str = key(
+        "",
+        "optional: another tool's embeddings, judged and used where devices lists given",
+        (
+            "Path of another tool's vectors of all nodes (.parquet, or .csv with JSON lists; "
+            "columns node_type, node_id, embedding), which the device `given` stands for; empty"
+            " for none."
+        ),
+    )
+    demo: DemoSettings = nested(DemoSettings)
+    graph: GraphSettings = nested(GraphSettings)
+    target: Target = nested(Target)
+    split: SplitSettings = nested(SplitSettings)
+    external: ExternalSettings = nested(ExternalSettings)
+    hgt: EncoderSettings = nested(EncoderSettings)
+    training: TrainingSettings = nested(TrainingSettings)
+    gate: GateSettings = nested(GateSettings)
+    classifier: ClassifierSettings = nested(ClassifierSettings)
+    candidates: CandidateSettings = nested(CandidateSettings)
+    evidence: EvidenceSettings = nested(EvidenceSettings)
+    agreement: AgreementSettings = nested(
+        AgreementSettings, "of the devices with one another, where there are several"
+    )
+
+    def __post_init__(self) -> None:
+        if "area" in self.split.schemes and not (self.split.areas or self.target.hierarchy):
+            raise InputError(
+                "split.schemes has area, but nothing tells which disease is in which; name a table in "
+                "split.areas or a relation in target.hierarchy"
+            )
+        listed = self.graph.node_types
+        for name in ("head_type", "tail_type"):
+            node_type = getattr(self.target, name)
+            if listed and node_type not in listed:
+                raise InputError(
+                    f"graph.node_types lacks {shown(node_type)}, which is target.{name}; add it there"
+                )
+        if bool(self.given) != (GIVEN in self.devices):
+            raise InputError(
+                f"the key given is {shown(self.given)}, but devices does not list given; add it there"
+                if self.given
+                else "devices lists given and the key given is empty; name the file of vectors there"
+            )
+        batching_by_kind = vars(self.training.batching)
+        parsed = [Device.parse(name, batching_by_kind) for name in self.devices]
+        sampled = [device.name for device in parsed if device.batching == "sampled"]
+        fanout, layers = self.training.fanout, self.hgt.layers
+        if sampled and len(fanout) != layers:
+            raise InputError(
+                f"training.fanout has {len(fanout)} numbers, hgt.layers is {layers} and {sampled[0]} trains "
+                "on samples; give one number per layer"
+            )
