@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import write_agreement
 from repurpose.config import settings
+from repurpose.config.sections import AgreementSettings
 from repurpose.gate import agreement
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
@@ -67,7 +68,7 @@ def rows(runs: dict[int, Path]) -> Iterator[dict[str, Any]]:
     columns of the encoder output.
     """
     config = settings.load([PROJECT / "config" / "config.yaml"])
-    chosen = agreement.Settings(**config["agreement"])
+    chosen = AgreementSettings(**config["agreement"])
     first_columns = {"mixed": 0, "mixed_layers": config["hgt"]["svd_dim"] + config["hgt"]["profile_dim"]}
     kg = graph.load(GraphFiles.in_folder(next(iter(runs.values())) / "graph"))
     devices = [
@@ -94,7 +95,7 @@ def measures(
     first: agreement.DeviceRun,
     second: agreement.DeviceRun,
     connected: Mapping[str, np.ndarray],
-    chosen: agreement.Settings,
+    chosen: AgreementSettings,
 ) -> dict[str, float | None]:
     """The value of each check of two trainings."""
     (pair,) = agreement.compare([first, second], connected, chosen, 0)["pairs"]

@@ -10,9 +10,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import build_demo
 import build_graph
+from repurpose.config.sections import GraphSettings, Target
 from repurpose.graph import graph
 from repurpose.graph.graph import Graph, GraphFiles, Relation
-from repurpose.graph.target import Target
 
 CONFIG = Path(__file__).resolve().parents[1] / "config" / "config.yaml"
 # Node counts of PrimeKG, without its two small node types.
@@ -77,7 +77,7 @@ def primekg(folder: Path, scale: float) -> None:
         nodes_table="",
         graph_out=GraphFiles.in_folder(folder),
         ledger_out=folder / "ledger.json",
-        settings=config["graph"],
+        settings=GraphSettings(**config["graph"]),
         target=Target(**config["target"]),
     )
     table.unlink()

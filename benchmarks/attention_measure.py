@@ -14,14 +14,15 @@ from torch_geometric.nn import HGTConv
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.core import threads
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt, pyg_layer
 from repurpose.kernels import parallel, simd
-from repurpose.training import devices, preparation, training
+from repurpose.training import devices, preparation
 from repurpose.training.preparation import Job
 
-ENCODER = hgt.Settings(
+ENCODER = EncoderSettings(
     hidden_dim=256,
     embedding_dim=512,
     layers=2,
@@ -29,6 +30,9 @@ ENCODER = hgt.Settings(
     attention="fused",
     dropout=0.0,
     decoder="distmult",
+    inputs="learned",
+    svd_dim=0,
+    profile_dim=0,
 )
 CONTRASTIVE = {"weight": 0.5, "similarity_threshold": 0.1, "temperature": 0.1, "batch_size": 512}
 GENE_RELATIONS = ("assoc", "disease_protein")  # of diseases with genes: synthetic graph, demo graph
@@ -49,7 +53,7 @@ def epochs(impl: str, kg: Graph, warm: int) -> dict[str, Any]:
     if impl == "pyg-repaired":
         pyg_layer.KEPT_ACTIVATIONS = math.inf
     encoder = {**vars(ENCODER), "attention": "fused" if impl == "fused" else "pyg"}
-    job = Job(kg, hgt.Settings(**encoder), training_settings(kg), "disease", "cpu", "full", SEED)
+    job = Job(kg, EncoderSettings(**encoder), training_settings(kg), "disease", "cpu", "full", SEED)
     steps, _ = preparation.prepare(job)
     seconds, losses, predicted = [], [], 0
     for number in range(1, 2 + warm):
@@ -94,7 +98,7 @@ def roofline(kg: Graph, edges: int) -> dict[str, float]:
     }
 
 
-def dense_flop(nodes: int, rows: int, encoder: hgt.Settings) -> int:
+def dense_flop(nodes: int, rows: int, encoder: EncoderSettings) -> int:
     """Floating point operations of the dense products of an epoch; a multiply-add counts as two.
 
     `rows` is the number of pairs of an edge type and a node that sends over it; the key and the value of
@@ -106,7 +110,7 @@ def dense_flop(nodes: int, rows: int, encoder: hgt.Settings) -> int:
     return 3 * 2 * (encoder.layers * layer + nodes * width * encoder.embedding_dim)
 
 
-def gathered_bytes(edges: int, encoder: hgt.Settings) -> int:
+def gathered_bytes(edges: int, encoder: EncoderSettings) -> int:
     """Bytes that an epoch reads per edge: two rows of all heads, in the forward and two backward passes."""
     return encoder.layers * edges * 3 * 2 * encoder.hidden_dim * 4
 
@@ -147,10 +151,10 @@ def _with_stock_layers(build: Callable[..., hgt.HGT]) -> Callable[..., hgt.HGT]:
     return build_with_stock_layers
 
 
-def training_settings(kg: Graph) -> training.Settings:
+def training_settings(kg: Graph) -> TrainingSettings:
     """The settings of the measured steps; the contrastive loss uses the relations of diseases with genes."""
     genes = [relation.relation for relation in kg.relations if relation.relation in GENE_RELATIONS]
-    return training.Settings(
+    return TrainingSettings(
         epochs=1,
         sampled_epochs=1,
         learning_rate=0.003,
@@ -158,7 +162,7 @@ def training_settings(kg: Graph) -> training.Settings:
         supervision_share=0.5,
         batch_size=1024,
         fanout=(16, 8),
-        valid_share=0.0,
+        valid_share=1e-9,
         valid_every=1,
         degree_matched_share=0.5,
         ranking={"weight": 0, "edges": 2},

@@ -25,10 +25,9 @@ import quality_protocol as protocol
 import quality_rows
 
 import build_graph
-from repurpose.classifier import examples
 from repurpose.config import settings
+from repurpose.config.sections import ClassifierSettings, GraphSettings, Target
 from repurpose.core import threads
-from repurpose.graph.target import Target
 from repurpose.ingest import demo
 from repurpose.vectors import baselines
 from repurpose.vectors.vectors import Vectors
@@ -56,8 +55,9 @@ def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterato
     planted = demo.plant_graph(scale, config["demo"]["seed"])
     with tempfile.TemporaryDirectory() as folder:
         pq.write_table(demo.to_table(planted), f"{folder}/kg.parquet")
-        section = {key: value for key, value in config["graph"].items() if key != "features"}
-        kg, _ = build_graph.read(f"{folder}/kg.parquet", "", section, Target(**config["target"]))
+        settings_of_graph = GraphSettings(**config["graph"])
+        target = Target(**config["target"])
+        kg, _ = build_graph.read(f"{folder}/kg.parquet", "", settings_of_graph, target)
     job = protocol.task(kg, Target(**config["target"]))
     # The id of a node is its number in the planted graph, which starts at 1.
     drugs, diseases = (kg.node_ids[t].astype(int) - 1 for t in ("drug", "disease"))
@@ -66,7 +66,7 @@ def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterato
     symptoms = planted.mechanisms["disease symptom"][diseases]
     has_clash = (side_effects[:, None, :, None] == symptoms[None, :, None, :]).any(axis=(2, 3))
     fits = (mechanism[0][:, None] == mechanism[1]) & ~has_clash
-    chosen = dataclasses.replace(examples.Settings(**config["classifier"]), draws=1)
+    chosen = dataclasses.replace(ClassifierSettings(**config["classifier"]), draws=1)
     svd_vectors = baselines.svd(kg, SVD_DIM, 0)
     vectors = Vectors(svd_vectors["drug"], svd_vectors["disease"], True)
 

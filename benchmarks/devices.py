@@ -28,11 +28,10 @@ import build_demo
 import build_graph
 from repurpose.config import settings
 from repurpose.config.device import Device
+from repurpose.config.sections import EncoderSettings, GraphSettings, Target, TrainingSettings
 from repurpose.core import threads
 from repurpose.gate import agreement
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
-from repurpose.hgt import hgt
 from repurpose.training import memory, training
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -87,12 +86,12 @@ def log_to_stderr() -> None:
 
 def read(config: dict[str, Any], planted: float | None) -> Graph:
     """Build the graph of the config's tables, or the planted graph of this scale."""
-    section = {key: value for key, value in config["graph"].items() if key != "features"}
     with tempfile.TemporaryDirectory() as folder:
         if planted:
             config["edges"], config["nodes"] = str(Path(folder) / "edges.parquet"), ""
             build_demo.main(edges_out=config["edges"], scale=planted, seed=config["seed"])
-        return build_graph.read(config["edges"], config["nodes"], section, Target(**config["target"]))[0]
+        section, target = GraphSettings(**config["graph"]), Target(**config["target"])
+        return build_graph.read(config["edges"], config["nodes"], section, target)[0]
 
 
 def train(
@@ -105,8 +104,8 @@ def train(
     seconds: list[float] = []
     job = training.Job(
         kg,
-        hgt.Settings(**config["hgt"]),
-        training.Settings(**settings.learned(config["training"])),
+        EncoderSettings(**config["hgt"]),
+        TrainingSettings(**config["training"]),
         tail_type=config["target"]["tail_type"],
         device=device_options.torch_name,
         batching=device_options.batching,

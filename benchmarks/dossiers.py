@@ -23,10 +23,10 @@ import scoring
 
 from repurpose.candidates.counterfactual import CounterfactualEncoder, CounterfactualScorer
 from repurpose.candidates.evidence import Explainer
+from repurpose.config.sections import EncoderSettings, Target
 from repurpose.core import threads
 from repurpose.graph import holdout, paths
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
 from repurpose.hgt import hgt
 from repurpose.pairs import pairs
 from repurpose.training import training
@@ -41,7 +41,7 @@ def make_explainer(kg: Graph, config: dict[str, Any], used: int) -> tuple[Explai
     """Make an explainer with random weights and vectors; returns it with the seconds of preparation."""
     target = Target(**config["target"])
     types = target.types
-    settings, generator = hgt.Settings(**config["hgt"]), np.random.default_rng(0)
+    settings, generator = EncoderSettings(**config["hgt"]), np.random.default_rng(0)
     model = hgt.build(kg, settings, config["seed"])
     states = [model.inputs.detach()] * settings.layers
     vectors = {

@@ -29,11 +29,11 @@ import torch
 from scipy import sparse
 
 from repurpose.config import settings
+from repurpose.config.sections import ContrastiveSettings, EncoderSettings, GateSettings, TrainingSettings
 from repurpose.core import threads
 from repurpose.gate import gate, quality
 from repurpose.graph import graph, matrices, subgraph
 from repurpose.graph.graph import Graph, GraphFiles
-from repurpose.hgt import hgt
 from repurpose.training import preparation, training
 from repurpose.training.preparation import Job
 
@@ -52,7 +52,7 @@ class Trained(NamedTuple):
 
     vectors: Vectors
     record: Mapping[str, Any]
-    encoder: hgt.Settings
+    encoder: EncoderSettings
     seed: int
 
 
@@ -65,20 +65,20 @@ class Bench:
     config: Mapping[str, Any]
     cache: dict[str, Any] = field(default_factory=dict)
 
-    def encoder(self, **changes: Any) -> hgt.Settings:
+    def encoder(self, **changes: Any) -> EncoderSettings:
         """The config's encoder with changes."""
-        return hgt.Settings(**{**self.config["hgt"], **changes})
+        return EncoderSettings(**{**self.config["hgt"], **changes})
 
-    def options(self, **changes: Any) -> training.Settings:
+    def options(self, **changes: Any) -> TrainingSettings:
         """The config's training with changes."""
-        return training.Settings(**{**settings.learned(self.config["training"]), **changes})
+        return TrainingSettings(**{**self.config["training"], **changes})
 
     @property
     def fixed_options(self) -> dict[str, Any]:
         """The arguments of every training in addition to its settings."""
         return {"tail_type": self.config["target"]["tail_type"], "device": "cpu"}
 
-    def job(self, encoder: hgt.Settings, options: training.Settings, kg: Graph | None, **where: Any) -> Job:
+    def job(self, encoder: EncoderSettings, options: TrainingSettings, kg: Graph | None, **where: Any) -> Job:
         """A training on the CPU."""
         return Job(kg or self.kg, encoder, options, **self.fixed_options, **where)
 
@@ -313,7 +313,7 @@ def measured(bench: Bench, trained: Trained) -> dict[str, Any]:
     share = bench.config["training"]["valid_share"]
     options = {
         "tail_type": bench.config["target"]["tail_type"],
-        "contrastive": bench.config["training"]["contrastive"],
+        "contrastive": ContrastiveSettings(**bench.config["training"]["contrastive"]),
         "valid_share": share,
         "seed": trained.seed,
     }
@@ -394,7 +394,7 @@ def judge(row: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """The verdict on a row: the checks that failed, and the verdicts of the classic thresholds."""
     record = {"reason": "", "remedy": "", **{k: v for k, v in row["record"].items() if v is not None}}
     verdict = gate.judge(
-        row["case"], row["measured"], row["null"], record, gate.Thresholds(**config["gate"]), row["layers"]
+        row["case"], row["measured"], row["null"], record, GateSettings(**config["gate"]), row["layers"]
     )
     classic = {
         "mean_cosine": _holds(verdict["classic"]["mean_cosine"], lambda value: value <= MAX_COSINE),

@@ -22,9 +22,9 @@ from scipy import sparse
 from scoring import timed
 from sklearn.utils.extmath import randomized_svd
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.core import threads
 from repurpose.graph.graph import Graph
-from repurpose.hgt import hgt
 from repurpose.kernels import lowrank
 from repurpose.vectors import profiles, spectral
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=8)
     options = parser.parse_args()
     config = trainings.load_config(options)
-    kg, encoder = trainings.read(config, options.planted), hgt.Settings(**config["hgt"])
+    kg, encoder = trainings.read(config, options.planted), EncoderSettings(**config["hgt"])
     threads.limit(options.cores)
     lowrank.svd(sparse.eye_array(3, dtype=np.float32), 1, 0)  # compiles before the measurement
     rows = []
@@ -47,7 +47,7 @@ def main() -> None:
     print(json.dumps({"cores": threads.current(), **sums, "ratio": ratio}))
 
 
-def matrices(kg: Graph, encoder: hgt.Settings) -> Iterator[tuple[str, sparse.csr_array, int]]:
+def matrices(kg: Graph, encoder: EncoderSettings) -> Iterator[tuple[str, sparse.csr_array, int]]:
     """Name, matrix and number of singular vectors, for each SVD of the encoder."""
     edges = kg.message_edges()
     yield "graph", spectral.normalised_adjacency(kg, edges), encoder.svd_size

@@ -24,14 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 
-from repurpose.classifier import classifier, examples, out_of_fold, pair_model
+from repurpose.classifier import classifier, out_of_fold, pair_model
 from repurpose.classifier.classifier import Task
 from repurpose.config import settings
+from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, threads
 from repurpose.evaluation import calibration
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.vectors.vectors import Vectors
 
@@ -70,7 +70,7 @@ def read(results: Path, device: str, config: dict[str, Any], used: int) -> Task:
         vectors,
         pairs.load(labelled),
         pairs.known(kg, *types),
-        examples.Settings(**config["classifier"]),
+        ClassifierSettings(**config["classifier"]),
         config["seed"],
         used,
         external.load(external_pairs if external_pairs.exists() else None),

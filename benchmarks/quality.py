@@ -35,10 +35,9 @@ from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
 
 import build_graph
-from repurpose.classifier import examples
 from repurpose.config import settings
+from repurpose.config.sections import ClassifierSettings, GraphSettings, Target
 from repurpose.core import threads
-from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.training import devices
 from repurpose.vectors.vectors import Vectors
@@ -96,8 +95,8 @@ def measure(options: argparse.Namespace) -> None:
     for key in ("edges", "nodes"):
         config[key] = getattr(options, key) or config[key]
     used = threads.limit(8)
-    section = {key: value for key, value in config["graph"].items() if key != "features"}
-    kg, _ = build_graph.read(config["edges"], config["nodes"], section, Target(**config["target"]))
+    section, target = GraphSettings(**config["graph"]), Target(**config["target"])
+    kg, _ = build_graph.read(config["edges"], config["nodes"], section, target)
     if options.train:
         method, seed = options.train
         seconds = 60 * options.minutes
@@ -201,7 +200,7 @@ def test_rows(
     Folds and random draws are the same for every method; they differ only by seed.
     """
     method, seed = trained["method"], trained["seed"]
-    classifier_settings = dataclasses.replace(examples.Settings(**config["classifier"]), draws=1)
+    classifier_settings = dataclasses.replace(ClassifierSettings(**config["classifier"]), draws=1)
     of_fold = protocol.folds(job, scheme, seed)
     vectors = {variant["variant"]: load(folder, method, seed, variant) for variant in trained["variants"]}
 

@@ -13,10 +13,9 @@ import numpy as np
 import torch
 from quality_walks import walks
 
-from repurpose.config import settings
 from repurpose.config.device import Device
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.graph.graph import Graph
-from repurpose.hgt import hgt
 from repurpose.kernels.csr import csr
 from repurpose.training import preparation, training
 from repurpose.vectors import baselines
@@ -55,7 +54,7 @@ class Job:
         target = self.config["target"]
         return Variant(name, of_type(target["head_type"]), of_type(target["tail_type"]), product)
 
-    def with_blocks(self, variant: Variant, encoder: hgt.Settings) -> Variant:
+    def with_blocks(self, variant: Variant, encoder: EncoderSettings) -> Variant:
         """The variant with the ends of its blocks; its vectors are the first columns of the encoder's."""
         target, width = self.config["target"], variant.heads.shape[1]
         blocks = preparation.vector_blocks(self.kg, encoder)
@@ -178,7 +177,7 @@ def ours(job: Job) -> Iterator[Variant]:
 
 def no_layers(job: Job) -> Iterator[Variant]:
     """An ablation: only the SVD and profile columns of the config's vectors, without the encoder output."""
-    encoder = hgt.Settings(**job.config["hgt"])
+    encoder = EncoderSettings(**job.config["hgt"])
     _, composition = preparation.start(job.kg, job.kg.message_edges(), encoder, job.seed)
     if composition.columns is None:
         raise ValueError("vectors are the encoder output alone: hgt.svd_dim and hgt.profile_dim are 0")
@@ -199,12 +198,12 @@ METHODS: dict[str, Callable[[Job], Iterator[Variant]]] = {
 
 
 def _train_hgt(job: Job, name: str, encoder: Mapping[str, Any], options: Mapping[str, Any]) -> Variant:
-    section = settings.learned(job.config["training"])
-    encoder_settings = hgt.Settings(**{**job.config["hgt"], **encoder})
+    section = job.config["training"]
+    encoder_settings = EncoderSettings(**{**job.config["hgt"], **encoder})
     fitted = training.Job(
         job.kg,
         encoder_settings,
-        training.Settings(**{**section, **options}),
+        TrainingSettings(**{**section, **options}),
         tail_type=job.config["target"]["tail_type"],
         device=job.device,
         batching=Device.parse(job.device, job.config["training"]["batching"]).batching,

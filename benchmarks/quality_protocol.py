@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from repurpose.classifier import boosting, examples, kernel, pair_model
+from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.vectors.vectors import Vectors
 
@@ -130,7 +130,7 @@ def ranks(
     vectors: Vectors,
     scheme: str,
     part: Part,
-    settings: examples.Settings,
+    settings: ClassifierSettings,
     stream: Sequence[int],
     draws: int,
     threads: int,

@@ -20,8 +20,8 @@ import attention_graph  # puts scripts/ on the path
 import numpy as np
 from attention_measure import ENCODER, training_settings
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.core import threads
-from repurpose.hgt import hgt
 from repurpose.hgt.sampling import Sampler
 from repurpose.training import preparation
 from repurpose.training.preparation import Job
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     graph = {"nodes": chosen.nodes, "edges": chosen.edges, "threads": threads.current()}
     for width in WIDTHS:
         encoder = replace(ENCODER, hidden_dim=width, embedding_dim=2 * width)
-        job = Job(kg, hgt.Settings(**vars(encoder)), options, "disease", "cpu", "sampled", SEED)
+        job = Job(kg, EncoderSettings(**vars(encoder)), options, "disease", "cpu", "sampled", SEED)
         steps, _ = preparation.prepare(job)
         if width == WIDTHS[0]:
             print(

@@ -31,9 +31,9 @@ from scipy.special import expit
 
 from repurpose.candidates import by_head, candidates
 from repurpose.classifier import kernel, pair_model, trees
+from repurpose.config.sections import Target
 from repurpose.core import files, threads
 from repurpose.graph import graph
-from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.training import devices
 from repurpose.vectors.vectors import Vectors

@@ -20,10 +20,10 @@ from unittest import mock
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 from repurpose.config import settings
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.core import threads
 from repurpose.graph import graph, subgraph
 from repurpose.graph.graph import Graph, GraphFiles
-from repurpose.hgt import hgt
 from repurpose.training import preparation, training, watchdog
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -55,9 +55,9 @@ def main() -> None:
 
 def rows(kg: Graph, config: dict[str, Any], lengths: dict[str, int], seeds: int) -> Iterator[dict[str, Any]]:
     """One row per batching and seed; lengths: steps of a training per batching."""
-    section = settings.learned(config["training"])
-    options = training.Settings(**section)
-    encoder = hgt.Settings(**config["hgt"])
+    section = config["training"]
+    options = TrainingSettings(**section)
+    encoder = EncoderSettings(**config["hgt"])
     for batching, length in lengths.items():
         # The number of steps in a sampled epoch depends on the graph, so the plan is replaced by `length`.
         with mock.patch.object(preparation, "plan", return_value=(length, max(5, length // 10))):
@@ -66,7 +66,7 @@ def rows(kg: Graph, config: dict[str, Any], lengths: dict[str, int], seeds: int)
 
 
 def row(
-    kg: Graph, encoder: hgt.Settings, options: training.Settings, tail_type: str, batching: str, seed: int
+    kg: Graph, encoder: EncoderSettings, options: TrainingSettings, tail_type: str, batching: str, seed: int
 ) -> dict[str, Any]:
     """Train once and return the row with the outcome."""
     levels, began = {}, time.perf_counter()

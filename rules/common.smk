@@ -11,13 +11,13 @@ from repurpose.config import settings
 from repurpose.config.device import Device
 from repurpose.core import source
 from repurpose.gate import verdict
-from repurpose.ingest import download
+from repurpose.ingest import download, inputs
 from repurpose.provenance import jobs, records, runs, snakemake_private
 from repurpose.core.errors import InputError
 
 try:
     settings.check(config, settings.read(f"{workflow.basedir}/config/schema.yaml"))
-    settings.require_tables(config)
+    inputs.require(config)
 except InputError as error:
     # A WorkflowError would wrap the sentence in the line of this file that raised it.
     sys.exit(f"Error: {error}")
@@ -41,9 +41,6 @@ GRAPH = {
 # Devices are compared with one another, vectors from elsewhere are not.
 TRAINED = [device.name for device in Device.parse_all(config) if device.trains]
 
-FULL_KEYS = ("epochs", "edge_sample_size", "supervision_share")
-SAMPLED_KEYS = ("sampled_epochs", "batch_size", "fanout")
-
 
 def code(rule_name, *others):
     """Digest of a rule's script, of the library modules that it uses and of `others` beside them."""
@@ -61,7 +58,7 @@ def edges_table(wildcards):
 
 def tables(*keys):
     """The user's files of these config keys."""
-    return {key: settings.tables(config)[key] for key in keys}
+    return {key: inputs.tables(config)[key] for key in keys}
 
 
 def external_pairs(wildcards):
@@ -158,10 +155,8 @@ def encoder(wildcards):
 
 
 def training(wildcards):
-    """The training section for the trainer; keys of the other kind are None: they must not make this device stale."""
-    of_others = FULL_KEYS if device(wildcards).batching == "sampled" else SAMPLED_KEYS
-    section = settings.learned(config["training"])
-    return {key: None if key in of_others else value for key, value in section.items()}
+    """The training section for the trainer, without keys that cannot make this device stale."""
+    return settings.learned(config["training"], device(wildcards).batching)
 
 
 # What results are made from decides whether they are current, not Snakemake's memory or times: see records.py
@@ -208,7 +203,7 @@ def asked():
     """What the command line asked for."""
     overlays, has_options = snakemake_private.overlays(workflow)
     paths = [os.path.relpath(path) for path in overlays]
-    return runs.Request(config, paths, has_options, settings.tables(config))
+    return runs.Request(config, paths, has_options, inputs.tables(config))
 
 
 class Plan:

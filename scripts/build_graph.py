@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from repurpose.config.sections import GraphSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.ingest import ingest, tables
 from repurpose.provenance import jobs
 
@@ -21,7 +21,7 @@ def main(
     nodes_table: str | Path,
     graph_out: GraphFiles,
     ledger_out: str | Path,
-    settings: Mapping[str, Any],
+    settings: GraphSettings,
     target: Target,
 ) -> None:
     """Read the raw tables (`nodes_table` may be "") and write the graph's files and its ledger."""
@@ -32,17 +32,16 @@ def main(
 
 
 def read(
-    edges: str | Path, nodes_table: str | Path, settings: Mapping[str, Any], target: Target
+    edges: str | Path, nodes_table: str | Path, settings: GraphSettings, target: Target
 ) -> tuple[graph.Graph, dict[str, Any]]:
     """The graph of the raw tables (`nodes_table` may be ""), and its ledger."""
-    chosen = ingest.Settings(**settings)
-    table = tables.read(edges, named(chosen.columns))
+    table = tables.read(edges, named(settings.columns))
     extra = (
-        tables.read(nodes_table, named(chosen.node_columns), "graph.node_columns") if nodes_table else None
+        tables.read(nodes_table, named(settings.node_columns), "graph.node_columns") if nodes_table else None
     )
     return ingest.build(
         table,
-        chosen,
+        settings,
         target,
         extra,
         file=str(edges),
@@ -50,9 +49,9 @@ def read(
     )
 
 
-def named(columns: Mapping[str, str]) -> list[str]:
+def named(columns: Any) -> list[str]:
     """The columns to read: those that the config gives a name."""
-    return [name for name in columns.values() if name]
+    return [name for name in vars(columns).values() if name]
 
 
 def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
@@ -93,6 +92,6 @@ if __name__ == "__main__":
                 nodes_table=snakemake.params.tables["nodes"],
                 graph_out=GraphFiles.of(output),
                 ledger_out=output.ledger,
-                settings=snakemake.params.graph,
+                settings=GraphSettings(**snakemake.params.graph),
                 target=Target(**snakemake.params.target),
             )

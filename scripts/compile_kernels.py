@@ -10,13 +10,13 @@ import numpy as np
 from scipy import sparse
 
 from repurpose.classifier import trees
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.graph.graph import Graph, Relation
-from repurpose.hgt import hgt
 from repurpose.kernels import compiled, lowrank
 from repurpose.training import preparation, training
 
 WIDTHS = (8, 16, 32, 64)  # of an attention head: those of the presets and other common ones
-SETTINGS = training.Settings(
+SETTINGS = TrainingSettings(
     epochs=1,
     sampled_epochs=1,
     learning_rate=0.01,
@@ -24,7 +24,7 @@ SETTINGS = training.Settings(
     supervision_share=0.5,
     batch_size=1,
     fanout=(1,),
-    valid_share=0.0,
+    valid_share=1e-9,
     valid_every=1,
     degree_matched_share=0.5,
     ranking={"weight": 0, "edges": 2},
@@ -45,7 +45,7 @@ def main() -> None:
 
 def compile_training(width: int) -> None:
     """Train one step, full-batch and sampled, with heads of this width on a graph of three edges."""
-    encoder = hgt.Settings(
+    encoder = EncoderSettings(
         hidden_dim=width,
         embedding_dim=8,
         layers=1,
@@ -53,6 +53,9 @@ def compile_training(width: int) -> None:
         attention="fused",
         dropout=0.0,
         decoder="distmult",
+        inputs="learned",
+        svd_dim=0,
+        profile_dim=0,
     )
     for batching in preparation.BATCHINGS:
         job = training.Job(_graph(), encoder, SETTINGS, "b", "cpu", batching, seed=0)

@@ -1,14 +1,12 @@
 """Encode the graph with an untrained encoder, a baseline."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.core import logs, threads
 from repurpose.gate import quality
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.hgt import hgt
 from repurpose.provenance import jobs
 from repurpose.vectors import embeddings
 
@@ -17,14 +15,13 @@ def main(
     *,
     graph_files: GraphFiles,
     vectors_out: str | Path,
-    encoder: Mapping[str, Any],
+    encoder: EncoderSettings,
     valid_share: float,
     seed: int,
 ) -> None:
     """Write vectors of the config's width, from random inputs and weights."""
     kg = graph.load(graph_files)
-    settings = hgt.Settings(**encoder)
-    vectors = quality.encode_untrained(kg, settings, settings.embedding_dim, valid_share, seed)
+    vectors = quality.encode_untrained(kg, encoder, encoder.embedding_dim, valid_share, seed)
     embeddings.write(vectors_out, kg, vectors, {"device": "untrained"})
 
 
@@ -37,7 +34,7 @@ if __name__ == "__main__":
             main(
                 graph_files=GraphFiles.of(snakemake.input),
                 vectors_out=output.embeddings,
-                encoder=snakemake.params.hgt,
+                encoder=EncoderSettings(**snakemake.params.hgt),
                 valid_share=snakemake.params.valid_share,
                 seed=snakemake.params.seed,
             )

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from repurpose.candidates import evidence, finished
 from repurpose.candidates.finished import DeviceFiles
+from repurpose.config.sections import Target
 from repurpose.core import files, logs, threads
-from repurpose.graph.target import Target
 from repurpose.provenance import jobs
 from repurpose.report import summary
 

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from repurpose.config.sections import Target
 from repurpose.core import files, logs
 from repurpose.graph import graph, names
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.provenance import jobs
 
 

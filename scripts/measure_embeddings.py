@@ -1,15 +1,29 @@
 """Measure one embedding file, its null (an untrained model) and what its layers have learned."""
 
+from pathlib import Path
+from typing import Any
+
+from repurpose.config.sections import ContrastiveSettings, EncoderSettings
 from repurpose.core import files, logs, threads
 from repurpose.gate import quality
 from repurpose.graph import graph
-from repurpose.graph.graph import GraphFiles
-from repurpose.hgt import hgt
+from repurpose.graph.graph import Graph, GraphFiles
 from repurpose.provenance import jobs
 from repurpose.vectors import embeddings
 
 
-def main(*, graph_files, vectors_path, measures_out, encoder, tail_type, contrastive, valid_share, seed):
+def main(
+    *,
+    graph_files: GraphFiles,
+    vectors_path: str | Path,
+    measures_out: str | Path,
+    encoder: EncoderSettings,
+    tail_type: str,
+    contrastive: ContrastiveSettings,
+    valid_share: float,
+    seed: int,
+) -> None:
+    """Write the measures of an embedding file."""
     kg = graph.load(graph_files)
     files.write_json(
         measures_out,
@@ -25,16 +39,24 @@ def main(*, graph_files, vectors_path, measures_out, encoder, tail_type, contras
     )
 
 
-def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, seed):
-    """Measures of the file, its null and its layers, on the edges that a training with this seed leaves out.
+def measures(
+    kg: Graph,
+    vectors_path: str | Path,
+    *,
+    encoder: EncoderSettings,
+    tail_type: str,
+    contrastive: ContrastiveSettings,
+    valid_share: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Measure the file, its null model and its encoder output, on the edges that a training holds out.
 
-    `layers` is None where there is nothing to compare them with, or where the file does not say that it is a
-    training of ours, or is of another length than the config's.
+    `layers` (the encoder output) is None if there is no baseline for it, or if the file is not from a
+    training of this project with the config's embedding_dim.
     """
     found = embeddings.read(vectors_path)
     if not found.vectors:  # a refused training
         return {"measured": quality.empty_measures({}), "null": quality.empty_measures({}), "layers": None}
-    encoder = hgt.Settings(**encoder)
     options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
     vectors = embeddings.aligned(found, kg, vectors_path)
     measured = quality.measure(kg, vectors, **options)
@@ -60,9 +82,9 @@ if __name__ == "__main__":
                 graph_files=GraphFiles.of(snakemake.input),
                 vectors_path=snakemake.input.embeddings,
                 measures_out=output.measures,
-                encoder=snakemake.params.hgt,
+                encoder=EncoderSettings(**snakemake.params.hgt),
                 tail_type=snakemake.params.tail_type,
-                contrastive=snakemake.params.contrastive,
+                contrastive=ContrastiveSettings(**snakemake.params.contrastive),
                 valid_share=snakemake.params.valid_share,
                 seed=snakemake.params.seed,
             )

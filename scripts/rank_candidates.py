@@ -7,8 +7,8 @@ import numpy as np
 
 from repurpose.candidates import by_head, candidates, finished, stability
 from repurpose.candidates.finished import DeviceFiles
+from repurpose.config.sections import Target
 from repurpose.core import files, logs, threads
-from repurpose.graph.target import Target
 from repurpose.provenance import jobs
 
 

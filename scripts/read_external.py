@@ -1,13 +1,11 @@
 """Read a table of external pairs, which are only tested, never learned from."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from repurpose.config.sections import ExternalSettings, Target
 from repurpose.core import logs
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
 
@@ -18,13 +16,17 @@ def main(
     graph_files: GraphFiles,
     external_out: str | Path,
     target: Target,
-    options: Mapping[str, Any],
+    settings: ExternalSettings,
 ) -> None:
     """Write the pairs of the table that no relation of the graph connects."""
     kg = graph.load(graph_files)
     types = target.types
-    chosen = {key: options[key] for key in ("columns", "positive", "negative")}
-    external.save(external.read(table, kg, types, pairs.known(kg, *types), **chosen), external_out)
+    known = pairs.known(kg, *types)
+    columns = vars(settings.columns)
+    pairs_of_table = external.read(
+        table, kg, types, known, columns=columns, positive=settings.positive, negative=settings.negative
+    )
+    external.save(pairs_of_table, external_out)
 
 
 if __name__ == "__main__":
@@ -37,5 +39,5 @@ if __name__ == "__main__":
                 graph_files=GraphFiles.of(snakemake.input),
                 external_out=output.external,
                 target=Target(**snakemake.params.target),
-                options=snakemake.params.external,
+                settings=ExternalSettings(**snakemake.params.external),
             )

@@ -1,14 +1,13 @@
 """Turn the target relations into labelled pairs with one split per scheme, and certify that nothing leaks."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from repurpose.config.sections import SplitSettings, Target
 from repurpose.core import files, logs
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.pairs import areas, certificate, pairs
 from repurpose.provenance import jobs
 
@@ -19,7 +18,7 @@ def main(
     pairs_out: str | Path,
     certificate_out: str | Path,
     target: Target,
-    split: Mapping[str, Any],
+    split: SplitSettings,
     seed: int,
     kept: Sequence[str] = (),
     areas_in: str | Path | None = None,
@@ -34,14 +33,14 @@ def main(
     tail_type, hierarchy = target.tail_type, target.hierarchy
     if hierarchy:
         areas.require_hierarchy(kg, hierarchy, tail_type)
-    if "area" in split["schemes"]:
+    if "area" in split.schemes:
         of_tail = (
             areas.from_table(areas_in, kg, tail_type)
             if areas_in
             else areas.from_hierarchy(kg, hierarchy, tail_type)
         )
         labelled["area_index"] = of_tail[labelled["tail_index"]]
-    labelled = pairs.split(labelled, split["schemes"], split["valid_share"], split["test_share"], seed)
+    labelled = pairs.split(labelled, split.schemes, split.valid_share, split.test_share, seed)
     content = certificate.certify(kg, labelled, target, kept)
     pairs.save(labelled, pairs_out)
     files.write_json(certificate_out, content)
@@ -58,7 +57,7 @@ if __name__ == "__main__":
                 pairs_out=output.pairs,
                 certificate_out=output.certificate,
                 target=Target(**snakemake.params.target),
-                split=snakemake.params.split,
+                split=SplitSettings(**snakemake.params.split),
                 seed=snakemake.params.seed,
                 kept=snakemake.params.kept,
                 areas_in=snakemake.params.tables["split.areas"],

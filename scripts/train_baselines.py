@@ -4,12 +4,12 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from repurpose.classifier import classifier, examples, search
+from repurpose.classifier import classifier, search
+from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import ranks
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
 from repurpose.vectors import baselines
@@ -25,7 +25,7 @@ def main(
     metrics_out: str | Path,
     ranks_out: str | Path,
     target: Target,
-    settings: examples.Settings,
+    settings: ClassifierSettings,
     seed: int,
     n_threads: int,
 ) -> None:
@@ -67,7 +67,7 @@ if __name__ == "__main__":
                 metrics_out=output.metrics,
                 ranks_out=output.ranks,
                 target=Target(**snakemake.params.target),
-                settings=examples.Settings(**snakemake.params.classifier),
+                settings=ClassifierSettings(**snakemake.params.classifier),
                 seed=snakemake.params.seed,
                 n_threads=threads.limit(snakemake.threads),
             )

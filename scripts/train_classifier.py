@@ -4,13 +4,13 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from repurpose.classifier import classifier, examples, out_of_fold, pair_model, search
+from repurpose.classifier import classifier, out_of_fold, pair_model, search
+from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import evaluation, ranks
 from repurpose.gate.verdict import require_pass
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
 from repurpose.vectors.vectors import Vectors, count_pairs
@@ -30,7 +30,7 @@ def main(
     metrics_out: str | Path,
     ranks_out: str | Path,
     target: Target,
-    settings: examples.Settings,
+    settings: ClassifierSettings,
     device: str,
     seed: int,
     n_threads: int,
@@ -99,7 +99,7 @@ if __name__ == "__main__":
                 metrics_out=output.metrics,
                 ranks_out=output.ranks,
                 target=Target(**snakemake.params.target),
-                settings=examples.Settings(**snakemake.params.classifier),
+                settings=ClassifierSettings(**snakemake.params.classifier),
                 device=snakemake.wildcards.device,
                 seed=snakemake.params.seed,
                 n_threads=threads.limit(snakemake.threads),

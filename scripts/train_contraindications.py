@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from repurpose.classifier import classifier, contraindications, examples
+from repurpose.classifier import classifier, contraindications
+from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.gate.verdict import require_pass
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.provenance import jobs
 from repurpose.vectors.vectors import Vectors
@@ -21,7 +21,7 @@ def main(
     verdict: str | Path,
     negatives_out: str | Path,
     target: Target,
-    settings: examples.Settings,
+    settings: ClassifierSettings,
     device: str,
     seed: int,
     n_threads: int,
@@ -51,7 +51,7 @@ if __name__ == "__main__":
                 verdict=snakemake.params.verdict,
                 negatives_out=output.negatives,
                 target=Target(**snakemake.params.target),
-                settings=examples.Settings(**snakemake.params.classifier),
+                settings=ClassifierSettings(**snakemake.params.classifier),
                 device=snakemake.wildcards.device,
                 seed=snakemake.params.seed,
                 n_threads=threads.limit(snakemake.threads),

@@ -3,15 +3,17 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from repurpose.config import settings
 from repurpose.config.device import Device
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.hgt import hgt, trained
+from repurpose.hgt import trained
 from repurpose.provenance import jobs
 from repurpose.training import checkpoint, devices, diagnosis, history, memory, preparation, training
 from repurpose.vectors import embeddings, features
@@ -32,8 +34,8 @@ def main(
     checkpoint_seconds: float,
     code: str,
     device: Device,
-    encoder: hgt.Settings,
-    training_settings: training.Settings,
+    encoder: EncoderSettings,
+    training_settings: TrainingSettings,
     tail_type: str,
     seed: int,
 ) -> dict[str, Any]:
@@ -59,13 +61,14 @@ def main(
     if predicted:
         logging.info("expecting a peak of %.2f GB of memory", predicted / 1e9)
     data = {**graph_files.digests(), "features": files.digest(features_in) if features_in else ""}
-    folder = checkpoint.Folder(checkpoints, checkpoint_key(job, data, code), checkpoint_seconds)
+    learned = settings.learned(asdict(training_settings), device.batching)
+    folder = checkpoint.Folder(checkpoints, checkpoint_key(job, learned, data, code), checkpoint_seconds)
     metadata = {
         "device": device.name,
         "batching": device.batching,
         "seed": str(seed),
         "valid_share": str(training_settings.valid_share),
-        "config_digest": settings.digest({"hgt": vars(encoder), "training": vars(training_settings)}),
+        "config_digest": settings.digest({"hgt": asdict(encoder), "training": learned}),
         "data_digest": settings.digest(data),
         embeddings.BLOCKS: json.dumps(preparation.vector_blocks(kg, encoder)),
     }
@@ -99,12 +102,16 @@ def main(
     return record
 
 
-def checkpoint_key(job: training.Job, data: Mapping[str, str], code: str) -> dict[str, Any]:
-    """All that must be the same for a training to continue from a checkpoint; data: digests of its files."""
-    training_section = {key: value for key, value in vars(job.settings).items() if key not in EXTENDABLE}
+def checkpoint_key(
+    job: training.Job, learned: Mapping[str, Any], data: Mapping[str, str], code: str
+) -> dict[str, Any]:
+    """All that must be the same for a training to continue from a checkpoint.
+
+    learned: see `settings.learned`. data: digests of the training's files.
+    """
     return {
-        "hgt": vars(job.encoder),
-        "training": training_section,
+        "hgt": asdict(job.encoder),
+        "training": {key: value for key, value in learned.items() if key not in EXTENDABLE},
         "tail_type": job.tail_type,
         "seed": job.seed,
         "batching": job.batching,
@@ -131,8 +138,8 @@ if __name__ == "__main__":
                 checkpoint_seconds=snakemake.params.checkpoint_seconds,
                 code=snakemake.params.code,
                 device=Device.parse(snakemake.wildcards.device, snakemake.params.batching),
-                encoder=hgt.Settings(**snakemake.params.hgt),
-                training_settings=training.Settings(**snakemake.params.training),
+                encoder=EncoderSettings(**snakemake.params.hgt),
+                training_settings=TrainingSettings(**snakemake.params.training),
                 tail_type=snakemake.params.tail_type,
                 seed=snakemake.params.seed,
             )

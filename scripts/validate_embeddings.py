@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from repurpose.config import settings
+from repurpose.config.sections import ContrastiveSettings, EncoderSettings, GateSettings
 from repurpose.core import files, logs
 from repurpose.gate import gate
 from repurpose.graph import graph
@@ -51,9 +52,9 @@ def command(arguments):
     found = measure_embeddings.measures(
         kg,
         chosen.file,
-        encoder=config["hgt"],
+        encoder=EncoderSettings(**config["hgt"]),
         tail_type=config["target"]["tail_type"],
-        contrastive=config["training"]["contrastive"],
+        contrastive=ContrastiveSettings(**config["training"]["contrastive"]),
         # Our own files say which edges training left out; of other files all edges may have been seen.
         valid_share=float(origin.get("valid_share", config["training"]["valid_share"])),
         seed=int(origin.get("seed", config["seed"])),
@@ -63,7 +64,7 @@ def command(arguments):
         found["measured"],
         found["null"],
         RECORD_OF_A_FILE,
-        gate.Thresholds(**config["gate"]),
+        GateSettings(**config["gate"]),
         found["layers"],
     )
     print(gate.table(verdict))
@@ -81,7 +82,7 @@ if __name__ == "__main__":
                     record=snakemake.input.record,
                     verdict_out=output.verdict,
                     device=snakemake.wildcards.device,
-                    thresholds=gate.Thresholds(**snakemake.params.gate),
+                    thresholds=GateSettings(**snakemake.params.gate),
                 )
     else:
         logs.configure()

@@ -1,12 +1,12 @@
 """Compare the devices of a run with one another."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 
+from repurpose.config.sections import AgreementSettings
 from repurpose.core import files, logs, threads
 from repurpose.gate import agreement, verdict
 from repurpose.graph import graph
@@ -25,16 +25,16 @@ def main(
     histories: Sequence[str | Path],
     candidates: Sequence[str | Path | None],
     agreement_out: str | Path,
-    options: Mapping[str, Any],
+    settings: AgreementSettings,
     seed: int,
 ) -> None:
     """Compare the devices `names`; their files come in the same order, missing candidates as None."""
-    kg, chosen = graph.load(graph_files), agreement.Settings(**options)
+    kg = graph.load(graph_files)
     devices = [
-        agreement.DeviceRun(name, batching, *read(kg, *paths, chosen.top))
+        agreement.DeviceRun(name, batching, *read(kg, *paths, settings.top))
         for name, batching, *paths in zip(names, batchings, vectors, histories, candidates, strict=True)
     ]
-    found = agreement.compare(devices, kg.connected(), chosen, seed)
+    found = agreement.compare(devices, kg.connected(), settings, seed)
     files.write_json(agreement_out, found)
     for sentence in summary.disagreements(found):
         logging.warning("%s", sentence)
@@ -71,6 +71,6 @@ if __name__ == "__main__":
                 histories=snakemake.input.histories,
                 candidates=[next(ranked) if has_passed else None for has_passed in passed],
                 agreement_out=output.agreement,
-                options=snakemake.params.agreement,
+                settings=AgreementSettings(**snakemake.params.agreement),
                 seed=snakemake.params.seed,
             )

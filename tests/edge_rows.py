@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
+from repurpose.config.sections import GraphSettings, Target
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
 from repurpose.ingest import ingest
 
 COLUMNS = {
@@ -86,7 +86,7 @@ def build(
     """Build the graph and the ledger of BASE and the rows."""
     return ingest.build(
         table([*BASE, *rows]),
-        ingest.Settings(**{**SETTINGS, **settings}),
+        GraphSettings(**{**SETTINGS, **settings}),
         replace(TARGET, **(target or {})),
         nodes,
         file="edges.csv",

@@ -2,11 +2,11 @@
 
 import planted
 
-from repurpose.classifier.examples import Settings
+from repurpose.config.sections import ClassifierSettings
 from repurpose.pairs import pairs
 from repurpose.vectors.vectors import Vectors
 
-SETTINGS = Settings(
+SETTINGS = ClassifierSettings(
     draws=2,
     negatives_per_positive=6,
     trees=40,

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from repurpose.config.sections import Target
 from repurpose.graph.graph import Graph, Relation
-from repurpose.graph.target import Target
 
 TARGET = Target(
     head_type="drug",

@@ -12,7 +12,7 @@ import train_baselines
 import train_classifier
 import train_contraindications
 from repurpose.candidates.finished import DeviceFiles
-from repurpose.classifier.examples import Settings
+from repurpose.config.sections import ClassifierSettings, SplitSettings
 from repurpose.core import files
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
@@ -24,7 +24,7 @@ class ScriptRun:
     """One device, cpu, whose files lie where the rules put them."""
 
     results: Path
-    settings: Settings = pair_models.SETTINGS
+    settings: ClassifierSettings = pair_models.SETTINGS
 
     @property
     def device_files(self):
@@ -46,7 +46,7 @@ class ScriptRun:
             pairs_out=self.path("pairs/pairs.parquet"),
             certificate_out=self.path("pairs/certificate.json"),
             target=TARGET,
-            split=pair_models.SPLIT,
+            split=SplitSettings(**pair_models.SPLIT),
             seed=0,
         )
 

@@ -4,11 +4,20 @@ import dataclasses
 
 import communities
 
-from repurpose.hgt import hgt
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.training import training
 
-ENCODER = hgt.Settings(
-    hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
+ENCODER = EncoderSettings(
+    hidden_dim=16,
+    embedding_dim=16,
+    layers=2,
+    heads=4,
+    attention="fused",
+    dropout=0.0,
+    decoder="distmult",
+    inputs="learned",
+    svd_dim=0,
+    profile_dim=0,
 )
 PYG = dataclasses.replace(ENCODER, attention="pyg")
 DROPOUT = dataclasses.replace(ENCODER, dropout=0.2)
@@ -19,7 +28,7 @@ CONTRASTIVE = {
     "temperature": 0.2,
     "batch_size": 64,
 }
-SETTINGS = training.Settings(
+SETTINGS = TrainingSettings(
     epochs=40,
     sampled_epochs=2,
     learning_rate=0.02,

@@ -16,10 +16,10 @@ SCRIPTS = sorted((PROJECT / "scripts").glob("*.py"))
 # A package imports only from packages above it in this list.
 PACKAGES = (
     "core",
+    "config",
     "kernels",
     "graph",
     "ingest",
-    "config",
     "provenance",
     "report",
     "pairs",

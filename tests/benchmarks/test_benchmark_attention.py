@@ -10,13 +10,23 @@ import attention_measure
 import numpy as np
 import pytest
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.graph.graph import Graph, Relation
 from repurpose.hgt import hgt, messages
 
 pytestmark = pytest.mark.timed
 
-SMALL = hgt.Settings(
-    hidden_dim=8, embedding_dim=16, layers=2, heads=2, attention="fused", dropout=0.0, decoder="distmult"
+SMALL = EncoderSettings(
+    hidden_dim=8,
+    embedding_dim=16,
+    layers=2,
+    heads=2,
+    attention="fused",
+    dropout=0.0,
+    decoder="distmult",
+    inputs="learned",
+    svd_dim=0,
+    profile_dim=0,
 )
 
 

@@ -19,13 +19,13 @@ import row_files
 import yaml
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from repurpose.classifier import examples
 from repurpose.config import settings
+from repurpose.config.sections import ClassifierSettings
 from repurpose.ingest import demo
 from repurpose.pairs import pairs
 from repurpose.vectors.vectors import Vectors
 
-SETTINGS = examples.Settings(
+SETTINGS = ClassifierSettings(
     draws=1,
     negatives_per_positive=5,
     trees=10,

@@ -4,11 +4,12 @@ import planted
 import pytest
 from planted import TARGET
 
-from repurpose.classifier.examples import Settings, make_examples, split_examples
+from repurpose.classifier.examples import make_examples, split_examples
+from repurpose.config.sections import ClassifierSettings
 from repurpose.core.errors import InputError
 from repurpose.pairs import pairs
 
-SETTINGS = Settings(
+SETTINGS = ClassifierSettings(
     draws=3,
     negatives_per_positive=4,
     trees=10,

@@ -1,9 +1,9 @@
 """The shipped config, the schema, the check of settings, and the config table of README.md."""
 
 import copy
+import dataclasses
 import re
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,10 +13,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from snakemake.utils import update_config
 
-import write_config_table
+import write_config
 from repurpose.config import settings
+from repurpose.config.config import Config
 from repurpose.config.device import Device
-from repurpose.config.schema import KINDS, entries
+from repurpose.config.schema import KINDS, entries, generate
 from repurpose.core.errors import InputError
 
 PROJECT = Path(__file__).parents[2]
@@ -293,39 +294,37 @@ def test_the_digest_of_settings_depends_on_values_and_not_on_order():
     assert len(settings.digest(one)) == 64
 
 
-def test_the_config_table_of_the_readme_is_current():
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    assert write_config_table.replaced(readme, write_config_table.table(CONFIG, SCHEMA)) == readme, (
-        "run: python scripts/write_config_table.py --write"
-    )
+def test_config_schema_and_table_are_those_of_the_sections():
+    write_config.main(project=PROJECT, is_check=True)
+    assert dataclasses.asdict(Config()) == CONFIG
+    assert generate(Config) == SCHEMA
 
 
 def test_the_config_table_has_a_row_for_each_key():
-    rows = write_config_table.table(CONFIG, SCHEMA).splitlines()[2:]
+    rows = write_config.table(Config()).splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(ENTRIES)
     assert "| `devices` | `[cpu]` | Devices to train on" in "\n".join(rows)
     assert '| `nodes` | `""` | ' in "\n".join(rows)
 
 
-def test_writing_the_table_changes_only_what_is_between_the_marks(tmp_path):
-    readme = tmp_path / "README.md"
-    text = f"before\n{write_config_table.BEGIN}\nold\n{write_config_table.END}\nafter\n"
-    readme.write_text(text)
-    paths = (readme, BASE, PROJECT / "config" / "schema.yaml")
-    with pytest.raises(InputError, match=r"out of date; run: python scripts/write_config_table\.py --write"):
-        write_config_table.main(*paths, "check")
-    assert readme.read_text() == text
-    assert write_config_table.main(*paths, "write") == write_config_table.main(*paths, "check") == 0
-    assert readme.read_text().startswith(f"before\n{write_config_table.BEGIN}\n| key |")
-    assert readme.read_text().endswith(f"|\n{write_config_table.END}\nafter\n")
+@pytest.mark.parametrize("name", ["config/config.yaml", "config/schema.yaml", "README.md"])
+def test_a_file_that_is_out_of_date_is_named_and_written_anew(tmp_path, name):
+    for path in ("config/config.yaml", "config/schema.yaml", "README.md"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        shutil.copy(PROJECT / path, tmp_path / path)
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    (tmp_path / name).write_text(text.replace("of Adam", "of SGD"), encoding="utf-8")
+    with pytest.raises(InputError, match=rf"{name} is out of date; run: python scripts/write_config\.py"):
+        write_config.main(project=tmp_path, is_check=True)
+    write_config.main(project=tmp_path, is_check=False)
+    assert (tmp_path / name).read_text(encoding="utf-8") == text
+
+
+def test_writing_the_table_changes_only_what_is_between_the_marks():
+    text = f"before\n{write_config.BEGIN}\nold\n{write_config.END}\nafter\n"
+    assert write_config.replaced(text, "new\n") == text.replace("old\n", "new\n")
 
 
 def test_a_readme_without_marks_is_an_error():
     with pytest.raises(InputError, match=r"README\.md must hold"):
-        write_config_table.replaced("no marks\n", "table\n")
-
-
-def test_the_table_can_be_printed_by_a_person():
-    command = [sys.executable, str(PROJECT / "scripts" / "write_config_table.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert done.stdout == write_config_table.table(CONFIG, SCHEMA)
+        write_config.replaced("no marks\n", "table\n")

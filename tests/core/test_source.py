@@ -40,8 +40,23 @@ FILES = {
 def fault(path):
     return InputError(f"{path} is damaged")
 """,
-    "repurpose/core/near.py": "from . import nearer\nZ = 1\n",
+    "repurpose/core/near.py": "from . import nearer, sections\nZ = 1\n",
     "repurpose/core/nearer.py": "N = 1\n",
+    "repurpose/core/sections.py": """Name = Annotated[str, Field(min_length=1, description="a name")]
+
+
+@section
+class Widths:
+    width: int = key(8, "comment", ge=1)
+
+    def doubled(self):
+        return 2 * self.width
+
+
+@dataclass
+class Plain:
+    width: int = 8
+""",
 }
 
 
@@ -70,6 +85,8 @@ def edit(folder, file, old, new):
         ("repurpose/core/nearer.py", "N = 1", "N = 2"),
         ("repurpose/stage/shown.py", "SHOWN = 1", "SHOWN = 2"),
         ("repurpose/stage/__init__.py", "SHOWN\n", "SHOWN\nMORE = 1\n"),
+        ("repurpose/core/sections.py", "2 * self.width", "3 * self.width"),
+        ("repurpose/core/sections.py", "width: int = 8\n", "width: int = 9\n"),
         ("page.html", "<p>", "<b>"),
     ],
 )
@@ -90,6 +107,8 @@ def test_an_edit_of_used_code_changes_the_digest(folder, file, old, new):
         ("repurpose/core/deep.py", "no {rows} in the table", "the table has no {rows}: give another"),
         ("repurpose/core/deep.py", "rows: %d", "%d rows"),
         ("repurpose/core/deep.py", "is damaged", "is cut short: copy it again"),
+        ("repurpose/core/sections.py", 'key(8, "comment", ge=1)', 'key(9, "other words", ge=2)'),
+        ("repurpose/core/sections.py", '"a name"', '"other words"'),
     ],
 )
 def test_comments_texts_of_errors_and_unused_modules_do_not_count(folder, file, old, new):

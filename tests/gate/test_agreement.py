@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import write_agreement
+from repurpose.config.sections import AgreementSettings
 from repurpose.core import files
 from repurpose.gate import agreement
 from repurpose.graph import graph
@@ -15,7 +16,7 @@ from repurpose.graph.graph import GraphFiles
 from repurpose.report import summary
 from repurpose.vectors import embeddings
 
-SETTINGS = agreement.Settings(
+SETTINGS = AgreementSettings(
     neighbours=5,
     top=3,
     first_steps=3,
@@ -44,7 +45,7 @@ def device(name, vectors_by_type, losses=(1.4, 1.3, 1.2, 1.0), batching="full", 
 
 
 def compare(*devices, **changes):
-    settings = agreement.Settings(**{**vars(SETTINGS), **changes})
+    settings = AgreementSettings(**{**vars(SETTINGS), **changes})
     return agreement.compare(devices, CONNECTED, settings, seed=0)
 
 
@@ -191,7 +192,7 @@ def test_the_script_reads_vectors_in_the_order_of_the_graph(tmp_path, caplog):
         histories=[tmp_path / "history.parquet"] * 2,
         candidates=[tmp_path / "candidates.parquet", None],
         agreement_out=tmp_path / "agreement.json",
-        options=vars(SETTINGS),
+        settings=SETTINGS,
         seed=0,
     )
     (pair,) = files.read_json(tmp_path / "agreement.json")["pairs"]

@@ -4,9 +4,10 @@ import copy
 
 import pytest
 
+from repurpose.config.sections import GateSettings
 from repurpose.gate import gate, quality
 
-THRESHOLDS = gate.Thresholds(
+THRESHOLDS = GateSettings(
     min_distinct_share=0.95,
     min_effective_rank=3.0,
     min_auroc_margin=0.02,

@@ -1,16 +1,27 @@
 """Measures distinguish a learned embedding from untrained, collapsed, shuffled and broken ones."""
 
+import dataclasses
+
 import communities
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
+from repurpose.config.sections import ContrastiveSettings, EncoderSettings
 from repurpose.gate import clusters, quality
-from repurpose.hgt import hgt
 
-CONTRASTIVE = {"relations": ["disease_gene"], "similarity_threshold": 0.1}
-ENCODER = hgt.Settings(
-    hidden_dim=16, embedding_dim=16, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
+CONTRASTIVE = ContrastiveSettings(relations=["disease_gene"], similarity_threshold=0.1)
+ENCODER = EncoderSettings(
+    hidden_dim=16,
+    embedding_dim=16,
+    layers=2,
+    heads=4,
+    attention="fused",
+    dropout=0.0,
+    decoder="distmult",
+    inputs="learned",
+    svd_dim=0,
+    profile_dim=0,
 )
 
 
@@ -120,7 +131,7 @@ def test_no_similar_tails_means_that_agreement_does_not_apply(kg):
         kg,
         planted_vectors(kg),
         tail_type="disease",
-        contrastive={**CONTRASTIVE, "similarity_threshold": 1.0},
+        contrastive=dataclasses.replace(CONTRASTIVE, similarity_threshold=1.0),
         valid_share=0.1,
         seed=0,
     )

@@ -9,9 +9,9 @@ import pytest
 from edge_rows import SETTINGS, build, nodes_table, refusal, triples, turned
 
 import build_demo
+from repurpose.config.sections import GraphSettings, Target
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
-from repurpose.graph.target import Target
 from repurpose.ingest import ingest, tables
 from repurpose.pairs import certificate, pairs
 
@@ -199,7 +199,7 @@ def test_the_demo_graph_has_no_leak_until_one_is_added(tmp_path):
     build_demo.main(edges_out=path, scale=0.01, seed=7)
     table = tables.read(path, list(SETTINGS["columns"].values()))
 
-    kg, _ = ingest.build(table, ingest.Settings(**SETTINGS), BOTH)
+    kg, _ = ingest.build(table, GraphSettings(**SETTINGS), BOTH)
     overlaps = leaks.find_overlaps(kg, BOTH)
     assert sum(overlap.pairs for overlap in overlaps) > 50
     assert not any(overlap.is_leak or overlap.is_beyond_chance for overlap in overlaps)
@@ -207,7 +207,7 @@ def test_the_demo_graph_has_no_leak_until_one_is_added(tmp_path):
     leaking = frame[frame["relation"] == "indication"].replace("drug", "Drug").replace("indication", "treats")
     with_leak = pa.Table.from_pandas(pd.concat([frame, leaking]), preserve_index=False)
     with pytest.raises(InputError, match="the relation treats joins Drug and disease"):
-        ingest.build(with_leak, ingest.Settings(**SETTINGS), BOTH)
+        ingest.build(with_leak, GraphSettings(**SETTINGS), BOTH)
 
 
 def test_another_relation_with_the_name_of_a_target_relation_gives_a_warning_and_is_no_leak():

@@ -7,11 +7,21 @@ import numpy as np
 import pytest
 import torch
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.hgt import hgt
 from repurpose.hgt.backends import FusedBackend, PygBackend
 
-SETTINGS = hgt.Settings(
-    hidden_dim=16, embedding_dim=12, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
+SETTINGS = EncoderSettings(
+    hidden_dim=16,
+    embedding_dim=12,
+    layers=2,
+    heads=4,
+    attention="fused",
+    dropout=0.0,
+    decoder="distmult",
+    inputs="learned",
+    svd_dim=0,
+    profile_dim=0,
 )
 PYG = dataclasses.replace(SETTINGS, attention="pyg")
 
@@ -138,4 +148,4 @@ def test_inputs_differ_from_node_to_node(kg):
 @pytest.mark.parametrize(("key", "value"), [("heads", 5), ("decoder", "mlp"), ("attention", "flash")])
 def test_impossible_settings_are_refused(key, value):
     with pytest.raises(ValueError, match=str(value)):
-        hgt.Settings(**{**vars(SETTINGS), key: value})
+        EncoderSettings(**{**vars(SETTINGS), key: value})

@@ -11,14 +11,24 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from typed_graphs import TypedGraph, random_graph, typed_graphs
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.core import threads
 from repurpose.graph.graph import Relation
 from repurpose.hgt import hgt, message_edges, messages, sampling
 from repurpose.hgt.backends import FusedBackend, PygBackend
 
 FEW = hypothesis_settings(max_examples=60, deadline=None)
-ENCODER = hgt.Settings(
-    hidden_dim=16, embedding_dim=8, layers=2, heads=2, attention="fused", dropout=0.0, decoder="distmult"
+ENCODER = EncoderSettings(
+    hidden_dim=16,
+    embedding_dim=8,
+    layers=2,
+    heads=2,
+    attention="fused",
+    dropout=0.0,
+    decoder="distmult",
+    inputs="learned",
+    svd_dim=0,
+    profile_dim=0,
 )
 
 

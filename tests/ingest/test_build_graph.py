@@ -11,6 +11,7 @@ import pytest
 from edge_rows import BASE, SETTINGS, TARGET, edges, is_same, nodes_table, table
 
 import build_graph
+from repurpose.config.sections import GraphSettings
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
@@ -29,7 +30,7 @@ def run(folder: Path, edges_file: Path, nodes_file: Path | str = "", **changes) 
         nodes_table=nodes_file,
         graph_out=paths,
         ledger_out=folder / "results" / "ledger.json",
-        settings={**SETTINGS, **changes},
+        settings=GraphSettings(**{**SETTINGS, **changes}),
         target=target,
     )
     return graph.load(paths)

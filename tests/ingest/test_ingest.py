@@ -1,6 +1,7 @@
 import pytest
 from edge_rows import BASE, SETTINGS, TARGET, build, nodes_table, refusal, table
 
+from repurpose.config.sections import GraphSettings
 from repurpose.core.errors import InputError
 from repurpose.ingest import ingest
 
@@ -64,6 +65,6 @@ def test_a_target_relation_cannot_be_excluded():
 def test_a_table_without_any_relation_type_or_id_is_refused(column):
     rows = [tuple("" if i in (column, column + 2 * (column > 0)) else cell for i, cell in enumerate(BASE[0]))]
     with pytest.raises(InputError, match="loses 100 %"):
-        ingest.build(table(rows), ingest.Settings(**{**SETTINGS, "max_dropped_share": 0.5}), TARGET)
+        ingest.build(table(rows), GraphSettings(**{**SETTINGS, "max_dropped_share": 0.5}), TARGET)
     with pytest.raises(InputError, match="target"):
-        ingest.build(table(rows), ingest.Settings(**SETTINGS), TARGET)
+        ingest.build(table(rows), GraphSettings(**SETTINGS), TARGET)

@@ -11,9 +11,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.core.errors import InputError
-from repurpose.hgt import hgt
-from repurpose.training import devices, memory, preparation, training
+from repurpose.training import devices, memory, preparation
 from repurpose.training.preparation import Job
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
@@ -99,7 +99,7 @@ def operations_on_shapes():
 
 @pytest.mark.parametrize("batching", ["full", "sampled"])
 def test_a_step_on_another_device_has_all_its_tensors_there_in_types_that_it_has(shapes, batching):
-    encoder = hgt.Settings(
+    encoder = EncoderSettings(
         hidden_dim=16,
         embedding_dim=8,
         layers=2,
@@ -107,9 +107,12 @@ def test_a_step_on_another_device_has_all_its_tensors_there_in_types_that_it_has
         attention="fused",
         dropout=0.1,
         decoder="distmult",
+        inputs="learned",
+        svd_dim=0,
+        profile_dim=0,
     )
     contrastive = {"weight": 0.5, "similarity_threshold": 0.1, "relations": ["disease_gene"]}
-    options = training.Settings(
+    options = TrainingSettings(
         epochs=3,
         sampled_epochs=1,
         learning_rate=0.02,

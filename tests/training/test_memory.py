@@ -14,12 +14,22 @@ from hypothesis import strategies as st
 
 from repurpose.config import settings
 from repurpose.config.device import Device
+from repurpose.config.sections import EncoderSettings
 from repurpose.hgt import hgt
 from repurpose.training import memory, preflight
 
 PROJECT = Path(__file__).resolve().parents[2]
-ENCODER = hgt.Settings(
-    hidden_dim=64, embedding_dim=128, layers=2, heads=4, attention="fused", dropout=0.0, decoder="distmult"
+ENCODER = EncoderSettings(
+    hidden_dim=64,
+    embedding_dim=128,
+    layers=2,
+    heads=4,
+    attention="fused",
+    dropout=0.0,
+    decoder="distmult",
+    inputs="learned",
+    svd_dim=0,
+    profile_dim=0,
 )
 # A graph, the prediction, then as many steps as it takes to need everything; then what the process needed.
 TRAINING = """
@@ -126,7 +136,7 @@ FORMS = ("", "full", "sampled")
 def ways(config, needed, has):
     """The refusal of a config that needs more than there is, and the ways out that it proposes."""
     (device,) = Device.parse_all(config)
-    encoder = hgt.Settings(**config["hgt"])
+    encoder = EncoderSettings(**config["hgt"])
     where = KG, encoder, device.torch_name, device.batching
     fitting = memory.fitting(*where, needed=needed, has=has, held=0)
     return preflight.too_large(*where, needed, has, 0), fitting
@@ -150,7 +160,7 @@ def overlay(proposed):
 )
 def test_every_refusal_for_memory_is_one_sentence_with_settings_that_are_valid_and_fit(config, more, share):
     (device,) = Device.parse_all(config)
-    before = memory.predicted(KG, hgt.Settings(**config["hgt"]), device.torch_name, device.batching, 0)
+    before = memory.predicted(KG, EncoderSettings(**config["hgt"]), device.torch_name, device.batching, 0)
     needed = before + more
     has = int(share * before)
     outcome, fitting = ways(config, needed, has)
@@ -163,7 +173,7 @@ def test_every_refusal_for_memory_is_one_sentence_with_settings_that_are_valid_a
         proposed = settings.merged(config, overlay(each.settings))
         settings.check(proposed, SCHEMA)
         assert proposed != config
-        encoder = hgt.Settings(**proposed["hgt"])
+        encoder = EncoderSettings(**proposed["hgt"])
         # Where the name of a device says how it trains, the sentence says which name to give it.
         how = each.settings.get(f"training.batching.{device.kind}", device.batching)
         assert memory.predicted(KG, encoder, device.torch_name, how, 0) <= each.needed <= has
@@ -171,7 +181,7 @@ def test_every_refusal_for_memory_is_one_sentence_with_settings_that_are_valid_a
 
 def test_where_a_little_is_lacking_something_fits_and_where_nothing_is_there_nothing_does():
     """The property above would hold of a program that proposes nothing."""
-    needed = memory.of_training(KG, hgt.Settings(**CONFIG["hgt"]), "cpu", 0)
+    needed = memory.of_training(KG, EncoderSettings(**CONFIG["hgt"]), "cpu", 0)
     outcome, (fitting,) = ways(CONFIG, needed, needed - 1)
     assert fitting.settings == {
         "hgt.hidden_dim": 32,
@@ -202,7 +212,7 @@ def test_pygs_layer_is_told_to_train_on_samples_with_the_widths_that_it_has():
 
 
 def test_what_a_training_takes_beyond_its_prediction_a_smaller_one_is_taken_to_take_too():
-    encoder = hgt.Settings(**CONFIG["hgt"])
+    encoder = EncoderSettings(**CONFIG["hgt"])
     by_itself = memory.of_training(KG, encoder, "cpu", GB)
     (plain,) = memory.fitting(KG, encoder, "cpu", "full", needed=by_itself, has=9 * GB, held=GB)
     fixed = GB + memory.LIBRARIES

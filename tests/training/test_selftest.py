@@ -6,12 +6,22 @@ import communities
 import pytest
 from sampler_faults import of_one_table, off_by_one, plant, reversed_edges, rewired, without_a_relation
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.graph import holdout
 from repurpose.hgt import hgt, message_edges, sampling
 from repurpose.training import selftest
 
-ENCODER = hgt.Settings(
-    hidden_dim=16, embedding_dim=8, layers=2, heads=2, attention="fused", dropout=0.0, decoder="distmult"
+ENCODER = EncoderSettings(
+    hidden_dim=16,
+    embedding_dim=8,
+    layers=2,
+    heads=2,
+    attention="fused",
+    dropout=0.0,
+    decoder="distmult",
+    inputs="learned",
+    svd_dim=0,
+    profile_dim=0,
 )
 
 

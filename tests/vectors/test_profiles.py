@@ -9,6 +9,7 @@ import planted
 import pytest
 from scipy import sparse
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.hgt import hgt
 from repurpose.kernels import lowrank
 from repurpose.training import preparation
@@ -113,8 +114,15 @@ def test_directions_of_a_directed_relation_within_a_type_are_distinguished():
 
 
 def test_the_parts_of_vectors_are_each_side_the_svd_and_the_encoder_output():
-    options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
-    encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
+    options = {
+        "heads": 2,
+        "layers": 1,
+        "attention": "fused",
+        "dropout": 0.0,
+        "decoder": "distmult",
+        "inputs": "learned",
+    }
+    encoder = EncoderSettings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
     assert preparation.vector_blocks(SMALL, encoder) == {
         "disease": [5, 8, 12],
         "drug": [2, 5, 8, 12],
@@ -127,8 +135,15 @@ def test_the_parts_of_vectors_are_each_side_the_svd_and_the_encoder_output():
 
 
 def test_all_parts_of_a_vector_are_longer_for_nodes_with_edges_in_more_relations():
-    options = {"heads": 2, "layers": 1, "attention": "fused", "dropout": 0.0, "decoder": "distmult"}
-    encoder = hgt.Settings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
+    options = {
+        "heads": 2,
+        "layers": 1,
+        "attention": "fused",
+        "dropout": 0.0,
+        "decoder": "distmult",
+        "inputs": "learned",
+    }
+    encoder = EncoderSettings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
     model = hgt.build(SMALL, encoder, 0)
     _, composition = preparation.start(SMALL, SMALL.message_edges(), encoder, 0)
     z = model(model.prepare(SMALL.message_edges()).whole)

@@ -8,10 +8,10 @@ import project_runs
 import pytest
 import yaml
 
-from repurpose.classifier import classifier, examples
+from repurpose.classifier import classifier
+from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
 
@@ -69,7 +69,7 @@ def _with_random_indications(kg, seed):
 def _auroc_of_random_split(kg, vectors):
     split = {key: CONFIG["split"][key] for key in ("schemes", "valid_share", "test_share")}
     labelled = pairs.split(pairs.label(kg, Target(**CONFIG["target"])), **split, seed=CONFIG["seed"])
-    settings = examples.Settings(**CONFIG["classifier"])
+    settings = ClassifierSettings(**CONFIG["classifier"])
     known = pairs.known(kg, "drug", "disease")
     task = classifier.Task(vectors, labelled[[*labelled.columns[:5]]], known, settings, CONFIG["seed"], 2)
     return classifier.evaluate_all(task)["random"].metrics["auroc"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from repurpose.config.sections import Target
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
 
 USUAL = 0.8  # share of the trained nodes that have an edge of a relation, from which its absence is a caution
 UNLIKE = 0.05  # quantile of the trained nodes' nearest similarities, below which a new node is unlike them

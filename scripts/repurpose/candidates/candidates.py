@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from repurpose.config.sections import Target
 from repurpose.core import files
 from repurpose.evaluation.calibration import probabilities
 from repurpose.evaluation.ranks import MemberScorer, Scorer
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
 from repurpose.pairs.pairs import Known
 
 LISTED = 100  # best heads of a tail that count as listed by an ensemble member

@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from repurpose.candidates import candidates
 from repurpose.candidates.counterfactual import CounterfactualScorer
+from repurpose.config.sections import Target
 from repurpose.graph import paths
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
 
 ATTENDED = pa.list_(
     pa.struct(

@@ -17,12 +17,12 @@ from repurpose.candidates.counterfactual import CounterfactualScorer
 from repurpose.candidates.evidence import Explainer
 from repurpose.classifier import pair_model
 from repurpose.classifier.pair_model import Model
+from repurpose.config.sections import Target
 from repurpose.core import files, threads
 from repurpose.evaluation import calibration, popularity
 from repurpose.evaluation.ranks import MemberScorer
 from repurpose.graph import graph, paths
 from repurpose.graph.graph import Graph, GraphFiles
-from repurpose.graph.target import Target
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
 from repurpose.vectors.vectors import Vectors

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 
 from repurpose.candidates import candidates, finished
 from repurpose.candidates.finished import DeviceFiles
+from repurpose.config.sections import Target
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import paths
-from repurpose.graph.target import Target
 
 PAIR_PATHS, PAIR_SIMILAR = 5, 5  # in the explanation of a single pair
 

@@ -6,7 +6,8 @@ import numpy as np
 import xgboost
 
 from repurpose.classifier import kernel
-from repurpose.classifier.examples import Examples, Settings
+from repurpose.classifier.examples import Examples
+from repurpose.config.sections import ClassifierSettings
 from repurpose.pairs.pairs import SCHEMES
 from repurpose.vectors.vectors import Vectors
 
@@ -14,7 +15,7 @@ BINS = 64  # of a feature's values
 
 
 def fit(
-    vectors: Vectors, train: Examples, valid: Examples, settings: Settings, seed: int, threads: int
+    vectors: Vectors, train: Examples, valid: Examples, settings: ClassifierSettings, seed: int, threads: int
 ) -> xgboost.Booster:
     """Train until the validation AUPRC has not risen for `patience` rounds; the best rounds are kept."""
     data = _matrix(vectors, train, threads)
@@ -29,7 +30,7 @@ def fit(
 
 
 def boost(
-    vectors: Vectors, examples: Examples, rounds: int, settings: Settings, seed: int, threads: int
+    vectors: Vectors, examples: Examples, rounds: int, settings: ClassifierSettings, seed: int, threads: int
 ) -> xgboost.Booster:
     """Train for a fixed number of rounds."""
     return xgboost.train(_parameters(settings, seed, threads), _matrix(vectors, examples, threads), rounds)
@@ -49,7 +50,7 @@ def _matrix(vectors: Vectors, examples: Examples, threads: int, **options: Any) 
     return xgboost.QuantileDMatrix(rows, examples.labels, **options)
 
 
-def _parameters(settings: Settings, seed: int, threads: int) -> dict[str, Any]:
+def _parameters(settings: ClassifierSettings, seed: int, threads: int) -> dict[str, Any]:
     return {
         "objective": "binary:logistic",
         "eval_metric": "aucpr",

@@ -12,8 +12,9 @@ import xgboost
 from sklearn.metrics import average_precision_score
 
 from repurpose.classifier import boosting, ensemble, kernel, pair_model
-from repurpose.classifier.examples import Examples, Settings, asked_pools, make_examples, split_examples
+from repurpose.classifier.examples import Examples, asked_pools, make_examples, split_examples
 from repurpose.classifier.pair_model import Model
+from repurpose.config.sections import ClassifierSettings
 from repurpose.evaluation import evaluation, popularity, ranks
 from repurpose.pairs import external
 from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, SCHEMES, Known
@@ -35,7 +36,7 @@ class Task:
     vectors: Vectors
     pairs: pd.DataFrame
     known: Known
-    settings: Settings
+    settings: ClassifierSettings
     seed: int
     threads: int
     elsewhere: pd.DataFrame = field(default_factory=lambda: external.load(None))

@@ -1,31 +1,14 @@
 """Labelled examples for the classifier: the pairs of a split and random unknown pairs as negatives."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from repurpose.config.sections import ClassifierSettings
 from repurpose.core.errors import InputError
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The config section `classifier`."""
-
-    draws: int
-    negatives_per_positive: int
-    trees: int
-    depth: int
-    learning_rate: float
-    patience: int
-    svd_dim: int
-    kernel_weights: Sequence[float]
-    evaluation_pairs: int
-    search_trials: int = 0
 
 
 class Examples(NamedTuple):
@@ -54,7 +37,7 @@ def make_examples(
     known: Known,
     heads: np.ndarray,
     tails: np.ndarray,
-    settings: Settings,
+    settings: ClassifierSettings,
     rng: np.random.Generator,
 ) -> Examples:
     """`pairs` with their labels, and `draws` draws of random unknown pairs of heads x tails as negatives.
@@ -83,7 +66,13 @@ def make_examples(
 
 
 def split_examples(
-    pairs: pd.DataFrame, scheme: str, known: Known, n_heads: int, n_tails: int, settings: Settings, seed: int
+    pairs: pd.DataFrame,
+    scheme: str,
+    known: Known,
+    n_heads: int,
+    n_tails: int,
+    settings: ClassifierSettings,
+    seed: int,
 ) -> tuple[Examples, Examples]:
     """Training and validation examples of a scheme.
 

@@ -9,7 +9,8 @@ from sklearn.metrics import average_precision_score
 
 from repurpose.classifier import boosting, pair_model
 from repurpose.classifier.classifier import Task
-from repurpose.classifier.examples import Examples, Settings, split_examples
+from repurpose.classifier.examples import Examples, split_examples
+from repurpose.config.sections import ClassifierSettings
 from repurpose.pairs.pairs import ALL_SCHEMES
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ SEARCHED = ("depth", "learning_rate", "negatives_per_positive")
 class Found(NamedTuple):
     """The best settings, and every trial: its settings and its AUPRC on the validation pairs."""
 
-    settings: Settings
+    settings: ClassifierSettings
     trials: list[dict[str, Any]]
 
 
@@ -50,7 +51,7 @@ def search(task: Task) -> Found:
     return Found(tried[int(np.argmax(auprc))], trials)
 
 
-def _drawn(settings: Settings, rng: np.random.Generator) -> Settings:
+def _drawn(settings: ClassifierSettings, rng: np.random.Generator) -> ClassifierSettings:
     return replace(
         settings,
         depth=int(rng.integers(DEPTHS[0], DEPTHS[1] + 1)),

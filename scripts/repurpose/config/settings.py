@@ -1,19 +1,22 @@
 """The settings of a run: reading them, and checking them against the schema and one another."""
 
 import hashlib
-import itertools
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from repurpose.config.device import GIVEN, Device
-from repurpose.config.schema import faults, shown
+from repurpose.config.config import Config
+from repurpose.config.schema import faults
 from repurpose.core.errors import InputError
-from repurpose.ingest import download
+
+# Keys of the section training that only the other batching reads.
+READ_BY_OTHER = {
+    "full": ("sampled_epochs", "batch_size", "fanout"),
+    "sampled": ("epochs", "edge_sample_size", "supervision_share"),
+}
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -63,35 +66,9 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
     Unknown keys come first, for a misspelt key is also a missing one.
     """
-    for sentence in itertools.chain(faults(config, schema), _contradictions(config)):
+    for sentence in faults(config, schema):
         raise InputError(sentence)
-
-
-def tables(config: Mapping[str, Any]) -> dict[str, str]:
-    """The person's own files by config key; "" where the config names none, or the workflow makes it."""
-    edges = config["edges"]
-    return {
-        "edges": "" if edges == "demo" or download.is_url(edges) else edges,
-        "nodes": config["nodes"],
-        "graph.features": config["graph"]["features"],
-        "external.pairs": config["external"]["pairs"],
-        "given": config["given"],
-        "split.areas": config["split"]["areas"],
-    }
-
-
-def require_tables(config: Mapping[str, Any]) -> None:
-    """Raise InputError where a table that the config names is not there, or its URL does not name a table.
-
-    Snakemake does not look for them: to it they are parameters.
-    """
-    if download.is_url(config["edges"]):
-        download.local_path(config["edges"])
-    for key, path in tables(config).items():
-        if path and not Path(path).exists():
-            raise InputError(
-                f"{path} does not exist: correct the key {key} in the config or put the table there"
-            )
+    Config(**config)
 
 
 def digest(content: Mapping[str, Any]) -> str:
@@ -100,85 +77,15 @@ def digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def learned(training: Mapping[str, Any]) -> dict[str, Any]:
-    """The section `training` without what is nothing to learn: where it runs, and how often it is kept.
+def learned(training: Mapping[str, Any], batching: str) -> dict[str, Any]:
+    """The keys of the section `training` that change what a training with this batching learns.
 
-    Of a term whose weight is 0 only that is left: the rest of it changes nothing.
+    Left out: where it runs, how often it is saved, what only the other batching reads. Of a loss term whose
+    weight is 0 only the weight is left.
     """
+    unread = ("batching", "checkpoint_seconds", *READ_BY_OTHER[batching])
     return {
         key: {"weight": value["weight"]} if isinstance(value, Mapping) and not value["weight"] else value
         for key, value in training.items()
-        if key not in ("batching", "checkpoint_seconds")
+        if key not in unread
     }
-
-
-def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
-    hgt, split, target = config["hgt"], config["split"], config["target"]
-    if hgt["hidden_dim"] % hgt["heads"]:
-        multiple = hgt["heads"] * math.ceil(hgt["hidden_dim"] / hgt["heads"])
-        yield (
-            f"hgt.hidden_dim is {hgt['hidden_dim']}, which is not divisible by hgt.heads, {hgt['heads']}; "
-            f"use a multiple such as {multiple}"
-        )
-    beside = hgt["svd_dim"] + hgt["profile_dim"]
-    if beside >= hgt["embedding_dim"]:
-        yield (
-            f"hgt.svd_dim and hgt.profile_dim, together {beside}, leave none of the {hgt['embedding_dim']} "
-            "numbers of a vector (hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to "
-            f"{beside + 128}, or lower those"
-        )
-    held_out = split["valid_share"] + split["test_share"]
-    if held_out >= 1:
-        yield (
-            f"split.valid_share and split.test_share add up to {held_out:g}, which leaves none to train on; "
-            "keep their sum below 1"
-        )
-    if "area" in split["schemes"] and not (split["areas"] or target["hierarchy"]):
-        yield (
-            "split.schemes has area, but nothing tells which disease is in which; name a table in split.areas"
-            " or a relation in target.hierarchy"
-        )
-    head_type, tail_type = target["head_type"], target["tail_type"]
-    if head_type == tail_type:
-        yield f"target.head_type and target.tail_type are both {shown(head_type)}; name two node types"
-    for relation in target["positive"]:
-        if relation in target["negative"]:
-            yield f"{shown(relation)} is in target.positive and in target.negative; keep it in one of them"
-    for relation in config["graph"]["keep_relations"]:
-        if relation in config["graph"]["exclude_relations"]:
-            yield (
-                f"{shown(relation)} is in graph.keep_relations and in graph.exclude_relations; "
-                "keep it in one of them"
-            )
-    contrastive = config["training"]["contrastive"]
-    if contrastive["weight"] and not contrastive["relations"]:
-        yield (
-            f"training.contrastive.weight is {contrastive['weight']:g}, but training.contrastive.relations "
-            "is empty; name the relations whose neighbours are compared, or set the weight to 0"
-        )
-    listed = config["graph"]["node_types"]
-    for key in ("head_type", "tail_type"):
-        if listed and target[key] not in listed:
-            yield f"graph.node_types lacks {shown(target[key])}, which is target.{key}; add it there"
-    if bool(config["given"]) != (GIVEN in config["devices"]):
-        yield (
-            "devices lists given and the key given is empty; name the file of vectors there"
-            if not config["given"]
-            else f"the key given is {shown(config['given'])}, but devices does not list given; add it there"
-        )
-    external = config["external"]
-    if external["pairs"] and not external["positive"] + external["negative"]:
-        yield (
-            "external.positive and external.negative are both empty, so no pair of external.pairs has a "
-            "meaning; name the labels that stand in its label column"
-        )
-    for label in external["positive"]:
-        if label in external["negative"]:
-            yield f"{shown(label)} is in external.positive and in external.negative; keep it in one of them"
-    fanout = config["training"]["fanout"]
-    sampled = [device.name for device in Device.parse_all(config) if device.batching == "sampled"]
-    if sampled and len(fanout) != hgt["layers"]:
-        yield (
-            f"training.fanout has {len(fanout)} numbers, hgt.layers is {hgt['layers']} and {sampled[0]} "
-            "trains on samples; give one number per layer"
-        )

@@ -14,6 +14,8 @@ from typing import NamedTuple
 # This package records and reuses results; it does not change their content.
 IGNORED_PACKAGE = "provenance"
 LOGGING = ("logging", "warnings")
+# Decorates a section of the config: a job gets the values of its fields as parameters, which Snakemake compares.
+SECTION = "section"
 
 
 def digest(folder: str | Path, script: str, others: Iterable[str] = ()) -> str:
@@ -87,6 +89,8 @@ class _RemoveProse(ast.NodeTransformer):
         return self._without_docstring(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        if any(getattr(decorator, "id", "") == SECTION for decorator in node.decorator_list):
+            node.body = [child for child in node.body if not isinstance(child, ast.AnnAssign)]
         return self._without_docstring(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:

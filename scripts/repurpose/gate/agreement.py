@@ -13,25 +13,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from repurpose.config.sections import AgreementSettings
+
 MIN_NODES = 20  # types with fewer nodes are skipped: two lists of neighbours overlap by chance
 ROUNDING = 1e-12  # a smaller spread, relative to the largest value, is only rounding
 SAMPLED_NODES = 2000  # at most so many nodes per type are compared
 CANDIDATE_COLUMNS = ["head_id", "tail_id", "known"]
 
 Shortlist = dict[str, set[str]]  # tail id -> ids of its best heads
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The config section `agreement`."""
-
-    neighbours: int
-    top: int
-    first_steps: int
-    min_neighbour_overlap: float
-    min_cka: float
-    min_candidate_overlap: float
-    max_loss_difference: float
 
 
 @dataclass(frozen=True)
@@ -50,7 +39,7 @@ class DeviceRun:
 
 
 def compare(
-    devices: Sequence[DeviceRun], connected: Mapping[str, np.ndarray], settings: Settings, seed: int
+    devices: Sequence[DeviceRun], connected: Mapping[str, np.ndarray], settings: AgreementSettings, seed: int
 ) -> dict[str, Any]:
     """Compare every pair of devices; the result is ready for JSON.
 
@@ -133,7 +122,11 @@ def loss_difference(
 
 
 def _compare_two(
-    first: DeviceRun, second: DeviceRun, connected: Mapping[str, np.ndarray], settings: Settings, seed: int
+    first: DeviceRun,
+    second: DeviceRun,
+    connected: Mapping[str, np.ndarray],
+    settings: AgreementSettings,
+    seed: int,
 ) -> dict[str, Any]:
     types = _compare_types(first, second, connected, settings.neighbours, seed)
     checks = [

@@ -1,10 +1,11 @@
 """The verdict on an embedding: measures compared with thresholds, with a reason and a remedy if it fails."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from repurpose.config.sections import GateSettings
 
 # The effective rank of a type with fewer nodes is not checked: it has too few singular values.
 RANKED_NODES = 20
@@ -18,25 +19,12 @@ DESCRIPTIONS = {
 REMEDIES = {"nearer": f"check that the rows of {{}} are in the order of their nodes; {LEARN_MORE}"}
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """The config section `gate`."""
-
-    min_distinct_share: float
-    min_effective_rank: float
-    min_auroc_margin: float
-    min_gain_over_inputs: float
-    min_agreement_margin: float
-    min_enrichment: float
-    min_nearer_share: float
-
-
 def judge(
     device: str,
     measured: Mapping[str, Any],
     null: Mapping[str, Any],
     record: Mapping[str, Any],
-    thresholds: Thresholds,
+    thresholds: GateSettings,
     layers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The verdict on one embedding, ready for JSON.

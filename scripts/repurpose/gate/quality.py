@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
+from repurpose.config.sections import ContrastiveSettings, EncoderSettings
 from repurpose.gate import clusters, neighbourhoods
 from repurpose.graph import holdout, negatives
 from repurpose.graph.graph import Graph
@@ -26,7 +27,7 @@ PROBE_EDGES = 2000  # the link probe is fitted on, and checked on, at most so ma
 
 
 def encode_untrained(
-    kg: Graph, settings: hgt.Settings, dim: int, valid_share: float, seed: int
+    kg: Graph, settings: EncoderSettings, dim: int, valid_share: float, seed: int
 ) -> dict[str, np.ndarray]:
     """Vectors (nodes, dim) of an untrained model with random inputs: the null model of every measure.
 
@@ -40,7 +41,7 @@ def encode_untrained(
 def measure_layers(
     kg: Graph,
     vectors: Mapping[str, np.ndarray],
-    settings: hgt.Settings,
+    settings: EncoderSettings,
     valid_share: float,
     seed: int,
     null: Mapping[str, Any] | None = None,
@@ -63,7 +64,7 @@ def measure_layers(
 
 
 def measure_untrained_layers(
-    kg: Graph, settings: hgt.Settings, valid_share: float, seed: int
+    kg: Graph, settings: EncoderSettings, valid_share: float, seed: int
 ) -> dict[str, Any]:
     """Link AUROC of the encoder output before any training step, on the inputs of these settings."""
     held_out = holdout.split(kg, valid_share, seed)
@@ -76,7 +77,7 @@ def measure_untrained_layers(
     )
 
 
-def _untrained_model(kg: Graph, settings: hgt.Settings, dim: int, seed: int) -> hgt.HGT:
+def _untrained_model(kg: Graph, settings: EncoderSettings, dim: int, seed: int) -> hgt.HGT:
     """An untrained model without SVD and profile columns; its seed differs from the training's."""
     return hgt.build(kg, replace(settings, embedding_dim=dim, svd_dim=0, profile_dim=0), seed + 1).eval()
 
@@ -92,7 +93,7 @@ def measure(
     vectors: Mapping[str, np.ndarray],
     *,
     tail_type: str,
-    contrastive: Mapping[str, Any],
+    contrastive: ContrastiveSettings,
     valid_share: float,
     seed: int,
 ) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def measure(
         "links": _links(kg, vectors, held_out, seed),
         "agreement": _agreement(vectors[tail_type], similar) if similar else None,
         "clusters": clusters.measure(
-            vectors[tail_type], clusters.neighbour_sets(kg, contrastive["relations"], tail_type), seed
+            vectors[tail_type], clusters.neighbour_sets(kg, contrastive.relations, tail_type), seed
         ),
         "neighbourhoods": neighbourhoods.measure(vectors, neighbourhoods.neighbour_sets(kg), seed),
         "agreement_applies": similar is not None,
@@ -224,12 +225,12 @@ def _pair_features(
 
 
 def _similar_tails(
-    kg: Graph, held_out: holdout.Holdout, options: Mapping[str, Any], tail_type: str
+    kg: Graph, held_out: holdout.Holdout, options: ContrastiveSettings, tail_type: str
 ) -> losses.SimilarTails | None:
-    if not options["relations"]:
+    if not options.relations:
         return None
     similar = losses.similar_tails(
-        kg, held_out.train, options["relations"], tail_type, options["similarity_threshold"]
+        kg, held_out.train, options.relations, tail_type, options.similarity_threshold
     )
     return similar if len(similar.anchors) else None
 

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import gammainc
 
+from repurpose.config.sections import Target
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph, Relation
-from repurpose.graph.target import Target
 
 CHANCE = 1e-6  # an overlap with a smaller probability is no accident
 LEAST_SHARE = 0.01  # of the labelled pairs; a smaller overlap does not stop a run

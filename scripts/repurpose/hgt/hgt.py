@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.graph.graph import Graph, Relation
 from repurpose.hgt import message_edges
 from repurpose.hgt.backends import Backend, Edges, FusedBackend, PygBackend
@@ -23,47 +24,6 @@ from repurpose.hgt.sampling import Level
 
 INPUTS = ("learned", "spectral", "blocks")
 INPUT_SCALE = 0.5  # standard deviation of the learned inputs at the start
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Widths and shape of the encoder; the config section `hgt`."""
-
-    hidden_dim: int
-    embedding_dim: int
-    layers: int
-    heads: int
-    attention: str
-    dropout: float
-    decoder: str
-    inputs: str = "learned"
-    svd_dim: int = 0
-    profile_dim: int = 0
-
-    def __post_init__(self) -> None:
-        if self.hidden_dim % self.heads:
-            raise ValueError(f"hidden_dim {self.hidden_dim} is not divisible by heads {self.heads}")
-        if self.attention not in ("fused", "pyg"):
-            raise ValueError(f"attention {self.attention} is neither fused nor pyg")
-        if self.decoder not in ("distmult", "dot"):
-            raise ValueError(f"decoder {self.decoder} is neither distmult nor dot")
-        if self.inputs not in INPUTS:
-            raise ValueError(f"inputs {self.inputs} is none of {', '.join(INPUTS)}")
-        if self.projected < 1:
-            raise ValueError(
-                f"embedding_dim {self.embedding_dim} leaves no room beside {self.svd_dim} of the SVD and "
-                f"{self.profile_dim} of profiles"
-            )
-
-    @property
-    def projected(self) -> int:
-        """Length of the encoder output; with svd_dim and profile_dim it makes embedding_dim."""
-        return self.embedding_dim - self.svd_dim - self.profile_dim
-
-    @property
-    def svd_size(self) -> int:
-        """Dimensions of the graph's SVD that inputs and vectors need; 0 for none."""
-        return max(self.svd_dim, self.hidden_dim if self.inputs in ("spectral", "blocks") else 0)
 
 
 @dataclass(frozen=True)
@@ -90,7 +50,7 @@ class HGT(nn.Module):
         counts: Sequence[int],
         node_types: Sequence[str],
         relations: Sequence[Relation],
-        settings: Settings,
+        settings: EncoderSettings,
         backend: Backend,
     ):
         super().__init__()
@@ -175,12 +135,12 @@ class HGT(nn.Module):
         return nn.functional.dropout(x, self.settings.dropout, self.training)
 
 
-def is_fused(settings: Settings, device: str) -> bool:
+def is_fused(settings: EncoderSettings, device: str) -> bool:
     """Whether the fused kernels run: on the CPU if the config does not ask for PyG; never elsewhere."""
     return settings.attention == "fused" and torch.device(device).type == "cpu"
 
 
-def build(kg: Graph, settings: Settings, seed: int, device: str = "cpu") -> HGT:
+def build(kg: Graph, settings: EncoderSettings, seed: int, device: str = "cpu") -> HGT:
     """A model for the message relations of `kg` on a torch device, its initial weights fixed by `seed`."""
     torch.manual_seed(seed)
     counts = [kg.count(t) for t in kg.node_types]

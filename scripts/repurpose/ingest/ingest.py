@@ -1,37 +1,22 @@
 """From a raw edges table to the graph, with a ledger that counts what became of every row."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from repurpose.config.sections import GraphSettings, Target
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph, Relation
-from repurpose.graph.target import Target
 from repurpose.ingest import edges, ledger, numbering
 from repurpose.ingest.numbering import Nodes, Rows
 
 
-@dataclass(frozen=True)
-class Settings:
-    """The config section `graph`; a name column may be "", then the names of nodes are their ids."""
-
-    columns: Mapping[str, str]
-    node_columns: Mapping[str, str]
-    directed_relations: Sequence[str]
-    exclude_relations: Sequence[str]
-    keep_relations: Sequence[str]
-    node_types: Sequence[str]
-    missing: Sequence[str]
-    max_dropped_share: float
-
-
 def build(
     table: pa.Table,
-    settings: Settings,
+    settings: GraphSettings,
     target: Target,
     nodes_table: pa.Table | None = None,
     *,
@@ -48,11 +33,12 @@ def build(
     relation loses more than `max_dropped_share` of its rows, or if a relation that would stay in the graph
     repeats target pairs under other types.
     """
-    rows = numbering.encode(table, settings.columns, nodes_table, settings.node_columns, settings.missing)
-    missing_cells = ledger.count_missing(table, settings.columns, settings.missing, file)
+    columns, node_columns = vars(settings.columns), vars(settings.node_columns)
+    rows = numbering.encode(table, columns, nodes_table, node_columns, settings.missing)
+    missing_cells = ledger.count_missing(table, columns, settings.missing, file)
     if nodes_table is not None:
         missing_cells += ledger.count_missing(
-            nodes_table, settings.node_columns, settings.missing, nodes_file, sides=[""]
+            nodes_table, node_columns, settings.missing, nodes_file, sides=[""]
         )
     _check_relation_names(rows.relation_values, settings, target, file)
     listed, usable = _type_masks(rows, settings.node_types, file)
@@ -95,7 +81,9 @@ def _type_masks(rows: Rows, node_types: Sequence[str], file: str) -> tuple[np.nd
     return listed, listed & in_edges
 
 
-def _make_graph(rows: Rows, nodes: Nodes, distinct: edges.Edges, settings: Settings, target: Target) -> Graph:
+def _make_graph(
+    rows: Rows, nodes: Nodes, distinct: edges.Edges, settings: GraphSettings, target: Target
+) -> Graph:
     spans = {
         name: slice(start, stop)
         for name, start, stop in zip(rows.type_values, nodes.starts[:-1], nodes.starts[1:], strict=True)
@@ -126,7 +114,7 @@ def _make_graph(rows: Rows, nodes: Nodes, distinct: edges.Edges, settings: Setti
     )
 
 
-def _check_relation_names(names: Sequence[str], settings: Settings, target: Target, file: str) -> None:
+def _check_relation_names(names: Sequence[str], settings: GraphSettings, target: Target, file: str) -> None:
     for name in settings.directed_relations:
         if name not in names:
             raise _no_relation("directed_relations", name, names, file)
@@ -138,7 +126,7 @@ def _check_relation_names(names: Sequence[str], settings: Settings, target: Targ
             )
 
 
-def _check_triples(kg: Graph, names: Sequence[str], settings: Settings, file: str) -> None:
+def _check_triples(kg: Graph, names: Sequence[str], settings: GraphSettings, file: str) -> None:
     """Raise InputError unless each entry of the two keys is a relation's name, alone or with its types."""
     triples = [(relation.relation, relation.head_type, relation.tail_type) for relation in kg.relations]
     for key in ("exclude_relations", "keep_relations"):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from repurpose.config.sections import Target
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
 from repurpose.pairs.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
 
 # The observed overlaps, and those expected by chance, are in the section `overlaps`.

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from repurpose.config.sections import Target
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
-from repurpose.graph.target import Target
 
 SCHEMES = ("random", "disease", "drug")
 ALL_SCHEMES = (*SCHEMES, "area")

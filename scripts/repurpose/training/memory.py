@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import torch
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.training import devices, steps
@@ -47,7 +48,9 @@ class Fitting:
     needed: int
 
 
-def predicted(kg: Graph, settings: hgt.Settings, device: str, batching: str, held: int | None = None) -> int:
+def predicted(
+    kg: Graph, settings: EncoderSettings, device: str, batching: str, held: int | None = None
+) -> int:
     """Peak bytes as `of_training` has them for full steps of the fused attention, else the least it can be.
 
     The least is what does not depend on batches: parameters with their moments and two tables of vectors.
@@ -57,7 +60,7 @@ def predicted(kg: Graph, settings: hgt.Settings, device: str, batching: str, hel
     return _least(kg, settings, device, held) if whole is None else whole
 
 
-def expected(kg: Graph, settings: hgt.Settings, device: str, batching: str, held: int) -> int:
+def expected(kg: Graph, settings: EncoderSettings, device: str, batching: str, held: int) -> int:
     """Peak bytes that a training probably takes, never less than `predicted`; settings are proposed by it.
 
     Samples of the fused attention take up to what full steps do, for all nodes are embedded after some of
@@ -72,18 +75,18 @@ def expected(kg: Graph, settings: hgt.Settings, device: str, batching: str, held
     return _least(kg, settings, device, held) + FLOAT * MESSAGES * of_layers * settings.hidden_dim
 
 
-def still_to_come(kg: Graph, settings: hgt.Settings) -> int:
+def still_to_come(kg: Graph, settings: EncoderSettings) -> int:
     """Bytes that a training takes after its first steps: the best state, the vectors and their file."""
     nodes = kg.nodes
     return FLOAT * (_parameters(kg, settings) + 2 * nodes * settings.embedding_dim)
 
 
-def of_checkpoint(kg: Graph, settings: hgt.Settings) -> int:
+def of_checkpoint(kg: Graph, settings: EncoderSettings) -> int:
     """Bytes of a checkpoint on disk: parameters, two moments, the best state."""
     return FLOAT * 4 * _parameters(kg, settings)
 
 
-def of_results(kg: Graph, settings: hgt.Settings) -> int:
+def of_results(kg: Graph, settings: EncoderSettings) -> int:
     """Bytes on disk of the vectors, and of the encoder with what each of its layers reads of all nodes."""
     nodes = kg.nodes
     states = nodes * settings.hidden_dim * settings.layers
@@ -91,7 +94,7 @@ def of_results(kg: Graph, settings: hgt.Settings) -> int:
 
 
 def fitting(
-    kg: Graph, settings: hgt.Settings, device: str, batching: str, *, needed: int, has: int, held: int
+    kg: Graph, settings: EncoderSettings, device: str, batching: str, *, needed: int, has: int, held: int
 ) -> list[Fitting]:
     """What to set for a training that needs `needed` bytes to fit into `has`: none, one or two ways.
 
@@ -103,7 +106,7 @@ def fitting(
 
     fixed = held + (LIBRARIES if hgt.is_fused(settings, device) else 0)
 
-    def beyond(smaller: hgt.Settings, of: str) -> int:
+    def beyond(smaller: EncoderSettings, of: str) -> int:
         return expected(kg, smaller, device, of, held) - fixed
 
     most = fixed + SAFE * (has - fixed)
@@ -121,14 +124,14 @@ def fitting(
     return [each for each in found if each.needed <= most]
 
 
-def _least(kg: Graph, settings: hgt.Settings, device: str, held: int | None) -> int:
+def _least(kg: Graph, settings: EncoderSettings, device: str, held: int | None) -> int:
     nodes = kg.nodes
     tables = 2 * nodes * (settings.hidden_dim + settings.embedding_dim)
     before = peak(device, now=True) if held is None else held
     return before + FLOAT * ((COPIES - 1) * _parameters(kg, settings) + tables)
 
 
-def _narrower(settings: hgt.Settings) -> Iterator[hgt.Settings]:
+def _narrower(settings: EncoderSettings) -> Iterator[EncoderSettings]:
     """The same encoder with its widest parts halved again and again, down to `LEAST_WIDTH`.
 
     The layers' width stays a multiple of the heads, and what the layers give is never left without a place.
@@ -148,7 +151,7 @@ def _narrower(settings: hgt.Settings) -> Iterator[hgt.Settings]:
         before = smaller
 
 
-def _changed(settings: hgt.Settings, smaller: hgt.Settings) -> dict[str, Any]:
+def _changed(settings: EncoderSettings, smaller: EncoderSettings) -> dict[str, Any]:
     """The config keys of the widths in which two encoders differ, and the values of the second."""
     pairs = {name: (getattr(settings, name), getattr(smaller, name)) for name in WIDTHS}
     return {f"hgt.{name}": now for name, (before, now) in pairs.items() if now != before}
@@ -198,7 +201,7 @@ def _free_in_cgroups(own: Path, root: Path) -> list[int]:
     return free
 
 
-def of_training(kg: Graph, settings: hgt.Settings, device: str, held: int | None = None) -> int | None:
+def of_training(kg: Graph, settings: EncoderSettings, device: str, held: int | None = None) -> int | None:
     """Peak bytes of this process if it now trains on `kg`; None where the fused attention does not run.
 
     What the process holds already, plus parameters, edges, and the large tensors of a step at their most:
@@ -240,7 +243,7 @@ def _counts(kg: Graph) -> tuple[int, int]:
     return rows, edges
 
 
-def _parameters(kg: Graph, settings: hgt.Settings) -> int:
+def _parameters(kg: Graph, settings: EncoderSettings) -> int:
     """Number of parameters, counted on a model of one layer without memory; all layers have as many."""
     with torch.device("meta"):
         model = hgt.build(kg, replace(settings, layers=1), seed=0, device="meta")

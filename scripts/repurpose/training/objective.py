@@ -1,15 +1,16 @@
 """What the encoder is trained for: links per relation, tails that share neighbours, and held-out links."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
+from repurpose.config.sections import TrainingSettings
 from repurpose.graph import holdout, negatives
 from repurpose.graph.graph import Graph
 from repurpose.hgt.hgt import HGT
@@ -19,24 +20,6 @@ VALID_EDGES = 2000  # per relation; enough for an AUROC to about 0.01
 MATCHED_NEGATIVES = 4  # per held-out edge, for the watchdog; they take a quarter off its noise
 
 Pairs = tuple[int, np.ndarray, np.ndarray]  # position of a relation, edges (2, P), negatives (2, N)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The config section `training` without `batching`; what only the other kind of it reads is None."""
-
-    epochs: int | None
-    sampled_epochs: int | None
-    learning_rate: float
-    edge_sample_size: int | None
-    supervision_share: float | None
-    batch_size: int | None
-    fanout: Sequence[int] | None
-    valid_share: float
-    valid_every: int
-    degree_matched_share: float
-    ranking: Mapping[str, Any]
-    contrastive: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -88,7 +71,7 @@ class Objective:
     for the record.
     """
 
-    def __init__(self, kg: Graph, settings: Settings, tail_type: str, seed: int) -> None:
+    def __init__(self, kg: Graph, settings: TrainingSettings, tail_type: str, seed: int) -> None:
         self.settings, self.relations = settings, len(kg.of_role("message"))
         self.held = holdout.split(kg, settings.valid_share, seed)
         self.sources = negatives.candidates(kg, self.held.train, self.held.train)
@@ -108,7 +91,7 @@ class Objective:
         ]
         contrast, rows = None, np.zeros(0, np.int64)
         if self.similar is not None:
-            size = self.settings.contrastive["batch_size"]
+            size = self.settings.contrastive.batch_size
             contrast = losses.draw_contrast(self.similar, size, generator)
             rows = np.concatenate([contrast.anchors, contrast.partners]).astype(np.int64) + self.tails.start
         relation, head, tail = self._numbered([*positives, *drawn], [*range(self.relations)] * 2)
@@ -129,12 +112,12 @@ class Objective:
             ends = (each.index_select(0, chosen) for each in (head, tail))
             counts = [len(each) for each in draw.ranked]
             ranking = losses.ranking_loss(z, model.decoder.weight, *ends, counts)
-            total = total + self.settings.ranking["weight"] * ranking
+            total = total + self.settings.ranking.weight * ranking
         if draw.contrast is not None:
             options = self.settings.contrastive
             masked = torch.from_numpy(draw.contrast.masked).to(z.device)
-            contrastive = losses.info_nce(*vectors.chunk(2), masked, options["temperature"])
-            total = total + options["weight"] * contrastive
+            contrastive = losses.info_nce(*vectors.chunk(2), masked, options.temperature)
+            total = total + options.weight * contrastive
         return Terms(total, link, ranking, contrastive)
 
     def auroc(self, model: HGT, z: Tensor) -> float | None:
@@ -158,9 +141,9 @@ class Objective:
 
     def _ranked(self, counts: Sequence[int], generator: np.random.Generator) -> list[np.ndarray]:
         """Positions of at most `ranking.edges` edges of each relation, counts (relations,), at random."""
-        if not self.settings.ranking["weight"]:
+        if not self.settings.ranking.weight:
             return []
-        most, first = self.settings.ranking["edges"], np.cumsum([0, *counts])[:-1]
+        most, first = self.settings.ranking.edges, np.cumsum([0, *counts])[:-1]
         return [generator.permutation(n)[:most] + start for n, start in zip(counts, first, strict=True)]
 
     def _numbered(
@@ -174,10 +157,10 @@ class Objective:
 
     def _similar(self, kg: Graph, tail_type: str) -> losses.SimilarTails | None:
         options = self.settings.contrastive
-        if options["weight"] == 0 or not options["relations"]:
+        if options.weight == 0 or not options.relations:
             return None
-        threshold = options["similarity_threshold"]
-        similar = losses.similar_tails(kg, self.held.train, options["relations"], tail_type, threshold)
+        threshold = options.similarity_threshold
+        similar = losses.similar_tails(kg, self.held.train, options.relations, tail_type, threshold)
         if len(similar.anchors):
             return similar
         note = (

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repurpose.config.sections import EncoderSettings
 from repurpose.core.errors import shortened
 from repurpose.graph.graph import Graph
-from repurpose.hgt import hgt
 from repurpose.training import memory
 from repurpose.training.watchdog import Outcome
 
@@ -52,7 +52,7 @@ def vectors_fault(rows: Tensor) -> str | None:
     return "are of rank 1: all nodes look alike but for a factor, and a model cannot tell them apart"
 
 
-def room(kg: Graph, encoder: hgt.Settings, device: str, batching: str) -> Outcome | None:
+def room(kg: Graph, encoder: EncoderSettings, device: str, batching: str) -> Outcome | None:
     """Refuse a training of which the counts of its graph alone say that memory is too small for it."""
     held, has = memory.peak(device, now=True), memory.limit(device)
     needed = memory.predicted(kg, encoder, device, batching, held)
@@ -60,7 +60,7 @@ def room(kg: Graph, encoder: hgt.Settings, device: str, batching: str) -> Outcom
 
 
 def after(
-    kg: Graph, encoder: hgt.Settings, device: str, batching: str, held: int = 0
+    kg: Graph, encoder: EncoderSettings, device: str, batching: str, held: int = 0
 ) -> tuple[int, Outcome | None]:
     """The peak to expect from what the first steps took, and a refusal where memory is too small for it.
 
@@ -93,7 +93,7 @@ def disk(needed: Mapping[Path, int]) -> Outcome | None:
 
 
 def out_of_memory(
-    kg: Graph, encoder: hgt.Settings, device: str, batching: str, error: Exception, held: int
+    kg: Graph, encoder: EncoderSettings, device: str, batching: str, error: Exception, held: int
 ) -> Outcome:
     """The refusal where a step itself found no memory; held: as of `after`."""
     has = memory.limit(device)
@@ -104,7 +104,7 @@ def out_of_memory(
 
 
 def too_large(
-    kg: Graph, encoder: hgt.Settings, device: str, batching: str, needed: int, has: int, held: int
+    kg: Graph, encoder: EncoderSettings, device: str, batching: str, needed: int, has: int, held: int
 ) -> Outcome:
     """The refusal of a training that needs `needed` bytes where there are `has`."""
     seen = f"the training would take {_amount(needed)} of memory, and {device} has {_amount(has)} for it"

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.graph import subgraph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
 from repurpose.training import selftest, watchdog
-from repurpose.training.objective import Objective, Settings
+from repurpose.training.objective import Objective
 from repurpose.training.steps import FullSteps, SampledSteps, Steps
 from repurpose.training.watchdog import Level, Outcome
 from repurpose.vectors import features, profiles, spectral
@@ -40,8 +41,8 @@ class Job:
     """
 
     kg: Graph
-    encoder: hgt.Settings
-    settings: Settings
+    encoder: EncoderSettings
+    settings: TrainingSettings
     tail_type: str
     device: str
     batching: str
@@ -97,7 +98,7 @@ def prepare(job: Job) -> Prepared:
 
 
 def start(
-    kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, seed: int
+    kg: Graph, edges: Sequence[np.ndarray], encoder: EncoderSettings, seed: int
 ) -> tuple[Inputs | None, Composition]:
     """Inputs and composition of an encoder, from linear algebra on `edges`.
 
@@ -132,7 +133,7 @@ def start(
     return inputs, Composition(joined, lengths, axes, divisors)
 
 
-def vector_blocks(kg: Graph, encoder: hgt.Settings) -> dict[str, list[int]]:
+def vector_blocks(kg: Graph, encoder: EncoderSettings) -> dict[str, list[int]]:
     """Where the parts of a type's vectors end: each side of the profile, the SVD rows, the encoder output."""
     ends = {encoder.profile_dim, encoder.profile_dim + encoder.svd_dim, encoder.embedding_dim}
     result = {}
@@ -156,7 +157,7 @@ def check_sampler(job: Job, steps: Steps) -> Outcome | None:
     return None
 
 
-def plan(settings: Settings, batching: str, per_epoch: int) -> tuple[int, int]:
+def plan(settings: TrainingSettings, batching: str, per_epoch: int) -> tuple[int, int]:
     """Number of steps of a training, and number of steps between two validations."""
     if batching == "full":
         return settings.epochs, settings.valid_every
@@ -169,7 +170,7 @@ def null_level(job: Job) -> Level | None:
     shuffled = subgraph.shuffle_edges(job.kg, job.seed)
     generator = np.random.default_rng([job.seed, 8])
     sampled, _ = subgraph.sample(shuffled, shuffled.message_edges(), NULL_EDGES, generator)
-    settings = replace(job.settings, contrastive={**job.settings.contrastive, "weight": 0})
+    settings = replace(job.settings, contrastive=replace(job.settings.contrastive, weight=0.0))
     # The SVD and profile columns are left out: they do not change the AUROC and cost as much as the steps.
     encoder = replace(job.encoder, embedding_dim=job.encoder.projected, svd_dim=0, profile_dim=0)
     steps, _ = prepare(replace(job, kg=sampled, settings=settings, encoder=encoder, features={}))
@@ -179,7 +180,7 @@ def null_level(job: Job) -> Level | None:
 
 
 def _inputs(
-    kg: Graph, edges: Sequence[np.ndarray], encoder: hgt.Settings, whole: Axes | None, seed: int
+    kg: Graph, edges: Sequence[np.ndarray], encoder: EncoderSettings, whole: Axes | None, seed: int
 ) -> Inputs | None:
     width = encoder.hidden_dim
     if encoder.inputs == "learned":

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from repurpose.config.sections import TrainingSettings
 from repurpose.hgt import message_edges
 from repurpose.hgt.hgt import HGT, Block
 from repurpose.hgt.pyg_layer import Layer
 from repurpose.hgt.sampling import Sampler
 from repurpose.training.checkpoint import named, part
-from repurpose.training.objective import Draw, Objective, Settings, Terms
+from repurpose.training.objective import Draw, Objective, Terms
 
 PART_EDGES = 2_000_000  # messages that are computed at once when a sampled training embeds all nodes
 
@@ -26,7 +27,7 @@ class FullSteps:
 
     per_epoch = 1
 
-    def __init__(self, model: HGT, objective: Objective, settings: Settings, seed: int) -> None:
+    def __init__(self, model: HGT, objective: Objective, settings: TrainingSettings, seed: int) -> None:
         self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
         self.edges = model.prepare(objective.held.train)
         # fused: one pass over each parameter, no temporary copies.
@@ -73,7 +74,7 @@ class FullSteps:
 class SampledSteps:
     """A step predicts `batch_size` edges from sampled neighbours; an epoch predicts every edge once."""
 
-    def __init__(self, model: HGT, objective: Objective, settings: Settings, seed: int) -> None:
+    def __init__(self, model: HGT, objective: Objective, settings: TrainingSettings, seed: int) -> None:
         self.model, self.objective, self.settings, self.seed = model, objective, settings, seed
         train = objective.held.train
         edges = message_edges.sort(train, model.edge_types, model.bounds)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from repurpose.config.sections import TrainingSettings
 from repurpose.core.errors import StoppedError, is_out_of_memory
 from repurpose.hgt import torch_private
 from repurpose.hgt.hgt import HGT
@@ -30,12 +31,10 @@ from repurpose.training import (
     watchdog,
 )
 from repurpose.training.checkpoint import named, part
-from repurpose.training.objective import Draw, Settings, Terms
+from repurpose.training.objective import Draw, Terms
 from repurpose.training.preparation import Composition, Job, Prepared
 from repurpose.training.steps import SampledSteps, states
 from repurpose.training.watchdog import BadEnd, Outcome, Watchdog, stop_if
-
-__all__ = ["Job", "Result", "Row", "Settings", "fit"]
 
 Row = dict[str, float | int | None]
 
@@ -386,15 +385,15 @@ def _record(outcome: Outcome, seconds: float, facts: Mapping[str, Any]) -> dict[
     }
 
 
-def _floors(settings: Settings, draw: Draw) -> Row:
+def _floors(settings: TrainingSettings, draw: Draw) -> Row:
     """The losses of a null model: of random guesses, and of vectors that are all alike."""
     floors = {
         "link_floor": losses.LINK_FLOOR,
-        "ranking_floor": losses.RANKING_FLOOR if settings.ranking["weight"] else None,
+        "ranking_floor": losses.RANKING_FLOOR if settings.ranking.weight else None,
         "contrastive_floor": draw.contrast.floor if draw.contrast else None,
     }
     weighted = [
-        getattr(settings, name)["weight"] * (floors[f"{name}_floor"] or 0.0)
+        getattr(settings, name).weight * (floors[f"{name}_floor"] or 0.0)
         for name in ("ranking", "contrastive")
     ]
     return {**floors, "total_floor": losses.LINK_FLOOR + sum(weighted)}
