@@ -210,3 +210,28 @@ def test_no_module_of_the_library_knows_snakemake():
             node.id for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Name)
         }
         assert "snakemake" not in names | {name.partition(".")[0] for name in imported(path)}, path
+
+
+def named_modules(text):
+    """The modules that a text like "records, runs" names."""
+    return re.findall(r"\w+", text)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_says_what_comes_in_what_goes_out_and_which_modules_to_read_first(package):
+    docstring = ast.get_docstring(ast.parse((LIBRARY / package / "__init__.py").read_text(encoding="utf-8")))
+    incoming, outgoing, first = re.fullmatch(
+        r"[^\n]+\.\n\nIn: (.+?)\.\sOut: (.+?)\.\sRead first: ([\w, \n]+)\.", docstring, re.DOTALL
+    ).groups()
+    assert incoming and outgoing
+    assert all((LIBRARY / package / f"{name}.py").is_file() for name in named_modules(first)), first
+
+
+def test_the_picture_of_the_packages_has_each_of_them_with_modules_that_exist():
+    text = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    picture = re.search(r"```mermaid\n(.+?)```", text, re.DOTALL)[1]
+    drawn = dict(re.findall(r"\[\"(\w+) \(([^)]+)\)\"\]", picture))
+    below = named_modules(re.search(r"\[\"([\w, ]+): used by all\"\]", picture)[1])
+    assert sorted([*drawn, *below]) == sorted(PACKAGES)
+    for package, modules in drawn.items():
+        assert all((LIBRARY / package / f"{name}.py").is_file() for name in named_modules(modules)), package

@@ -14,7 +14,7 @@ from typing import NamedTuple
 # This package records and reuses results; it does not change their content.
 IGNORED_PACKAGE = "provenance"
 LOGGING = ("logging", "warnings")
-# Decorates a section of the config: a job gets the values of its fields as parameters, which Snakemake compares.
+# Decorates a section of the config. A job gets the values of its fields as parameters, so these count.
 SECTION = "section"
 
 
@@ -105,6 +105,8 @@ class _RemoveProse(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if _is_error(node.func) or _is_logging(node.func):
             return _RemoveText().visit(node)
+        if getattr(node.func, "id", "") == "Field":
+            node.keywords = [kept for kept in node.keywords if kept.arg not in ("title", "description")]
         return self.generic_visit(node)
 
     def _without_docstring(self, node: ast.AST) -> ast.AST:
