@@ -49,7 +49,7 @@ class Task:
     @cached_property
     def taken(self) -> Known:
         """Pairs that may not be drawn as negatives: the known pairs and the external pairs."""
-        return external.add_to_known(self.known, self.elsewhere)
+        return external.add_to_known(self.known, self.external_pairs)
 
 
 class Fit(NamedTuple):

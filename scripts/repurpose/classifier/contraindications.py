@@ -66,7 +66,7 @@ def _exchange_labels(task: Task, scheme: str) -> Task:
     settings = replace(task.settings, draws=1, kernel_weights=(0.0,), negatives_per_positive=n_negatives)
     # The kernel has weight 0, so the weights of its blocks need not be computed.
     vectors = replace(task.vectors, blocks=None)
-    return replace(task, vectors=vectors, pairs=pairs, settings=settings, elsewhere=external.load(None))
+    return replace(task, vectors=vectors, pairs=pairs, settings=settings, external_pairs=external.load(None))
 
 
 def _schemes(task: Task) -> list[str]:
