@@ -122,12 +122,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             f"hgt.hidden_dim is {hgt['hidden_dim']}, which is not divisible by hgt.heads, {hgt['heads']}; "
             f"use a multiple such as {multiple}"
         )
-    dim = hgt["svd_dim"] + hgt["profile_dim"]
-    if dim >= hgt["embedding_dim"]:
+    n_extra = hgt["svd_dim"] + hgt["profile_dim"]
+    if n_extra >= hgt["embedding_dim"]:
         yield (
-            f"hgt.svd_dim and hgt.profile_dim, together {dim}, leave none of the {hgt['embedding_dim']} "
+            f"hgt.svd_dim and hgt.profile_dim, together {n_extra}, leave none of the {hgt['embedding_dim']} "
             "numbers of a vector (hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to "
-            f"{dim + 128}, or lower those"
+            f"{n_extra + 128}, or lower those"
         )
     held_out = split["valid_share"] + split["test_share"]
     if held_out >= 1:
