@@ -80,7 +80,7 @@ def sample(task: Task, rounds: Sequence[int], weight: float) -> tuple[Sample, st
     """The sample, the side that was held out, and the number of folds.
 
     Whole tails are held out, or whole heads if fewer than FOLDS tails have a treatment.
-    At most as many tails with a treatment, and as many without, are drawn as make `evaluation_pairs` pairs.
+    Tails are sampled: those with a treatment, and those without, make up to `evaluation_pairs` pairs each.
     """
     rng = np.random.default_rng([task.seed, 1])
     treated = task.pairs[task.pairs["label"] == 1]

@@ -53,15 +53,11 @@ def members(model: Model, vectors: Vectors, rounds: Sequence[int]) -> MemberScor
 
     def score(tails: np.ndarray) -> np.ndarray:
         rows = vectors.tails[tails]
-        running_sums = [np.full((len(tails), heads.shape[1]), forest.base)]
+        sums = [np.full((len(tails), heads.shape[1]), forest.base)]
         for member_forest in member_forests:
-            running_sums.append(trees.scores(member_forest, heads, rows, running_sums[-1].copy()))
-        member_margins = [
-            len(member_forests) * (after - before) + forest.base for before, after in pairwise(running_sums)
-        ]
-        margins = np.stack([running_sums[-1], *(member_margins if len(member_margins) > 1 else [])])[
-            :, :, :count
-        ]
+            sums.append(trees.scores(member_forest, heads, rows, sums[-1].copy()))
+        alone = [len(member_forests) * (after - before) + forest.base for before, after in pairwise(sums)]
+        margins = np.stack([sums[-1], *(alone if len(alone) > 1 else [])])[:, :, :count]
         return joined(margins, kernel_scores(tails), model.weight) if kernel_scores else margins
 
     return score

@@ -26,12 +26,8 @@ VECTOR = 32  # heads in one vector operation (one or two instructions)
 LEAF = -1  # child number and kind of a leaf
 OF_HEAD, OF_TAIL, OF_BOTH = 0, 1, 2
 GROUP = 8  # tails that share a tile of heads, so that the tile is loaded once for all of them
-LOW_IS_LEAF, HIGH_IS_LEAF, LAST, ALONE = (
-    1,
-    2,
-    4,
-    8,
-)  # flags of a step: operands that are leaves; last of its tree; a tree of one leaf
+# Flags of a step: its lower or higher child is a leaf; it is the last of its tree; its tree is a single leaf.
+LOW_IS_LEAF, HIGH_IS_LEAF, LAST, ALONE = 1, 2, 4, 8
 
 
 class Forest(NamedTuple):
