@@ -1,4 +1,4 @@
-"""Build the graph from an edges table, with a ledger of every row."""
+"""Build the graph from an edges table, with a ledger that counts what became of the rows."""
 
 import logging
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def main(
     settings: Mapping[str, Any],
     target: Target,
 ) -> None:
-    """Read the raw tables (`nodes_table` may be "") and write the graph's files and its ledger."""
+    """Read the tables and write the graph's files and its ledger; nodes_table: "" for none."""
     kg, ledger = read(edges, nodes_table, settings, target)
     report(kg, ledger)
     graph.save(kg, graph_out)
@@ -34,7 +34,7 @@ def main(
 def read(
     edges: str | Path, nodes_table: str | Path, settings: Mapping[str, Any], target: Target
 ) -> tuple[graph.Graph, dict[str, Any]]:
-    """The graph of the raw tables (`nodes_table` may be ""), and its ledger."""
+    """The graph of the tables and its ledger; nodes_table: "" for none."""
     chosen = ingest.Settings(**settings)
     table = tables.read(edges, named(chosen.columns))
     extra = (
@@ -51,12 +51,12 @@ def read(
 
 
 def named(columns: Mapping[str, str]) -> list[str]:
-    """The columns to read: those that the config gives a name."""
+    """The columns to read: those with a name in the config."""
     return [name for name in columns.values() if name]
 
 
 def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
-    """Log the relations of the graph, and what became of the rows that are not in it."""
+    """Log the relations of the graph, and why rows were dropped."""
     logging.info("%s: %s rows, %s edges", ledger["file"], f"{ledger['rows']:,}", f"{ledger['kept']:,}")
     for node_type, count in ledger["nodes"].items():
         logging.info("  %-28s %11s nodes", node_type, f"{count:,}")

@@ -1,4 +1,4 @@
-"""Measure one embedding file, its null (an untrained model) and what its layers have learned."""
+"""Measure one embedding file, its null model (an untrained encoder), and what its layers learned."""
 
 from repurpose.core import files, logs, threads
 from repurpose.gate import quality
@@ -26,23 +26,23 @@ def main(*, graph_files, vectors_path, measures_out, encoder, tail_type, contras
 
 
 def measures(kg, vectors_path, *, encoder, tail_type, contrastive, valid_share, seed):
-    """Measures of the file, its null and its layers, on the edges that a training with this seed leaves out.
+    """Measures of the file, its null model and its layers, on the edges that a training holds out.
 
-    `layers` is None where there is nothing to compare them with, or where the file does not say that it is a
-    training of ours, or is of another length than the config's.
+    `layers` is None if the file was not written by our training, if its vectors are not of the config's
+    length, or if the layers have nothing to be compared with.
     """
-    found = embeddings.read(vectors_path)
-    if not found.vectors:  # a refused training
+    embedded = embeddings.read(vectors_path)
+    if not embedded.vectors:  # training was refused and wrote an empty file
         return {"measured": quality.empty_measures({}), "null": quality.empty_measures({}), "layers": None}
     encoder = hgt.Settings(**encoder)
     options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
-    vectors = embeddings.aligned(found, kg, vectors_path)
+    vectors = embeddings.aligned(embedded, kg, vectors_path)
     measured = quality.measure(kg, vectors, **options)
-    is_ours = "seed" in found.metadata and found.dim == encoder.embedding_dim
+    is_ours = "seed" in embedded.metadata and embedded.dim == encoder.embedding_dim
     return {
         "measured": measured,
         "null": quality.measure(
-            kg, quality.encode_untrained(kg, encoder, found.dim, valid_share, seed), **options
+            kg, quality.encode_untrained(kg, encoder, embedded.dim, valid_share, seed), **options
         ),
         "layers": quality.measure_layers(kg, vectors, encoder, valid_share, seed)
         if is_ours and measured["types"]

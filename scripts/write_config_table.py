@@ -1,9 +1,9 @@
-"""The config table of README.md, made from config.yaml (defaults) and schema.yaml (descriptions).
+"""Write the config table of README.md from config.yaml (defaults) and schema.yaml (descriptions).
 
     python scripts/write_config_table.py [--write | --check]
 
-Without an option it prints the table; --write puts it into README.md; --check exits with 1 where that is out
-of date.
+Without an option it prints the table. --write puts it into README.md. --check exits with 1 if the table in
+README.md is out of date.
 """
 
 import argparse
@@ -36,11 +36,11 @@ def table(config: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 
 
 def replaced(text: str, content: str) -> str:
-    """`text` with `content` between the two marks; raises InputError where it lacks one or has it twice."""
+    """`text` with `content` between the two marks; raises InputError if a mark is missing or there twice."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
         raise InputError(f"README.md must hold {BEGIN} once and, below it, {END} once")
-    before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{content}{END}{rest.split(END)[1]}"
+    before, after = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{content}{END}{after.split(END)[1]}"
 
 
 def main(readme: Path, base: Path, schema: Path, mode: str) -> int:
@@ -62,7 +62,7 @@ def main(readme: Path, base: Path, schema: Path, mode: str) -> int:
 
 
 def _shown(value: Any) -> str:
-    """A value as one would write it in YAML."""
+    """A value as it is written in YAML."""
     if isinstance(value, list):
         return f"[{', '.join(map(_shown, value))}]"
     return value if isinstance(value, str) and value else json.dumps(value)

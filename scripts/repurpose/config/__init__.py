@@ -1,5 +1,5 @@
 """The settings of a run.
 
-In: config/config.yaml and overlays. Out: checked sections, or one sentence on the first fault.
+In: config/config.yaml and overlays. Out: checked sections, or an error that names the first fault.
 Read first: settings.
 """

@@ -1,4 +1,4 @@
-"""The settings of a run: reading them, and checking them against the schema and one another."""
+"""Read the settings of a run, and check them against the schema and against one another."""
 
 import hashlib
 import itertools
@@ -17,7 +17,7 @@ from repurpose.ingest import download
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file of keys; raises InputError that names the file where it is none."""
+    """Read a YAML file of keys; raises InputError that names the file if it is not one."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -31,7 +31,8 @@ def read(path: str | Path) -> dict[str, Any]:
 def load(paths: Sequence[str | Path]) -> dict[str, Any]:
     """Read the base config and overlays as Snakemake merges them, and check the result.
 
-    Sections merge key by key, anything else is replaced. The schema is schema.yaml beside the first path.
+    Sections merge key by key, anything else is replaced. The schema is schema.yaml in the folder of the first
+    path. Raises InputError on the first fault.
     """
     config: dict[str, Any] = {}
     for path in paths:
@@ -59,16 +60,16 @@ def ordered(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Raise InputError with one sentence on the first fault of `config`: its keys, types, bounds, sense.
+    """Raise InputError with one sentence on the first fault: of keys, types, bounds, or a contradiction.
 
-    Unknown keys come first, for a misspelt key is also a missing one.
+    Unknown keys come first, because a misspelt key is also a missing key.
     """
     for sentence in itertools.chain(faults(config, schema), _contradictions(config)):
         raise InputError(sentence)
 
 
 def tables(config: Mapping[str, Any]) -> dict[str, str]:
-    """The person's own files by config key; "" where the config names none, or the workflow makes it."""
+    """The user's files by config key; "" if the config names none, or if the workflow makes the file."""
     edges = config["edges"]
     return {
         "edges": "" if edges == "demo" or download.is_url(edges) else edges,
@@ -81,9 +82,9 @@ def tables(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def require_tables(config: Mapping[str, Any]) -> None:
-    """Raise InputError where a table that the config names is not there, or its URL does not name a table.
+    """Raise InputError if a table that the config names does not exist, or its URL does not name a table.
 
-    Snakemake does not look for them: to it they are parameters.
+    Snakemake does not check these files, because the rules take them as parameters.
     """
     if download.is_url(config["edges"]):
         download.local_path(config["edges"])
@@ -95,15 +96,16 @@ def require_tables(config: Mapping[str, Any]) -> None:
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of settings, in hexadecimal, whatever the order of keys; dataclasses count as their fields."""
+    """SHA-256 of settings in hexadecimal, independent of the order of keys; dataclasses count as dicts."""
     text = json.dumps(content, sort_keys=True, allow_nan=False, default=vars)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def learned(training: Mapping[str, Any]) -> dict[str, Any]:
-    """The section `training` without what is nothing to learn: where it runs, and how often it is kept.
+    """The keys of the section `training` that change the trained vectors.
 
-    Of a term whose weight is 0 only that is left: the rest of it changes nothing.
+    Batching by kind of device and the time between checkpoints are left out. Of a loss term with weight 0,
+    only the weight is kept, because its other keys have no effect.
     """
     return {
         key: {"weight": value["weight"]} if isinstance(value, Mapping) and not value["weight"] else value
@@ -120,12 +122,12 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             f"hgt.hidden_dim is {hgt['hidden_dim']}, which is not divisible by hgt.heads, {hgt['heads']}; "
             f"use a multiple such as {multiple}"
         )
-    beside = hgt["svd_dim"] + hgt["profile_dim"]
-    if beside >= hgt["embedding_dim"]:
+    n_extra = hgt["svd_dim"] + hgt["profile_dim"]
+    if n_extra >= hgt["embedding_dim"]:
         yield (
-            f"hgt.svd_dim and hgt.profile_dim, together {beside}, leave none of the {hgt['embedding_dim']} "
+            f"hgt.svd_dim and hgt.profile_dim, together {n_extra}, leave none of the {hgt['embedding_dim']} "
             "numbers of a vector (hgt.embedding_dim) to the layers; raise hgt.embedding_dim, for instance to "
-            f"{beside + 128}, or lower those"
+            f"{n_extra + 128}, or lower those"
         )
     held_out = split["valid_share"] + split["test_share"]
     if held_out >= 1:
