@@ -1,4 +1,4 @@
-"""From an edges table to ranked drug candidates; see README.md."""
+"""Drug repurposing: from an edges table to ranked drug candidates; see README.md."""
 
 from snakemake.utils import min_version
 

@@ -1,4 +1,4 @@
-"""In: one device's classifier. Out: every head x tail pair scored, the best kept, and the very best explained."""
+"""In: one device's classifier. Out: the best candidates of all head x tail pairs, with explanations."""
 
 
 rule find_chosen:
@@ -10,7 +10,7 @@ rule find_chosen:
         "results/logs/find_chosen/chosen.log",
     benchmark:
         "results/benchmarks/find_chosen/chosen.tsv"
-    # Before any training, which waits for check_names: a name that the graph lacks is said at once.
+    # Training waits for check_names, so this job runs first: a name that the graph lacks stops the run at once.
     priority: 10
     retries: 0
     conda:
@@ -24,7 +24,7 @@ rule find_chosen:
         lists={key: config["candidates"][key] for key in ("heads", "tails")},
         code=code("find_chosen"),
     message:
-        "Finding the heads and tails to be ranked"
+        "Finding the heads and tails to rank"
     script:
         "../scripts/find_chosen.py"
 
@@ -98,7 +98,7 @@ rule explain_candidates:
         "../scripts/explain_candidates.py"
 
 
-# Asked for by name: snakemake results/answers/cpu/DOID:9352.json
+# Runs only if its output is named: snakemake results/answers/cpu/DOID:9352.json
 rule answer_question:
     input:
         unpack(encoder_of_trained),
@@ -130,6 +130,6 @@ rule answer_question:
         seed=config["seed"],
         code=code("answer_question"),
     message:
-        "The best new drugs of {wildcards.disease}, by {wildcards.device}"
+        "Writing the best new drugs for {wildcards.disease}, by {wildcards.device}"
     script:
         "../scripts/answer_question.py"

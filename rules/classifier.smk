@@ -1,4 +1,4 @@
-"""In: pairs and passing embeddings. Out, per device: a classifier and its metrics beside the baselines'."""
+"""In: pairs and passing embeddings. Out, per device: a classifier, and its metrics with the baselines'."""
 
 
 rule encode_untrained:
@@ -23,7 +23,7 @@ rule encode_untrained:
         seed=config["seed"],
         code=code("encode_untrained"),
     message:
-        "Encoding the graph with a model that has learned nothing"
+        "Encoding the graph with an untrained encoder"
     script:
         "../scripts/encode_untrained.py"
 
@@ -61,7 +61,7 @@ rule train_baselines:
 
 rule train_classifier:
     input:
-        # Judged first. Only whether the device passed counts: a new threshold trains nothing, so it is no input.
+        # Waits for the verdict, which is no input: new thresholds alone must not train the classifier again.
         unpack(after_the_gate),
         unpack(external_pairs),
         **GRAPH,
@@ -88,7 +88,7 @@ rule train_classifier:
     params:
         target=TARGET,
         classifier=config["classifier"],
-        # Whether it is on, not which share is taken off: another share trains nothing.
+        # Only whether the correction is on: another share does not train the classifier again.
         candidates={"correct_popularity": config["candidates"]["correct_popularity"] > 0},
         seed=config["seed"],
         verdict="results/validation/{device}/verdict.json",
@@ -125,6 +125,6 @@ rule train_contraindications:
         verdict="results/validation/{device}/verdict.json",
         code=code("train_contraindications"),
     message:
-        "Learning what known negatives look like, on the embeddings of {wildcards.device}"
+        "Training the contraindication model on the embeddings of {wildcards.device}"
     script:
         "../scripts/train_contraindications.py"

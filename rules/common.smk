@@ -1,4 +1,4 @@
-"""Helpers of the DAG: the config's check, code digests, input look-ups, the gate."""
+"""Functions for the rules: config check, code digests, input functions, the gate, start and end of a run."""
 
 import os
 import re
@@ -19,17 +19,18 @@ try:
     settings.check(config, settings.read(f"{workflow.basedir}/config/schema.yaml"))
     inputs.require(config)
 except InputError as error:
-    # A WorkflowError would wrap the sentence in the line of this file that raised it.
+    # A WorkflowError would add the line of this file that raised it.
     sys.exit(f"Error: {error}")
 
-# Snakemake puts an overlay's keys first and compares parameters as text: in one order, the same is the same.
+# Snakemake puts an overlay's keys first and compares parameters as text. With sorted keys, equal settings are
+# equal text.
 for key, section in settings.ordered(config).items():
     config[key] = section
 
-# Idle OpenMP threads spin by default: two jobs on two cores then take many times longer than one after the other.
+# Idle OpenMP threads spin by default. Two jobs on two cores then take far longer than one after the other.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# The hierarchy is nothing to any rule but the one that splits the pairs.
+# Only split_pairs uses the hierarchy, so a change of it must not rerun other rules.
 TARGET = {key: value for key, value in config["target"].items() if key != "hierarchy"}
 
 GRAPH = {
@@ -38,17 +39,17 @@ GRAPH = {
     "relations": "results/graph/relations.json",
 }
 
-# Devices are compared with one another, vectors from elsewhere are not.
+# Only trained devices are compared with one another; imported vectors are not.
 TRAINED = [device.name for device in Device.parse_all(config) if device.trains]
 
 
 def code(rule_name, *others):
-    """Digest of a rule's script, of the library modules that it uses and of `others` beside them."""
+    """Digest of a rule's script, of the library modules that it imports, and of the files in `others`."""
     return source.digest(f"{workflow.basedir}/scripts", f"{rule_name}.py", others)
 
 
 def edges_table(wildcards):
-    """The planted table, or where a URL's table is kept, a named input; none where it is the user's file."""
+    """The edges table as a named input: the planted or the downloaded table; none for the user's own file."""
     plan(wildcards)
     edges = config["edges"]
     if edges == "demo":
@@ -62,34 +63,34 @@ def tables(*keys):
 
 
 def external_pairs(wildcards):
-    """The pairs from elsewhere, a named input or none."""
+    """The external pairs as a named input, or none."""
     return {"external": "results/pairs/external.parquet"} if config["external"]["pairs"] else {}
 
 
 def chosen_nodes(wildcards):
-    """The heads and tails that the ranking is restricted to, a named input or none."""
+    """The heads and tails that the ranking is restricted to, as a named input, or none."""
     is_restricted = config["candidates"]["heads"] or config["candidates"]["tails"]
     return {"chosen": "results/candidates/chosen.json"} if is_restricted else {}
 
 
 def encoder_of_trained(wildcards):
-    """The encoder of a device that trains here, a named input or none."""
+    """The encoder as a named input; none for imported vectors."""
     encoder = "results/embeddings/{device}/encoder.safetensors"
     return {"encoder": encoder} if device(wildcards).trains else {}
 
 
 def graph_section(wildcards):
-    """The graph section without what the graph is not built from."""
+    """The graph section without `features`, which only training uses."""
     return {key: value for key, value in config["graph"].items() if key != "features"}
 
 
 def needs_gpu(wildcards):
-    """How many GPUs a training on this device takes."""
+    """Number of GPUs that training on this device needs."""
     return 0 if device(wildcards).is_cpu else 1
 
 
 def results_if_passed(wildcards):
-    """Named inputs of a device's outcome: its metrics, candidates and their evidence, once its own verdict lets it pass."""
+    """A device's metrics, candidates and evidence as named inputs; none if its verdict does not let it pass."""
     name = wildcards.device
     if not has_passed(name):
         return {}
@@ -104,30 +105,30 @@ def results_if_passed(wildcards):
 
 
 def has_passed(name):
-    """Whether the gate lets a device pass; a job that asks waits for its verdict."""
+    """Whether the gate lets a device pass; a job that calls this waits for the device's verdict."""
     path = checkpoints.validate_embeddings.get(device=name).output.verdict
     try:
         return verdict.has_passed(path)
     except InputError:
-        # A fault here would be a traceback of Snakemake's: write_outcome, which reads it too, says what is wrong.
+        # An error here would end in a traceback; write_outcome reads the same file and says what is wrong.
         return False
 
 
 def after_the_gate(wildcards):
-    """No input: the job waits for its device's verdict, and says itself where that lets nothing be trained."""
+    """No input, but the job waits for its device's verdict; the script stops if the device did not pass."""
     has_passed(wildcards.device)
     return {}
 
 
 def candidates_of_passing(wildcards):
-    """The candidates of all trained devices that passed, in the config's order, a named input or none."""
+    """The candidates of all trained devices that passed, in the config's order, as a named input, or none."""
     passed = [name for name in TRAINED if has_passed(name)]
     pattern = "results/candidates/{device}/candidates.parquet"
     return {"candidates": expand(pattern, device=passed)} if passed else {}
 
 
 def agreement_of_several(wildcards):
-    """How far the devices agree, a named input where more than one trains."""
+    """The agreement of the devices as a named input; none if only one device trains."""
     return {"agreement": "results/agreement.json"} if len(TRAINED) > 1 else {}
 
 
@@ -142,13 +143,13 @@ def device(wildcards):
 
 
 def batching_of_kind(wildcards):
-    """What training.batching says of the device's own kind, which decides unless its name has a suffix."""
-    own = device(wildcards)
-    return {own.kind: own.batching}
+    """The section training.batching, reduced to the device's own kind."""
+    parsed = device(wildcards)
+    return {parsed.kind: parsed.batching}
 
 
 def encoder(wildcards):
-    """The encoder's section; which attention the CPU runs is nothing to another device."""
+    """The section hgt; `attention` applies to the CPU only, so other devices always get the same value."""
     if device(wildcards).is_cpu:
         return config["hgt"]
     return {**config["hgt"], "attention": "pyg"}
@@ -159,10 +160,10 @@ def training(wildcards):
     return settings.learned(config["training"], device(wildcards).batching)
 
 
-# What results are made from decides whether they are current, not Snakemake's memory or times: see records.py
-# and docs/failures.md. The user's own tables are params (`tables`), for as inputs their times would count.
+# Whether results are current depends on what they were made from, not on Snakemake's metadata or file times: see
+# records.py and docs/failures.md. The user's own tables are params (`tables`): as inputs, their times would count.
 
-# Their inputs are known when verdicts are.
+# Snakemake knows the inputs of these rules only when the verdicts exist.
 AFTER_VERDICTS = ("write_outcome", "write_agreement")
 BEHIND_THE_GATE = (
     "train_classifier",
@@ -174,13 +175,13 @@ BEHIND_THE_GATE = (
 
 
 def expected(record):
-    """The job of a record as the present config would start it; None where no rule of this name is left."""
+    """The job of a record as the present config would start it; None if there is no rule of this name."""
     job = snakemake_private.job(workflow, record.rule, record.wildcards)
     return runs.Expected(*job, record.rule in AFTER_VERDICTS, objection(record)) if job else None
 
 
 def objection(record):
-    """Why a job's results are not wanted, whatever made them, as a phrase; "" where nothing is against them."""
+    """Why a job's results must not be used, as a phrase; "" if they may."""
     made_by = record.rule
     if snakemake_private.is_forced(workflow, made_by, record.outputs):
         return runs.FORCED
@@ -195,19 +196,19 @@ def objection(record):
 
 
 def is_result(path):
-    """Whether some rule makes a file of this path."""
+    """Whether a rule makes the file at this path."""
     return snakemake_private.is_output(workflow, path)
 
 
 def asked():
-    """What the command line asked for."""
+    """What the user asked for on this command line: config, overlays, and own tables."""
     overlays, has_options = snakemake_private.overlays(workflow)
     paths = [os.path.relpath(path) for path in overlays]
     return runs.Request(config, paths, has_options, inputs.tables(config))
 
 
 class Plan:
-    """What this run knows of the results that it found: made when the DAG is, once."""
+    """The state of the results that this run found, judged once, when the DAG is built."""
 
     is_begun = False
     judgement = None
@@ -215,8 +216,8 @@ class Plan:
 
 
 def plan(wildcards):
-    """No input: what does not fit is told to the DAG before it asks which jobs are to run."""
-    # Judging asks for the inputs of all jobs, and so comes here again.
+    """No input, but stale results are reported to the DAG before Snakemake decides which jobs run."""
+    # runs.judge asks for the inputs of all jobs and so calls this function again.
     if snakemake_private.is_planner(workflow) and not Plan.is_begun:
         Plan.is_begun = True
         Plan.judgement = runs.judge(expected, is_result, records.Digests())
@@ -232,7 +233,7 @@ def plan(wildcards):
 
 
 def begin_run():
-    """Before the first job: no other run here, and nothing in results/ that the present config did not make."""
+    """Before the first job: lock the folder, and set aside results that do not fit the present config."""
     if snakemake_private.only_touches(workflow):
         return
     try:
@@ -248,7 +249,7 @@ def begin_run():
 
 
 def end_run(logs, is_failed):
-    """Take from results/ what this run found wanting, and tell the person of a failed one what became of it."""
+    """Set aside results that do not fit; after a failed run, print why it stopped and what is missing."""
     snakemake_private.forget_forced(workflow)
     missing = runs.end(runs.judge(expected, is_result, records.Digests(), is_end=True))
     if not is_failed:

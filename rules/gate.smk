@@ -1,9 +1,9 @@
 """In: one device's embeddings. Out: their measures, a verdict (the gate), and the device's outcome.
 
-Where two or more devices train, how far they agree: on embeddings, first losses and candidates.
+If two or more devices train, also how far they agree: on embeddings, first losses and candidates.
 
-The gate is a checkpoint: `write_outcome` reads the verdict of its own device only and asks for
-metrics and candidates where it passed, so a fast device goes on while another still trains.
+The gate is a checkpoint. `write_outcome` reads the verdict of its own device only, and needs metrics and
+candidates only if the device passed. So a fast device goes on while another still trains.
 """
 
 
@@ -32,7 +32,7 @@ rule measure_embeddings:
         seed=config["seed"],
         code=code("measure_embeddings"),
     message:
-        "Measuring the embeddings of {wildcards.device} beside an untrained model's"
+        "Measuring the embeddings of {wildcards.device} and of an untrained encoder"
     script:
         "../scripts/measure_embeddings.py"
 
@@ -58,7 +58,7 @@ checkpoint validate_embeddings:
         gate=config["gate"],
         code=code("validate_embeddings"),
     message:
-        "Judging the embeddings of {wildcards.device}"
+        "Checking the embeddings of {wildcards.device} against the gate"
     script:
         "../scripts/validate_embeddings.py"
 
@@ -85,7 +85,7 @@ rule write_outcome:
     params:
         code=code("write_outcome"),
     message:
-        "Collecting what became of {wildcards.device}"
+        "Collecting the results of {wildcards.device}"
     script:
         "../scripts/write_outcome.py"
 

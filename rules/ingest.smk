@@ -1,11 +1,12 @@
 """In: an edges table (planted, or the user's). Out: the typed graph and the ledger of its rows.
 
-Names of the config that only late stages use are checked as soon as there is a graph. What trains waits for that and
-does not read it (`unread`), so a corrected name trains nothing: the job takes its files back.
+Names in the config that only late stages use are checked as soon as the graph is built. Training waits for this
+check but does not read its file (`unread`). So a corrected name does not train again: the job restores its previous
+files.
 """
 
 
-# The nodes of a cluster often have no way out.
+# The nodes of a cluster often have no internet access.
 localrules:
     download_edges,
 
@@ -31,7 +32,7 @@ rule build_demo:
         seed=config["demo"]["seed"],
         code=code("build_demo"),
     message:
-        "Planting the synthetic demo graph"
+        "Building the synthetic demo graph"
     script:
         "../scripts/build_demo.py"
 
@@ -48,7 +49,7 @@ rule download_edges:
     wildcard_constraints:
         folder="[0-9a-f]{12}",
         name="[^/]+",
-    # The script itself tries again where that may help.
+    # The script itself retries if that may help.
     retries: 0
     conda:
         "../envs/tables.yaml"
@@ -56,9 +57,9 @@ rule download_edges:
     resources:
         mem_mb=1000,
         runtime=240,
-    # Without the code's digest: what is downloaded does not depend on how.
+    # No digest of the code: the downloaded table does not depend on it.
     params:
-        url=lambda wildcards: config["edges"],  # as it is: braces in it are no wildcards
+        url=lambda wildcards: config["edges"],  # a function, because braces in a plain string are wildcards
     message:
         "Downloading the edges table"
     script:

@@ -1,4 +1,4 @@
-"""In: the graph. Out: labelled pairs with their splits, the leakage certificate, and pairs from elsewhere."""
+"""In: the graph. Out: labelled pairs with their splits, the leakage certificate, and external test pairs."""
 
 
 rule split_pairs:
@@ -40,7 +40,7 @@ rule read_external:
         "results/logs/read_external/external.log",
     benchmark:
         "results/benchmarks/read_external/external.tsv"
-    # Before any training, which waits for check_names: a table that cannot be used is said at once.
+    # Training waits for check_names, so this job runs first: a table that cannot be used stops the run at once.
     priority: 10
     retries: 0
     conda:
@@ -55,6 +55,6 @@ rule read_external:
         tables=tables("external.pairs"),
         code=code("read_external"),
     message:
-        "Reading pairs from elsewhere"
+        "Reading the external test pairs"
     script:
         "../scripts/read_external.py"

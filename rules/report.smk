@@ -1,4 +1,4 @@
-"""In: the outcome of every device. Out: the summary and the report, always; then the run fails if no device passed."""
+"""In: the outcome of every device. Out: the summary and the report. The run then fails if no device passed."""
 
 
 rule write_summary:

@@ -1,15 +1,15 @@
 """In: the graph. Out, per device: one embedding file, the history and the record of its training.
 
-The device `given` trains nothing: its vectors are those of another tool.
+The device `given` trains nothing: its vectors are imported from another tool's file.
 """
 
 
 rule train_embeddings:
     input:
         **GRAPH,
-        # The certificate first: nothing trains on a graph that still holds target pairs.
+        # The certificate comes first, so that nothing trains on a graph that still has target pairs.
         certificate="results/pairs/certificate.json",
-        # A wrong name is said before anything trains; a corrected one trains nothing.
+        # A wrong name stops the run before anything trains; a corrected one does not train again.
         checked="results/graph/checked.json",
     output:
         embeddings="results/embeddings/{device}/embeddings.parquet",
@@ -51,7 +51,7 @@ rule import_embeddings:
     input:
         **GRAPH,
         certificate="results/pairs/certificate.json",
-        # A wrong name is said before anything trains; a corrected one trains nothing.
+        # A wrong name stops the run before anything trains; a corrected one does not train again.
         checked="results/graph/checked.json",
     output:
         embeddings="results/embeddings/given/embeddings.parquet",
@@ -73,6 +73,6 @@ rule import_embeddings:
         unread=["certificate", "checked"],
         code=code("import_embeddings"),
     message:
-        "Reading embeddings from elsewhere"
+        "Importing embeddings of another tool"
     script:
         "../scripts/import_embeddings.py"

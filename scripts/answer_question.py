@@ -18,7 +18,7 @@ def main(
     correct_popularity: float,
     seed: int,
 ) -> None:
-    """Write `top` candidates; disease: id or name."""
+    """Write the `top` best new candidates of a disease; disease: id or name."""
     run = questions.Run(results, device, correct_popularity=correct_popularity, seed=seed)
     tail = names.find(run.kg, run.target.tail_type, disease)
     rows = run.heads_of(tail, top, with_known=False)

@@ -1,4 +1,4 @@
-"""Build the demo graph: a planted edges table in PrimeKG's schema."""
+"""Build the demo graph: a synthetic edges table with PrimeKG's columns and planted treatments."""
 
 import logging
 from pathlib import Path
@@ -9,7 +9,7 @@ from repurpose.provenance import jobs
 
 
 def main(*, edges_out: str | Path, scale: float, seed: int) -> None:
-    """Write the planted edges table of `scale` (1 has PrimeKG's counts) and `seed` to `edges_out`."""
+    """Write the edges table; scale: size of the graph, 1 has PrimeKG's counts."""
     table = demo.plant_table(scale, seed)
     files.write_table(edges_out, table)
     logging.info("planted %s rows at scale %s, seed %s", f"{table.num_rows:,}", scale, seed)

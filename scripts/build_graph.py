@@ -1,4 +1,4 @@
-"""Build the graph from an edges table, with a ledger of every row."""
+"""Build the graph from an edges table, with a ledger that counts what became of the rows."""
 
 import logging
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ def main(
     settings: GraphSettings,
     target: Target,
 ) -> None:
-    """Read the raw tables (`nodes_table` may be "") and write the graph's files and its ledger."""
+    """Read the tables and write the graph's files and its ledger; nodes_table: "" for none."""
     kg, ledger = read(edges, nodes_table, settings, target)
     report(kg, ledger)
     graph.save(kg, graph_out)
@@ -55,7 +55,7 @@ def named(columns: Any) -> list[str]:
 
 
 def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
-    """Log the relations of the graph, and what became of the rows that are not in it."""
+    """Log the relations of the graph, and why rows were dropped."""
     logging.info("%s: %s rows, %s edges", ledger["file"], f"{ledger['rows']:,}", f"{ledger['kept']:,}")
     for node_type, count in ledger["nodes"].items():
         logging.info("  %-28s %11s nodes", node_type, f"{count:,}")

@@ -1,4 +1,4 @@
-"""Check the relations that the config names for later against the graph, before anything trains."""
+"""Check the relation names of later config sections against the graph, before anything trains."""
 
 import logging
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from repurpose.training import compared
 def main(*, relations: str | Path, checked_out: str | Path, names: Sequence[str], tail_type: str) -> None:
     """Write the names that were checked; names: training.contrastive.relations.
 
-    Raises InputError if nodes of the tail type have no such relation.
+    Raises InputError if nodes of the tail type lack one of these relations.
     """
     compared.require(graph.load_relations(relations), names, tail_type)
     files.write_json(checked_out, {"compared": list(names)})

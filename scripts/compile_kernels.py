@@ -1,6 +1,6 @@
-"""Compile the kernels for training and scoring, so that no rule has to wait for it ("make env" runs this).
+"""Compile the kernels for training and scoring before the first run; "make env" calls this script.
 
-Each loop runs once on a tiny input; numba then caches its machine code. The attention loops are compiled for
+Each loop runs once on a tiny input, and numba caches its machine code. The attention loops are compiled for
 each common width of an attention head.
 """
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def compile_training(width: int) -> None:
-    """Train one step, full-batch and sampled, with heads of this width on a graph of three edges."""
+    """Train one full-batch and one sampled step on a graph of three edges; width: of an attention head."""
     encoder = EncoderSettings(
         hidden_dim=width,
         embedding_dim=8,

@@ -1,4 +1,4 @@
-"""Download the edges table that the config names by a URL."""
+"""Download the edges table if the config gives a URL."""
 
 import logging
 from pathlib import Path
@@ -9,7 +9,7 @@ from repurpose.provenance import jobs
 
 
 def main(*, edges_out: str | Path, url: str) -> None:
-    """Write the table that the URL names; raises InputError if the download is no such table."""
+    """Write the table behind the URL; raises InputError if the download is not a complete table."""
     logging.info("downloading %s", url)
     count = download.fetch(url, edges_out)
     logging.info("downloaded %.1f MB", count / 1e6)

@@ -1,4 +1,4 @@
-"""Encode the graph with an untrained encoder, a baseline."""
+"""Encode the graph with an untrained encoder: a baseline for the classifier."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def main(
     valid_share: float,
     seed: int,
 ) -> None:
-    """Write vectors of the config's width, from random inputs and weights."""
+    """Write vectors from random inputs and weights; encoder: the config section `hgt`."""
     kg = graph.load(graph_files)
     vectors = quality.encode_untrained(kg, encoder, encoder.embedding_dim, valid_share, seed)
     embeddings.write(vectors_out, kg, vectors, {"device": "untrained"})

@@ -1,4 +1,4 @@
-"""Explain one device's best candidates that are not known."""
+"""Explain one device's best new candidates: paths, similar treatments and attention."""
 
 import logging
 from pathlib import Path
@@ -21,7 +21,7 @@ def main(
     paths_each: int,
     similar: int,
 ) -> None:
-    """Write the explanations of the `explained` best pairs of all tails that no relation connects."""
+    """Write the explanations of the `explained` best pairs that no relation connects, over all tails."""
     device = finished.load(device_files, target)
     best = summary.best_new(files.read_table(candidates), explained)
     explanations = device.explainer.explain_rows(best, paths_each, similar)

@@ -1,4 +1,4 @@
-"""Find the heads and tails that the ranking is restricted to, before anything long runs."""
+"""Find the heads and tails that the ranking is restricted to, before anything trains."""
 
 import logging
 from collections.abc import Sequence
@@ -19,7 +19,10 @@ def main(
     heads: Sequence[str],
     tails: Sequence[str],
 ) -> None:
-    """Write the indices of the nodes with these ids or names; null for an empty list, which means all."""
+    """Write the indices of the nodes with these ids or names; null for an empty list, which means all nodes.
+
+    Raises InputError if the graph has no such node.
+    """
     kg = graph.load(graph_files)
     lists = (target.head_type, heads, "heads"), (target.tail_type, tails, "tails")
     indices = {

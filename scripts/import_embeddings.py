@@ -1,4 +1,4 @@
-"""Import the embeddings of another tool as those of the device `given`."""
+"""Import another tool's embeddings as those of the device `given`."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Measure one embedding file, its null (an untrained model) and what its layers have learned."""
+"""Measure one embedding file, its null model (an untrained encoder), and what its layers learned."""
 
 from pathlib import Path
 from typing import Any
@@ -54,17 +54,17 @@ def measures(
     `layers` (the encoder output) is None if there is no baseline for it, or if the file is not from a
     training of this project with the config's embedding_dim.
     """
-    found = embeddings.read(vectors_path)
-    if not found.vectors:  # a refused training
+    embedded = embeddings.read(vectors_path)
+    if not embedded.vectors:  # training was refused and wrote an empty file
         return {"measured": quality.empty_measures({}), "null": quality.empty_measures({}), "layers": None}
     options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
-    vectors = embeddings.aligned(found, kg, vectors_path)
+    vectors = embeddings.aligned(embedded, kg, vectors_path)
     measured = quality.measure(kg, vectors, **options)
-    is_ours = "seed" in found.metadata and found.dim == encoder.embedding_dim
+    is_ours = "seed" in embedded.metadata and embedded.dim == encoder.embedding_dim
     return {
         "measured": measured,
         "null": quality.measure(
-            kg, quality.encode_untrained(kg, encoder, found.dim, valid_share, seed), **options
+            kg, quality.encode_untrained(kg, encoder, embedded.dim, valid_share, seed), **options
         ),
         "layers": quality.measure_layers(kg, vectors, encoder, valid_share, seed)
         if is_ours and measured["types"]

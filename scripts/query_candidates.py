@@ -16,7 +16,7 @@ from repurpose.core.errors import InputError
 from repurpose.graph import names
 from repurpose.provenance import records
 
-PATHS, SIMILAR = 3, 3  # of each candidate of a list
+PATHS, SIMILAR = 3, 3  # shown for each candidate of a list
 
 
 def main(options: argparse.Namespace) -> str:

@@ -27,9 +27,9 @@ def main(
     correct_popularity: float,
     seed: int,
 ) -> None:
-    """Write the candidates of each tail, of each head, and what is measured while they are ranked.
+    """Write the best candidates of each tail and of each head, the heads' popularity, and the stability.
 
-    chosen: file of the heads and tails that are ranked; None for all. per_tail, per_head: 0 keeps every pair.
+    chosen: file of the heads and tails to rank, None for all. per_tail: 0 keeps every pair.
     """
     device = finished.load(device_files, target)
     annotator = device.annotator(correct_popularity, seed)

@@ -1,4 +1,4 @@
-"""Read a table of external pairs, which are only tested, never learned from."""
+"""Read the table of external test pairs, which are never used for training."""
 
 from pathlib import Path
 

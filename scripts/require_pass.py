@@ -1,4 +1,4 @@
-"""Fail the run, with the reasons, when no device passed its gate."""
+"""Fail the run if no device passed its gate, and say why."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from repurpose.report import summary
 
 
 def main(*, summary_in: str | Path, passed_out: str | Path) -> None:
-    """Write the devices that passed; raises InputError with every device's reason when none did."""
+    """Write the devices that passed; raises InputError with every device's reason if none did."""
     content = files.read_json(summary_in)
     if not content["passed"]:
         raise InputError(summary.verdict_sentence(content))

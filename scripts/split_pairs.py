@@ -1,4 +1,4 @@
-"""Turn the target relations into labelled pairs with one split per scheme, and certify that nothing leaks."""
+"""Turn the target relations into labelled pairs with one split per scheme, and check them for leakage."""
 
 import logging
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ def main(
 ) -> None:
     """Write pairs.parquet and certificate.json; `target` and `split` are the config sections.
 
-    kept: graph.keep_relations. areas_in: a table of the tails' areas; without it the relation
-    target.hierarchy tells them.
+    kept: graph.keep_relations. areas_in: table of the tails' areas; without it, areas come from the relation
+    target.hierarchy.
     """
     kg = graph.load(graph_files)
     labelled = pairs.label(kg, target)
@@ -34,12 +34,12 @@ def main(
     if hierarchy:
         areas.require_hierarchy(kg, hierarchy, tail_type)
     if "area" in split.schemes:
-        of_tail = (
+        area_of_tail = (
             areas.from_table(areas_in, kg, tail_type)
             if areas_in
             else areas.from_hierarchy(kg, hierarchy, tail_type)
         )
-        labelled["area_index"] = of_tail[labelled["tail_index"]]
+        labelled["area_index"] = area_of_tail[labelled["tail_index"]]
     labelled = pairs.split(labelled, split.schemes, split.valid_share, split.test_share, seed)
     content = certificate.certify(kg, labelled, target, kept)
     pairs.save(labelled, pairs_out)

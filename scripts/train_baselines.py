@@ -29,11 +29,11 @@ def main(
     seed: int,
     n_threads: int,
 ) -> None:
-    """Write the baselines' metrics (schemes -> scheme -> method), and where the test pairs stand."""
+    """Write the baselines' metrics (schemes -> scheme -> method), and the ranks of the test pairs."""
     kg = graph.load(graph_files)
     labelled = pairs.load(pairs_in)
     head_type, tail_type = target.types
-    known, elsewhere = pairs.known(kg, head_type, tail_type), external.load(external_in)
+    known, external_pairs = pairs.known(kg, head_type, tail_type), external.load(external_in)
     degrees = [baselines.degree_features(kg, node_type) for node_type in (head_type, tail_type)]
     methods = {"degree": Vectors(*degrees, product=False)}
     components = baselines.svd(kg, settings.svd_dim, seed)
@@ -42,15 +42,15 @@ def main(
     fits = {}
     for name, vectors in methods.items():
         logging.info("baseline %s", name)
-        task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, elsewhere)
+        task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external_pairs)
         fits[name] = classifier.evaluate_all(replace(task, settings=search.search(task).settings))
     schemes = list(fits["degree"])
     content = {
         "schemes": {scheme: {name: fits[name][scheme].metrics for name in fits} for scheme in schemes},
         "rounds": {scheme: {name: fits[name][scheme].rounds for name in fits} for scheme in schemes},
     }
-    found = {scheme: {name: fits[name][scheme].ranked for name in fits} for scheme in schemes}
-    ranks.save(ranks_out, found)
+    ranked = {scheme: {name: fits[name][scheme].ranked for name in fits} for scheme in schemes}
+    ranks.save(ranks_out, ranked)
     files.write_json(metrics_out, content)
 
 

@@ -36,10 +36,10 @@ def main(
     n_threads: int,
     corrects_popularity: bool = False,
 ) -> None:
-    """Write the model and its metrics beside the baselines'.
+    """Write the model, its metrics together with the baselines', and the ranks of the test pairs.
 
-    corrects_popularity: whether candidates will be, so that what it does to the test pairs is measured.
-    Raises InputError if the gate was not passed.
+    corrects_popularity: whether the ranking will correct popularity; if so, the effect on the test metrics is
+    measured. Raises InputError if the device did not pass its gate.
     """
     require_pass(verdict, device)
     kg = graph.load(graph_files)
@@ -56,14 +56,14 @@ def main(
     fits = classifier.evaluate_all(task)
     final, members = classifier.refit(task, fits)
     pair_model.save(final, model_out, kernel_out)
-    others = files.read_json(baselines)["schemes"]
-    rivals = ranks.load(baseline_ranks)
+    baseline_metrics = files.read_json(baselines)["schemes"]
+    baseline_results = ranks.load(baseline_ranks)
     content = {
-        "schemes": {scheme: {"hgt": fit.metrics, **others[scheme]} for scheme, fit in fits.items()},
+        "schemes": {scheme: {"hgt": fit.metrics, **baseline_metrics[scheme]} for scheme, fit in fits.items()},
         "differences": {
             scheme: {
-                name: evaluation.differences(fit.ranked, other, pairs.HELD_OUT.get(scheme), seed)
-                for name, other in rivals[scheme].items()
+                name: evaluation.differences(fit.ranked, baseline, pairs.HELD_OUT.get(scheme), seed)
+                for name, baseline in baseline_results[scheme].items()
             }
             for scheme, fit in fits.items()
         },

@@ -1,4 +1,4 @@
-"""Train the contraindication model, which recognises known negatives, on one device's embeddings."""
+"""Train the contraindication model on one device's embeddings; it predicts known negatives."""
 
 from pathlib import Path
 

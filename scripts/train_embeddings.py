@@ -18,7 +18,7 @@ from repurpose.provenance import jobs
 from repurpose.training import checkpoint, devices, diagnosis, history, memory, preparation, training
 from repurpose.vectors import embeddings, features
 
-EXTENDABLE = ("epochs", "sampled_epochs")  # with more of them a training continues from its checkpoint
+EXTENDABLE = ("epochs", "sampled_epochs")  # if they are raised, training continues from its checkpoint
 
 
 def main(
@@ -39,7 +39,7 @@ def main(
     tail_type: str,
     seed: int,
 ) -> dict[str, Any]:
-    """Train, and write what the training leaves; returns its record.
+    """Train, and write embeddings, encoder, history and record; returns the record.
 
     features_in: table of node vectors to start from, "" for none. lines: log of the history, one JSON row per
     step. code: digest of the code. Raises InputError if the machine lacks the device, and StoppedError after
@@ -143,5 +143,5 @@ if __name__ == "__main__":
                 tail_type=snakemake.params.tail_type,
                 seed=snakemake.params.seed,
             )
-            # Room may have been made by the next run, or the machine be another.
+            # The next run may have more memory, or run on another machine.
             job.provisional = record["reason"] if record.get("depends_on_machine") else ""

@@ -1,4 +1,4 @@
-"""Judge one embedding: the gate of the workflow, and a command for any embedding file.
+"""Check one embedding against the gate: a rule of the workflow, and a command for any embedding file.
 
     python scripts/validate_embeddings.py FILE [--graph results/graph] [--config config/config.yaml ...]
 
@@ -23,9 +23,9 @@ RECORD_OF_A_FILE = {"status": "completed", "reason": "", "remedy": "", "notes": 
 
 
 def main(*, measures, record, verdict_out, device, thresholds):
-    found = files.read_json(measures)
+    content = files.read_json(measures)
     verdict = gate.judge(
-        device, found["measured"], found["null"], files.read_json(record), thresholds, found["layers"]
+        device, content["measured"], content["null"], files.read_json(record), thresholds, content["layers"]
     )
     files.write_json(verdict_out, verdict)
     logging.info("%s %s the gate", device, "passes" if verdict["passed"] else "does not pass")
@@ -33,8 +33,8 @@ def main(*, measures, record, verdict_out, device, thresholds):
 
 
 def command(arguments):
-    """Verdict on the file that the command line names; its path stands in the place of a device."""
-    import measure_embeddings  # with all of PyTorch, which the rule's job does without
+    """Check the file on the command line, print the table of checks, and return the exit status."""
+    import measure_embeddings  # imports PyTorch, which the rule does not need
 
     parser = argparse.ArgumentParser(description="Check an embedding file against the gate.")
     parser.add_argument("file", type=Path, help="parquet (or the old csv) with node_type, node_id, embedding")
@@ -49,7 +49,7 @@ def command(arguments):
     config = settings.load([default, *chosen.config])
     kg = graph.load(GraphFiles.in_folder(chosen.graph))
     origin = embeddings.read(chosen.file).metadata
-    found = measure_embeddings.measures(
+    content = measure_embeddings.measures(
         kg,
         chosen.file,
         encoder=EncoderSettings(**config["hgt"]),
@@ -61,11 +61,11 @@ def command(arguments):
     )
     verdict = gate.judge(
         str(chosen.file),
-        found["measured"],
-        found["null"],
+        content["measured"],
+        content["null"],
         RECORD_OF_A_FILE,
         GateSettings(**config["gate"]),
-        found["layers"],
+        content["layers"],
     )
     print(gate.table(verdict))
     return 0 if verdict["passed"] else 1

@@ -28,22 +28,22 @@ def main(
     settings: AgreementSettings,
     seed: int,
 ) -> None:
-    """Compare the devices `names`; their files come in the same order, missing candidates as None."""
+    """Compare the devices `names`; lists of files are in the same order, None for missing candidates."""
     kg = graph.load(graph_files)
     devices = [
         agreement.DeviceRun(name, batching, *read(kg, *paths, settings.top))
         for name, batching, *paths in zip(names, batchings, vectors, histories, candidates, strict=True)
     ]
-    found = agreement.compare(devices, kg.connected(), settings, seed)
-    files.write_json(agreement_out, found)
-    for sentence in summary.disagreements(found):
+    content = agreement.compare(devices, kg.connected(), settings, seed)
+    files.write_json(agreement_out, content)
+    for sentence in summary.disagreements(content):
         logging.warning("%s", sentence)
 
 
 def read(kg, vectors, history, candidates, top):
     """Vectors in the graph's order, the link losses, and the shortlist of one device."""
-    found = embeddings.read(vectors)
-    aligned = embeddings.aligned(found, kg, vectors) if found.vectors else {}
+    embedded = embeddings.read(vectors)
+    aligned = embeddings.aligned(embedded, kg, vectors) if embedded.vectors else {}
     losses = files.read_table(history, ["link"])["link"].to_pylist()
     if candidates is None:
         return aligned, losses, None

@@ -1,4 +1,4 @@
-"""Write what became of one device: its row of the summary."""
+"""Write the outcome of one device: its row of the summary."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ def main(
     ranked_files: Mapping[str, str | Path],
     outcome_out: str | Path,
 ) -> None:
-    """Join a device's results; ranked_files: those of summary.Ranked by name, none if the gate stopped it."""
+    """Join a device's results; ranked_files: files of summary.Ranked by name, empty if it did not pass."""
     row = summary.outcome(
         verdict.read(verdict_in),
         files.read_json(training),
@@ -28,7 +28,7 @@ def main(
 
 
 def read(ranked_files: Mapping[str, str | Path]) -> summary.Ranked:
-    """Read the files; of the candidates, which may be all pairs, only the columns that are shown."""
+    """Read the files; of the candidates, which can be all pairs, only the columns that the summary shows."""
     return summary.Ranked(
         files.read_json(ranked_files["metrics"]),
         files.read_table(ranked_files["candidates"], summary.PAIR_COLUMNS),

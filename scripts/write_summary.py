@@ -21,9 +21,9 @@ def main(
     summary_out: str | Path,
     report_out: str | Path,
 ) -> None:
-    """Summarise the run; `outcomes`, `verdicts` and `histories` hold one file per device, in one order.
+    """Summarise the run; outcomes, verdicts, histories: one file per device, in the same order.
 
-    `agreement` is None where there is one device only.
+    agreement: None if there is only one device.
     """
     rows = [verdict.read(path) for path in outcomes]
     devices = [row["device"] for row in rows]

@@ -1,4 +1,4 @@
-"""What a classifier has no experience with is said, and nothing of what it has."""
+"""Nodes outside the applicability domain get a caution; the others get none."""
 
 import numpy as np
 import planted
@@ -14,32 +14,32 @@ def graph(edges):
     return planted.graph(sizes, [("drug", "binds", "gene", "message", edges)])
 
 
-def test_a_drug_without_what_most_treated_ones_have_is_said_to_lack_it():
+def test_a_drug_without_a_usual_relation_gets_a_caution():
     kg = graph([(drug, drug % 6) for drug in range(9)])
     rows = np.ones((12, 3), np.float32)
     found = applicability.cautions(kg, "drug", rows, np.arange(8))
     assert found.tolist() == [""] * 9 + ["no binds"] * 3
 
 
-def test_what_few_treated_ones_have_is_no_lack():
+def test_a_relation_that_few_trained_drugs_have_gives_no_caution():
     kg = graph([(drug, drug % 6) for drug in range(6)])
     found = applicability.cautions(kg, "drug", np.ones((12, 3), np.float32), np.arange(8))
     assert set(found) == {""}  # six of eight are less than 80 %
 
 
-def test_a_node_like_none_that_was_learned_from_is_said_to_be():
+def test_a_new_node_unlike_all_trained_nodes_gets_a_caution():
     kg = graph([(drug, 0) for drug in range(12)])
     rows = (np.array([1, 0, 0]) + 0.1 * RNG.normal(size=(12, 3))).astype(np.float32)
     rows[10] = [0, 0, 1]
     rows[11] = 0
-    learned = np.arange(9)
-    found = applicability.cautions(kg, "drug", rows, learned)
+    trained = np.arange(9)
+    found = applicability.cautions(kg, "drug", rows, trained)
     assert found[10] == found[11] == "like no drug with a known pair"
     assert (found[:10] == "").all()
 
 
-def test_what_was_learned_from_is_like_itself_at_least():
-    """Negative control: the oddest of the nodes learned from is less like the others than they are."""
+def test_a_trained_node_gets_no_caution_even_if_it_is_unlike_the_others():
+    """Negative control: the vector of this trained node is below the limit for new nodes."""
     kg = graph([(drug, 0) for drug in range(12)])
     rows = (np.array([1, 0, 0]) + 0.1 * RNG.normal(size=(12, 3))).astype(np.float32)
     rows[8] = rows[9] = [0, 0, 1]
@@ -49,8 +49,8 @@ def test_what_was_learned_from_is_like_itself_at_least():
     assert applicability.cautions(kg, "drug", rows, np.arange(9))[8] == ""
 
 
-def test_a_node_is_not_like_itself():
-    """Negative control: counted as its own neighbour, an odd node that was learned from would be like one."""
+def test_a_node_is_not_its_own_nearest_node():
+    """Negative control: with itself as neighbour, an unusual trained node would have similarity 1."""
     rows = np.eye(12, 12, dtype=np.float32)
     rows[:11] = np.array([1] + [0] * 11) + 0.1 * RNG.normal(size=(11, 12))
     found = applicability._nearest(rows, np.arange(12))
@@ -58,8 +58,8 @@ def test_a_node_is_not_like_itself():
     assert np.allclose(applicability._nearest(rows, np.array([11]))[11], -1)
 
 
-@pytest.mark.parametrize("learned", [[], [3]])
-def test_of_too_few_nodes_learned_from_nothing_is_concluded(learned):
+@pytest.mark.parametrize("trained", [[], [3]])
+def test_too_few_trained_nodes_give_no_cautions(trained):
     kg = graph([(drug, 0) for drug in range(12)])
-    found = applicability.cautions(kg, "drug", np.ones((12, 3), np.float32), np.array(learned, int))
+    found = applicability.cautions(kg, "drug", np.ones((12, 3), np.float32), np.array(trained, int))
     assert set(found) == {""}

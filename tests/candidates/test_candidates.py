@@ -30,7 +30,7 @@ def test_the_ranking_does_not_depend_on_the_chunks(kg, scores, per_tail):
     assert found[0].equals(found[2])
 
 
-def test_no_more_than_a_chunk_is_scored_together(kg, scores):
+def test_at_most_a_chunk_of_pairs_is_scored_at_once(kg, scores):
     calls = []
 
     def score(tails):
@@ -61,7 +61,7 @@ def test_rows_are_sorted_by_tail_id_and_rank_and_ties_by_head_index(kg, scores):
         assert part["score"].tolist() == [scores[head, tail] for head in expected]
 
 
-def test_the_best_of_each_tail_are_kept(kg, scores):
+def test_the_best_heads_of_each_tail_are_kept(kg, scores):
     every, best = ranked(kg, scores, per_tail=0).to_pandas(), ranked(kg, scores, per_tail=4).to_pandas()
     expected = every[every["rank"] <= 4].reset_index(drop=True)
     assert best.equals(expected)
@@ -69,7 +69,7 @@ def test_the_best_of_each_tail_are_kept(kg, scores):
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 29, 30, 31])
-def test_the_best_of_a_row_are_those_of_a_stable_sort(scores, count):
+def test_the_best_columns_of_a_row_equal_those_of_a_stable_sort(scores, count):
     rows = np.concatenate([scores, np.full((1, scores.shape[1]), 2, np.float32)])
     expected = np.argsort(-rows, axis=1, kind="stable")
     assert np.array_equal(candidates.best(rows, count), expected[:, : count or None])
@@ -105,7 +105,7 @@ def test_chosen_heads_and_tails_are_ranked_among_themselves(kg, scores, chunk):
     assert (kept.groupby("head_id").size() == 3).all()
 
 
-def test_the_range_of_ranks_is_that_of_the_members(kg, scores):
+def test_the_range_of_ranks_covers_all_members(kg, scores):
     rng = np.random.default_rng(0)
     members = [rng.normal(size=scores.shape).astype(np.float32) for _ in range(3)]
     frame = ranked(kg, np.stack([scores, *members]), per_tail=4, chunk=100).to_pandas()
@@ -117,7 +117,7 @@ def test_the_range_of_ranks_is_that_of_the_members(kg, scores):
     assert (alone["rank_low"] == alone["rank"]).all() and (alone["rank_high"] == alone["rank"]).all()
 
 
-def test_a_caution_on_either_side_is_said(kg, scores):
+def test_cautions_on_head_and_tail_are_joined(kg, scores):
     cautions = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
     cautions[0][3], cautions[1][2] = "no binds", "like no disease with a known pair"
     frame = ranked(kg, scores, tuple(cautions), per_tail=0).to_pandas()
@@ -151,7 +151,7 @@ def test_known_pairs_are_flagged_with_their_relations(kg, scores):
     assert set(flagged["known"]) == {"indication", "contraindication", "palliates"}
 
 
-def test_nothing_is_flagged_where_nothing_is_known(scores):
+def test_without_known_pairs_nothing_is_flagged(scores):
     kg = planted.graph({"drug": 30, "disease": 12}, [])
     assert set(ranked(kg, scores, per_tail=2)["known"].to_pylist()) == {""}
 
@@ -197,7 +197,7 @@ def test_no_cell_of_the_csv_is_a_formula(kg, scores, tmp_path, name):
     assert min(float(row["score"]) for row in rows) < 0
 
 
-def test_a_ranking_that_breaks_off_leaves_the_old_files(kg, scores, tmp_path):
+def test_a_ranking_that_fails_leaves_the_old_files(kg, scores, tmp_path):
     paths = tmp_path / "c.parquet", tmp_path / "c.csv"
     for path in paths:
         path.write_text("old")

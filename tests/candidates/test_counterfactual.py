@@ -1,4 +1,4 @@
-"""The vectors of a pair without some edges are those that the whole model gives on the smaller graph."""
+"""Counterfactual vectors equal those of the whole model on the graph without the removed edges."""
 
 import dataclasses
 
@@ -21,23 +21,27 @@ from repurpose.vectors.vectors import Vectors
 
 
 def smaller(edges, path):
-    """The edges without those of a path."""
+    """The edges of each relation without those of a path."""
     bounds = np.cumsum([0, *(KG.count(t) for t in KG.node_types)])
-    left = []
-    for index, each in zip(KG.of_role("message"), edges, strict=True):
+    remaining = []
+    for index, relation_edges in zip(KG.of_role("message"), edges, strict=True):
         relation = KG.relations[index]
         first = [bounds[KG.node_types.index(t)] for t in (relation.head_type, relation.tail_type)]
-        kept = np.ones(each.shape[1], bool)
-        for here, there, number, forward in counterfactual._edges(path):
-            head, tail = (here, there) if forward else (there, here)
-            kept &= ~((number == index) & (each[0] + first[0] == head) & (each[1] + first[1] == tail))
-        left.append(each[:, kept])
-    return left
+        kept = np.ones(relation_edges.shape[1], bool)
+        for start, end, number, forward in counterfactual._edges(path):
+            head, tail = (start, end) if forward else (end, start)
+            kept &= ~(
+                (number == index)
+                & (relation_edges[0] + first[0] == head)
+                & (relation_edges[1] + first[1] == tail)
+            )
+        remaining.append(relation_edges[:, kept])
+    return remaining
 
 
 @pytest.mark.parametrize("batching", ["full", "sampled"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_node_comes_out_as_it_is_stored(monkeypatch, shape, batching):
+def test_recomputed_vectors_equal_the_stored_vectors(monkeypatch, shape, batching):
     encoder, _, _ = fitted(monkeypatch, shape, batching)
     for node in range(len(encoder.stored)):
         state = encoder._states((node,), (), {})[node]
@@ -46,13 +50,13 @@ def test_every_node_comes_out_as_it_is_stored(monkeypatch, shape, batching):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_layers_part_is_what_the_model_gives_on_the_smaller_graph(monkeypatch, shape):
+def test_the_encoder_part_equals_the_models_output_on_the_smaller_graph(monkeypatch, shape):
     encoder, model, edges = fitted(monkeypatch, shape)
     changed = 0
     for path in some_paths():
-        left = smaller(edges, path)
+        remaining = smaller(edges, path)
         with torch.no_grad():
-            z = model(model.prepare(left).whole).numpy()[[path.nodes[0], path.nodes[-1]]]
+            z = model(model.prepare(remaining).whole).numpy()[[path.nodes[0], path.nodes[-1]]]
         found = encoder.without(path)[:, -z.shape[1] :]
         assert directions(found) == pytest.approx(directions(z), abs=2e-5)
         before = encoder.stored[[path.nodes[0], path.nodes[-1]], -z.shape[1] :]
@@ -64,31 +68,31 @@ def directions(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_the_profiles_part_is_the_smaller_profile_on_the_same_axes(monkeypatch):
+def test_the_profile_part_is_the_smaller_graphs_profile_on_the_same_axes(monkeypatch):
     encoder, _, edges = fitted(monkeypatch, "all parts")
     dim, differ = encoder.profile_dim, 0
     for path in some_paths():
-        left = smaller(edges, path)
+        remaining = smaller(edges, path)
         for node, node_type, found in zip(
             (path.nodes[0], path.nodes[-1]), ("drug", "disease"), encoder.without(path), strict=True
         ):
             span = KG.span(node_type)
             columns, at = profiles.columns(KG, node_type, dim), node - span.start
-            for number, (side, (whole, fewer)) in enumerate(frozen(edges, left, node_type).items()):
+            for number, (side, (whole, fewer)) in enumerate(frozen(edges, remaining, node_type).items()):
                 divisors = encoder.trained.divisors[span, number]
                 raw = encoder.stored[span, columns[side]] * divisors[:, None]
                 axes = np.linalg.pinv(whole.toarray().astype(np.float64), rcond=1e-3) @ raw
                 expected = raw[at] + (fewer[[at]] - whole[[at]]).toarray()[0] @ axes
-                # To length 1 / sqrt(sides), but for what is shorter than 0.05 of the longest.
+                # Scaled to length 1 / sqrt(sides), except rows below 0.05 of the longest.
                 scale = max(np.linalg.norm(expected) * np.sqrt(len(columns)), 0.05 * divisors.max())
                 assert found[columns[side]] == pytest.approx(expected / scale, abs=2e-3)
                 differ += not np.allclose(found[columns[side]], raw[at] / divisors[at], atol=2e-2)
     assert differ > 6
 
 
-def frozen(edges, left, node_type):
-    """Side -> profiles before and after, with neighbours as rare after as before."""
-    whole, fewer = (profiles.weighted_neighbours(KG, each, node_type) for each in (edges, left))
+def frozen(edges, remaining, node_type):
+    """Side -> profiles before and after the removal; the TF-IDF weights of neighbours stay."""
+    whole, fewer = (profiles.weighted_neighbours(KG, each, node_type) for each in (edges, remaining))
     result = {}
     for side, block in whole.items():
         kept = fewer[side].copy() if side in fewer else block * 0
@@ -97,32 +101,32 @@ def frozen(edges, left, node_type):
     return result
 
 
-def test_the_svds_part_is_the_sum_of_the_neighbours_that_are_left(monkeypatch):
+def test_the_svd_part_is_the_sum_over_the_remaining_neighbours(monkeypatch):
     encoder, _, edges = fitted(monkeypatch, "all parts")
     part, differ = slice(encoder.profile_dim, encoder.profile_dim + encoder.svd_dim), 0
     rows = encoder._unit(np.arange(len(encoder.stored))) * encoder.trained.lengths[:, None]
     for path in some_paths():
-        joined = matrices.adjacency(KG, smaller(edges, path))
+        adjacency = matrices.adjacency(KG, smaller(edges, path))
         for node, found in zip((path.nodes[0], path.nodes[-1]), encoder.without(path), strict=True):
-            around = joined[[node]].toarray()[0] / np.sqrt(np.maximum(encoder.degrees, 1))
+            around = adjacency[[node]].toarray()[0] / np.sqrt(np.maximum(encoder.degrees, 1))
             expected = (around @ rows) / encoder.trained.values
             direction = found[part] / np.linalg.norm(found[part])
             assert direction @ expected / np.linalg.norm(expected) == pytest.approx(
                 1, abs=0.005
-            )  # as far as it converged
+            )  # up to the SVD's convergence
             before = encoder.stored[node, part] / np.linalg.norm(encoder.stored[node, part])
             differ += before @ direction < 0.98
     assert differ > 6
 
 
-def test_a_node_without_edges_has_no_direction_and_a_short_vector(monkeypatch):
+def test_the_svd_part_of_a_node_without_edges_is_zero(monkeypatch):
     encoder, _, _ = fitted(monkeypatch, "all parts")
     (node, *_) = np.flatnonzero(encoder.degrees == encoder.degrees[encoder.degrees > 0].min())
     missing = {int(node): np.ones(encoder.degrees[node], bool)}
     assert not encoder._direction(int(node), missing).any()
 
 
-def test_edges_that_were_held_out_change_nothing(monkeypatch):
+def test_removing_held_out_edges_changes_nothing(monkeypatch):
     encoder, _, edges = fitted(monkeypatch, "all parts", valid_share=0.3)
     held = [way for way in some_paths(200) if smaller_by(edges, way) == 0]
     for path in held:
@@ -139,7 +143,7 @@ def smaller_by(edges, path):
     return sum(a.shape[1] - b.shape[1] for a, b in zip(edges, smaller(edges, path), strict=True))
 
 
-def test_attention_is_that_of_pygs_layer(monkeypatch):
+def test_attention_equals_that_of_pygs_layer(monkeypatch):
     encoder, model, edges = fitted(monkeypatch, "all parts")
     seen = []
     monkeypatch.setattr(
@@ -157,19 +161,19 @@ def test_attention_is_that_of_pygs_layer(monkeypatch):
         assert len(list(encoder.attended(node, 2))) == min(2, encoder.degrees[node])
 
 
-def test_attended_nodes_are_neighbours_by_that_relation(monkeypatch):
+def test_attended_nodes_are_neighbours_over_the_reported_relation(monkeypatch):
     encoder, _, _ = fitted(monkeypatch, "all parts")
-    joined = {(a, b, r) for way in some_paths(99) for a, b, r, _ in counterfactual._edges(way)}
-    found = {
+    path_edges = {(a, b, r) for way in some_paths(99) for a, b, r, _ in counterfactual._edges(way)}
+    attended_edges = {
         (node, other, relation)
-        for node in {a for a, *_ in joined}
+        for node in {a for a, *_ in path_edges}
         for other, relation, _ in encoder.attended(node, 99)
     }
-    held = len(joined - found)
-    assert held < 0.3 * len(joined)
+    held = len(path_edges - attended_edges)
+    assert held < 0.3 * len(path_edges)
 
 
-def test_an_encoder_of_other_vectors_is_refused(monkeypatch, tmp_path):
+def test_the_encoder_of_other_vectors_is_refused(monkeypatch, tmp_path):
     encoder, _, _ = fitted(monkeypatch, "all parts")
     path = tmp_path / "encoder.safetensors"
     trained.save(path, encoder.trained)
@@ -183,7 +187,7 @@ def test_an_encoder_of_other_vectors_is_refused(monkeypatch, tmp_path):
         counterfactual.read(path, KG, TYPES, vectors, ORIGIN)
 
 
-def test_a_refused_training_leaves_a_file_without_an_encoder(tmp_path):
+def test_a_file_without_an_encoder_is_refused(tmp_path):
     path = tmp_path / "encoder.safetensors"
     trained.save(path, None)
     with pytest.raises(InputError, match=r"encoder\.safetensors holds no encoder"):
@@ -193,7 +197,7 @@ def test_a_refused_training_leaves_a_file_without_an_encoder(tmp_path):
         trained.load(path)
 
 
-def test_a_type_that_receives_nothing_keeps_what_it_has():
+def test_a_node_without_messages_keeps_its_state():
     rng = np.random.default_rng(0)
     shapes = (1, 24, 8), (1, 24), (2, 2, 1, 4, 4), (1, 8, 8), (1, 8)
     layer = trained.Parameters(*(rng.normal(size=shape) for shape in shapes), np.zeros(1))
@@ -206,7 +210,7 @@ def changes_by_path(scorer):
     return list(zip(ways, scorer.changes(ways), strict=True))
 
 
-def test_a_change_is_that_of_the_score_with_the_vectors_of_the_smaller_graph():
+def test_a_change_is_the_score_difference_with_the_counterfactual_vectors():
     scorer = edge_removals.scorer()
     encoder, score = scorer.encoder, pair_model.scorer(scorer.model, scorer.vectors, 1)
     moved = 0
@@ -221,7 +225,7 @@ def test_a_change_is_that_of_the_score_with_the_vectors_of_the_smaller_graph():
     assert moved > 10
 
 
-def test_no_paths_have_no_changes():
+def test_without_paths_there_are_no_changes():
     assert edge_removals.scorer().changes([]) == []
 
 
@@ -243,7 +247,7 @@ def test_the_encoder_is_read_from_the_files_of_a_run(tmp_path):
         counterfactual.read(encoder_path, KG, TYPES, aligned, embedded.metadata)
 
 
-def test_edges_of_another_seed_are_not_those_of_the_encoder():
+def test_training_edges_of_another_seed_do_not_give_the_stored_vectors():
     encoder = edge_removals.scorer().encoder
     edges = holdout.split(KG, SETTINGS.valid_share, 4).train
     other = CounterfactualEncoder(KG, TYPES, encoder.trained, split_up(encoder.stored), edges)

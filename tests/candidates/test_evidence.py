@@ -1,4 +1,4 @@
-"""A dossier says what joins a pair and what is like it, and nothing that the pair itself says."""
+"""An explanation shows paths and similar treatments of a pair, and never uses the pair's own relation."""
 
 import candidate_lists
 import edge_removals
@@ -34,7 +34,7 @@ def explainer():
     return evidence.Explainer(KG, planted.TARGET, (HEADS, TAILS), TREATED, paths.network(KG))
 
 
-def test_paths_are_told_with_names_relations_and_directions():
+def test_paths_are_described_with_names_relations_and_directions():
     (found,) = explainer().explain(np.array([0]), np.array([0]), 5, 3)
     assert [path["text"] for path in found["paths"]] == [
         "drug number 0 -[binds]-> gene number 0 <-[has]- disease number 0",
@@ -44,7 +44,7 @@ def test_paths_are_told_with_names_relations_and_directions():
     assert found["paths"][0]["nodes"] == ["drug number 0", "gene number 0", "disease number 0"]
 
 
-def test_nearest_are_other_drugs_of_the_disease_and_other_diseases_of_the_drug():
+def test_similar_nodes_are_other_drugs_of_the_disease_and_other_diseases_of_the_drug():
     first, second = explainer().explain(np.array([0, 3]), np.array([0, 0]), 1, 2)
     # Drug 0 treats the disease, and is not like itself.
     assert [each["id"] for each in first["heads_of_tail"]] == ["drug:1", "drug:2"]
@@ -54,14 +54,14 @@ def test_nearest_are_other_drugs_of_the_disease_and_other_diseases_of_the_drug()
     assert second["tails_of_head"] == [] and second["paths"] == []
 
 
-def test_explanations_do_not_depend_on_what_else_is_asked():
+def test_explanations_do_not_depend_on_other_pairs_of_the_call():
     many = explainer().explain(np.array([0, 1, 2, 3, 0]), np.array([0, 0, 0, 0, 1]), 3, 3)
     for at, head, tail in ((0, 0, 0), (3, 3, 0), (4, 0, 1)):
         assert explainer().explain(np.array([head]), np.array([tail]), 3, 3) == [many[at]]
 
 
 def explained(folder, kg, vectors, metadata, model, scores, explained, encoder=None):
-    """The rows of explain_candidates, and the candidates that it explains."""
+    """The rows that explain_candidates writes, and the candidates that it reads."""
     device_files = DeviceFiles.in_results(folder, "cpu")
     for path in (device_files.graph.nodes, device_files.embeddings, device_files.model):
         path.parent.mkdir(parents=True)
@@ -84,7 +84,7 @@ def explained(folder, kg, vectors, metadata, model, scores, explained, encoder=N
     return files.read_table(folder / "evidence.parquet").to_pylist(), ranked
 
 
-def test_the_script_explains_the_best_pairs_that_are_not_known(tmp_path):
+def test_the_script_explains_the_best_new_pairs(tmp_path):
     kg, rows = planted.repurposing(30, 12)
     labelled = pairs.label(kg, planted.TARGET)
     scores = np.random.default_rng(0).normal(size=(30, 12)).astype(np.float32)

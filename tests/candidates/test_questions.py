@@ -1,4 +1,4 @@
-"""A run answers questions: by name or id, with near misses, the same as its files say."""
+"""Look-ups by name or id give the same answers as the files of the run."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "query_candidates.py"
 
 @pytest.fixture(name="results", scope="module")
 def finished_run(tmp_path_factory):
-    """What the rules leave of a small graph, as far as look-ups read it."""
+    """A finished run on a small graph, with the files that look-ups read."""
     run = ScriptRun(tmp_path_factory.mktemp("run") / "results")
     run.begin(*planted.repurposing(90, 70))
     run.train_baselines()
@@ -37,9 +37,11 @@ def finished_run(tmp_path_factory):
 
 
 def record_all(results):
-    """A record of all files, so that they count as whole."""
-    made = {str(p.relative_to(results.parent)): files.digest(p) for p in results.rglob("*") if p.is_file()}
-    records.Record("finished_run", {}, {}, "", {}, {}, made).write(results / "records" / "finished_run.json")
+    """Write a record of all files, so that they count as complete."""
+    digests = {str(p.relative_to(results.parent)): files.digest(p) for p in results.rglob("*") if p.is_file()}
+    records.Record("finished_run", {}, {}, "", {}, {}, digests).write(
+        results / "records" / "finished_run.json"
+    )
 
 
 @pytest.fixture(name="run", scope="module")
@@ -76,7 +78,7 @@ def test_a_node_is_found_by_its_id_and_by_its_name_in_any_case():
         ("  ", "called   $"),
     ],
 )
-def test_a_name_that_is_not_there_brings_the_nearest(text, near):
+def test_an_unknown_name_gives_an_error_with_the_nearest_names(text, near):
     with pytest.raises(InputError, match=near):
         names.find(named(a="Type 2 diabetes", b="Asthma"), "disease", text)
 
@@ -88,16 +90,16 @@ def test_a_name_of_several_nodes_asks_for_an_id():
         names.find(named(a="Gout", b="Asthma", c="gout"), "disease", "gout")
 
 
-def test_the_heads_of_a_disease_are_those_of_the_file(results, run):
+def test_the_heads_of_a_disease_equal_those_in_the_file(results, run):
     table = files.read_table(results / "candidates" / "cpu" / "candidates.parquet").to_pylist()
     for tail in (0, 17, 69):
-        own = [row for row in table if row["tail_id"] == f"disease:{tail}"]
-        assert run.heads_of(tail, 30, True).to_pylist() == own
-        new = [row for row in own if not row["known"]]
+        rows = [row for row in table if row["tail_id"] == f"disease:{tail}"]
+        assert run.heads_of(tail, 30, True).to_pylist() == rows
+        new = [row for row in rows if not row["known"]]
         assert run.heads_of(tail, 5, False).to_pylist() == new[:5]
 
 
-def test_known_pairs_do_not_take_the_place_of_new_ones(run):
+def test_known_pairs_do_not_reduce_the_number_of_new_ones(run):
     tail = int(np.bincount(run.annotator.known.tails).argmax())
     found = run.heads_of(tail, 12, False)
     assert found.num_rows == 12 and set(found["known"].to_pylist()) == {""}
@@ -124,7 +126,7 @@ def test_the_script_answers_in_text_and_in_json(results):
     assert {"paths", "heads_of_tail", "tails_of_head", "caution"} <= set(rows[0])
 
 
-def test_the_script_tells_all_of_a_pair(results):
+def test_the_script_explains_a_pair(results):
     done = ask(results, "--pair", "drug:4", "disease number 17")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("drug number 4 (drug:4) for disease number 17 (disease:17)\nknown: ")
@@ -176,18 +178,18 @@ def test_a_question_that_cannot_be_answered_gets_one_sentence(results, arguments
     assert done.returncode == 1 and done.stderr.startswith(sentence) and done.stderr.count("\n") == 1
 
 
-def test_where_nothing_has_run_or_passed_the_script_says_so(tmp_path):
+def test_without_a_run_or_a_passed_device_the_script_says_so(tmp_path):
     assert "run the workflow first" in ask(tmp_path / "none", "--drug", "x").stderr
     files.write_json(tmp_path / "summary.json", {"passed": []})
     assert "no device passed its gate" in ask(tmp_path, "--drug", "x").stderr
 
 
-def test_look_ups_rank_as_the_candidates_file_where_popularity_is_corrected(results, tmp_path):
-    """The settings of the correction are those that the file was ranked with; without them ranks differ."""
-    own = tmp_path / "results"
-    shutil.copytree(results, own)
-    table = ScriptRun(own).rank(per_tail=30, per_head=20, correct_popularity=1.0)[0].to_pylist()
-    run, plain = questions.Run.as_ranked(own, "cpu"), questions.Run.as_ranked(results, "cpu")
+def test_look_ups_rank_like_the_candidates_file_if_popularity_is_corrected(results, tmp_path):
+    """Look-ups use the correction that the file was ranked with; without it, the ranks differ."""
+    copied = tmp_path / "results"
+    shutil.copytree(results, copied)
+    table = ScriptRun(copied).rank(per_tail=30, per_head=20, correct_popularity=1.0)[0].to_pylist()
+    run, plain = questions.Run.as_ranked(copied, "cpu"), questions.Run.as_ranked(results, "cpu")
     listed = [row for row in table if row["tail_id"] == "disease:17"]
     assert run.heads_of(17, 30, True).to_pylist() == listed
     assert plain.heads_of(17, 30, True).to_pylist() != listed
@@ -195,10 +197,10 @@ def test_look_ups_rank_as_the_candidates_file_where_popularity_is_corrected(resu
     assert pair["rank"] == 5 and pair["probability"] == listed[4]["probability"]
 
 
-def test_candidates_of_an_earlier_version_are_named(results, tmp_path):
-    own = tmp_path / "results"
-    shutil.copytree(results, own)
-    path = own / "candidates" / "cpu" / "candidates.parquet"
+def test_candidates_of_an_earlier_version_are_refused(results, tmp_path):
+    copied = tmp_path / "results"
+    shutil.copytree(results, copied)
+    path = copied / "candidates" / "cpu" / "candidates.parquet"
     files.write_table(path, files.read_table(path).replace_schema_metadata({}))
     with pytest.raises(InputError, match=r"candidates\.parquet is of an earlier version"):
-        questions.Run.as_ranked(own, "cpu")
+        questions.Run.as_ranked(copied, "cpu")

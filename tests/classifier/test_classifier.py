@@ -51,7 +51,7 @@ def test_a_planted_bilinear_signal_is_found(fits, scheme):
 
 
 def test_shuffled_labels_are_not_found():
-    # Over many draws the ratio to chance is one; a few of so few pairs scatter widely about it.
+    # On average the ratio of AUPRC to chance is 1; with so few pairs, single shuffles vary widely.
     shuffles = [
         classifier.evaluate_all(classifier.Task(*make(shuffled=True, seed=seed), SETTINGS, 0, 1))
         for seed in range(6)
@@ -94,7 +94,7 @@ def test_scores_do_not_depend_on_the_blocks_that_they_are_computed_in(case, fits
     assert np.array_equal(pair_model.tree_scorer(fits["random"].model.booster, vectors, 1)(*ends), whole)
 
 
-def test_scores_do_not_depend_on_who_walks_the_trees(case, fits, monkeypatch):
+def test_tree_scores_by_xgboost_and_by_own_code_are_equal(case, fits, monkeypatch):
     vectors, booster = case[0], fits["random"].model.booster
     every = [each.ravel().astype(np.int32) for each in np.meshgrid(np.arange(90), np.arange(70))]
     rng = np.random.default_rng(0)
@@ -109,11 +109,11 @@ def test_scores_do_not_depend_on_who_walks_the_trees(case, fits, monkeypatch):
 
 
 def metrics_of(paths):
-    """What metrics.json says of a model's two files."""
+    """The entries of metrics.json for a model's two files."""
     return {"model_digests": [files.digest(path) for path in paths], "kernel_weight": 4.0}
 
 
-def test_a_model_comes_back_from_its_file(case, fits, tmp_path):
+def test_a_model_read_from_its_files_gives_the_same_scores(case, fits, tmp_path):
     vectors, labelled, _ = case
     ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
     paths = tmp_path / "model.ubj", tmp_path / "kernel.safetensors"
@@ -125,7 +125,7 @@ def test_a_model_comes_back_from_its_file(case, fits, tmp_path):
     assert np.array_equal(*scores)
 
 
-def test_the_kernel_adds_its_logarithm_to_the_margins_as_often_as_its_weight_says(case, fits):
+def test_the_kernels_logarithm_times_its_weight_is_added_to_the_margins(case, fits):
     vectors, labelled, _ = case
     ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
     model = fits["drug"].model
@@ -138,7 +138,7 @@ def test_the_kernel_adds_its_logarithm_to_the_margins_as_often_as_its_weight_say
 
 
 @pytest.mark.parametrize("weight", [0.0, 3.0])
-def test_all_pairs_of_some_tails_are_scored_as_single_pairs_are(case, fits, weight):
+def test_scores_of_whole_tails_equal_scores_of_single_pairs(case, fits, weight):
     vectors, model = case[0], fits["drug"].model._replace(weight=weight)
     tails, heads = np.array([5, 2, 9], np.int32), np.arange(len(vectors.heads), dtype=np.int32)
     found, *members = pair_model.members(model, vectors, fits["drug"].rounds)(tails)
@@ -146,13 +146,13 @@ def test_all_pairs_of_some_tails_are_scored_as_single_pairs_are(case, fits, weig
     assert np.abs(members[0] - found).max() > 0.1
     single = pair_model.scorer(model, vectors, 1)(np.tile(heads, 3), np.repeat(tails, len(heads)))
     if weight:
-        # The kernel's matrix product sums in another order.
+        # The kernel's matrix product adds in another order.
         assert found.ravel() == pytest.approx(single, rel=1e-5, abs=1e-5)
     else:
         assert np.array_equal(found.ravel(), single)
 
 
-def test_a_member_s_margins_are_those_of_its_own_trees(case, fits):
+def test_margins_of_a_member_come_from_its_own_trees(case, fits):
     vectors, fit = case[0], fits["random"]
     tails = np.arange(4, dtype=np.int32)
     _, *members = pair_model.members(fit.model._replace(weight=0.0), vectors, fit.rounds)(tails)
@@ -166,7 +166,7 @@ def test_a_member_s_margins_are_those_of_its_own_trees(case, fits):
         begun += count
 
 
-def test_the_kernel_learns_from_no_head_or_tail_that_is_held_out(case, fits):
+def test_the_kernel_is_not_trained_on_held_out_heads_or_tails(case, fits):
     labelled = case[1]
     for scheme, name in (("disease", "tail_index"), ("drug", "head_index")):
         ridge = fits[scheme].model.ridge
@@ -174,7 +174,7 @@ def test_the_kernel_learns_from_no_head_or_tail_that_is_held_out(case, fits):
         assert not np.isin(used, labelled.loc[labelled[scheme] != "train", name]).any()
 
 
-def test_validation_tells_which_weight_of_the_kernel_is_best(fits):
+def test_the_kernel_weight_with_the_best_validation_auprc_is_kept(fits):
     for fit in fits.values():
         assert set(fit.valid_auprc) == {"weight 0", "weight 4", "kernel"}
         share = float(np.average(fit.valid.labels, weights=fit.valid.weights))
@@ -214,7 +214,7 @@ def test_pairs_whose_vectors_are_zero_are_counted(case):
     }
 
 
-def test_the_scripts_lead_from_the_graph_to_candidates(tmp_path):
+def test_the_scripts_turn_a_graph_into_candidates(tmp_path):
     kg, rows = planted.repurposing()
     run = ScriptRun(tmp_path, SETTINGS)
     run.begin(kg, rows)

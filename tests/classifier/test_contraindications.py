@@ -1,4 +1,4 @@
-"""The model of known negatives finds what is planted, and nothing in shuffled labels."""
+"""The contraindication model finds planted known negatives, and nothing in shuffled labels."""
 
 from dataclasses import replace
 
@@ -33,8 +33,8 @@ def one_model(planted):
     return contraindications.train(planted)
 
 
-def test_held_out_known_negatives_are_told_from_unknown_pairs_and_from_treatments(content):
-    """Planted where drug and disease are least alike, and treatments where they are most."""
+def test_held_out_known_negatives_are_distinguished_from_unknown_pairs_and_treatments(content):
+    """Known negatives are planted where drug and disease are least similar, treatments where most."""
     assert content["scheme"] == "disease" and content["reason"] == ""
     assert content["auroc"]["unknown"]["low"] > 0.7
     assert content["auroc"]["treatments"]["low"] > 0.9
@@ -54,7 +54,7 @@ def test_its_probabilities_are_high_for_known_negatives_and_low_for_treatments(c
     assert means[0] > 10 * means[1]
 
 
-def test_too_few_known_negatives_make_no_model_and_a_reason(planted, tmp_path):
+def test_with_too_few_known_negatives_there_is_a_reason_instead_of_a_model(planted, tmp_path):
     few = planted.pairs[(planted.pairs["label"] == 1) | (planted.pairs["disease"] == "train")]
     content = contraindications.train(replace(planted, pairs=few))
     assert content["model"] is None and content["known_negatives"]["test"] == 0
@@ -62,18 +62,18 @@ def test_too_few_known_negatives_make_no_model_and_a_reason(planted, tmp_path):
     assert chance(content, planted.vectors, tmp_path) is None
 
 
-def test_without_a_split_by_diseases_the_first_one_judges(planted):
+def test_without_the_disease_split_the_first_split_is_used(planted):
     content = contraindications.train(replace(planted, pairs=planted.pairs.drop(columns="disease")))
     assert content["scheme"] == "random" and content["auroc"]["unknown"]["low"] > 0.7
 
 
-def test_damaged_trees_are_not_read(content, planted, tmp_path):
+def test_damaged_trees_are_refused(content, planted, tmp_path):
     damaged = content | {"model": content["model"].replace("1", "2", 1)}
     with pytest.raises(InputError, match=r"negatives\.json is damaged; make it again with"):
         chance(damaged, planted.vectors, tmp_path)
 
 
-def test_a_candidate_more_like_a_known_negative_is_said_to_be():
+def test_a_candidate_more_like_a_known_negative_gets_a_caution():
     kg = planted.repurposing(30, 12)[0]
     annotator = candidate_lists.annotator(kg)
     heads, tails, scores = np.array([0, 1]), np.array([2, 2]), np.zeros(2, np.float32)

@@ -9,10 +9,10 @@ from repurpose.classifier import ensemble, trees
 
 
 def members(count):
-    """Boosters of unlike size and base, and features to ask them about."""
-    made = [case(40, 9, 4, seed, rounds=5 + seed) for seed in range(count)]
-    rows = made[0][0].features(np.arange(40), np.arange(40) % 9)
-    return [booster for _, booster, _ in made], rows
+    """Boosters with different numbers of trees and base scores, and features to score."""
+    cases = [case(40, 9, 4, seed, rounds=5 + seed) for seed in range(count)]
+    rows = cases[0][0].features(np.arange(40), np.arange(40) % 9)
+    return [booster for _, booster, _ in cases], rows
 
 
 def margins(booster, rows):
@@ -22,35 +22,35 @@ def margins(booster, rows):
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_the_margin_is_the_mean_of_the_members(count):
     boosters, rows = members(count)
-    found = ensemble.merged(boosters)
+    merged = ensemble.merged(boosters)
     wanted = np.mean([margins(each, rows).astype(np.float64) for each in boosters], axis=0)
-    assert margins(found, rows) == pytest.approx(wanted, abs=1e-5)
-    assert found.num_boosted_rounds() == sum(each.num_boosted_rounds() for each in boosters)
+    assert margins(merged, rows) == pytest.approx(wanted, abs=1e-5)
+    assert merged.num_boosted_rounds() == sum(each.num_boosted_rounds() for each in boosters)
     if count > 1:
         assert np.abs(margins(boosters[0], rows) - wanted).max() > 0.01
 
 
-def test_a_merged_model_comes_back_from_its_file_and_is_walked_as_any_other(tmp_path):
+def test_a_merged_model_can_be_saved_read_and_scored_like_any_other(tmp_path):
     boosters, rows = members(3)
-    found = ensemble.merged(boosters)
-    found.save_model(tmp_path / "model.ubj")
+    merged = ensemble.merged(boosters)
+    merged.save_model(tmp_path / "model.ubj")
     back = xgboost.Booster(model_file=tmp_path / "model.ubj")
-    assert np.array_equal(margins(back, rows), margins(found, rows))
+    assert np.array_equal(margins(back, rows), margins(merged, rows))
     vectors = case(40, 9, 4, 0)[0]
     walked = trees.scores(trees.read(back, 4), trees.columns(vectors.heads), vectors.tails)
     heads = np.arange(40)
     assert np.array_equal(walked[heads % 9, heads], margins(back, rows))
 
 
-def test_members_keep_their_places():
+def test_members_keep_their_order():
     boosters, rows = members(3)
-    found = ensemble.merged(boosters)
+    merged = ensemble.merged(boosters)
     ends = np.cumsum([0, *(each.num_boosted_rounds() for each in boosters)])
     spans = list(zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True))
-    parts = [found.inplace_predict(rows, iteration_range=span, predict_type="margin") for span in spans]
-    # Every part starts from the base anew.
-    start = trees.read(found, 4).base
-    assert sum(parts) - 2 * start == pytest.approx(margins(found, rows), abs=1e-5)
+    parts = [merged.inplace_predict(rows, iteration_range=span, predict_type="margin") for span in spans]
+    # The margin of each part includes the base score.
+    start = trees.read(merged, 4).base
+    assert sum(parts) - 2 * start == pytest.approx(margins(merged, rows), abs=1e-5)
     for part, booster in zip(parts, boosters, strict=True):
         own = (margins(booster, rows) - trees.read(booster, 4).base) / 3
         assert part - start == pytest.approx(own, abs=1e-5)

@@ -46,7 +46,7 @@ def test_known_pairs_of_any_role_are_never_drawn_as_negatives(case, scheme):
 
 
 @pytest.mark.parametrize("scheme", ["disease", "drug"])
-def test_negatives_are_never_drawn_from_groups_that_another_split_holds(case, scheme):
+def test_negatives_are_never_drawn_from_groups_of_another_split(case, scheme):
     labelled, known = case
     column = pairs.GROUPED_BY[scheme]
     side = 1 if scheme == "disease" else 0
@@ -67,7 +67,7 @@ def test_groups_without_pairs_are_drawn_for_training():
 
 
 @pytest.mark.parametrize("scheme", pairs.SCHEMES)
-def test_validation_has_no_example_of_training(case, scheme):
+def test_training_and_validation_share_no_example(case, scheme):
     labelled, known = case
     train, valid = split_examples(labelled, scheme, known, *SIZES, SETTINGS, seed=0)
     codes = [part.tails.astype(int) * SIZES[0] + part.heads for part in (train, valid)]
@@ -86,7 +86,7 @@ def test_labelled_examples_are_the_pairs_of_their_split(case, scheme):
         assert not part.labels[part.is_drawn].any()
 
 
-def test_draws_share_their_weight(case):
+def test_the_weights_of_all_draws_add_up_to_one_draw(case):
     labelled, known = case
     train, _ = split_examples(labelled, "random", known, *SIZES, SETTINGS, seed=0)
     positives = int(train.labels.sum())
@@ -104,7 +104,7 @@ def test_a_seed_gives_the_same_examples_and_another_seed_others(case):
     assert not np.array_equal(first, other)
 
 
-def test_a_matrix_without_unknown_pairs_has_no_negatives_to_learn_from():
+def test_without_unknown_pairs_and_known_negatives_there_is_an_error():
     heads, tails = (grid.ravel().astype(np.int32) for grid in np.indices((3, 4)))
     whole = pairs.Known(heads, tails, np.full(12, "indication", object))
     frame = pd.DataFrame({"head_index": heads, "tail_index": tails, "label": np.ones(12, np.int8)})

@@ -1,4 +1,4 @@
-"""Kernel ridge regression on pairs: the closed form, what it learns from, and its scores."""
+"""Kernel ridge regression on pairs: the closed form, the training nodes, and the scores."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def all_scores(ridge, heads=HEADS, tails=TAILS):
 
 
 def kernel_of(rows):
-    """The kernel written out, node by node."""
+    """The kernel matrix, computed pair by pair."""
     length = np.linalg.norm(rows, axis=1)
     full = min(length.max(), kernel.LONGEST * np.quantile(length, 0.95))
     rows = [row / max(each, full) for row, each in zip(rows, length, strict=True)]
@@ -46,7 +46,7 @@ def test_scores_are_those_of_ridge_regression_over_the_pairs_of_treated_heads_an
     assert all_scores(fit()) == pytest.approx(expected, abs=1e-5)
 
 
-def test_of_too_many_heads_or_tails_some_are_drawn(monkeypatch):
+def test_too_many_heads_or_tails_are_sampled(monkeypatch):
     monkeypatch.setattr(kernel, "MOST", 2)
     ridge = fit()
     assert len(ridge.heads) == 2 and set(ridge.heads.tolist()) < {0, 1, 4}
@@ -55,13 +55,13 @@ def test_of_too_many_heads_or_tails_some_are_drawn(monkeypatch):
     assert np.isfinite(all_scores(ridge)).all()
 
 
-def test_a_known_pair_lifts_its_neighbours_and_nothing_else():
+def test_a_known_pair_raises_the_scores_of_similar_pairs_only():
     heads, tails = (np.eye(3, dtype=np.float32)[[0, 0, 1, 2]] for _ in "ht")
     scores = all_scores(fit(heads, tails, (np.array([0]), np.array([0]))), heads, tails)
     assert scores[0, 0] == scores.max() and scores[1, 0] > 3 * scores[2, 0]
 
 
-def test_short_vectors_are_like_no_other_and_zeros_break_nothing():
+def test_short_vectors_are_similar_to_no_other_and_zeros_give_finite_scores():
     rows = np.array([[1, 0], [1, 0], [0.1, 0], [0, 0]], np.float32)
     found = kernel.similarity(kernel.shortened(rows), np.arange(4), np.arange(4))
     assert found[0, 1] == pytest.approx(1) and found[0, 2] == pytest.approx(np.exp(-1.8), rel=1e-5)
@@ -93,17 +93,17 @@ def test_logarithms_are_finite_and_grow_with_the_score():
     assert found == pytest.approx(np.log([0.01, 0.01, 0.51, 1.01]), abs=1e-6)
 
 
-def test_a_pair_with_other_vectors_scores_as_if_these_were_its_own():
+def test_a_pair_with_replaced_vectors_scores_as_if_they_were_its_own():
     ridge, whole = fit(), all_scores(fit())
     ends = np.array([1, 2, 6]), np.array([2, 1, 0])
-    own = HEADS[ends[0]], TAILS[ends[1]]
-    assert kernel.replaced(ridge, (HEADS, TAILS), ends, own) == pytest.approx(whole[ends], abs=1e-6)
-    moved = own[0] * np.float32(0.4), own[1][:, ::-1] * np.float32(0.5)
-    found = kernel.replaced(ridge, (HEADS, TAILS), ends, moved)
-    for head, tail, *rows, score in zip(*ends, *moved, found, strict=True):
+    stored_rows = HEADS[ends[0]], TAILS[ends[1]]
+    assert kernel.replaced(ridge, (HEADS, TAILS), ends, stored_rows) == pytest.approx(whole[ends], abs=1e-6)
+    moved = stored_rows[0] * np.float32(0.4), stored_rows[1][:, ::-1] * np.float32(0.5)
+    scores = kernel.replaced(ridge, (HEADS, TAILS), ends, moved)
+    for head, tail, *rows, score in zip(*ends, *moved, scores, strict=True):
         heads, tails = HEADS.copy(), TAILS.copy()
         heads[head], tails[tail] = rows
-        # The longest rows, which set the scale, stay.
+        # The longest rows, which set the scale, are not replaced.
         assert np.linalg.norm(HEADS[head]) < np.linalg.norm(HEADS, axis=1).max()
         assert np.linalg.norm(TAILS[tail]) < np.linalg.norm(TAILS, axis=1).max()
         assert score == pytest.approx(all_scores(ridge, heads, tails)[head, tail], abs=1e-6)

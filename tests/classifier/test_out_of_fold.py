@@ -1,4 +1,4 @@
-"""Probabilities belong to the model that ranks: on its scale, of tails whose treatments were hidden."""
+"""Probabilities are on the final model's scale, and are calibrated on tails with hidden treatments."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from repurpose.evaluation import calibration, popularity
 from repurpose.graph import graph
 from repurpose.pairs import pairs
 
-HIDDEN = np.arange(0, 70, 4)  # diseases whose pairs the graph of `half_known` lacks
+HIDDEN = np.arange(0, 70, 4)  # diseases without drug-disease pairs in the graph of `half_known`
 ROUNDS, WEIGHT = (14, 9), 3.0
 
 
@@ -31,7 +31,7 @@ def calibrated(task):
 
 
 def half_known():
-    """The planted graph without what is known of HIDDEN, and which of all pairs are treatments in truth."""
+    """The planted graph without the pairs of HIDDEN, and a mask of all true treatments (diseases, drugs)."""
     kg, rows = planted.repurposing(90, 70)
     truth = np.zeros((70, 90), bool)
     relations, heads, tails = list(kg.relations), list(kg.heads), list(kg.tails)
@@ -47,7 +47,7 @@ def half_known():
 
 
 def trained(folder, kg, rows):
-    """Everything up to the classifier, as the scripts leave it."""
+    """A run of the scripts up to the classifier and the contraindication model."""
     run = ScriptRun(folder, SETTINGS)
     run.begin(kg, rows)
     run.train_baselines()
@@ -57,7 +57,7 @@ def trained(folder, kg, rows):
 
 
 def ranked(run, share=0.0):
-    """Every pair as rank_candidates writes it, and the best of each head."""
+    """All pairs and the best of each head, as rank_candidates writes them."""
     return run.rank(per_tail=0, per_head=5, correct_popularity=share)
 
 
@@ -69,20 +69,21 @@ def finished_run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("weights", [(4.0, 0.0), (0.0, 4.0), (2.0, 2.0)], ids=str)
-def test_probabilities_are_those_of_the_final_model_whatever_weight_another_scheme_has(
+def test_probabilities_belong_to_the_final_model_whatever_the_weights_of_other_schemes(
     weights, tmp_path, monkeypatch
 ):
-    """The random scheme, whose weight the final model has, and the others have a weight of their own.
+    """The final model has the kernel weight of the random scheme; the other schemes have another weight.
 
-    Judged by diseases of which the graph knows nothing, and whose treatments are known here.
+    The test compares with the true treatments of diseases whose treatments the graph lacks.
     """
     evaluate = classifier.evaluate_all
 
     def two_weights(task):
         fits = evaluate(task)
-        own = {scheme: weights[scheme != "random"] for scheme in fits}
+        weight_by_scheme = {scheme: weights[scheme != "random"] for scheme in fits}
         return {
-            scheme: fit._replace(model=fit.model._replace(weight=own[scheme])) for scheme, fit in fits.items()
+            scheme: fit._replace(model=fit.model._replace(weight=weight_by_scheme[scheme]))
+            for scheme, fit in fits.items()
         }
 
     monkeypatch.setattr(classifier, "evaluate_all", two_weights)
@@ -95,9 +96,9 @@ def test_probabilities_are_those_of_the_final_model_whatever_weight_another_sche
     mean = table["probability"][is_hidden].mean()
     assert mean == pytest.approx(is_treatment[is_hidden].mean(), rel=0.5)
     best = is_hidden & (table["rank"] == 1)
-    found = is_treatment[best].mean()
-    assert found > 0.3
-    assert table["probability"][best].mean() == pytest.approx(found, rel=0.5)
+    treatment_share = is_treatment[best].mean()
+    assert treatment_share > 0.3
+    assert table["probability"][best].mean() == pytest.approx(treatment_share, rel=0.5)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4, 1.0])
@@ -110,15 +111,15 @@ def test_probabilities_follow_the_ranking_strictly_through_parquet(run, share):
         every = frame.sort_values("score")
         steps, rises = np.diff(every["score"]), np.diff(every["probability"])
         assert (rises[steps > 0] > 0).all() and (rises[steps == 0] == 0).all()
-    for _, own in frame.groupby("tail_id"):
-        assert own["rank"].is_monotonic_increasing and (np.diff(own["probability"]) <= 0).all()
-        # No more pairs share a probability than share a score.
-        assert own["probability"].nunique() >= own["score"].nunique() - (2 if share else 0)
-    # A pair has one probability, in whatever list it stands.
+    for _, rows in frame.groupby("tail_id"):
+        assert rows["rank"].is_monotonic_increasing and (np.diff(rows["probability"]) <= 0).all()
+        # Pairs share a probability only if they share a score.
+        assert rows["probability"].nunique() >= rows["score"].nunique() - (2 if share else 0)
+    # A pair has the same probability in both lists.
     keys = ["head_id", "tail_id"]
-    both = by_head.to_pandas().merge(frame, on=keys, suffixes=("_of_head", ""))
-    assert len(both) == by_head.num_rows
-    assert (both["probability"] == both["probability_of_head"]).all()
+    merged = by_head.to_pandas().merge(frame, on=keys, suffixes=("_of_head", ""))
+    assert len(merged) == by_head.num_rows
+    assert (merged["probability"] == merged["probability_of_head"]).all()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -126,82 +127,84 @@ def test_the_file_says_how_reliable_its_probabilities_are(run, share):
     listed, _ = ranked(run, share)
     content = json.loads(listed.schema.metadata[b"calibration"])
     metrics = files.read_json(run.device_files.metrics)
-    (own,) = (each for each in metrics["calibration"]["curves"] if each["share"] == share)
-    assert content["reliability"] == own["reliability"] and content["share"] == share
+    (curve,) = (entry for entry in metrics["calibration"]["curves"] if entry["share"] == share)
+    assert content["reliability"] == curve["reliability"] and content["share"] == share
     if not share:
         again = calibration.probabilities(listed["score"].to_numpy(), content)
         assert np.array_equal(again, listed["probability"].to_numpy())
 
 
-def test_a_correction_ranks_by_the_score_less_the_mean_and_its_curve_belongs_to_that(run):
+def test_a_popularity_correction_changes_ranks_and_has_its_own_curve(run):
     plain, corrected = (ranked(run, share)[0].to_pandas() for share in (0.0, 1.0))
     keys = ["tail_id", "head_id"]
-    both = plain.merge(corrected, on=keys, suffixes=("", "_corrected"))
-    assert (both["score"] == both["score_corrected"]).all()
-    assert (both["rank"] != both["rank_corrected"]).any()
-    # The two agree on how many treatments there are.
-    assert both["probability_corrected"].mean() == pytest.approx(both["probability"].mean(), rel=0.5)
+    merged = plain.merge(corrected, on=keys, suffixes=("", "_corrected"))
+    assert (merged["score"] == merged["score_corrected"]).all()
+    assert (merged["rank"] != merged["rank_corrected"]).any()
+    # Both expect about the same number of treatments.
+    assert merged["probability_corrected"].mean() == pytest.approx(merged["probability"].mean(), rel=0.5)
 
 
-def test_models_of_the_folds_have_the_final_settings_and_do_not_know_the_fold(task, monkeypatch):
+def test_fold_models_have_the_final_settings_and_no_pairs_of_their_fold(task, monkeypatch):
     calls, fit = [], classifier.fit_final
 
-    def watched(own, rounds, weight):
-        calls.append((own, rounds, weight))
-        return fit(own, rounds, weight)
+    def watched(fold_task, rounds, weight):
+        calls.append((fold_task, rounds, weight))
+        return fit(fold_task, rounds, weight)
 
     monkeypatch.setattr(classifier, "fit_final", watched)
-    found, side, folds = out_of_fold.sample(task, ROUNDS, WEIGHT)
+    scored, side, folds = out_of_fold.sample(task, ROUNDS, WEIGHT)
     assert (side, folds, len(calls)) == ("tail", 4, 4)
     assert all((rounds, weight) == (ROUNDS, WEIGHT) for _, rounds, weight in calls)
     labelled = {*zip(task.pairs["head_index"], task.pairs["tail_index"], strict=True)}
     positives = []
-    for number, (own, _, _) in enumerate(calls):
-        held = np.unique(found.tails[found.folds == number])
-        assert not np.isin(own.pairs["tail_index"], held).any()
-        known = {*zip(own.known.heads.tolist(), own.known.tails.tolist(), strict=True)}
+    for number, (fold_task, _, _) in enumerate(calls):
+        held = np.unique(scored.tails[scored.folds == number])
+        assert not np.isin(fold_task.pairs["tail_index"], held).any()
+        known = {*zip(fold_task.known.heads.tolist(), fold_task.known.tails.tolist(), strict=True)}
         every = {*zip(task.known.heads.tolist(), task.known.tails.tolist(), strict=True)}
-        # What other relations join stays known.
+        # Pairs of other relations stay known.
         assert every - known == {pair for pair in labelled if pair[1] in held}
-        positives.append(int(found.labels[found.folds == number].sum()))
+        positives.append(int(scored.labels[scored.folds == number].sum()))
     assert max(positives) - min(positives) < 0.2 * sum(positives)
 
 
-def test_all_treatments_and_unknown_pairs_are_asked_once(task, found):
+def test_all_treatments_and_unknown_pairs_are_scored_once(task, found):
     positives, unknown = 315, 90 * 70 - len(task.known.heads)
     assert (found["positives"], found["pairs"]) == (positives, positives + unknown)
     assert (found["held_out"], found["folds"], found["tails"]) == ("tail", 4, 70)
     for curve in found["curves"]:
         bins = curve["reliability"]["bins"]
-        assert sum(each["positives"] for each in bins) == positives
-        assert sum(each["pairs"] for each in bins) == positives + unknown
+        assert sum(entry["positives"] for entry in bins) == positives
+        assert sum(entry["pairs"] for entry in bins) == positives + unknown
         assert curve["best"]["all"]["count"] == 70
 
 
-def test_reliability_is_that_of_curves_that_did_not_see_the_fold(task, found):
-    own, _, _ = out_of_fold.sample(task, ROUNDS, WEIGHT)
-    predicted = np.zeros(len(own.margins))
+def test_reliability_is_measured_with_curves_fitted_to_the_other_folds(task, found):
+    scored, _, _ = out_of_fold.sample(task, ROUNDS, WEIGHT)
+    predicted = np.zeros(len(scored.margins))
     for number in range(4):
-        out = own.folds == number
-        rest = calibration.fit(own.margins[~out], own.labels[~out], own.weights[~out])
-        predicted[out] = calibration.probabilities(own.margins[out], rest)
+        is_held_out = scored.folds == number
+        other_folds = calibration.fit(
+            scored.margins[~is_held_out], scored.labels[~is_held_out], scored.weights[~is_held_out]
+        )
+        predicted[is_held_out] = calibration.probabilities(scored.margins[is_held_out], other_folds)
     first = found["curves"][0]
-    assert first["reliability"] == calibration.reliability(predicted, own.labels, own.weights)
-    whole = calibration.fit(own.margins, own.labels, own.weights)
+    assert first["reliability"] == calibration.reliability(predicted, scored.labels, scored.weights)
+    whole = calibration.fit(scored.margins, scored.labels, scored.weights)
     assert {key: first[key] for key in whole} == whole
-    assert first["reliability"]["ece"] < 0.5 * own.labels.mean()
+    assert first["reliability"]["ece"] < 0.5 * scored.labels.mean()
     best = first["best"]["treated"]
     assert best["low"] <= best["predicted"] <= best["high"]
 
 
-def test_a_curve_between_two_measured_shares_is_near_the_one_that_is_fitted_there(task, found):
+def test_a_curve_between_two_shares_is_near_the_curve_fitted_at_that_share(task, found):
     (direct,) = out_of_fold.calibrated(task, ROUNDS, WEIGHT, shares=(0.6,))["curves"]
     mixed = calibration.select_curve(found, 0.6, "metrics.json")
     asked = np.array(direct["margins"])[1:-1]
     assert calibration.log_odds(asked, mixed) == pytest.approx(direct["log_odds"][1:-1], abs=0.4)
 
 
-def test_shuffled_treatments_have_the_share_of_treatments_everywhere():
+def test_with_shuffled_treatments_the_best_pairs_have_about_the_base_rate():
     shuffled = classifier.Task(*pair_models.make(shuffled=True), SETTINGS, 0, 1)
     content = out_of_fold.calibrated(shuffled, ROUNDS, WEIGHT, shares=(0.0,))
     share = content["positives"] / content["pairs"]
@@ -220,24 +223,24 @@ def test_treatments_of_few_tails_are_held_out_by_whole_heads(task):
     assert content["curves"][0]["reliability"]["ece"] < 0.02
 
 
-def test_drawn_tails_stand_for_all(task):
+def test_weights_of_sampled_tails_add_up_to_all_tails(task):
     some = replace(task, settings=replace(SETTINGS, evaluation_pairs=90 * 20))
-    own, _, _ = out_of_fold.sample(some, ROUNDS, 0.0)
+    scored, _, _ = out_of_fold.sample(some, ROUNDS, 0.0)
     treated = np.unique(task.pairs.loc[task.pairs["label"] == 1, "tail_index"])
-    assert len(np.unique(own.tails)) == 20 + min(20, 70 - len(treated))
-    assert own.weights.sum() == pytest.approx(315 + 90 * 70 - len(task.known.heads), rel=0.1)
-    assert own.weights[own.labels == 1].sum() == pytest.approx(315, rel=0.3)
+    assert len(np.unique(scored.tails)) == 20 + min(20, 70 - len(treated))
+    assert scored.weights.sum() == pytest.approx(315 + 90 * 70 - len(task.known.heads), rel=0.1)
+    assert scored.weights[scored.labels == 1].sum() == pytest.approx(315, rel=0.3)
 
 
-def test_means_are_those_that_ranking_takes_off(task):
-    own, _, _ = out_of_fold.sample(task, ROUNDS, 0.0)
+def test_each_fold_and_head_has_one_mean(task):
+    scored, _, _ = out_of_fold.sample(task, ROUNDS, 0.0)
     assert popularity.SAMPLE >= 70
-    # Of one fold and head there is one mean.
-    assert len(np.unique(own.means)) <= 4 * 90 and np.isfinite(own.means).all()
+    # There is one mean per fold and head.
+    assert len(np.unique(scored.means)) <= 4 * 90 and np.isfinite(scored.means).all()
 
 
-def test_where_every_pair_is_known_the_known_negatives_stand_in(task):
+def test_if_every_pair_is_known_the_known_negatives_are_used(task):
     heads, tails = (each.ravel() for each in np.meshgrid(np.arange(90), np.arange(70)))
-    every = replace(task, known=pairs.Known(heads, tails, np.full(len(heads), "", object)))
-    content = out_of_fold.calibrated(every, ROUNDS, 0.0, shares=(0.0,))
+    all_known = replace(task, known=pairs.Known(heads, tails, np.full(len(heads), "", object)))
+    content = out_of_fold.calibrated(all_known, ROUNDS, 0.0, shares=(0.0,))
     assert content["pairs"] == len(task.pairs)

@@ -1,4 +1,4 @@
-"""Weights of a vector's parts: that they follow known pairs, and that what is left out is left out."""
+"""Weights of a vector's blocks follow the known pairs, and held-out pairs and nodes have no influence."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ def unit(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def told(groups):
-    """Vectors by which a group can be told."""
+def informative(groups):
+    """Noisy vectors that show the group of a node."""
     return unit(np.eye(GROUPS)[groups] + 0.2 * RNG.normal(size=(len(groups), GROUPS)))
 
 
@@ -24,8 +24,8 @@ def noise(count):
     return 5 * unit(RNG.normal(size=(count, 4)))
 
 
-HEADS = np.concatenate([told(OF_HEAD), noise(90)], axis=1)
-TAILS = np.concatenate([noise(48), told(OF_TAIL)], axis=1)
+HEADS = np.concatenate([informative(OF_HEAD), noise(90)], axis=1)
+TAILS = np.concatenate([noise(48), informative(OF_TAIL)], axis=1)
 BLOCKS = (GROUPS, GROUPS + 4), (4, 4 + GROUPS)
 # Four in ten pairs of a head and a tail of the same group are known.
 POSITIVES = np.nonzero((OF_HEAD[:, None] == OF_TAIL) & (RNG.random((90, 48)) < 0.4))
@@ -36,7 +36,7 @@ def choose(heads=HEADS, tails=TAILS, blocks=BLOCKS, positives=POSITIVES):
     return similarities.choose(heads, tails, blocks, positives, kernel._of_products, kernel.RIDGE, rng)
 
 
-def test_a_part_that_tells_of_pairs_outweighs_one_that_does_not():
+def test_an_informative_block_gets_more_weight_than_a_block_of_noise():
     heads, tails = choose()
     assert heads.shape == (GROUPS + 4,) and tails.shape == (4 + GROUPS,)
     assert heads.dtype == tails.dtype == np.float32
@@ -44,25 +44,25 @@ def test_a_part_that_tells_of_pairs_outweighs_one_that_does_not():
     assert heads[0] > heads[-1] and tails[-1] > tails[0]
 
 
-def test_weights_follow_the_pairs_and_not_the_place_of_a_part():
+def test_weights_do_not_depend_on_the_position_of_a_block():
     swapped = np.concatenate([HEADS[:, GROUPS:], HEADS[:, :GROUPS]], axis=1)
     heads, _ = choose(heads=swapped, blocks=((4, 4 + GROUPS), BLOCKS[1]))
     assert heads[-1] > heads[0]
 
 
-def test_what_was_not_seen_is_found_better_with_the_weights():
+def test_weights_improve_the_ranking_of_held_out_pairs():
     shown = np.arange(len(POSITIVES[0])) % 4 > 0
     pairs = POSITIVES[0][shown], POSITIVES[1][shown]
     labels = np.zeros((90, 48))
     labels[POSITIVES] = 1
     is_asked = np.ones_like(labels, bool)
     is_asked[pairs] = False
-    found = {}
+    auprc_by_blocks = {}
     for blocks in (None, BLOCKS):
         ridge = kernel.fit(HEADS, TAILS, pairs, np.random.default_rng(0), blocks)
         scores = kernel.matrix(ridge, HEADS, TAILS)(np.arange(48)).T
-        found[blocks] = average_precision_score(labels[is_asked], scores[is_asked])
-    assert found[BLOCKS] > 1.1 * found[None]
+        auprc_by_blocks[blocks] = average_precision_score(labels[is_asked], scores[is_asked])
+    assert auprc_by_blocks[BLOCKS] > 1.1 * auprc_by_blocks[None]
 
 
 @pytest.mark.parametrize(
@@ -74,11 +74,11 @@ def test_what_was_not_seen_is_found_better_with_the_weights():
     ],
     ids=["one part", "few pairs", "few tails"],
 )
-def test_all_weights_are_1_where_there_is_nothing_to_choose_by(change):
+def test_all_weights_are_1_with_one_block_or_too_few_pairs(change):
     assert all((scale == 1).all() for scale in choose(**change))
 
 
-def test_a_part_that_is_zero_throughout_breaks_nothing():
+def test_a_block_of_zeros_gives_finite_weights():
     empty = np.zeros((90, 3), np.float32)
     heads, _ = choose(
         heads=np.concatenate([HEADS, empty], axis=1), blocks=((*BLOCKS[0], GROUPS + 7), BLOCKS[1])
@@ -89,7 +89,7 @@ def test_a_part_that_is_zero_throughout_breaks_nothing():
     assert heads[0] > 0
 
 
-def test_of_too_many_heads_some_are_drawn_and_their_pairs_stay_theirs(monkeypatch):
+def test_too_many_heads_are_sampled_and_keep_their_pairs(monkeypatch):
     used = [np.array([7, 2, 5]), np.array([1, 0])]
     labels = similarities.labelled(used, (np.array([2, 7, 9, 5]), np.array([0, 1, 1, 4])))
     assert labels.tolist() == [[1, 0], [0, 1], [0, 0]]
@@ -99,7 +99,7 @@ def test_of_too_many_heads_some_are_drawn_and_their_pairs_stay_theirs(monkeypatc
 
 
 def solved_sides():
-    """Sides of 8 heads and 6 tails with two folds, solved, and labels."""
+    """Two sides of 8 heads and 6 tails, their eigendecompositions, and labels (8, 6)."""
     rng = np.random.default_rng(1)
     labels = (rng.random((8, 6)) < 0.3).astype(np.float32)
     sides = [
@@ -109,19 +109,19 @@ def solved_sides():
 
 
 def fitted(of_heads, of_tails, labels):
-    """Weights (n, m) of kernel ridge regression over all pairs, solved at once."""
+    """Coefficients (n, m) of kernel ridge regression, by one linear system over all pairs."""
     of_pairs = np.kron(of_heads, of_tails) + 0.3 * np.eye(labels.size)
     return np.linalg.solve(of_pairs, labels.ravel()).reshape(labels.shape)
 
 
 def test_a_pair_is_scored_as_if_it_were_unknown():
     _, (heads, tails), labels = solved_sides()
-    found = similarities._pairs_out(heads.whole, tails.whole, labels, np.float32(0.3))
-    for at in np.ndindex(*labels.shape):
+    scores = similarities._pairs_out(heads.whole, tails.whole, labels, np.float32(0.3))
+    for position in np.ndindex(*labels.shape):
         without = labels.copy()
-        without[at] = 0
+        without[position] = 0
         expected = heads.kernel @ fitted(heads.kernel, tails.kernel, without) @ tails.kernel
-        assert found[at] == pytest.approx(expected[at], abs=1e-4)
+        assert scores[position] == pytest.approx(expected[position], abs=1e-4)
 
 
 def test_a_head_is_scored_by_the_heads_of_other_folds():
@@ -142,7 +142,7 @@ def test_products_and_lengths_give_the_kernel_of_the_vectors():
     assert found == pytest.approx(kernel.similarity(kernel.shortened(rows), used, used), abs=1e-5)
 
 
-def test_average_precision_is_sklearns_and_of_equal_scores_the_worst():
+def test_average_precision_is_sklearns_and_the_worst_case_for_equal_scores():
     labels = (RNG.random((20, 10)) < 0.2).astype(np.float32)
     scores = RNG.normal(size=labels.shape).astype(np.float32)
     expected = average_precision_score(labels.ravel(), scores.ravel())

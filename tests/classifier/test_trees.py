@@ -1,4 +1,4 @@
-"""Trees on every pair of a block are XGBoost's own scores, to the last bit."""
+"""Scores of all pairs of a block equal XGBoost's scores to the last bit."""
 
 import numpy as np
 import pytest
@@ -23,8 +23,8 @@ def test_scores_are_xgboosts_to_the_last_bit(seed, heads, dim, depth, coarse):
     assert np.array_equal(scored(vectors, trees.read(booster, dim)), margins)
 
 
-def test_a_threshold_that_many_products_hit_is_compared_with_the_rounded_product():
-    """Negative control: the rule that one might write instead, t < threshold / h, moves whole leaves."""
+def test_a_threshold_is_compared_with_the_rounded_product():
+    """Negative control: the tempting rule t < threshold / h chooses other leaves."""
     vectors, booster, margins = case(200, 40, 6, 3, coarse=True, rounds=30)
     forest = trees.read(booster, 6)
     splits = np.flatnonzero(forest.kind == trees.OF_BOTH)
@@ -36,7 +36,7 @@ def test_a_threshold_that_many_products_hit_is_compared_with_the_rounded_product
     assert np.array_equal(scored(vectors, forest), margins)
 
 
-def test_other_leaves_other_thresholds_and_another_order_of_trees_give_other_scores():
+def test_other_leaves_thresholds_children_or_columns_give_other_scores():
     vectors, booster, margins = case(100, 9, 5, 1)
     forest = trees.read(booster, 5)
     for changed in (

@@ -1,4 +1,4 @@
-"""The shipped config, the schema, the check of settings, and the config table of README.md."""
+"""The default config, the schema, the check of settings, and the config table of README.md."""
 
 import copy
 import dataclasses
@@ -28,7 +28,7 @@ PRESETS = sorted((PROJECT / "config" / "presets").glob("*.yaml"))
 
 
 def complaint(overlay):
-    """The sentence that refuses the shipped config with `overlay` on top; "" where it is accepted."""
+    """The error for the default config merged with `overlay`; "" if it is accepted."""
     try:
         settings.check(settings.merged(CONFIG, overlay), SCHEMA)
     except InputError as error:
@@ -62,7 +62,7 @@ ENTRIES = dict(entries(SCHEMA))
 NUMBERS = [name for name, entry in ENTRIES.items() if entry["type"] in ("integer", "number")]
 
 
-def test_the_shipped_config_is_accepted():
+def test_the_default_config_is_accepted():
     assert complaint({}) == ""
 
 
@@ -101,7 +101,7 @@ def test_every_key_of_the_config_has_a_comment():
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
-def test_a_preset_is_an_overlay_that_is_accepted(preset):
+def test_a_preset_is_an_accepted_overlay(preset):
     overlay = settings.read(preset)
     assert set(names(overlay)) < set(ENTRIES)
     assert complaint(overlay) == ""
@@ -217,26 +217,26 @@ def test_a_fanout_that_no_device_uses_may_be_of_any_length():
 
 @hypothesis_settings(deadline=None, max_examples=40)
 @given(heads=st.integers(1, 16), times=st.integers(1, 16), rest=st.integers(0, 15))
-def test_a_width_is_accepted_where_the_heads_divide_it_and_only_there(heads, times, rest):
+def test_a_width_is_accepted_only_if_the_heads_divide_it(heads, times, rest):
     width = heads * times + rest % heads
-    said = complaint({"hgt": {"hidden_dim": width, "heads": heads}})
-    assert bool(said) == bool(rest % heads)
+    error = complaint({"hgt": {"hidden_dim": width, "heads": heads}})
+    assert bool(error) == bool(rest % heads)
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_a_number_that_arrives_as_text_is_refused_with_the_way_out(name):
+def test_a_number_that_arrives_as_text_is_refused_with_advice(name):
     value = ENTRIES[name].get("minimum", 0.5)
-    said = complaint(nested(name, str(value)))
-    assert said.startswith(f'{name} is "{value}", but ')
-    assert said.endswith("in an overlay (--configfile)")
+    error = complaint(nested(name, str(value)))
+    assert error.startswith(f'{name} is "{value}", but ')
+    assert error.endswith("in an overlay (--configfile)")
     assert "overlay" not in complaint(nested(name, "many"))
 
 
 @hypothesis_settings(deadline=None, max_examples=60)
 @given(st.floats(min_value=1e-12, max_value=1e12))
-def test_the_number_that_a_complaint_proposes_is_a_number_to_yaml(number):
-    said = complaint({"training": {"learning_rate": repr(number)}})
-    proposed = re.search(r"write (\S+) in an overlay", said)[1]
+def test_the_number_that_an_error_proposes_is_a_number_in_yaml(number):
+    error = complaint({"training": {"learning_rate": repr(number)}})
+    proposed = re.search(r"write (\S+) in an overlay", error)[1]
     assert yaml.safe_load(proposed) == number
 
 
@@ -276,13 +276,13 @@ def test_a_file_that_holds_no_keys_is_named(tmp_path, content):
         ("cuda:1-full", "full", "cuda:1"),
     ],
 )
-def test_a_suffix_of_the_device_wins_over_the_batching_of_its_kind(device, mode, torch_name):
+def test_a_suffix_of_the_device_overrides_the_batching_of_its_kind(device, mode, torch_name):
     found = Device.parse(device, {"cpu": "full", "mps": "sampled", "cuda": "sampled"})
     assert (found.name, found.batching, found.torch_name) == (device, mode, torch_name)
     assert found.trains and found.is_cpu == (torch_name == "cpu") and torch_name.startswith(found.kind)
 
 
-def test_vectors_of_another_tool_train_nowhere():
+def test_the_device_given_trains_nothing():
     found = Device.parse("given", {})
     assert not found.trains and not found.is_cpu and found.batching == found.torch_name == ""
 

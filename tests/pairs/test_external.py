@@ -110,7 +110,7 @@ def with_external_pairs():
 def test_external_treatments_are_a_test_of_the_final_model(task):
     fits = classifier.evaluate_all(task)
     metrics = fits[classifier.EXTERNAL].metrics
-    assert metrics["positives"] == (task.elsewhere["label"] == 1).sum()
+    assert metrics["positives"] == (task.external_pairs["label"] == 1).sum()
     assert metrics["known_negative_pairs"] == 40
     assert metrics["auroc"]["value"] > 0.75 and metrics["against"]["known"]["auroc"]["value"] > 0.75
     model, _ = classifier.refit(task, fits)
@@ -127,7 +127,7 @@ def test_external_negatives_are_added_to_the_known_negatives_of_each_split_with_
     }
     assert fits["random"].metrics["known_negative_pairs"] == known_negatives["random"].sum() + 40
     held_out = set(task.pairs.loc[task.pairs["disease"] == "test", "tail_index"])
-    inside = task.elsewhere.loc[task.elsewhere["label"] == 0, "tail_index"].isin(held_out).sum()
+    inside = task.external_pairs.loc[task.external_pairs["label"] == 0, "tail_index"].isin(held_out).sum()
     assert 0 < inside < 40
     assert fits["disease"].metrics["known_negative_pairs"] == known_negatives["disease"].sum() + inside
 
@@ -137,5 +137,7 @@ def test_external_pairs_are_never_training_pairs_nor_drawn_as_negatives(task):
     for scheme in pairs.SCHEMES:
         for examples in classifier.split_examples(task.pairs, scheme, task.taken, 90, 70, task.settings, 0):
             drawn |= set(zip(examples.heads.tolist(), examples.tails.tolist(), strict=True))
-    external_pairs = set(zip(task.elsewhere["head_index"], task.elsewhere["tail_index"], strict=True))
+    external_pairs = set(
+        zip(task.external_pairs["head_index"], task.external_pairs["tail_index"], strict=True)
+    )
     assert len(external_pairs) > 60 and not drawn & external_pairs

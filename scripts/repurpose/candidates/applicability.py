@@ -11,8 +11,8 @@ import numpy as np
 from repurpose.config.sections import Target
 from repurpose.graph.graph import Graph
 
-USUAL = 0.8  # share of the trained nodes that have an edge of a relation, from which its absence is a caution
-UNLIKE = 0.05  # quantile of the trained nodes' nearest similarities, below which a new node is unlike them
+USUAL = 0.8  # a relation is usual if at least this share of the trained nodes has an edge of it
+UNLIKE = 0.05  # quantile of the trained nodes' nearest similarities; new nodes below it are unlike them
 
 
 def cautions(kg: Graph, node_type: str, vectors: np.ndarray, trained: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def cautions(kg: Graph, node_type: str, vectors: np.ndarray, trained: np.ndarray
 def of_target(
     kg: Graph, target: Target, vectors: Sequence[np.ndarray], treated: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The cautions on heads and on tails; `treated`: heads and tails of the known treatments."""
+    """The cautions on heads and on tails; treated: heads and tails of the known treatments."""
     heads, tails = (
         cautions(kg, node_type, rows, np.unique(nodes))
         for node_type, rows, nodes in zip(target.types, vectors, treated, strict=True)
@@ -49,7 +49,7 @@ def of_target(
 
 
 def _relations(kg: Graph, node_type: str) -> tuple[list[str], np.ndarray]:
-    """Message relations of a type, and which nodes have an edge of each: bool (n, relations)."""
+    """Names of a node type's message relations, and which nodes have an edge of each: bool (n, relations)."""
     names, columns = [], []
     for relation, (heads, tails) in zip(kg.message_relations, kg.message_edges(), strict=True):
         if node_type in (relation.head_type, relation.tail_type):
@@ -75,8 +75,8 @@ def _nearest(vectors: np.ndarray, trained: np.ndarray) -> np.ndarray:
 
 
 def _joined(reasons: Sequence[tuple[str, np.ndarray]], count: int) -> np.ndarray:
-    """The reasons that hold for each of `count` nodes as one text; each combination is written once."""
-    which = np.stack([holds for _, holds in reasons], axis=1)
-    patterns, pattern = np.unique(which, axis=0, return_inverse=True)
+    """The reasons that hold for each of `count` nodes, as one text per node: object (count,)."""
+    holds_by_node = np.stack([holds for _, holds in reasons], axis=1)
+    patterns, pattern = np.unique(holds_by_node, axis=0, return_inverse=True)
     texts = ["; ".join(reasons[column][0] for column in np.flatnonzero(row)) for row in patterns]
     return np.array(texts, object)[pattern.ravel()].reshape(count)

@@ -1,4 +1,4 @@
-"""The best tails of each head, and how often each head is listed, collected while the pairs are ranked."""
+"""The best tails and the popularity of each head, collected while the pairs are ranked."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,8 +6,8 @@ import pyarrow as pa
 from repurpose.candidates import candidates
 
 BY_HEAD = pa.schema(candidates.PAIR)
-# Per head: the number of tails whose best new candidates include it, and their share of all tails; the number
-# of tails that it has a known pair with; its mean score over all tails.
+# listed: number of tails whose best new candidates include the head; share: of all tails. known_tails: number
+# of tails that the head has a known pair with. mean_score: over all tails.
 POPULARITY = pa.schema(
     [
         ("head_id", pa.string()),
@@ -21,19 +21,19 @@ POPULARITY = pa.schema(
 
 
 class HeadCollector:
-    """A collector of the best `count` tails of each head, from blocks of tails as they come."""
+    """Collects the best `count` tails of each head from blocks of tails."""
 
     def __init__(self, heads: int, count: int) -> None:
         self.heads, self.count = heads, count
-        self.limits = np.full(heads, -np.inf, np.float32)  # a further tail of the head must score above
-        # Blocks of head, tail and score, and how many pairs wait in them to be merged.
+        self.limits = np.full(heads, -np.inf, np.float32)  # a further tail of a head must score higher
+        # Blocks of head, tail and score, and the number of pairs in blocks that are not merged yet.
         self.blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         self.waiting = 0
         self.tails = 0
         self.score_sums, self.listed = np.zeros(heads), np.zeros(heads, np.int64)
 
     def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None = None) -> None:
-        """Take in the model's scores; among equal scores the tails that came first are kept."""
+        """Add the model's scores of a block; among equal scores, the tails that were added first are kept."""
         scores = stack[0]
         self.tails += len(tails)
         self.score_sums[slice(None) if heads is None else heads] += scores.sum(axis=0, dtype=np.float64)
@@ -60,7 +60,7 @@ class HeadCollector:
         return candidates.table(columns, BY_HEAD)
 
     def popularity(self, annotator: candidates.Annotator) -> pa.Table:
-        """How popular each head is (POPULARITY), the most listed first, equals by id."""
+        """The popularity of each head (POPULARITY), the most listed first, equals by id."""
         head_type = annotator.target.head_type
         ids, names = annotator.kg.node_ids[head_type], annotator.kg.node_names[head_type]
         order = np.lexsort((np.argsort(np.argsort(ids, kind="stable")), -self.listed))

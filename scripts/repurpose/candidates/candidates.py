@@ -1,4 +1,4 @@
-"""The candidates: every head x tail pair scored, ranked within its tail, annotated, and written."""
+"""Rank every head x tail pair within its tail, annotate the best pairs, and write them."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,10 +40,10 @@ class Collector(Protocol):
     """Collects figures of all pairs while they are ranked, so that no score matrix is kept."""
 
     def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None) -> None:
-        """Scores (1 + members, m, h) of tails (m,) with heads (h,), None for all heads."""
+        """Add scores (1 + members, m, h) of tails (m,) with heads (h,), None for all heads."""
 
     def add_listed(self, heads: np.ndarray) -> None:
-        """The head of each pair that is kept and not known."""
+        """The heads of the kept pairs that are not known, one entry per pair."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Annotator:
     """Turns scored pairs into rows: ids, names, probability, known relations, cautions.
 
     calibration: the curve from scores to probabilities (see `calibration.select_curve`). cautions: of each
-    head and of each tail, "" for none (see `applicability`). negative: scores pairs by their probability to
+    head and of each tail, "" for none (see `applicability`). negative: computes the probability of pairs to
     be known negatives (see `contraindications`); None without such a model. penalties: float32 (heads,),
     subtracted from the scores of a head before they are ranked and calibrated (see `popularity`); None for
     no correction.
@@ -71,7 +71,7 @@ class Annotator:
         return self.kg.count(self.target.head_type)
 
     def adjusted(self, scores: np.ndarray, heads: np.ndarray | None) -> np.ndarray:
-        """Scores less the penalties of their heads; the last axis is that of `heads`, None for all heads."""
+        """Scores minus the penalties of their heads; the last axis is that of `heads`, None for all heads."""
         if self.penalties is None:
             return scores
         return scores - self.penalties[slice(None) if heads is None else heads]
@@ -111,11 +111,12 @@ def rank(
 ) -> Iterator[pa.Table]:
     """Yield tables (SCHEMA) of the best `per_tail` heads of each tail, 0 for all, sorted by tail id and rank.
 
-    heads, tails: ascending indices of the nodes that are ranked, None for all. A table covers as many tails
-    as make about `chunk` pairs. Heads with equal scores are ranked by index. Known pairs are ranked with the
-    others; `known` holds the names of their relations. `rank_low` and `rank_high`: the best and the worst
-    rank by a single ensemble member; `listed_by`: how many members have the pair among their LISTED best.
-    `score` is the model's, before any penalty. `collectors` receive all scores.
+    heads, tails: ascending indices of the nodes to rank, None for all. collectors: receive all scores. chunk:
+    about as many pairs are in one table. Heads with equal scores are ranked by index.
+
+    Known pairs are ranked with the others; the column `known` has the names of their relations. `rank_low`,
+    `rank_high`: best and worst rank by a single ensemble member. `listed_by`: number of members with the pair
+    among their LISTED best. `score`: the model's score, before any penalty.
     """
     tail_order = np.argsort(annotator.kg.node_ids[annotator.target.tail_type], kind="stable")
     if tails is not None:
@@ -144,9 +145,9 @@ def rank(
 
 
 def best(scores: np.ndarray, count: int) -> np.ndarray:
-    """Columns of the `count` highest scores of each row, 0 for all, highest first: (m, count) of (m, n).
+    """Columns (m, count) of the `count` highest scores of each row (m, n), highest first; 0 for all.
 
-    Equal scores come in the order of their columns.
+    Equal scores are ordered by column.
     """
     rows, columns = scores.shape
     if not 0 < count < columns:
@@ -154,7 +155,7 @@ def best(scores: np.ndarray, count: int) -> np.ndarray:
     lowest = np.partition(scores, columns - count, axis=1)[:, columns - count]
     row, column = np.nonzero(scores >= lowest[:, None])
     order = np.lexsort((column, -scores[row, column], row))
-    # Columns that tie with the lowest kept score may be more than `count`: only the first ones are taken.
+    # With columns that tie with the lowest kept score there can be more than `count`: take the first ones.
     first = np.searchsorted(row, np.arange(rows))
     return column[order][first[:, None] + np.arange(count)]
 
@@ -164,7 +165,11 @@ def places(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
     ascending = np.sort(scores, axis=1)
     wanted = np.take_along_axis(scores, columns, axis=1)
     pairs = zip(ascending, wanted, strict=True)
-    return 1 + scores.shape[1] - np.stack([np.searchsorted(row, own, side="right") for row, own in pairs])
+    return (
+        1
+        + scores.shape[1]
+        - np.stack([np.searchsorted(row, wanted_scores, side="right") for row, wanted_scores in pairs])
+    )
 
 
 def save(
@@ -173,10 +178,10 @@ def save(
     csv: str | Path,
     metadata: Mapping[str, Any] | None = None,
 ) -> int:
-    """Write the tables as they come to a parquet and a csv file; returns the number of rows.
+    """Write the tables, one after the other, to a parquet and a csv file; returns the number of rows.
 
-    metadata: kept in the parquet file, each value as JSON. In the csv file a text that a spreadsheet would
-    take for a formula gets an apostrophe in front.
+    metadata: stored in the parquet file, each value as JSON. In the csv file, a text that a spreadsheet would
+    read as a formula gets an apostrophe in front.
     """
     rows = 0
     schema = SCHEMA.with_metadata({key: json.dumps(value) for key, value in (metadata or {}).items()})

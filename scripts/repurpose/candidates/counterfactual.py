@@ -1,9 +1,9 @@
 """Counterfactual scores: what a pair would score if the edges of a path were not in the graph.
 
-The trained encoder computes the vectors of the path's two ends anew, on the graph without these edges; the
+The trained encoder recomputes the vectors of the path's two ends on the graph without these edges, and the
 classifier scores the new vectors. Weights and inputs of the encoder, the axes of the SVD and of the relation
 profiles, and the TF-IDF weight of each neighbour stay as they were trained. States between two layers are
-computed anew at the nodes of the path only, which is exact for encoders of at most two layers.
+recomputed at the nodes of the path only, which is exact for encoders of at most two layers.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,15 +26,15 @@ from repurpose.hgt.trained import Trained
 from repurpose.vectors import profiles
 from repurpose.vectors.vectors import Vectors
 
-TOLERANCE = 0.01  # share of a vector's length by which a vector computed anew may differ from the stored one
-RESOLVED = 1e-3  # share of the SVD's largest eigenvalue; a single edge says nothing about axes below it
+TOLERANCE = 0.01  # share of a stored vector's length by which the recomputed vector may differ
+RESOLVED = 1e-3  # share of the SVD's largest eigenvalue; axes below it are not changed by a removal
 
-# Node -> which of its entries in the network are removed, a mask over the node's entries.
+# Node -> mask over the node's entries in the network: which are removed.
 Removed = Mapping[int, np.ndarray]
 
 
 class CounterfactualEncoder:
-    """A trained encoder with the edges that it was trained on, which computes single vectors anew.
+    """A trained encoder that recomputes single vectors, with the edges that it was trained on.
 
     types: node types of the ends of pairs. vectors: node type -> (nodes, d), as the training wrote them.
     edges: of each message relation, head and tail indices within their types (2, E).
@@ -101,7 +101,7 @@ class CounterfactualEncoder:
         return slice(*self.network.indptr[node : node + 2])
 
     def _type(self, nodes: int | np.ndarray) -> np.ndarray:
-        """Node types, by position, of nodes."""
+        """Positions of the nodes' types in `kg.node_types`."""
         return np.searchsorted(self.bounds, nodes, side="right") - 1
 
     def _senders(
@@ -119,7 +119,7 @@ class CounterfactualEncoder:
         return Neighbours(states, edge_types, self._type(neighbours))
 
     def _states(self, ends: Sequence[int], nodes: Sequence[int], removed: Removed) -> dict[int, np.ndarray]:
-        """Output of the last layer at `ends`; the layers before it are computed anew at `nodes` only."""
+        """Output of the last layer at `ends`; the layers before it are recomputed at `nodes` only."""
         changed: dict[int, np.ndarray] = {}
         for number, layer in enumerate(self.trained.layers):
             is_last = number == len(self.trained.layers) - 1
@@ -136,7 +136,7 @@ class CounterfactualEncoder:
         return changed
 
     def _vector(self, node: int, state: np.ndarray, removed: Removed) -> np.ndarray:
-        """The node's vector: relation profile, SVD direction, and the encoder output of the last state."""
+        """The node's vector: relation profile, SVD direction, and the encoder output from its last state."""
         node_type = self._type(node)
         z = node_layer.projected(self.trained.output[node_type], self.trained.output_bias[node_type], state)
         profile = self._profile(node, removed)
@@ -156,13 +156,13 @@ class CounterfactualEncoder:
             return np.zeros_like(row)
         values, lengths = self.trained.values, self.trained.lengths
         neighbours = self.network.other[self._entries(node)][removed[node]]
-        size = np.abs(values)
-        resolved = size > RESOLVED * size.max()
+        magnitudes = np.abs(values)
+        resolved = magnitudes > RESOLVED * magnitudes.max()
         inverse = np.divide(1, values, out=np.zeros_like(values), where=resolved)
         scale = lengths[neighbours] / np.sqrt(self.degrees[neighbours])
         lost = (scale @ self._unit(neighbours)) * inverse
-        left = row * lengths[node] * np.sqrt(self.degrees[node]) - lost
-        return left / max(np.linalg.norm(left), 1e-12)
+        remaining = row * lengths[node] * np.sqrt(self.degrees[node]) - lost
+        return remaining / max(np.linalg.norm(remaining), 1e-12)
 
     def _unit(self, nodes: np.ndarray) -> np.ndarray:
         """The SVD part of stored vectors, scaled to length 1."""
@@ -196,17 +196,17 @@ class CounterfactualEncoder:
             neighbours = self.network.other[span][is_removed]
             lost, index = neighbours - self.bounds[self._type(neighbours)], node - self.bounds[node_type]
             weights, indices = part.neighbours(index)
-            left = np.where(np.isin(indices, lost), np.float32(0), weights)
+            remaining = np.where(np.isin(indices, lost), np.float32(0), weights)
             # In a relation within a type a node counts as its own neighbour while it has another one.
-            if is_within and not np.any(left[indices != index]):
-                left[:] = 0
-            row[part.columns] = part.recompute(row[part.columns], index, left)
+            if is_within and not np.any(remaining[indices != index]):
+                remaining[:] = 0
+            row[part.columns] = part.recompute(row[part.columns], index, remaining)
         return row
 
 
 @dataclass(frozen=True)
 class CounterfactualScorer:
-    """Scores pairs of nodes with vectors computed anew; `model` is the classifier on `vectors`."""
+    """Scores pairs of nodes by recomputed vectors; model: the classifier, trained on `vectors`."""
 
     encoder: CounterfactualEncoder
     model: Model
@@ -214,7 +214,7 @@ class CounterfactualScorer:
     threads: int
 
     def changes(self, ways: Sequence[Path]) -> list[float]:
-        """The change of score (log-odds) of each path's ends if the path's edges are removed."""
+        """The change of the score (log-odds) of each path's ends if the path's edges are removed."""
         if not ways:
             return []
         ends = tuple(np.array([way.nodes[at] for way in ways]) - self.encoder.first[at] for at in (0, -1))
@@ -236,7 +236,7 @@ def read(
 ) -> CounterfactualEncoder:
     """Read the encoder behind `vectors`, node type -> (nodes, d); metadata: of their embedding file.
 
-    Raises InputError that names the file if it holds no encoder, or another one's.
+    Raises InputError that names the file if it holds no encoder, or not the encoder of these vectors.
     """
     trained = trained_encoder.load(encoder_path)
     edges = holdout.split(kg, float(metadata["valid_share"]), int(metadata["seed"])).train
@@ -257,7 +257,7 @@ def _edges(path: Path) -> Iterator[tuple[int, int, int, bool]]:
 
 
 def _edge_types(kg: Graph) -> np.ndarray:
-    """Number of the edge type through which a node receives, (relations, 2); -1 for other roles.
+    """Number of the edge type by which a node receives messages: (relations, 2); -1 for other roles.
 
     Second axis: 1 if the edge runs from the receiving node to its neighbour, else 0.
     """

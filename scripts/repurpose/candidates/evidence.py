@@ -56,7 +56,7 @@ class Explainer:
     counterfactuals: CounterfactualScorer | None = None
 
     def explain_rows(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
-        """Explain candidates, rows with the columns head_id and tail_id."""
+        """Explain candidates; rows: with the columns head_id and tail_id."""
         ends = []
         for node_type, side in zip(self.target.types, ("head", "tail"), strict=True):
             index_of_id = {node_id: index for index, node_id in enumerate(self.kg.node_ids[node_type])}
@@ -72,8 +72,8 @@ class Explainer:
 
         heads_of_tail: heads that are known to treat the tail; tails_of_head: tails that the head is known to
         treat; both without the pair's own ends. head_attention, tail_attention: the `n_similar` neighbours
-        with the most attention in the encoder's last layer. These, and the counterfactual `change` of each
-        path's score, are None without `counterfactuals`.
+        with the most attention in the encoder's last layer. change: counterfactual score change of each path.
+        Attention and change are None without `counterfactuals`.
         """
         first_head, first_tail = (self.kg.span(node_type).start for node_type in self.target.types)
         ways: list[list[paths.Path]] = [[] for _ in heads]
@@ -97,7 +97,7 @@ class Explainer:
         ]
 
     def _describe_all(self, ways: Sequence[Sequence[paths.Path]]) -> list[list[dict[str, Any]]]:
-        """The paths of each pair for readers, with the counterfactual changes, scored in one batch."""
+        """Describe the paths of each pair; the counterfactual changes are computed in one batch."""
         flat = [way for ways_of_pair in ways for way in ways_of_pair]
         scored = self.counterfactuals.changes(flat) if self.counterfactuals else [None] * len(flat)
         changes = iter(scored)
@@ -106,7 +106,7 @@ class Explainer:
         ]
 
     def describe(self, path: paths.Path) -> dict[str, Any]:
-        """A path for readers: names and relations in order, and the same as one line of text."""
+        """A path with names in place of indices: nodes, relations, and both as one line of text."""
         names = [self._name(node) for node in path.nodes]
         relations = [self.kg.relations[index] for index in path.relations]
         words = [names[0]]
@@ -155,16 +155,16 @@ class Explainer:
         similarity = vectors[others] @ vectors[node] / length
         return [
             {
-                "id": self.kg.node_ids[node_type][others[at]],
-                "name": self.kg.node_names[node_type][others[at]],
-                "similarity": float(similarity[at]),
+                "id": self.kg.node_ids[node_type][others[position]],
+                "name": self.kg.node_names[node_type][others[position]],
+                "similarity": float(similarity[position]),
             }
-            for at in np.argsort(-similarity, kind="stable")[:count]
+            for position in np.argsort(-similarity, kind="stable")[:count]
         ]
 
 
 def table(rows: pa.Table, explanations: Sequence[dict[str, Any]]) -> pa.Table:
-    """Candidates with the columns of their explanations (SCHEMA)."""
+    """Join candidates with the columns of their explanations (SCHEMA)."""
     fields = rows.select(candidates.SCHEMA.names).to_pylist()
     joined = [{**row, **explanation} for row, explanation in zip(fields, explanations, strict=True)]
     return pa.Table.from_pylist(joined, SCHEMA)

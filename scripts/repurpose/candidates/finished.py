@@ -1,4 +1,4 @@
-"""One device of a finished run: its graph, vectors, model and calibration, assembled by one function.
+"""One device of a finished run: its graph, vectors, model and calibration.
 
 Ranking, explaining and looking up candidates all start from a `FinishedDevice`.
 """
@@ -45,13 +45,13 @@ class DeviceFiles(NamedTuple):
 
     @classmethod
     def of(cls, inputs: Any) -> Self:
-        """Those among the named inputs of a Snakemake job."""
+        """The files among the named inputs of a Snakemake job."""
         named = {name: inputs.get(name) for name in cls._fields[1:]}
         return cls(GraphFiles.of(inputs), **{name: Path(path) for name, path in named.items() if path})
 
     @classmethod
     def in_results(cls, results: Path, device: str) -> Self:
-        """Those of a device in a results folder."""
+        """The files of a device in a results folder."""
         embedded, classified = results / "embeddings" / device, results / "classifier" / device
         encoder = embedded / "encoder.safetensors"
         return cls(
@@ -67,7 +67,7 @@ class DeviceFiles(NamedTuple):
 
 @dataclass(frozen=True)
 class FinishedDevice:
-    """A device's results in memory; what only some users need is computed when it is first asked for.
+    """A device's results in memory; cached properties are computed when they are first used.
 
     vectors_by_type: node type -> (nodes, d); vectors: those of the target's two types. metadata: of the
     embedding file. metrics: the content of metrics.json.
@@ -84,7 +84,7 @@ class FinishedDevice:
 
     @cached_property
     def score(self) -> MemberScorer:
-        """Scores tails with all heads, by the model and by each ensemble member."""
+        """A function that scores tails with all heads, by the model and by each ensemble member."""
         return pair_model.members(self.model, self.vectors, self.metrics["members"])
 
     @cached_property
@@ -102,7 +102,7 @@ class FinishedDevice:
         """An annotator of scored pairs.
 
         correct_popularity: share of a head's mean score that is subtracted from its scores. seed: of the
-        sample of tails that the mean is taken over.
+        random sample of tails for the mean.
         """
         penalties = None
         if correct_popularity:
@@ -138,7 +138,7 @@ class FinishedDevice:
 
 
 def load(files_of_device: DeviceFiles, target: Target) -> FinishedDevice:
-    """Read a device's files; raises InputError that names the file that is missing, damaged or another's."""
+    """Read a device's files; raises InputError that names a missing, damaged or mismatched file."""
     kg = graph.load(files_of_device.graph)
     embedded = embeddings.read(files_of_device.embeddings)
     vectors_by_type = embeddings.aligned(embedded, kg, files_of_device.embeddings)

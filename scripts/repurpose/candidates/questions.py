@@ -23,7 +23,8 @@ PAIR_PATHS, PAIR_SIMILAR = 5, 5  # in the explanation of a single pair
 class Run:
     """A device of a finished run, ready for look-ups.
 
-    correct_popularity, seed: those that the candidates were ranked with (see `FinishedDevice.annotator`).
+    correct_popularity, seed: the settings that the candidates were ranked with (see
+    `FinishedDevice.annotator`).
     """
 
     def __init__(self, results: Path, device: str, *, correct_popularity: float, seed: int) -> None:
@@ -35,7 +36,7 @@ class Run:
 
     @classmethod
     def as_ranked(cls, results: Path, device: str) -> "Run":
-        """The run with the settings of its candidates file."""
+        """The run with the settings in its candidates file; raises InputError if that file has none."""
         path = results / "candidates" / device / "candidates.parquet"
         ranking = (pq.read_schema(path).metadata or {}).get(b"ranking")
         if ranking is None:
@@ -43,7 +44,7 @@ class Run:
         return cls(results, device, **json.loads(ranking))
 
     def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:
-        """The best heads of a tail; known pairs only if asked for."""
+        """The best heads of a tail; known pairs only if `with_known`."""
         known = 0 if with_known else int((self.annotator.known.tails == tail).sum())
         ranking = candidates.rank(
             self.device.score, self.annotator, per_tail=top + known, tails=np.array([tail])
@@ -51,7 +52,7 @@ class Run:
         return _kept(next(ranking), top, with_known)
 
     def tails_of(self, head: int, top: int, with_known: bool) -> pa.Table:
-        """The best tails of a head, among those that the run has kept; known pairs only if asked for."""
+        """The best tails of a head among those in by_head.parquet; known pairs only if `with_known`."""
         return _kept(
             self._of_head(files.read_table(self.candidates / "by_head.parquet"), head), top, with_known
         )
@@ -63,7 +64,7 @@ class Run:
         return {**row, "of": self.annotator.heads, "members": len(self.device.metrics["members"])}
 
     def explained(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
-        """Candidates with their explanations."""
+        """Candidates (rows) with their explanations."""
         explanations = self.device.explainer.explain_rows(rows, n_paths, n_similar)
         return [
             {**row, **explanation} for row, explanation in zip(rows.to_pylist(), explanations, strict=True)
@@ -93,7 +94,7 @@ def passed(results: Path) -> list[str]:
 
 
 def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
-    """Candidates as lines of text; `side`: which end of the pairs is shown, head or tail."""
+    """Candidates as lines of text; side: the end of the pairs that is shown, "head" or "tail"."""
     table = [("rank", "models", "probability", side, "id", "known", "path that the score rests on most")]
     for row in rows:
         spread = f"{row['rank_low']}-{row['rank_high']}" if row.get("rank_low") else ""
@@ -112,7 +113,7 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
                 way + caution,
             )
         )
-    widths = [min(40, max(len(line[at]) for line in table)) for at in range(6)]
+    widths = [min(40, max(len(line[column]) for line in table)) for column in range(6)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[6]]).rstrip()
         for line in table
@@ -155,7 +156,7 @@ def _change(change: float | None) -> str:
 
 
 def _attended(rows: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{each['name']} ({each['relation']}, {each['weight']:.2g})" for each in rows)
+    return ", ".join(f"{row['name']} ({row['relation']}, {row['weight']:.2g})" for row in rows)
 
 
 def _known_negative(row: Mapping[str, Any]) -> str:
@@ -164,7 +165,7 @@ def _known_negative(row: Mapping[str, Any]) -> str:
 
 
 def _similar(rows: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(f"{each['name']} ({each['similarity']:.2f})" for each in rows) or "none"
+    return ", ".join(f"{row['name']} ({row['similarity']:.2f})" for row in rows) or "none"
 
 
 def _kept(rows: pa.Table, top: int, with_known: bool) -> pa.Table:

@@ -1,4 +1,4 @@
-"""How much the members of an ensemble agree on the best pairs of the whole score matrix."""
+"""Stability: how much the ensemble members agree on the best pairs of the whole score matrix."""
 
 from itertools import combinations
 from typing import Any
@@ -10,15 +10,16 @@ DEPTHS = (100, 1000, 10_000)  # lengths at which the lists of best pairs are com
 
 
 class StabilityCollector:
-    """A collector of the best pairs by the model and by each of its members."""
+    """Collects the best pairs by the model and by each ensemble member."""
 
     def __init__(self, heads: int, depth: int = DEPTHS[-1]) -> None:
         self.heads, self.depth = heads, depth
-        # Per list: codes of its pairs (n,), and the scores that all lists give them, (lists, n).
+        # For the model and for each member: codes of its best pairs (n,), and their scores by the model and
+        # by all members (1 + members, n).
         self.lists: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None) -> None:
-        """Take in the scores of a block of tails."""
+        """Add the scores of a block of tails."""
         columns = np.arange(self.heads) if heads is None else heads
         codes = (tails[:, None] * np.int64(self.heads) + columns).ravel()
         flat = stack.reshape(len(stack), -1)
@@ -32,13 +33,13 @@ class StabilityCollector:
             self.lists[number] = all_codes[best], values[:, best]
 
     def add_listed(self, heads: np.ndarray) -> None:
-        """Not used: stability counts all pairs, whether or not they are listed."""
+        """Do nothing: stability is measured on all pairs, listed or not."""
 
     def summary(self) -> list[dict[str, Any]]:
-        """Two measures, means over pairs of members, at each of DEPTHS that there are enough pairs for.
+        """Two measures, means over pairs of members, for each n in DEPTHS up to the number of pairs.
 
-        `commonality`: share of the best n pairs that two members have in common; `spearman`: correlation of
-        their scores of the model's best n pairs. Empty for a model of one member.
+        commonality: share of the best n pairs that two members have in common. spearman: rank correlation of
+        two members' scores of the model's best n pairs. Empty for a model of one member.
         """
         rows: list[dict[str, Any]] = []
         if len(self.lists) < 3:

@@ -1,4 +1,4 @@
-"""The model of drug-disease pairs: boosted trees and kernel ridge regression over node vectors.
+"""The classifier of drug-disease pairs: boosted trees and kernel ridge regression on node vectors.
 
 In: node vectors, labelled pairs. Out: a model, its metrics on every split, its probabilities.
 Read first: classifier, pair_model.

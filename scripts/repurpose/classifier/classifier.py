@@ -1,4 +1,4 @@
-"""The model of pairs over splits: fitted, evaluated, and fitted again to all pairs."""
+"""Fit the pair model to the split of each scheme, evaluate it, and refit it to all pairs."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,16 @@ from repurpose.vectors.vectors import Vectors
 
 log = logging.getLogger(__name__)
 
-EXTERNAL = "external"  # the test that the pairs from elsewhere are
+EXTERNAL = "external"  # name of the test on the external pairs, next to the schemes
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a model of pairs is to learn, and what it is asked.
+    """The input of a pair model: vectors, labelled pairs and settings.
 
-    The examples depend on all but the vectors: methods are compared on the same ones. pairs: labelled, a
-    column per scheme. elsewhere: pairs that nothing learns from (see `external`).
+    The examples do not depend on the vectors, so that methods are compared on the same examples. pairs:
+    labelled pairs with one column per scheme. external_pairs: test pairs that are never used for training
+    (see `external`).
     """
 
     vectors: Vectors
@@ -39,24 +40,25 @@ class Task:
     settings: ClassifierSettings
     seed: int
     threads: int
-    elsewhere: pd.DataFrame = field(default_factory=lambda: external.load(None))
+    external_pairs: pd.DataFrame = field(default_factory=lambda: external.load(None))
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Heads and tails."""
+        """Number of heads and of tails."""
         return len(self.vectors.heads), len(self.vectors.tails)
 
     @cached_property
     def taken(self) -> Known:
-        """The pairs that are no negatives: the known ones and those from elsewhere."""
-        return external.add_to_known(self.known, self.elsewhere)
+        """Pairs that may not be drawn as negatives: the known pairs and the external pairs."""
+        return external.add_to_known(self.known, self.external_pairs)
 
 
 class Fit(NamedTuple):
-    """A model that early stopping ended: rounds kept of each member, AUPRC on validation, test metrics.
+    """A model fitted to the training pairs of one scheme, with its metrics.
 
-    valid_auprc: of the kernel alone, and of each of its weights beside the trees, of which the best is
-    kept. ranked: the pairs of the test and where they stand.
+    rounds: number of trees of each member after early stopping. valid: validation examples. valid_auprc:
+    validation AUPRC of the kernel alone, and of trees and kernel together for each kernel weight; `model`
+    has the best weight. ranked: the test pairs with their ranks. metrics: on the test pairs.
     """
 
     model: Model
@@ -68,25 +70,25 @@ class Fit(NamedTuple):
 
 
 def evaluate_all(task: Task) -> dict[str, Fit]:
-    """Scheme -> the model fitted to it and its metrics on the test pairs (see `evaluation.evaluate`).
+    """Fit and test a model for each scheme; returns scheme -> fit (metrics: see `evaluation.evaluate`).
 
-    Where there are treatments from elsewhere, EXTERNAL is the final model's test.
+    If there are external treatments, the key EXTERNAL holds the final model, tested on the external pairs.
     """
     fits = {scheme: _evaluate_scheme(task, scheme) for scheme in ALL_SCHEMES if scheme in task.pairs}
-    if (task.elsewhere["label"] == 1).any():
-        closest = _closest(fits)
-        model = fit_final(task, closest.rounds, closest.model.weight)
+    if (task.external_pairs["label"] == 1).any():
+        reference = _reference_fit(fits)
+        model = fit_final(task, reference.rounds, reference.model.weight)
         score = pair_model.scorer(model, task.vectors, task.threads)
-        ranked = _ranked(task, score, task.elsewhere, _pools(task, EXTERNAL))
+        ranked = _ranked(task, score, task.external_pairs, _pools(task, EXTERNAL))
         metrics = evaluation.evaluate(ranked, None, task.seed)
-        fits[EXTERNAL] = closest._replace(model=model, ranked=ranked, metrics=metrics)
+        fits[EXTERNAL] = reference._replace(model=model, ranked=ranked, metrics=metrics)
     return fits
 
 
 def fit_final(task: Task, rounds: Sequence[int], weight: float) -> Model:
-    """Train on all pairs, none held out, for the `rounds` and with the `weight` that validation found.
+    """Train on all labelled pairs, with the `rounds` and the kernel `weight` chosen on validation pairs.
 
-    Each member has negatives of its own.
+    Each ensemble member has its own draw of random negatives.
     """
     rng = np.random.default_rng([task.seed, len(SCHEMES)])
     pools = np.arange(task.sizes[0]), np.arange(task.sizes[1])
@@ -101,47 +103,47 @@ def fit_final(task: Task, rounds: Sequence[int], weight: float) -> Model:
 
 
 def refit(task: Task, fits: Mapping[str, Fit]) -> tuple[Model, tuple[int, ...]]:
-    """The final model, with the rounds and the weight of the fit that is most like it.
+    """The final model and the number of trees of each of its members.
 
-    And how many trees each of its members has.
+    Rounds and kernel weight are those of the fit whose training pairs are most like all pairs.
     """
-    closest = _closest(fits)
+    reference = _reference_fit(fits)
     if EXTERNAL in fits:
-        return fits[EXTERNAL].model, closest.rounds
-    return fit_final(task, closest.rounds, closest.model.weight), closest.rounds
+        return fits[EXTERNAL].model, reference.rounds
+    return fit_final(task, reference.rounds, reference.model.weight), reference.rounds
 
 
 def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
-    """Scheme -> what it does to the test's metrics to correct for heads that rank high everywhere."""
-    found = {}
+    """Scheme -> the effect of the popularity correction on the test metrics (see `popularity.effect`)."""
+    effects = {}
     for scheme, fit in fits.items():
         score = pair_model.scorer(fit.model, task.vectors, task.threads)
-        # All trees as one member: only their sum is asked for.
+        # All trees count as one member, because only their sum is needed.
         members = pair_model.members(fit.model, task.vectors, [sum(fit.rounds)])
         mean = popularity.means(lambda tails, of=members: of(tails)[0], task.sizes[1], task.seed)
-        asked, pools = fit.ranked.frame[list(external.SCHEMA.names)], _pools(task, scheme)
-        found[scheme] = popularity.effect(
-            lambda each, asked=asked, pools=pools: _ranked(task, each, asked, pools),
+        test_pairs, pools = fit.ranked.frame[list(external.SCHEMA.names)], _pools(task, scheme)
+        effects[scheme] = popularity.effect(
+            lambda adjusted, pairs=test_pairs, pools=pools: _ranked(task, adjusted, pairs, pools),
             score,
             mean,
             fit.ranked,
             HELD_OUT.get(scheme),
             task.seed,
         )
-    return found
+    return effects
 
 
-def weighted(
+def choose_kernel_weight(
     task: Task, booster: xgboost.Booster, ridge: kernel.Ridge, valid: Examples
 ) -> tuple[Model, dict[str, float]]:
-    """Trees and kernel with the weight that has the best AUPRC on validation, and the AUPRC of each."""
+    """The model with the kernel weight of the best validation AUPRC, and the AUPRC of each weight."""
     vectors, weights = task.vectors, task.settings.kernel_weights
     margins = pair_model.tree_scorer(booster, vectors, task.threads)(valid.heads, valid.tails)
-    similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(valid.heads, valid.tails)
-    scores = {f"weight {weight:g}": pair_model.joined(margins, similar, weight) for weight in weights}
+    kernel_scores = kernel.scorer(ridge, vectors.heads, vectors.tails)(valid.heads, valid.tails)
+    scores = {f"weight {weight:g}": pair_model.joined(margins, kernel_scores, weight) for weight in weights}
     auprc = {
-        name: float(average_precision_score(valid.labels, found, sample_weight=valid.weights))
-        for name, found in {**scores, "kernel": similar}.items()
+        name: float(average_precision_score(valid.labels, pair_scores, sample_weight=valid.weights))
+        for name, pair_scores in {**scores, "kernel": kernel_scores}.items()
     }
     best = max(weights, key=lambda weight: auprc[f"weight {weight:g}"])
     return Model(booster, ridge, float(best)), auprc
@@ -155,14 +157,16 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
         for number in range(settings.draws)
     ]
     ridge = boosting.fit_kernel(vectors, train, task.seed)
-    model, auprc = weighted(task, ensemble.merged(members), ridge, valid)
+    model, auprc = choose_kernel_weight(task, ensemble.merged(members), ridge, valid)
     pools = _pools(task, scheme)
-    asked = task.pairs[task.pairs[scheme] == "test"]
-    # Non-treatments from elsewhere stand beside every test, where its heads and tails are asked for.
-    beside = task.elsewhere[task.elsewhere["label"] == 0]
-    inside = beside["head_index"].isin(pools[0]) & beside["tail_index"].isin(pools[1])
+    test_pairs = task.pairs[task.pairs[scheme] == "test"]
+    # External non-treatments join the test of every scheme if their head and tail are in its pools.
+    non_treatments = task.external_pairs[task.external_pairs["label"] == 0]
+    is_in_pools = non_treatments["head_index"].isin(pools[0]) & non_treatments["tail_index"].isin(pools[1])
     score = pair_model.scorer(model, vectors, task.threads)
-    ranked = _ranked(task, score, pd.concat([asked[beside.columns], beside[inside]]), pools)
+    ranked = _ranked(
+        task, score, pd.concat([test_pairs[non_treatments.columns], non_treatments[is_in_pools]]), pools
+    )
     metrics = evaluation.evaluate(ranked, HELD_OUT.get(scheme), task.seed)
     rounds = tuple(member.num_boosted_rounds() for member in members)
     tested = (metrics["auprc"] or {}).get("value")
@@ -171,19 +175,19 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
 
 
 def _ranked(
-    task: Task, score: ranks.Scorer, asked: pd.DataFrame, pools: tuple[np.ndarray, np.ndarray]
+    task: Task, score: ranks.Scorer, test_pairs: pd.DataFrame, pools: tuple[np.ndarray, np.ndarray]
 ) -> ranks.Ranked:
     limits = {"limit": task.settings.evaluation_pairs, "seed": task.seed}
-    return ranks.rank(score, asked, task.taken, *pools, **limits)
+    return ranks.rank(score, test_pairs, task.taken, *pools, **limits)
 
 
 def _pools(task: Task, scheme: str) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails that the test of a scheme is asked about."""
+    """Heads and tails whose pairs the test of a scheme ranks."""
     if scheme == EXTERNAL:
         return np.arange(task.sizes[0]), np.arange(task.sizes[1])
     return asked_pools(task.pairs, scheme, "test", *task.sizes)
 
 
-def _closest(fits: Mapping[str, Fit]) -> Fit:
-    # The final model learns from pairs of all heads and tails, as the random scheme's does.
+def _reference_fit(fits: Mapping[str, Fit]) -> Fit:
+    # The final model learns from pairs of all heads and tails; so does only the model of the random scheme.
     return fits.get("random") or next(iter(fits.values()))

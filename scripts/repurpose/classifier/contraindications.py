@@ -1,7 +1,8 @@
-"""Which pairs look like known negatives, such as contraindications.
+"""The contraindication model: which pairs look like known negatives, such as contraindications.
 
-Beside unknown pairs, treatments and known negatives are much alike: what a drug acts on is near to a disease
-in both. A model of its own asks the other question, with the examples of the first and labels exchanged.
+Treatments and known negatives look much alike compared with unknown pairs: in both, the drug's targets are
+near the disease in the graph. A separate model therefore learns the known negatives: it is trained like the
+classifier, with the labels of treatments and known negatives exchanged.
 """
 
 import hashlib
@@ -18,34 +19,37 @@ from repurpose.pairs.pairs import ALL_SCHEMES
 
 log = logging.getLogger(__name__)
 
-FEWEST = 5  # known negatives in each part of a split
-NEGATIVES = 5  # random pairs for each known negative, of which there may be many more than treatments
+FEWEST = 5  # known negatives that each part of a split must have
+NEGATIVES = 5  # random pairs per known negative; few, because known negatives can far outnumber treatments
 
 
 def train(task: Task) -> dict[str, Any]:
-    """A model of the known negatives among all pairs, ready for JSON: trees, calibration, how well they do.
+    """Train and test the contraindication model; returns trees, calibration and metrics, ready for JSON.
 
-    Judged where tails are held out, or by the first split there is. `auroc`: of held-out known negatives
-    against unknown pairs and against held-out treatments. `model` is None, with a `reason`, where there are
-    too few known negatives to learn from and to judge by.
+    The test split is the scheme that holds out tails, or the first scheme if there is none. `auroc`: held-out
+    known negatives against unknown pairs, and against held-out treatments. If a part of the split has fewer
+    than FEWEST known negatives, `model` is None and `reason` says why.
     """
     scheme = "disease" if "disease" in task.pairs else _schemes(task)[0]
-    known = task.pairs[task.pairs["label"] == 0]
-    counts = {part: int((known[scheme] == part).sum()) for part in ("train", "valid", "test")}
-    found: dict[str, Any] = {"scheme": scheme, "known_negatives": counts, "model": None}
+    known_negatives = task.pairs[task.pairs["label"] == 0]
+    counts = {part: int((known_negatives[scheme] == part).sum()) for part in ("train", "valid", "test")}
+    result: dict[str, Any] = {"scheme": scheme, "known_negatives": counts, "model": None}
     if min(counts.values()) < FEWEST:
         reason = f"fewer than {FEWEST} known negatives in a part of the split {scheme}"
         log.info("no model of known negatives: %s (%s)", reason, counts)
-        return {**found, "reason": reason}
-    exchanged = _exchanged(task, scheme)
+        return {**result, "reason": reason}
+    exchanged = _exchange_labels(task, scheme)
     fits = classifier.evaluate_all(exchanged)
     model, rounds = classifier.refit(exchanged, fits)
     text = model.booster.save_raw("json").decode()
-    measured = fits[scheme].metrics
-    auroc = {"unknown": measured["auroc"], "treatments": measured["against"]["known"]["auroc"]}
-    log.info("known negatives: AUROC %s", {name: each and each["value"] for name, each in auroc.items()})
+    metrics = fits[scheme].metrics
+    auroc = {"unknown": metrics["auroc"], "treatments": metrics["against"]["known"]["auroc"]}
+    log.info(
+        "known negatives: AUROC %s",
+        {name: interval and interval["value"] for name, interval in auroc.items()},
+    )
     return {
-        **found,
+        **result,
         "reason": "",
         "model": text,
         "digest": hashlib.sha256(text.encode()).hexdigest(),
@@ -54,15 +58,15 @@ def train(task: Task) -> dict[str, Any]:
     }
 
 
-def _exchanged(task: Task, scheme: str) -> Task:
-    """The task whose positives are the known negatives, of one split, with trees alone."""
-    others = [name for name in _schemes(task) if name != scheme]
-    pairs = task.pairs.drop(columns=others).assign(label=(1 - task.pairs["label"]).astype(np.int8))
-    few = min(NEGATIVES, task.settings.negatives_per_positive)
-    settings = replace(task.settings, draws=1, kernel_weights=(0.0,), negatives_per_positive=few)
-    # Nobody asks its kernel, whose parts need no weights then.
+def _exchange_labels(task: Task, scheme: str) -> Task:
+    """The task with labels exchanged, so that known negatives are its positives: one split, trees only."""
+    other_schemes = [name for name in _schemes(task) if name != scheme]
+    pairs = task.pairs.drop(columns=other_schemes).assign(label=(1 - task.pairs["label"]).astype(np.int8))
+    n_negatives = min(NEGATIVES, task.settings.negatives_per_positive)
+    settings = replace(task.settings, draws=1, kernel_weights=(0.0,), negatives_per_positive=n_negatives)
+    # The kernel has weight 0, so the weights of its blocks need not be computed.
     vectors = replace(task.vectors, blocks=None)
-    return replace(task, vectors=vectors, pairs=pairs, settings=settings, elsewhere=external.load(None))
+    return replace(task, vectors=vectors, pairs=pairs, settings=settings, external_pairs=external.load(None))
 
 
 def _schemes(task: Task) -> list[str]:

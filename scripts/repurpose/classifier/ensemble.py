@@ -1,4 +1,4 @@
-"""Several boosted models as one: XGBoost's own format, read and predicted as any other."""
+"""Merge several boosted models into one, in XGBoost's own format."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,9 +9,10 @@ from scipy.special import expit, logit
 
 
 def merged(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
-    """One model whose margin is the mean of the models', the trees of the first one first.
+    """One model whose margin is the mean of the models' margins.
 
-    They are of one objective and the same features. Each leaf counts for 1 / n of what it was.
+    All n models have the same objective and features. Their trees follow in the order of the models, with
+    each leaf value divided by n.
     """
     models = [json.loads(booster.save_raw("json")) for booster in boosters]
     factor = 1 / len(boosters)
@@ -20,30 +21,35 @@ def merged(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
         for model in models
         for tree in model["learner"]["gradient_booster"]["model"]["trees"]
     ]
-    shares = [float(model["learner"]["learner_model_param"]["base_score"].strip("[]")) for model in models]
-    base = expit(sum(map(logit, shares)) / len(shares))
+    base_scores = [
+        float(model["learner"]["learner_model_param"]["base_score"].strip("[]")) for model in models
+    ]
+    base = expit(sum(map(logit, base_scores)) / len(base_scores))
     learner = models[0]["learner"]
     parameters = learner["learner_model_param"] | {"base_score": f"[{base:.9E}]"}
     return of_trees({**models[0], "learner": learner | {"learner_model_param": parameters}}, trees)
 
 
 def of_trees(model: Mapping[str, Any], trees: Sequence[Mapping[str, Any]]) -> xgboost.Booster:
-    """A model, as XGBoost writes it as JSON, with other trees in place of its own and no attributes."""
+    """A model with its trees replaced and without attributes; model, trees: in XGBoost's JSON format."""
     learner = model["learner"]
-    whole = learner["gradient_booster"]["model"]
-    whole = whole | {
+    tree_model = learner["gradient_booster"]["model"]
+    tree_model = tree_model | {
         "trees": [{**tree, "id": number} for number, tree in enumerate(trees)],
         "tree_info": [0] * len(trees),
         "iteration_indptr": list(range(len(trees) + 1)),
-        "gbtree_model_param": whole["gbtree_model_param"] | {"num_trees": str(len(trees))},
+        "gbtree_model_param": tree_model["gbtree_model_param"] | {"num_trees": str(len(trees))},
     }
-    learner = learner | {"gradient_booster": learner["gradient_booster"] | {"model": whole}, "attributes": {}}
+    learner = learner | {
+        "gradient_booster": learner["gradient_booster"] | {"model": tree_model},
+        "attributes": {},
+    }
     booster = xgboost.Booster()
     booster.load_model(bytearray(json.dumps({**model, "learner": learner}).encode()))
     return booster
 
 
 def _scaled(tree: dict, factor: float) -> list[float]:
-    """A tree's thresholds as they are, its leaves `factor` times."""
-    pairs = zip(tree["split_conditions"], tree["left_children"], strict=True)
-    return [value * factor if left == -1 else value for value, left in pairs]
+    """Split conditions of a tree with its leaf values multiplied by `factor`; thresholds stay."""
+    conditions = zip(tree["split_conditions"], tree["left_children"], strict=True)
+    return [value * factor if left == -1 else value for value, left in conditions]

@@ -12,7 +12,7 @@ from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
 
 
 class Examples(NamedTuple):
-    """Pairs to learn from; `draw` is the number of the draw of a random negative, -1 of a labelled pair."""
+    """Pairs with labels and weights; draw: number of a random negative's draw, -1 for a labelled pair."""
 
     heads: np.ndarray
     tails: np.ndarray
@@ -22,14 +22,14 @@ class Examples(NamedTuple):
 
     @property
     def is_drawn(self) -> np.ndarray:
-        """Which pairs are random unknown ones."""
+        """Which examples are random unknown pairs."""
         return self.draw >= 0
 
     def of_draw(self, number: int) -> "Examples":
-        """The labelled pairs and the negatives of one draw, each counted once."""
+        """The labelled pairs and the negatives of one draw, all with weight 1."""
         kept = np.isin(self.draw, (-1, number))
-        found = Examples(*(column[kept] for column in self))
-        return found._replace(weights=np.ones(int(kept.sum()), np.float32))
+        examples = Examples(*(column[kept] for column in self))
+        return examples._replace(weights=np.ones(int(kept.sum()), np.float32))
 
 
 def make_examples(
@@ -40,10 +40,10 @@ def make_examples(
     settings: ClassifierSettings,
     rng: np.random.Generator,
 ) -> Examples:
-    """`pairs` with their labels, and `draws` draws of random unknown pairs of heads x tails as negatives.
+    """The labelled `pairs`, and random unknown pairs of heads x tails as negatives, in `draws` draws.
 
-    A draw has `negatives_per_positive` distinct pairs per positive (fewer if there are not as many)
-    and weight 1 / draws each, so that more draws do not change the balance of the classes. Raises
+    A draw has `negatives_per_positive` distinct pairs per positive, or all unknown pairs if there are fewer.
+    Each pair has weight 1 / draws, so that more draws do not change the balance of the classes. Raises
     InputError if there is no negative at all.
     """
     labels = pairs["label"].to_numpy()
@@ -76,8 +76,9 @@ def split_examples(
 ) -> tuple[Examples, Examples]:
     """Training and validation examples of a scheme.
 
-    Random negatives never come from held-out tails (disease) or heads (drug): they would label the
-    held-out pairs. Those of validation come from its own tails (heads) and are no training pairs.
+    Training negatives never come from held-out tails (scheme disease) or heads (drug), because they would
+    give a label to held-out pairs. Validation negatives come from the tails (heads) held out for validation,
+    and are never training pairs.
     """
     rng = np.random.default_rng([seed, ALL_SCHEMES.index(scheme)])
     train_pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
@@ -86,15 +87,15 @@ def split_examples(
         train_pools[column] = np.setdiff1d(train_pools[column], pairs.loc[pairs[scheme] != "train", column])
     valid_pools = asked_pools(pairs, scheme, "valid", n_heads, n_tails)
     train = make_examples(pairs[pairs[scheme] == "train"], known, *train_pools.values(), settings, rng)
-    taken = Known(np.append(known.heads, train.heads), np.append(known.tails, train.tails), known.names)
-    valid = make_examples(pairs[pairs[scheme] == "valid"], taken, *valid_pools, settings, rng)
+    excluded = Known(np.append(known.heads, train.heads), np.append(known.tails, train.tails), known.names)
+    valid = make_examples(pairs[pairs[scheme] == "valid"], excluded, *valid_pools, settings, rng)
     return train, valid
 
 
 def asked_pools(
     pairs: pd.DataFrame, scheme: str, part: str, n_heads: int, n_tails: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Heads and tails that a part (valid, test) is asked about: of those held out whole, its own alone."""
+    """Heads and tails that a part (valid, test) ranks: all of them, but only its own of the held-out side."""
     pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
     column = HELD_OUT.get(scheme)
     if column:

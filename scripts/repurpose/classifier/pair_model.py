@@ -1,4 +1,4 @@
-"""The model of pairs, XGBoost and kernel ridge regression side by side: its scores and its two files."""
+"""The pair model, boosted trees plus kernel ridge regression: its scores and its two files."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ from repurpose.vectors.vectors import Vectors
 
 # Values of a feature matrix built at once for scoring: 128 MB of float32.
 BLOCK_VALUES = 1 << 25
-DENSE = 1 / 8  # of the heads of each tail
+DENSE = 1 / 8  # share of all heads x tails, from which scoring all of them is faster than single pairs
 
 
 class Model(NamedTuple):
-    """Trees, kernel ridge regression, and the weight of its logarithm beside the trees' margin."""
+    """Trees, kernel ridge regression, and the weight with which the kernel's logarithm is added."""
 
     booster: xgboost.Booster
     ridge: kernel.Ridge
@@ -31,39 +31,43 @@ class Model(NamedTuple):
 
 
 def scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
-    """Margins (float32) of pairs: the trees' log-odds and `weight` times the log of the kernel's score."""
-    grown = tree_scorer(model.booster, vectors, threads)
+    """A function that computes margins of pairs: the trees' log-odds plus the weighted kernel's logarithm."""
+    tree_margins = tree_scorer(model.booster, vectors, threads)
     if not model.weight:
-        return grown
-    similar = kernel.scorer(model.ridge, vectors.heads, vectors.tails)
-    return lambda heads, tails: joined(grown(heads, tails), similar(heads, tails), model.weight)
+        return tree_margins
+    kernel_scores = kernel.scorer(model.ridge, vectors.heads, vectors.tails)
+    return lambda heads, tails: joined(tree_margins(heads, tails), kernel_scores(heads, tails), model.weight)
 
 
 def members(model: Model, vectors: Vectors, rounds: Sequence[int]) -> MemberScorer:
-    """The same margins of all heads, and those of each member alone: the trees `ensemble.merged` has of it.
+    """A function that computes margins of some tails with all heads, (1 + members, tails, heads) float32.
 
-    rounds: how many trees each member has. One member is the model itself and is not told apart.
+    The first are the model's, the others those of each ensemble member alone: its own trees, with the same
+    kernel. rounds: number of trees of each member. A single member is the model itself and is not repeated.
     """
     count, width = vectors.heads.shape
     forest, heads = trees.read(model.booster, width), trees.columns(vectors.heads)
-    similar = kernel.matrix(model.ridge, vectors.heads, vectors.tails) if model.weight else None
+    kernel_scores = kernel.matrix(model.ridge, vectors.heads, vectors.tails) if model.weight else None
     ends = np.cumsum([0, *rounds]).tolist()
-    parts = [trees.part(forest, *span) for span in pairwise(ends)]
+    member_forests = [trees.part(forest, *span) for span in pairwise(ends)]
 
     def score(tails: np.ndarray) -> np.ndarray:
         rows = vectors.tails[tails]
-        grown = [np.full((len(tails), heads.shape[1]), forest.base)]
-        for part in parts:
-            grown.append(trees.scores(part, heads, rows, grown[-1].copy()))
-        alone = [len(parts) * (after - before) + forest.base for before, after in pairwise(grown)]
-        found = np.stack([grown[-1], *(alone if len(alone) > 1 else [])])[:, :, :count]
-        return joined(found, similar(tails), model.weight) if similar else found
+        sums = [np.full((len(tails), heads.shape[1]), forest.base)]
+        for member_forest in member_forests:
+            sums.append(trees.scores(member_forest, heads, rows, sums[-1].copy()))
+        alone = [len(member_forests) * (after - before) + forest.base for before, after in pairwise(sums)]
+        margins = np.stack([sums[-1], *(alone if len(alone) > 1 else [])])[:, :, :count]
+        return joined(margins, kernel_scores(tails), model.weight) if kernel_scores else margins
 
     return score
 
 
 def tree_matrix(booster: xgboost.Booster, vectors: Vectors) -> TailScorer:
-    """The trees' margins of some tails with all heads, on the features [head, tail, head x tail]."""
+    """A function that computes the trees' margins of some tails with all heads.
+
+    Raises ValueError if the features are not [head, tail, head x tail].
+    """
     if not vectors.product:
         raise ValueError("trees are walked on the features [head, tail, head x tail] alone")
     count, width = vectors.heads.shape
@@ -78,7 +82,7 @@ def replaced(
     rows: tuple[np.ndarray, np.ndarray],
     threads: int,
 ) -> np.ndarray:
-    """The margins (n,) of pairs if their two ends (n,) had `rows` (n, d) in place of their own vectors."""
+    """The margins (n,) of pairs if `rows` (n, d) replace the vectors of their two ends (n,)."""
     pairs = np.arange(len(ends[0]))
     margins = tree_scorer(model.booster, Vectors(*rows, vectors.product), threads)(pairs, pairs)
     if not model.weight:
@@ -88,16 +92,16 @@ def replaced(
     )
 
 
-def joined(margins: np.ndarray, similar: np.ndarray, weight: float) -> np.ndarray:
-    """The trees' margins and the kernel's scores of the same pairs in one, float32."""
-    return margins + np.float32(weight) * kernel.logarithm(similar)
+def joined(margins: np.ndarray, kernel_scores: np.ndarray, weight: float) -> np.ndarray:
+    """Add the weighted logarithm of the kernel's scores to the trees' margins of the same pairs, float32."""
+    return margins + np.float32(weight) * kernel.logarithm(kernel_scores)
 
 
 def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Scorer:
-    """The trees' margins (log-odds, float32) of pairs, the same whoever walks the trees.
+    """A function that computes the trees' margins (log-odds, float32) of pairs.
 
-    XGBoost, on features built a bounded block at a time; or `trees`, for all heads of the tails, where at
-    least DENSE of these pairs are asked for.
+    XGBoost walks the trees on blocks of features. If at least DENSE of all heads x the tails of the pairs are
+    wanted, `trees` scores all of them instead; the margins are the same.
     """
     booster.set_param({"nthread": threads})
     step = max(1, BLOCK_VALUES // max(booster.num_features(), 1))
@@ -105,24 +109,23 @@ def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Sco
 
     def score(heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         if of_tails:
-            names, row = np.unique(tails, return_inverse=True)
-            if len(heads) >= DENSE * count * len(names) and len(names) * count <= BLOCK_VALUES:
-                return of_tails(names)[row, heads]
+            unique_tails, row = np.unique(tails, return_inverse=True)
+            if len(heads) >= DENSE * count * len(unique_tails) and len(unique_tails) * count <= BLOCK_VALUES:
+                return of_tails(unique_tails)[row, heads]
         margins = np.empty(len(heads), np.float32)
         for start in range(0, len(heads), step):
-            part = slice(start, start + step)
-            rows = vectors.features(heads[part], tails[part])
-            margins[part] = booster.inplace_predict(rows, predict_type="margin")
+            block = slice(start, start + step)
+            rows = vectors.features(heads[block], tails[block])
+            margins[block] = booster.inplace_predict(rows, predict_type="margin")
         return margins
 
     return score
 
 
 def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer | None:
-    """The probability of pairs to be known negatives, by the contraindication model in `path`.
+    """A function that computes the probability of pairs to be known negatives; path: contraindication model.
 
-    None if the file says that there is no model. Raises InputError that names the file if its trees are not
-    those that were written.
+    None if the file says that there is no model. Raises InputError that names the file if it is damaged.
     """
     content = files.read_json(path)
     if content["model"] is None:
@@ -144,7 +147,10 @@ def save(model: Model, booster: str | Path, similar: str | Path) -> None:
 
 
 def load(booster: str | Path, similar: str | Path, trained: Mapping[str, Any]) -> Model:
-    """The model of a metrics.json, `trained`; raises InputError if a file is missing or another than its."""
+    """Read the model that a metrics.json (`trained`) describes.
+
+    Raises InputError if a file is missing, or its digest is not the one in metrics.json.
+    """
     digests = trained["model_digests"]
     content, arrays = (
         _content(path, digest) for path, digest in zip((booster, similar), digests, strict=True)
@@ -153,7 +159,10 @@ def load(booster: str | Path, similar: str | Path, trained: Mapping[str, Any]) -
 
 
 def _booster(content: bytes) -> xgboost.Booster:
-    """Trees in one of XGBoost's formats; it ends the whole process on some damaged ones: check them first."""
+    """Read trees in one of XGBoost's formats.
+
+    XGBoost ends the whole process on some damaged content, so the caller checks the digest first.
+    """
     booster = xgboost.Booster()
     booster.load_model(bytearray(content))
     return booster

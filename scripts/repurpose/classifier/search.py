@@ -1,4 +1,4 @@
-"""Better settings of the trees, looked for on validation pairs in a given number of trials."""
+"""Search for better settings of the trees on validation pairs, in a given number of trials."""
 
 import logging
 from dataclasses import replace
@@ -15,25 +15,25 @@ from repurpose.pairs.pairs import ALL_SCHEMES
 
 log = logging.getLogger(__name__)
 
-DEPTHS = (2, 9)  # from, to
-RATES = (0.02, 0.4)  # of learning, drawn evenly on a logarithmic scale
-NEGATIVES = (5, 80)  # per positive, alike
+DEPTHS = (2, 9)  # least and greatest depth
+RATES = (0.02, 0.4)  # least and greatest learning rate, drawn uniformly on a logarithmic scale
+NEGATIVES = (5, 80)  # least and greatest number per positive, drawn on a logarithmic scale
 SEARCHED = ("depth", "learning_rate", "negatives_per_positive")
 
 
 class Found(NamedTuple):
-    """The best settings, and every trial: its settings and its AUPRC on the validation pairs."""
+    """The best settings, and the settings and validation AUPRC of every trial."""
 
     settings: ClassifierSettings
     trials: list[dict[str, Any]]
 
 
 def search(task: Task) -> Found:
-    """Compare `search_trials` settings: the task's own first, the others drawn at random by its seed.
+    """Compare `search_trials` settings: first the task's own, then settings drawn at random by its seed.
 
-    Each trial is a single model on the training pairs of the first scheme, judged by the AUPRC of its
-    validation pairs, the same for all; of equals the first is kept. The test pairs are not looked at. Without
-    trials the task's own settings are the best.
+    Each trial trains a single model on the training pairs of the first scheme. The settings with the highest
+    AUPRC on the same validation pairs are kept, the first of equals. The test pairs are not used. With 0
+    trials, the task's own settings are returned.
     """
     count = task.settings.search_trials
     if not count:
@@ -41,7 +41,7 @@ def search(task: Task) -> Found:
     scheme = next(scheme for scheme in ALL_SCHEMES if scheme in task.pairs)
     rng = np.random.default_rng([task.seed, len(ALL_SCHEMES)])
     _, valid = split_examples(task.pairs, scheme, task.taken, *task.sizes, task.settings, task.seed)
-    tried = [task.settings, *(_drawn(task.settings, rng) for _ in range(count - 1))]
+    tried = [task.settings, *(_draw_settings(task.settings, rng) for _ in range(count - 1))]
     auprc = [_valid_auprc(replace(task, settings=settings), scheme, valid) for settings in tried]
     log.info("%d settings tried, validation AUPRC %s", count, auprc)
     trials = [
@@ -51,7 +51,7 @@ def search(task: Task) -> Found:
     return Found(tried[int(np.argmax(auprc))], trials)
 
 
-def _drawn(settings: ClassifierSettings, rng: np.random.Generator) -> ClassifierSettings:
+def _draw_settings(settings: ClassifierSettings, rng: np.random.Generator) -> ClassifierSettings:
     return replace(
         settings,
         depth=int(rng.integers(DEPTHS[0], DEPTHS[1] + 1)),

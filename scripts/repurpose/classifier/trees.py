@@ -1,13 +1,13 @@
-"""Boosted trees on every pair of some heads and tails, without a feature matrix.
+"""Score every pair of some heads and tails by boosted trees, without a feature matrix.
 
-A feature of a pair is a number of its head, a number of its tail or the product of two, so a tail fixed
-decides its own splits once and for all: what is left of the trees is written down as steps, and these are
-walked for a tile of heads at a time, from the leaves upwards, each step one comparison and one choice between
-two rows. XGBoost walks every tree from its root for every pair, over a row of features that must be written
-first.
+A feature of a pair is a number of its head, a number of its tail, or the product of the two. For one tail,
+the splits on tail features are decided once for all heads. The remaining splits are written as a list of
+steps. The steps are computed for a tile of heads at a time, from the leaves upwards: each step is one
+comparison and one choice between two rows of values. XGBoost, in contrast, walks every tree from its root for
+every pair, and needs the features of each pair in memory.
 
-The scores are XGBoost's own to the last bit: the product is rounded before it meets the threshold, and leaves
-are added in the order of the trees.
+The scores are XGBoost's own to the last bit: the product is rounded before it is compared with the threshold,
+and leaves are added in the order of the trees.
 """
 
 import json
@@ -21,21 +21,22 @@ from repurpose.kernels import parallel
 from repurpose.kernels.compiled import loop
 from repurpose.kernels.simd import choose, load, splat, store
 
-TILE = 512  # heads walked at once: their vectors of 512 numbers are 1 MB, what a core's second cache holds
-VECTOR = 32  # heads in one instruction, or two
-LEAF = -1
+TILE = 512  # heads computed at once: with 512 numbers each, their vectors are 1 MB and fit a core's L2 cache
+VECTOR = 32  # heads in one vector operation (one or two instructions)
+LEAF = -1  # child number and kind of a leaf
 OF_HEAD, OF_TAIL, OF_BOTH = 0, 1, 2
-GROUP = 8  # tails whose trees are planned together, so that a tile of heads is fetched once for all of them
-LOW_IS_LEAF, HIGH_IS_LEAF, LAST, ALONE = 1, 2, 4, 8  # of a step: what it chooses between; the end of its tree
+GROUP = 8  # tails that share a tile of heads, so that the tile is loaded once for all of them
+# Flags of a step: its lower or higher child is a leaf; it is the last of its tree; its tree is a single leaf.
+LOW_IS_LEAF, HIGH_IS_LEAF, LAST, ALONE = 1, 2, 4, 8
 
 
 class Forest(NamedTuple):
-    """Trees as arrays over all their nodes, those of tree i being first[i] to first[i + 1].
+    """Trees as arrays over the nodes of all trees; tree i has the nodes first[i] to first[i + 1] - 1.
 
-    left, right: number of the child of a split, LEAF for a leaf. column: of the head's vectors or the tail's;
-    kind: OF_HEAD, OF_TAIL or OF_BOTH, whose column it is. value: float32, what a split's feature must be
-    below to go left, or what a leaf adds. base: what the sum starts from. levels: nodes on the longest way
-    from a root to a leaf.
+    left, right: child of a split, LEAF for a leaf. kind: the split's feature is a column of the head's vector
+    (OF_HEAD), of the tail's (OF_TAIL), or the product of both (OF_BOTH); LEAF for a leaf. column: number of
+    that column. value: float32, threshold of a split (a smaller feature goes left) or value of a leaf. base:
+    start of the sum. levels: nodes on the longest path from a root to a leaf.
     """
 
     first: np.ndarray
@@ -49,9 +50,9 @@ class Forest(NamedTuple):
 
 
 def read(booster: xgboost.Booster, width: int) -> Forest:
-    """The trees of a booster on features [head, tail, head x tail] of vectors of this width, one output.
+    """The trees of a booster with one output on the features [head, tail, head x tail]; width: of a vector.
 
-    Raises ValueError for trees that split categories or other features, and where there is no tree.
+    Raises ValueError if the trees split categories or have other features, or if there is no tree.
     """
     model = json.loads(booster.save_raw("json"))
     trees = model["learner"]["gradient_booster"]["model"]["trees"]
@@ -82,12 +83,12 @@ def read(booster: xgboost.Booster, width: int) -> Forest:
 
 
 def part(forest: Forest, begin: int, end: int) -> Forest:
-    """Some of the trees, from the one numbered `begin` to the one before `end`."""
+    """The trees `begin` to `end` - 1."""
     return forest._replace(first=forest.first[begin : end + 1])
 
 
 def columns(heads: np.ndarray) -> np.ndarray:
-    """Vectors (n, d) by column, (d, n and up to VECTOR - 1 heads of zeros), as `scores` reads them."""
+    """Transpose vectors (n, d) for `scores`; up to VECTOR - 1 heads of zeros are added: (d, n + padding)."""
     return np.ascontiguousarray(np.pad(heads, ((0, -len(heads) % VECTOR), (0, 0))).T, np.float32)
 
 
@@ -96,8 +97,8 @@ def scores(
 ) -> np.ndarray:
     """Margins (tails, heads) of all pairs, float32: XGBoost's, to the last bit.
 
-    heads: of `columns`, with its heads of zeros; tails: float32 (m, d). onto: margins of earlier trees, which
-    these are added to in place.
+    heads: from `columns`, with padding; tails: float32 (m, d). onto: margins of earlier trees; the leaves are
+    added to them in place.
     """
     tails = np.ascontiguousarray(tails, np.float32)
     result = np.full((len(tails), heads.shape[1]), forest.base) if onto is None else onto
@@ -107,9 +108,9 @@ def scores(
 
 
 def _base(model: dict[str, Any], features: int) -> np.float32:
-    """The sum that the first leaf is added to, asked of XGBoost: its own logarithm, with its own rounding."""
+    """The start of the sum of leaves, computed by XGBoost itself, so that it has XGBoost's rounding."""
     first = model["learner"]["gradient_booster"]["model"]["trees"][0]
-    # Of the first tree alone, every leaf (and threshold) 0.
+    # A model of the first tree alone, with all leaves and thresholds 0, returns only the start.
     empty = first | {"split_conditions": [0.0] * len(first["split_conditions"])}
     booster = ensemble.of_trees(model, [empty])
     return booster.inplace_predict(np.zeros((1, features), np.float32), predict_type="margin")[0]
@@ -126,7 +127,7 @@ def _levels(nodes: np.ndarray, left: np.ndarray, right: np.ndarray) -> int:
 
 @loop(fastmath=False)
 def _score(begin, end, columns, tails, first, left, right, kind, column, value, levels, result):
-    # Per tail, what is left of all trees: splits, each behind all that lies below it, the left side first.
+    # Per tail, the steps of all trees: a split comes after the splits below it, its left side first.
     most = len(left)
     count = np.empty(GROUP, np.int64)
     shape = np.empty((GROUP, most), np.int8)
@@ -160,7 +161,7 @@ def _score(begin, end, columns, tails, first, left, right, kind, column, value, 
 
 @loop(fastmath=False, nogil=False)
 def _plan(tail, first, left, right, kind, column, value, visited, waiting, shape, row, numbers):
-    """Write down what is left of the trees for one tail; returns the number of steps."""
+    """Write the steps of all trees for one tail; returns the number of steps."""
     steps = 0
     for tree in range(len(first) - 1):
         root = first[tree]
@@ -203,7 +204,7 @@ def _plan(tail, first, left, right, kind, column, value, visited, waiting, shape
 
 @loop(fastmath=False, nogil=False)
 def _walk(steps, shape, row, numbers, columns, start, width, chosen, result, line):
-    """Walk all steps for one tail and a tile of heads, and add the leaves to result[line]."""
+    """Compute all steps for one tail and a tile of heads, and add the chosen leaves to result[line]."""
     top = 0
     for step in range(steps):
         form = shape[step]
@@ -213,7 +214,7 @@ def _walk(steps, shape, row, numbers, columns, start, width, chosen, result, lin
                 store(result, line, start + j, load(VECTOR, result, line, start + j) + low)
             continue
         top -= (form & LOW_IS_LEAF == 0) + (form & HIGH_IS_LEAF == 0)
-        # Where both sides are rows, that of the right side stands above that of the left.
+        # If both sides are rows, the right side's row follows the left side's on the stack.
         below, above = top, top + (form & LOW_IS_LEAF == 0)
         is_last, is_low, is_high = form & LAST != 0, form & LOW_IS_LEAF != 0, form & HIGH_IS_LEAF != 0
         factor, threshold = numbers[step, 0], numbers[step, 1]

@@ -32,24 +32,27 @@ class Config:
 
     seed: int = key(
         7,
-        "the one seed of all random draws but the demo graph's",
-        "Seed of every random draw but those of the demo graph.",
+        "seed of all random draws except the demo graph's",
+        "Seed of all random draws except those of the demo graph.",
         ge=0,
         le=2147483647,
     )
     edges: str = key(
         "demo",
-        "demo, or the path or URL of an edges table",
+        "demo, or path or URL of an edges table",
         (
-            "`demo` for the planted graph, or the path or URL of an edges table: .csv or .tsv, "
-            "also with .gz or .zst behind, or .parquet."
+            "`demo` for the synthetic graph, or the path or URL of an edges table: .csv or .tsv"
+            " (also compressed: .gz, .zst), or .parquet."
         ),
         min_length=1,
     )
     nodes: str = key(
         "",
-        "optional: the path of a table of nodes",
-        ("Path of an optional table of nodes, for nodes without edges and for better names; empty for none."),
+        "optional: path of a table of nodes",
+        (
+            "Path of an optional table of nodes, which adds nodes without edges and better "
+            "names; empty for none."
+        ),
     )
     devices: list[
         Annotated[
@@ -57,29 +60,28 @@ class Config:
             Field(
                 pattern="^((cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?|given)$",
                 description=(
-                    "a device is cpu, mps, cuda or cuda:1, with -full or -sampled behind it where wanted, "
-                    "or given"
+                    "a device is cpu, mps, cuda or cuda:1, optionally with the suffix -full or -sampled, or "
+                    "given"
                 ),
             ),
         ]
     ] = key(
         ["cpu"],
-        "cpu, mps, cuda, cuda:1; -full or -sampled behind overrides training.batching",
+        "cpu, mps, cuda, cuda:1; the suffix -full or -sampled overrides training.batching",
         (
-            "Devices to train on, each with its own results: `cpu`, `mps`, `cuda` or `cuda:1`; "
-            "`-full` or `-sampled` behind the name overrides training.batching. `given` trains "
-            "nothing and takes the vectors of the key `given`."
+            "Devices to train on, each with its own results: `cpu`, `mps`, `cuda` or `cuda:1`. "
+            "The suffix `-full` or `-sampled` overrides training.batching. `given` trains "
+            "nothing and uses the vectors of the key `given`."
         ),
         min_length=1,
         unique=True,
     )
     given: str = key(
         "",
-        "optional: another tool's embeddings, judged and used where devices lists given",
+        "optional: file of another tool's embeddings, for the device given",
         (
             "Path of another tool's vectors of all nodes (.parquet, or .csv with JSON lists; "
-            "columns node_type, node_id, embedding), which the device `given` stands for; empty"
-            " for none."
+            "columns node_type, node_id, embedding) for the device `given`; empty for none."
         ),
     )
     demo: DemoSettings = nested(DemoSettings)
@@ -94,7 +96,7 @@ class Config:
     candidates: CandidateSettings = nested(CandidateSettings)
     evidence: EvidenceSettings = nested(EvidenceSettings)
     agreement: AgreementSettings = nested(
-        AgreementSettings, "of the devices with one another, where there are several"
+        AgreementSettings, "of the devices with one another, if several train"
     )
 
     def __post_init__(self) -> None:

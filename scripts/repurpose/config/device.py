@@ -1,4 +1,4 @@
-"""A device of the config: what its name says. Whether this machine has it, training asks PyTorch."""
+"""Parse the name of a device in the config; whether the machine has the device is checked by training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ GIVEN = "given"
 class Device:
     """One entry of the config's list of devices, parsed.
 
-    name: as the config and the result folders have it, cuda:1-full. kind: cpu, mps or cuda (the keys of
-    training.batching), or given. torch_name: what PyTorch calls it, cuda:1. batching: full or sampled. The
-    device given, which trains nothing, has neither.
+    name: as in the config and the result folders, for example cuda:1-full. kind: cpu, mps or cuda (the keys
+    of training.batching), or given. torch_name: PyTorch's name, for example cuda:1. batching: full or
+    sampled. For the device `given`, which trains nothing, torch_name and batching are "".
     """
 
     name: str
@@ -23,17 +23,17 @@ class Device:
 
     @property
     def trains(self) -> bool:
-        """Whether embeddings are trained on it, and not read from another tool's file."""
+        """Whether embeddings are trained on it; those of `given` come from another tool's file."""
         return self.kind != GIVEN
 
     @property
     def is_cpu(self) -> bool:
-        """Whether it runs the project's own kernels."""
+        """Whether the device is the CPU, which can run the project's own kernels."""
         return self.kind == "cpu"
 
     @classmethod
     def parse(cls, name: str, batching_by_kind: Mapping[str, str]) -> Self:
-        """The device of a name; a suffix, -full or -sampled, wins over the batching of its kind."""
+        """Parse a name; a suffix, -full or -sampled, overrides the batching of the device's kind."""
         if name == GIVEN:
             return cls(name, GIVEN, "", "")
         torch_name, _, suffix = name.partition("-")

@@ -75,7 +75,7 @@ def entries(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def faults(config: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[str]:
-    """One sentence on each fault; unknown keys first, for a misspelt key is also a missing one."""
+    """One sentence for each fault; unknown keys come first, because a misspelt key is also a missing key."""
     for error in sorted(_Validator(schema).iter_errors(config), key=_urgency):
         yield _sentence(error, schema)
 
@@ -104,7 +104,7 @@ def _urgency(error: ValidationError) -> tuple[int, list[str]]:
 
 
 def _sentence(error: ValidationError, schema: Mapping[str, Any]) -> str:
-    """One sentence on one fault: the key, its value, what is expected."""
+    """One sentence for one fault: the key, its value, and what is expected."""
     where, value, wanted = _dotted(error.absolute_path), error.instance, error.validator_value
     match error.validator:
         case "additionalProperties":
@@ -132,18 +132,18 @@ def _sentence(error: ValidationError, schema: Mapping[str, Any]) -> str:
 
 
 def _unknown(error: ValidationError, schema: Mapping[str, Any]) -> str:
-    """Name an unknown key and the one that was probably meant: a sibling, or one of that name elsewhere."""
+    """Name an unknown key and the key that was probably meant: of the same section, or of the same name."""
     known = error.schema["properties"]
     key = next(str(key) for key in error.instance if key not in known)
-    elsewhere = [name for name, _ in entries(schema) if name.rpartition(".")[2] == key]
-    near = [_dotted([*error.absolute_path, match]) for match in difflib.get_close_matches(key, known, 1)]
-    meant = [*near, *elsewhere]
-    advice = f"did you mean {meant[0]}?" if meant else f"the keys there are {', '.join(known)}"
+    same_name = [name for name, _ in entries(schema) if name.rpartition(".")[2] == key]
+    similar = [_dotted([*error.absolute_path, match]) for match in difflib.get_close_matches(key, known, 1)]
+    suggestions = [*similar, *same_name]
+    advice = f"did you mean {suggestions[0]}?" if suggestions else f"the keys there are {', '.join(known)}"
     return f"unknown key {_dotted([*error.absolute_path, key])} in the config; {advice}"
 
 
 def _hint(value: Any, wanted: str) -> str:
-    """What to do about a number that arrived as text, which looks right where it was written."""
+    """What to do about a number that arrived as text; "" for other values."""
     if wanted not in ("integer", "number") or not isinstance(value, str):
         return ""
     try:
@@ -152,13 +152,13 @@ def _hint(value: Any, wanted: str) -> str:
         return ""
     if not math.isfinite(number):
         return ""
-    # YAML takes 1e-05 for text: a power needs a point before it.
+    # YAML reads 1e-05 as text: a number with an exponent needs a decimal point.
     text = repr(int(number) if number.is_integer() else number)
     text = text if "." in text else text.replace("e", ".0e")
     return f"; numbers in sections arrive as text from --config, so write {text} in an overlay (--configfile)"
 
 
 def _dotted(path: Sequence[str | int]) -> str:
-    """training.epochs, devices[0]; the config itself where the path is empty."""
+    """A path of keys as text, such as training.epochs or devices[0]; "the config" for an empty path."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return text.lstrip(".") or "the config"

@@ -56,19 +56,22 @@ def _require_disjoint(first_key: str, first: Sequence[str], second_key: str, sec
 
 @section
 class DemoSettings:
-    """The planted graph, used where edges is `demo`."""
+    """The synthetic graph, used if edges is `demo`."""
 
     scale: float = key(
         0.02,
         "1.0 has PrimeKG's counts",
-        ("Size of the planted graph; 1.0 has PrimeKG's counts (129,375 nodes, 8.1 million directed edges)."),
+        (
+            "Size of the synthetic graph; 1.0 has PrimeKG's counts (129,375 nodes, 8.1 million "
+            "directed edges)."
+        ),
         le=10,
         gt=0,
     )
     seed: int = key(
         7,
-        "the planted graph's own seed",
-        "Seed of the planted graph alone, so that another `seed` trains on the same graph.",
+        "seed of the demo graph",
+        ("Seed of the synthetic graph only, so that runs with another `seed` use the same graph."),
         ge=0,
         le=2147483647,
     )
@@ -82,7 +85,7 @@ class EdgeColumns:
     head_id: str = key(
         "x_id",
         "id of the head",
-        "Column of the head's id, which need be unique only within its node type.",
+        "Column of the head's id, which must be unique within its node type only.",
         min_length=1,
     )
     head_type: str = key("x_type", "node type of the head", "Column of the head's node type.", min_length=1)
@@ -107,61 +110,63 @@ class NodeColumns:
 
 @section
 class GraphSettings:
-    """How the edges table becomes a graph."""
+    """How the graph is built from the edges table."""
 
     columns: EdgeColumns = nested(EdgeColumns, "names of the columns in the edges table")
     node_columns: NodeColumns = nested(NodeColumns, "names of the columns in the nodes table")
     directed_relations: Relations = key(
         [],
-        "all others are undirected: once or both ways in the file is the same graph",
+        "all others are undirected: the table may list their edges in one or both directions",
         (
-            "Relations that have a direction; any other is the same graph whether its edges "
-            "stand once or both ways."
+            "Relations that have a direction. An edge of any other relation may be in the table"
+            " in one or in both directions."
         ),
         unique=True,
     )
     exclude_relations: Relations = key(
         [],
-        'left out of the graph; "treats (Drug, disease)" between these types only',
+        'left out of the graph; "treats (Drug, disease)": between these types only',
         (
-            "Relations that no message and no pair is made of; a name means all of that name, "
-            "`treats (Drug, disease)` those between these two types."
+            "Relations that are left out of the graph and of the pairs. A name means all "
+            "relations of that name; `treats (Drug, disease)` means the one between these two "
+            "node types."
         ),
         unique=True,
     )
     keep_relations: Relations = key(
         [],
-        "may stay though they repeat target pairs under other node types",
+        "stay in the graph although they connect target pairs under other node types",
         (
             "Relations, written as in exclude_relations, that stay in the graph although they "
-            "join, by id, the target's pairs under other node types. Any other that does so "
-            "stops the run; results/pairs/certificate.json has the numbers."
+            "connect target pairs (by id) under other node types. Any other such relation stops"
+            " the run; results/pairs/certificate.json has the numbers."
         ),
         unique=True,
     )
     node_types: NodeTypes = key(
         [],
         "rows with any other node type are dropped and counted; empty: all types",
-        "Node types of the graph; rows with another are dropped and counted. Empty for all.",
+        ("Node types of the graph; rows with any other type are dropped and counted. Empty for all types."),
         unique=True,
     )
     missing: Spellings = key(
         ["nan", "NaN", "None", "null", "NULL", "<NA>"],
-        "cells that count as empty, in columns of ids, types, relations, names",
+        "cells of ids, types, relations and names that count as empty",
         (
-            "Spellings of a missing value, which count as an empty cell in the columns of ids, "
-            "types, relations and names. What they drop is counted by column and type in "
-            "results/graph/ledger.json and warned about, and so is NA and its like, which stay."
+            "Spellings of a missing value; such a cell in a column of ids, types, relations or "
+            "names counts as empty. Rows dropped for it are counted by column and type in "
+            "results/graph/ledger.json, with a warning. Spellings that may mean a missing value"
+            " but are kept, such as NA, are counted there too."
         ),
         unique=True,
     )
     features: str = key(
         "",
-        "optional: the path of a parquet file of node vectors to start from",
+        "optional: path of a parquet file of node vectors from which training starts",
         (
             "Path of a parquet file of node vectors (columns node_type, node_id, vector) from "
-            "which the encoder's inputs start; empty, or a node without a vector: they start at"
-            " random."
+            "which the encoder's inputs start; empty for none. Nodes without a vector start as "
+            "hgt.inputs says."
         ),
     )
     max_dropped_share: float = key(
@@ -205,10 +210,10 @@ class Target:
     )
     hierarchy: str = key(
         "",
-        "optional: a relation among tails, such as disease_disease, whose hubs make areas",
+        "optional: a relation among tails, such as disease_disease, whose hubs are the areas",
         (
-            "A relation among tails, such as is-a, for the split scheme `area`; its tails with "
-            "the most edges, the broad terms, stand for areas. Empty: none."
+            "A relation among tails, such as is-a, for the split scheme `area`. Its tails with "
+            "the most edges, the broad terms, are the areas. Empty for none."
         ),
     )
 
@@ -231,12 +236,12 @@ class Target:
 
 @section
 class SplitSettings:
-    """How known pairs are held out for the metrics."""
+    """How known pairs are held out for validation and test."""
 
     schemes: list[Annotated[Literal["random", "disease", "drug", "area"], Field(description="a scheme")]] = (
         key(
             ["random", "disease", "drug"],
-            "which pairs are held out: any, whole diseases, drugs, areas of diseases (area)",
+            "what is held out: random pairs, whole diseases, drugs, or areas of diseases (area)",
             (
                 "What is held out: `random` pairs, all pairs of a `disease` (tail), all pairs of a "
                 "`drug` (head), all diseases of an `area`."
@@ -247,20 +252,29 @@ class SplitSettings:
     )
     areas: str = key(
         "",
-        "optional: the path of a table of areas (columns node_id, area), for the scheme area",
+        "optional: path of a table of areas (columns node_id, area), for the scheme area",
         (
-            "Path of a table with the columns node_id and area, a tail's area each, for the "
-            "scheme `area`; empty: target.hierarchy tells them."
+            "Path of a table with the area of each tail (columns node_id, area), for the scheme"
+            " `area`. Empty: areas come from target.hierarchy."
         ),
     )
     valid_share: float = key(
         0.1,
-        "for early stopping and the weight of the kernel",
-        "Share of the pairs for early stopping and the weight of the kernel.",
+        "share of the pairs for early stopping and the kernel's weight",
+        (
+            "Share of the pairs held out for validation, which chooses the number of trees and "
+            "the kernel's weight."
+        ),
         gt=0,
         lt=1,
     )
-    test_share: float = key(0.2, "for the metrics", "Share of the pairs for the metrics.", gt=0, lt=1)
+    test_share: float = key(
+        0.2,
+        "share of the pairs for the test metrics",
+        "Share of the pairs held out for the test metrics.",
+        gt=0,
+        lt=1,
+    )
 
     def __post_init__(self) -> None:
         held_out = self.valid_share + self.test_share
@@ -273,36 +287,39 @@ class SplitSettings:
 
 @section
 class ExternalColumns:
-    """Names of its columns."""
+    """Names of the columns in this table."""
 
     head: str = key("head_id", "", "Column of the head's id, as in the edges table.", min_length=1)
     tail: str = key("tail_id", "", "Column of the tail's id.", min_length=1)
-    label: str = key("label", "", "Column that says what a pair is.", min_length=1)
+    label: str = key("label", "", "Column of the pair's label.", min_length=1)
 
 
 @section
 class ExternalSettings:
-    """Pairs known from elsewhere, for the evaluation alone."""
+    """External test pairs, for example approvals after the graph was built; never used for training."""
 
     pairs: str = key(
         "",
-        "optional: the path of a table of pairs from elsewhere, never learned from",
+        "optional: path of a table of external test pairs; never used for training",
         (
-            "Path of a table of pairs, .csv, .tsv or .parquet; empty for none. What the graph "
-            "knows already is left out."
+            "Path of a table of pairs, .csv, .tsv or .parquet; empty for none. Pairs that the "
+            "graph has already are left out."
         ),
     )
-    columns: ExternalColumns = nested(ExternalColumns, "names of its columns; the ids are the graph's")
+    columns: ExternalColumns = nested(ExternalColumns, "names of its columns; ids as in the edges table")
     positive: Labels = key(
         ["positive"],
-        "labels of its treatments: a test beside the splits",
-        ("Labels of treatments. The final model is asked for them, a test named external beside the splits."),
+        "labels that mean a treatment: a further test, named external",
+        ("Labels that mean a treatment. They are a further test, named external, of the final model."),
         unique=True,
     )
     negative: Labels = key(
         ["negative"],
-        "labels of its non-treatments: ranked beside the test of every split",
-        ("Labels of known non-treatments. They are ranked with the known negatives of every split."),
+        "labels that mean a non-treatment: added to the test of every split",
+        (
+            "Labels that mean a known non-treatment. These pairs are ranked with the known "
+            "negatives of every split."
+        ),
         unique=True,
     )
 
@@ -317,7 +334,7 @@ class ExternalSettings:
 
 @section
 class EncoderSettings:
-    """The encoder."""
+    """The encoder, a Heterogeneous Graph Transformer (HGT)."""
 
     hidden_dim: int = key(
         64,
@@ -328,8 +345,8 @@ class EncoderSettings:
     )
     embedding_dim: int = key(
         256,
-        "length of a node's vector: what the layers give, and the two below",
-        "Length of a node's vector.",
+        "length of a node's vector: encoder output, svd_dim and profile_dim together",
+        "Length of a node's vector, including `hgt.svd_dim` and `hgt.profile_dim`.",
         ge=2,
         le=8192,
     )
@@ -339,10 +356,10 @@ class EncoderSettings:
     heads: int = key(4, "attention heads", "Attention heads of a layer.", ge=1, le=256)
     attention: Literal["fused", "pyg"] = key(
         "fused",
-        "fused (the CPU's own kernels) or pyg; other devices always run pyg",
+        "on the CPU: fused (the project's own kernels) or pyg; other devices run pyg",
         (
-            "Who computes a layer on the CPU: `fused`, the project's own kernels, or `pyg`, "
-            "PyG's layer. Other devices run PyG's layer whatever stands here."
+            "Code that computes a layer on the CPU: `fused` (the project's own kernels) or "
+            "`pyg` (PyG's layer). Other devices always run PyG's layer."
         ),
     )
     dropout: float = key(
@@ -354,31 +371,32 @@ class EncoderSettings:
     )
     inputs: Literal["learned", "spectral", "blocks"] = key(
         "blocks",
-        "that training starts from: learned (random), spectral (an SVD), blocks (several)",
+        "start of training: learned (random), spectral (an SVD), blocks (an SVD per relation)",
         (
-            "What the inputs of the nodes are before training changes them: `learned`, random "
-            "numbers; `spectral`, the truncated SVD of the graph's training edges; or `blocks`,"
-            " per node type the principal components of that and of an SVD of each relation."
+            "Start of the nodes' inputs, which training changes: `learned` (random numbers), "
+            "`spectral` (the truncated SVD of the training edges), or `blocks` (for each node "
+            "type, the principal components of this SVD and of an SVD of each relation)."
         ),
     )
     svd_dim: int = key(
         64,
-        "numbers of a vector that are the graph's SVD, beside what the layers give",
+        "columns of a vector that are the SVD of the training edges",
         (
-            "How many of the `hgt.embedding_dim` numbers of a node's vector are the SVD of the "
-            "graph's training edges."
+            "Number of columns of a node's vector (of `hgt.embedding_dim`) that are the SVD of "
+            "the training edges."
         ),
         ge=0,
         le=100000,
     )
     profile_dim: int = key(
         128,
-        "and those that tell what a node is joined to, relation by relation",
+        "columns of a vector that are the node's relation profile",
         (
-            "How many of the numbers of a node's vector tell what it is joined to, in equal "
-            "shares for the relations of its type, each with principal axes of its own; these "
-            "make the whole vector short where little is known of a node. The layers give what "
-            "this and `hgt.svd_dim` leave of `hgt.embedding_dim`."
+            "Number of columns of a node's vector that are its relation profile: its "
+            "TF-IDF-weighted neighbours, reduced to principal components relation by relation, "
+            "with equal shares for the relations of its type. Nodes with few edges get a short "
+            "vector. The other columns of `hgt.embedding_dim`, without `hgt.svd_dim`, are the "
+            "encoder output."
         ),
         ge=0,
         le=100000,
@@ -386,7 +404,7 @@ class EncoderSettings:
     decoder: Literal["distmult", "dot"] = key(
         "distmult",
         "distmult (weights per relation) or dot",
-        ("Score of an edge, `distmult` with weights of its own for each relation or a plain `dot` product."),
+        "Score of an edge, `distmult` (with weights per relation) or `dot` (the dot product).",
     )
 
     def __post_init__(self) -> None:
@@ -417,19 +435,19 @@ class EncoderSettings:
 
 @section
 class RankingSettings:
-    """The loss that asks for an edge's ends among those of other edges of its relation."""
+    """The ranking loss: an edge's head and tail are to be found among those of its relation's other edges."""
 
     weight: float = key(
         4.0,
-        "beside the link loss; 0 switches it off",
-        "Weight beside the link loss; 0 switches it off.",
+        "relative to the link loss; 0 switches it off",
+        "Weight relative to the link loss; 0 switches it off.",
         ge=0,
         le=1000,
     )
     edges: int = key(
         512,
-        "of each relation and step, among which an edge's ends are to be found",
-        "Edges of each relation that a step compares, at most.",
+        "maximum number of edges per relation and step whose ends are compared",
+        "Maximum number of edges of each relation that a step compares.",
         ge=2,
         le=100000,
     )
@@ -437,29 +455,31 @@ class RankingSettings:
 
 @section
 class ContrastiveSettings:
-    """The loss that draws tails with common neighbours together."""
+    """The contrastive loss, which moves the vectors of tails with common neighbours together."""
 
     weight: float = key(
         0.0,
-        "beside the link loss; 0 switches it off",
-        "Weight beside the link loss; 0 switches it off.",
+        "relative to the link loss; 0 switches it off",
+        "Weight relative to the link loss; 0 switches it off.",
         ge=0,
         le=1000,
     )
     similarity_threshold: float = key(
         0.1,
-        "Jaccard overlap from which two tails are alike",
-        "Jaccard overlap of the neighbours from which two tails count as alike.",
+        "Jaccard index of neighbours above which two tails are similar",
+        "Jaccard index of two tails' neighbours above which they count as similar.",
         le=1,
         gt=0,
     )
     relations: Relations = key(
         ["disease_protein"],
         "relations whose neighbours are compared",
-        ("Relations of the tail type whose neighbours are compared, for instance the genes of a disease."),
+        ("Relations of the tail type whose neighbours are compared, for example the genes of a disease."),
         unique=True,
     )
-    temperature: float = key(0.1, "of the InfoNCE loss", "Temperature of the InfoNCE loss.", le=100, gt=0)
+    temperature: float = key(
+        0.1, "temperature of the InfoNCE loss", "Temperature of the InfoNCE loss.", le=100, gt=0
+    )
     batch_size: int = key(512, "tails per step", "Tails compared in one step.", ge=2, le=1000000)
 
     def __post_init__(self) -> None:
@@ -472,7 +492,7 @@ class ContrastiveSettings:
 
 @section
 class BatchingSettings:
-    """Whether a step sees the whole graph or a sample of it."""
+    """Whether a step uses the whole graph or a sample of it."""
 
     cpu: Literal["full", "sampled"] = key("full", "full or sampled", "Batching on the CPU.")
     mps: Literal["full", "sampled"] = key("full", "full or sampled", "Batching on Apple GPUs.")
@@ -485,17 +505,17 @@ class TrainingSettings:
 
     epochs: int = key(
         40,
-        "where batching is full: one step over the whole graph each",
-        "Epochs where batching is `full`, one step over the whole graph each.",
+        "if batching is full: one step over the whole graph each",
+        "Epochs if batching is `full`; an epoch is one step over the whole graph.",
         ge=1,
         le=1000000,
     )
     sampled_epochs: int = key(
         5,
-        "where batching is sampled: every message edge is predicted once in each",
+        "if batching is sampled: each predicts every message edge once",
         (
-            "Epochs where batching is `sampled`; each predicts every message edge once, "
-            "`batch_size` of them a step."
+            "Epochs if batching is `sampled`; an epoch predicts every message edge once, "
+            "`batch_size` edges per step."
         ),
         ge=1,
         le=1000000,
@@ -503,42 +523,45 @@ class TrainingSettings:
     learning_rate: float = key(0.01, "step size of Adam", "Step size of Adam.", le=1, gt=0)
     edge_sample_size: int = key(
         5000,
-        "positives per relation and full step",
-        "Edges per relation that a full step predicts, at most.",
+        "maximum number of positives per relation in a full step",
+        "Maximum number of edges per relation that a full step predicts.",
         ge=1,
         le=1000000000,
     )
     supervision_share: float = key(
         0.5,
-        "of a relation's edges at most: predicted, and hidden from the messages, in a full step",
+        "maximum share of a relation's edges that a full step predicts; they carry no messages",
         (
-            "Share of a relation's edges, at most, that a full step predicts and therefore "
-            "hides from its messages."
+            "Maximum share of a relation's edges that a full step predicts; these edges carry "
+            "no messages in that step."
         ),
         gt=0,
         lt=1,
     )
     batch_size: int = key(
         1024,
-        "edges that a sampled step predicts",
+        "edges predicted in a sampled step",
         (
-            "Edges that a sampled step predicts and therefore hides from its messages, of each "
-            "relation its share."
+            "Edges that a sampled step predicts, in proportion over the relations; they carry "
+            "no messages in that step."
         ),
         ge=1,
         le=100000000,
     )
     fanout: list[Annotated[int, Field(ge=1, le=100000000, description="neighbours of a node")]] = key(
         [16, 8],
-        "neighbours drawn per node in a sampled step, one number per layer; the last layer's first",
-        ("Neighbours that a sampled step draws for each node, one number per layer, the last layer's first."),
+        "neighbours drawn per node in a sampled step: one number per layer, the last layer first",
+        (
+            "Neighbours that a sampled step draws per node, one number per layer; the first "
+            "number is for the last layer."
+        ),
         min_length=1,
     )
     valid_share: float = key(
         0.05,
-        "message edges to choose the best state; as many again for the gate",
+        "share of message edges held out to choose the best state; the same number for the gate",
         (
-            "Share of the message edges held out to choose the best state; as many again are "
+            "Share of the message edges held out to choose the best state; the same number is "
             "held out for the gate."
         ),
         gt=0,
@@ -546,18 +569,15 @@ class TrainingSettings:
     )
     valid_every: int = key(
         5,
-        "steps from one validation to the next; sampled: a tenth of an epoch if that is more",
-        (
-            "Steps from one validation to the next; where batching is `sampled`, a tenth of an "
-            "epoch if that is more."
-        ),
+        "steps between validations; if batching is sampled, at least a tenth of an epoch",
+        "Steps between validations; if batching is `sampled`, at least a tenth of an epoch.",
         ge=1,
         le=1000000,
     )
     degree_matched_share: float = key(
         0.5,
         "share of negatives drawn in proportion to degree",
-        "Share of the negatives that is drawn in proportion to degree, the rest uniformly.",
+        ("Share of the negatives that are drawn in proportion to degree; the others are drawn uniformly."),
         ge=0,
         le=1,
     )
@@ -565,8 +585,8 @@ class TrainingSettings:
     contrastive: ContrastiveSettings = nested(ContrastiveSettings)
     checkpoint_seconds: float = key(
         60,
-        "from one checkpoint to the next, from which a killed training goes on",
-        ("Seconds from one checkpoint to the next; more where writing one takes over 2 % of the time."),
+        "seconds between checkpoints, from which a killed training continues",
+        "Seconds between checkpoints; more if writing them would take over 2 % of the time.",
         ge=0,
         le=1000000,
     )
@@ -575,59 +595,68 @@ class TrainingSettings:
 
 @section
 class GateSettings:
-    """What an embedding must reach before anything is built on it."""
+    """Thresholds that an embedding must reach before a classifier is trained on it."""
 
     min_distinct_share: float = key(
         0.95,
-        "share of nodes with edges whose vector is their own",
-        "Least share of the nodes with edges, per node type, whose vector is their own.",
+        "share of distinct vectors among nodes with edges",
+        "Minimum share of distinct vectors among the nodes with edges, per node type.",
         ge=0,
         le=1,
     )
     min_effective_rank: float = key(
-        3.0, "per node type", "Least effective rank of the centred vectors, per node type.", ge=1, le=8192
+        3.0,
+        "of the vectors, per node type",
+        "Minimum effective rank of the centred vectors, per node type.",
+        ge=1,
+        le=8192,
     )
     min_auroc_margin: float = key(
         0.02,
-        "held-out links, above an untrained model",
-        ("Least lead in held-out link AUROC, against degree-matched negatives, over an untrained model."),
+        "AUROC on held-out edges, gain over an untrained encoder",
+        (
+            "Minimum gain in AUROC on held-out edges, against degree-matched negatives, over an"
+            " untrained encoder."
+        ),
         ge=-1,
         le=1,
     )
     min_gain_over_inputs: float = key(
         0.064,
-        "held-out links by the layers alone, above these before training",
+        "AUROC on held-out edges by the encoder output, gain over the untrained layers",
         (
-            "Least lead in the same AUROC, by the layers' own numbers, over the same layers "
-            "before training, where linear algebra gave the inputs or a part of the vectors."
+            "Minimum gain in the same AUROC by the encoder output over that of the untrained "
+            "layers with the same inputs. Checked only if the inputs or a part of the vectors "
+            "come from an SVD or from relation profiles."
         ),
         ge=-1,
         le=1,
     )
     min_enrichment: float = key(
         1.1,
-        "nearest neighbours' shared genes, beside those in a rewired graph",
+        "shared genes of nearest neighbours, ratio to a rewired graph",
         (
-            "Least overlap of nearest tails' genes, and of their neighbours among tails, beside"
-            " that of a graph rewired at random."
+            "Minimum ratio of the overlap of nearest tails' genes, and of their neighbours "
+            "among tails, to the upper end of that in randomly rewired graphs."
         ),
         ge=0,
         le=1000,
     )
     min_nearer_share: float = key(
         0.7,
-        "nodes near those that share their neighbours, in every type",
+        "share of nodes that are nearest to nodes with common graph neighbours, per type",
         (
-            "Least share of a node type's nodes, in every type of at least 50, whose nearest "
-            "rows share more of their neighbours in the graph than nodes of like degree."
+            "Minimum share of nodes that have more graph neighbours in common with their "
+            "nearest nodes in the embedding than with nodes of similar degree; for every node "
+            "type of at least 50 nodes."
         ),
         ge=0,
         le=1,
     )
     min_agreement_margin: float = key(
         0.0,
-        "nearest neighbours' shared genes, above an untrained model",
-        ("Least lead over an untrained model in how often a tail's nearest neighbours share its genes."),
+        "shared genes of nearest neighbours, gain over an untrained encoder",
+        ("Minimum gain over an untrained encoder in how often a tail's nearest neighbours share its genes."),
         ge=-1,
         le=1,
     )
@@ -639,8 +668,11 @@ class ClassifierSettings:
 
     draws: int = key(
         3,
-        "draws of random negatives; each trains a model, and these are averaged",
-        ("Draws of random negatives. Each trains a model of its own, and their margins are averaged."),
+        "draws of random negatives; each trains an ensemble member",
+        (
+            "Draws of random negatives. Each draw trains one ensemble member, and the members' "
+            "margins are averaged."
+        ),
         ge=1,
         le=1000,
     )
@@ -653,16 +685,16 @@ class ClassifierSettings:
     )
     trees: int = key(
         300,
-        "at most; early stopping usually ends sooner",
-        "Boosting rounds at most; early stopping usually ends sooner.",
+        "maximum number of boosting rounds; early stopping usually ends sooner",
+        "Maximum number of boosting rounds; early stopping usually ends sooner.",
         ge=1,
         le=100000,
     )
-    depth: int = key(6, "of a tree", "Depth of a tree.", ge=1, le=32)
+    depth: int = key(6, "depth of a tree", "Depth of a tree.", ge=1, le=32)
     learning_rate: float = key(0.1, "weight of a new tree", "Weight of each new tree.", le=1, gt=0)
     patience: int = key(
         30,
-        "rounds without a better validation AUPRC before it stops",
+        "rounds without a better validation AUPRC before boosting stops",
         "Rounds without a better validation AUPRC before boosting stops.",
         ge=1,
         le=100000,
@@ -672,30 +704,31 @@ class ClassifierSettings:
     )
     kernel_weights: list[Annotated[float, Field(ge=0, le=1000)]] = key(
         [0, 2, 6],
-        "of kernel ridge regression beside the trees: the best on validation is kept",
+        "of kernel ridge regression relative to the trees; the best on validation is kept",
         (
-            "How often the logarithm of the kernel ridge regression's score is added to the "
-            "trees' log-odds: of these weights the one with the best validation AUPRC is kept; "
-            "with `[0]` the trees are alone. How much each part of a vector counts in it is "
-            "chosen by the training pairs."
+            "Weights with which the logarithm of the kernel ridge regression's score is added "
+            "to the trees' log-odds. The one with the best validation AUPRC is kept; `[0]` uses"
+            " the trees alone. The weight of each part of a vector in the kernel is chosen on "
+            "the training pairs."
         ),
         min_length=1,
     )
     evaluation_pairs: int = key(
         2000000,
-        "unknown pairs that the test pairs are ranked against, at most",
-        "Unknown pairs, at most, that the test pairs are ranked against.",
+        "maximum number of unknown pairs that the test pairs are ranked against",
+        "Maximum number of unknown pairs that the test pairs are ranked against.",
         ge=1,
         le=10000000000,
     )
     search_trials: int = key(
         0,
-        "of depth, learning_rate and negatives on validation pairs, those above first; 0: none",
+        "settings of the trees to compare on validation pairs; 0: no search",
         (
-            "How many settings of depth, learning_rate and negatives_per_positive are compared "
-            "on validation pairs, for each embedding and each baseline: first those given here,"
-            " then others drawn at random by the seed. Each trial trains one model; the best "
-            "settings are taken. 0 takes those given. metrics.json lists what was tried."
+            "Number of settings of depth, learning_rate and negatives_per_positive that are "
+            "compared on validation pairs, for each embedding and each baseline: first those of"
+            " this config, then others drawn at random by the seed. Each trial trains one "
+            "model, and the best settings are kept. 0 switches the search off. metrics.json "
+            "lists the trials."
         ),
         ge=0,
         le=10000,
@@ -704,7 +737,7 @@ class ClassifierSettings:
 
 @section
 class CandidateSettings:
-    """The ranking."""
+    """The ranking of heads for tails."""
 
     per_tail: int = key(
         100,
@@ -722,54 +755,55 @@ class CandidateSettings:
     )
     correct_popularity: float = key(
         0.0,
-        "share of a head's mean score taken off its scores before they are ranked",
+        "share of a head's mean score subtracted before ranking (popularity bias)",
         (
-            "Which share of a head's mean score over all tails is taken off its scores before "
-            "they are ranked, so that a head that ranks high everywhere does so less; the "
-            "probability is that of what is left. Where it is above 0, metrics.json and the "
-            "report say what 0.5 and 1 do to the test pairs."
+            "Correction of popularity bias: share of a head's mean score over all tails that is"
+            " subtracted from its scores before they are ranked, so that frequent flyers rank "
+            "lower. Probabilities are calibrated on the corrected scores. If it is above 0, "
+            "metrics.json and the report show the effect of the shares 0.5 and 1 on the test "
+            "metrics."
         ),
         ge=0,
         le=1,
     )
     heads: HeadNames = key(
         [],
-        "ids or names of the heads that are ranked; empty: all",
-        "Ids or names of the heads that are ranked, among themselves; empty for all.",
+        "ids or names of the heads to rank; empty: all",
+        "Ids or names of the heads to rank, among one another; empty for all.",
         unique=True,
     )
     tails: TailNames = key(
         [],
-        "ids or names of the tails that they are ranked for; empty: all",
-        "Ids or names of the tails that heads are ranked for; empty for all.",
+        "ids or names of the tails to rank them for; empty: all",
+        "Ids or names of the tails to rank heads for; empty for all.",
         unique=True,
     )
 
 
 @section
 class EvidenceSettings:
-    """The reasons given for candidates."""
+    """The explanations of candidates."""
 
     explained: int = key(
         200,
-        "best new pairs of all whose reasons are written down",
-        ("How many of the best new pairs get a dossier; scripts/query_candidates.py makes one for any pair."),
+        "best new pairs that are explained",
+        ("Number of best new pairs that are explained; scripts/query_candidates.py explains any pair."),
         ge=1,
         le=1000000,
     )
     paths_each: int = key(
         5,
-        "paths from the head to the tail",
-        "Best paths of a dossier, of two or three edges, none over a known pair.",
+        "paths from the head to the tail, per pair",
+        "Best paths of an explanation, of two or three edges, none over a known pair.",
         ge=1,
         le=1000,
     )
     similar: int = key(
         3,
-        "nearest heads with the same tail, and nearest tails of the same head",
+        "most similar known treatments of the tail, and of the head",
         (
-            "Nearest heads that the tail is known to be treated by, and nearest tails that the "
-            "head is known to treat."
+            "Most similar heads that are known to treat the tail, and most similar tails that "
+            "the head is known to treat."
         ),
         ge=0,
         le=1000,
@@ -778,7 +812,7 @@ class EvidenceSettings:
 
 @section
 class AgreementSettings:
-    """How far several devices may differ before the report says so."""
+    """How far devices may differ before the report warns."""
 
     neighbours: int = key(
         10,
@@ -804,28 +838,28 @@ class AgreementSettings:
     min_neighbour_overlap: float = key(
         0.75,
         "share of nearest nodes that two devices have in common, mean over node types",
-        "Least share of nearest nodes that two devices have in common, mean over node types.",
+        ("Minimum share of nearest nodes that two devices have in common, mean over node types."),
         ge=0,
         le=1,
     )
     min_cka: float = key(
         0.88,
         "linear alignment of two devices' embeddings, mean over node types",
-        ("Least linear centred kernel alignment of two devices' embeddings, mean over node types."),
+        ("Minimum linear centred kernel alignment of two devices' embeddings, mean over node types."),
         ge=-1,
         le=1,
     )
     min_candidate_overlap: float = key(
         0.42,
         "share of a tail's top candidates that two devices have in common",
-        "Least share of a tail's best candidates that two devices have in common.",
+        "Minimum share of a tail's best candidates that two devices have in common.",
         ge=0,
         le=1,
     )
     max_loss_difference: float = key(
         0.02,
         "relative, between the first losses of two devices",
-        "Largest relative difference between the losses of two devices' first steps.",
+        "Largest relative difference between two devices' losses in the first steps.",
         ge=0,
         le=1,
     )

@@ -1,4 +1,4 @@
-"""The settings of a run: reading them, and checking them against the schema and one another."""
+"""Read the settings of a run, and check them against the schema and against one another."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ READ_BY_OTHER = {
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file of keys; raises InputError that names the file where it is none."""
+    """Read a YAML file of keys; raises InputError that names the file if it is not one."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -34,7 +34,8 @@ def read(path: str | Path) -> dict[str, Any]:
 def load(paths: Sequence[str | Path]) -> dict[str, Any]:
     """Read the base config and overlays as Snakemake merges them, and check the result.
 
-    Sections merge key by key, anything else is replaced. The schema is schema.yaml beside the first path.
+    Sections merge key by key, anything else is replaced. The schema is schema.yaml in the folder of the first
+    path. Raises InputError on the first fault.
     """
     config: dict[str, Any] = {}
     for path in paths:
@@ -62,9 +63,9 @@ def ordered(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Raise InputError with one sentence on the first fault of `config`: its keys, types, bounds, sense.
+    """Raise InputError with one sentence on the first fault: of keys, types, bounds, or a contradiction.
 
-    Unknown keys come first, for a misspelt key is also a missing one.
+    Unknown keys come first, because a misspelt key is also a missing key.
     """
     for sentence in faults(config, schema):
         raise InputError(sentence)
@@ -72,7 +73,7 @@ def check(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
 
 
 def digest(content: Mapping[str, Any]) -> str:
-    """SHA-256 of settings, in hexadecimal, whatever the order of keys; dataclasses count as their fields."""
+    """SHA-256 of settings in hexadecimal, independent of the order of keys; dataclasses count as dicts."""
     text = json.dumps(content, sort_keys=True, allow_nan=False, default=vars)
     return hashlib.sha256(text.encode()).hexdigest()
 
