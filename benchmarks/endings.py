@@ -312,9 +312,9 @@ def replace_names(content: Any, names: dict[str, str]) -> Any:
 def forget(folder: Path, rule: str) -> None:
     """Remove the results of a rule, so that its jobs run again."""
     for path in (folder / "results" / "records").rglob("*.json"):
-        comparable_content = json.loads(path.read_text())
-        if comparable_content.get("rule") == rule:
-            for output in comparable_content["outputs"]:
+        record = json.loads(path.read_text())
+        if record.get("rule") == rule:
+            for output in record["outputs"]:
                 (folder / output).unlink()
 
 

@@ -40,7 +40,8 @@ GRAPH = {
 }
 
 # Only trained devices are compared with one another; imported vectors are not.
-TRAINED = [device.name for device in Device.parse_all(config) if device.trains]
+TRAINED_DEVICES = [device for device in Device.parse_all(config) if device.trains]
+TRAINED = [device.name for device in TRAINED_DEVICES]
 
 
 def code(rule_name, *others):

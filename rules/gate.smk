@@ -112,7 +112,7 @@ rule write_agreement:
         runtime=60,
     params:
         devices=TRAINED,
-        batchings=[device.batching for device in Device.parse_all(config) if device.trains],
+        batchings=[device.batching for device in TRAINED_DEVICES],
         agreement=config["agreement"],
         seed=config["seed"],
         code=code("write_agreement"),

@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+import pyarrow as pa
+
 from repurpose.candidates import evidence, finished
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
@@ -24,8 +26,8 @@ def main(
     """Write the explanations of the `explained` best pairs that no relation connects, over all tails."""
     device = finished.load(device_files, target)
     best = summary.best_new(files.read_table(candidates), explained)
-    explanations = device.explainer.explain_rows(best, paths_each, similar)
-    files.write_table(evidence_out, evidence.table(best, explanations))
+    explained_rows = device.explainer.explain_rows(best, paths_each, similar)
+    files.write_table(evidence_out, pa.Table.from_pylist(explained_rows, evidence.SCHEMA))
     logging.info("%d pairs explained", best.num_rows)
 
 

@@ -30,8 +30,10 @@ def edit_and_restore(done):
 
     def edit(name, change):
         path = done.project / name
-        original_texts.setdefault(path, path.read_text())
-        path.write_text(change(path.read_text()))
+        text = path.read_text()
+        original_texts.setdefault(path, text)
+        assert change(text) != text, f"the edit finds nothing to change in {name}"
+        path.write_text(change(text))
 
     yield edit
     for path, text in original_texts.items():
@@ -183,9 +185,10 @@ def test_snakemakes_own_report_is_written(done):
 def test_a_failing_device_is_reported_and_the_other_goes_on(done, edited):
     """One device gets constant vectors: the gate stops this device, and the other goes on."""
     devices = {"devices": ["cpu", "cpu-full"]}
-    right = "embeddings.write(embeddings_out, kg, result.vectors, origin)"
+    right = "embeddings.write(embeddings_out, kg, result.vectors, metadata)"
     constant = (
-        "{t: 0 * rows + 1 for t, rows in result.vectors.items()} if device == 'cpu-full' else result.vectors"
+        "{t: 0 * rows + 1 for t, rows in result.vectors.items()}"
+        " if device.name == 'cpu-full' else result.vectors"
     )
     script = "scripts/train_embeddings.py"
     edited(script, lambda text: text.replace(right, right.replace("result.vectors", constant)))

@@ -51,10 +51,15 @@ def of_target(
 def _relations(kg: Graph, node_type: str) -> tuple[list[str], np.ndarray]:
     """Names of a node type's message relations, and which nodes have an edge of each: bool (n, relations)."""
     names, columns = [], []
-    for relation, (heads, tails) in zip(kg.message_relations, kg.message_edges(), strict=True):
+    for index in kg.of_role("message"):
+        relation = kg.relations[index]
         if node_type in (relation.head_type, relation.tail_type):
             has_edge = np.zeros(kg.count(node_type), bool)
-            for end_type, nodes in ((relation.head_type, heads), (relation.tail_type, tails)):
+            # The graph's own arrays: message_edges would copy the edges of all types.
+            for end_type, nodes in (
+                (relation.head_type, kg.heads[index]),
+                (relation.tail_type, kg.tails[index]),
+            ):
                 if end_type == node_type:
                     has_edge[nodes] = True
             names.append(relation.relation)

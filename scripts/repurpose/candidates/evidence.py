@@ -56,14 +56,17 @@ class Explainer:
     counterfactuals: CounterfactualScorer | None = None
 
     def explain_rows(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
-        """Explain candidates; rows: with the columns head_id and tail_id."""
+        """Candidates (rows) with the fields of their explanations added."""
         ends = []
         for node_type, side in zip(self.target.types, ("head", "tail"), strict=True):
             index_of_id = {node_id: index for index, node_id in enumerate(self.kg.node_ids[node_type])}
             ends.append(
                 np.array([index_of_id[node_id] for node_id in rows[f"{side}_id"].to_pylist()], np.int64)
             )
-        return self.explain(*ends, n_paths, n_similar)
+        explanations = self.explain(*ends, n_paths, n_similar)
+        return [
+            {**row, **explanation} for row, explanation in zip(rows.to_pylist(), explanations, strict=True)
+        ]
 
     def explain(
         self, heads: np.ndarray, tails: np.ndarray, n_paths: int, n_similar: int
@@ -161,10 +164,3 @@ class Explainer:
             }
             for position in np.argsort(-similarity, kind="stable")[:count]
         ]
-
-
-def table(rows: pa.Table, explanations: Sequence[dict[str, Any]]) -> pa.Table:
-    """Join candidates with the columns of their explanations (SCHEMA)."""
-    fields = rows.select(candidates.SCHEMA.names).to_pylist()
-    joined = [{**row, **explanation} for row, explanation in zip(fields, explanations, strict=True)]
-    return pa.Table.from_pylist(joined, SCHEMA)

@@ -65,10 +65,7 @@ class Run:
 
     def explained(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
         """Candidates (rows) with their explanations."""
-        explanations = self.device.explainer.explain_rows(rows, n_paths, n_similar)
-        return [
-            {**row, **explanation} for row, explanation in zip(rows.to_pylist(), explanations, strict=True)
-        ]
+        return self.device.explainer.explain_rows(rows, n_paths, n_similar)
 
     def _of_head(self, rows: pa.Table, head: int) -> pa.Table:
         return rows.filter(pc.equal(rows["head_id"], self.kg.node_ids[self.target.head_type][head]))
