@@ -38,7 +38,7 @@ def by_row(found):
 
 
 def _edges(rows, row, target):
-    return Counter(zip(rows.kind[row].tolist(), rows.node[row].tolist(), target.tolist(), strict=True))
+    return Counter(zip(rows.edge_type[row].tolist(), rows.node[row].tolist(), target.tolist(), strict=True))
 
 
 @given(typed_graphs())
@@ -80,10 +80,10 @@ def test_of_two_equal_edges_one_may_be_hidden():
 @SETTINGS
 def test_a_row_is_an_edge_type_and_a_node_that_sends_and_those_of_a_type_stand_together(graph):
     rows = build(graph).whole.rows
-    pairs = list(zip(rows.kind.tolist(), rows.node.tolist(), strict=True))
+    pairs = list(zip(rows.edge_type.tolist(), rows.node.tolist(), strict=True))
     assert sorted(pairs) == sorted({(kind, source) for kind, source, _ in expected(graph)})
     for kind, (first, last) in enumerate(pairwise(rows.type_bounds.tolist())):
-        assert (rows.kind[first:last] == kind).all()
+        assert (rows.edge_type[first:last] == kind).all()
     for node, (first, last) in enumerate(pairwise(rows.of_ptr.tolist())):
         assert (rows.node[rows.of_node[first:last]] == node).all()
 
@@ -106,7 +106,7 @@ def test_blocks_cut_the_rows_of_each_type():
     covered = [row for first, last, _ in rows.blocks for row in range(first, last)]
     assert covered == list(range(len(rows)))
     assert (np.diff(rows.blocks[:, :2]) <= messages.BLOCK).all()
-    assert all((rows.kind[first:last] == kind).all() for first, last, kind in rows.blocks)
+    assert all((rows.edge_type[first:last] == kind).all() for first, last, kind in rows.blocks)
     assert len(rows.blocks) > 10
 
 

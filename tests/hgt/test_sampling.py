@@ -31,7 +31,7 @@ def crossed(level: sampling.Level) -> list[tuple[int, int, int]]:
     m = level.messages
     targets = np.repeat(np.arange(m.nodes), np.diff(m.target_ptr))
     senders = m.rows.node[m.target_rows]
-    kinds = m.rows.kind[m.target_rows]
+    kinds = m.rows.edge_type[m.target_rows]
     return list(
         zip(kinds.tolist(), level.nodes[senders].tolist(), level.nodes[targets].tolist(), strict=True)
     )

@@ -80,9 +80,9 @@ def seen(run, edges):
         ]
     rows = np.repeat(np.arange(len(edges.rows)), np.diff(edges.row_ptr))
     targets = np.repeat(np.arange(edges.nodes), np.diff(edges.target_ptr))
-    by_row = zip(edges.rows.kind[rows], edges.rows.node[rows], edges.row_targets, strict=True)
+    by_row = zip(edges.rows.edge_type[rows], edges.rows.node[rows], edges.row_targets, strict=True)
     senders = edges.target_rows
-    by_target = zip(edges.rows.kind[senders], edges.rows.node[senders], targets, strict=True)
+    by_target = zip(edges.rows.edge_type[senders], edges.rows.node[senders], targets, strict=True)
     every = {tuple(map(int, each)) for each in by_row}
     assert every == {tuple(map(int, each)) for each in by_target}
     kind, relations = 0, []

@@ -163,7 +163,7 @@ def crossed(level: Level) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Edge type, source and target of each message of a level, by node numbers of the whole graph."""
     m = level.messages
     target = np.repeat(np.arange(m.nodes), np.diff(m.target_ptr))
-    return m.rows.kind[m.target_rows], level.nodes[m.rows.node[m.target_rows]], level.nodes[target]
+    return m.rows.edge_type[m.target_rows], level.nodes[m.rows.node[m.target_rows]], level.nodes[target]
 
 
 def all_keys(model: HGT, edges: Sequence[np.ndarray]) -> Keys:
