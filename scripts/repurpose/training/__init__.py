@@ -1,5 +1,5 @@
-"""The training of the encoder on one device: watched, resumed after a kill, or refused with a reason.
+"""Training of the encoder on one device, with a preflight, checkpoints and a watchdog.
 
 In: the graph, the sections hgt and training, a device. Out: vectors, history, outcome.
-Read first: training, run.
+Read first: training, then steps.
 """
