@@ -29,7 +29,7 @@ def rewired(level, keep=None, flip=False):
     sent = level.messages
     source = sent.rows.node[sent.target_rows]
     target = np.repeat(np.arange(sent.nodes), np.diff(sent.target_ptr))
-    relation = sent.rows.kind[sent.target_rows]
+    relation = sent.rows.edge_type[sent.target_rows]
     source, target = (target, source) if flip else (source, target)
     messages_by_relation = [
         (source[chosen], target[chosen], np.zeros(chosen.sum(), int))

@@ -1,4 +1,4 @@
-"""The fused layer computes what PyG's HGTConv does, and its dense parts what torch's do."""
+"""The fused layer equals PyG's HGTConv, and its dense parts equal torch's."""
 
 from itertools import pairwise
 
@@ -44,12 +44,12 @@ def test_outputs_and_all_gradients_equal_pygs_in_float64(heads, width):
     compare(varied(), heads, width, seed=heads, scale=1.0)
 
 
-# Parameters are somewhat small and the floor is high: where a node receives the same message a hundred times,
-# and little else, gradients cancel and their relative error says nothing.
+# Parameters are rather small and the floor is high: if a node receives the same message a hundred times and
+# little else, gradients cancel and their relative error means nothing.
 @pytest.mark.parametrize("width", [1, 3, 8, 16])
 @given(graph=typed_graphs(), heads=st.integers(1, 8), seed=st.integers(0, 1000))
 @settings(max_examples=40, deadline=None)
-def test_so_they_do_on_any_graph(width, graph, heads, seed):
+def test_outputs_and_gradients_equal_pygs_on_any_graph(width, graph, heads, seed):
     compare(graph, heads, width, seed, scale=0.7, floor=0.3)
 
 
@@ -66,9 +66,9 @@ def test_the_comparison_sees_a_wrong_gradient():
     layer = random_layer(graph, 2, 8, seed=0, scale=1.0)
     case = layer, graph, *inputs(graph, 16, seed=0)
     exact, peer = (run_stock(*case, dtype) for dtype in (torch.float64, torch.float32))
-    for name, found in run_fused(*case).items():
-        wrong = found.clone()
-        wrong.view(-1)[found.abs().argmax()] *= 1 + 1e-4
+    for name, result in run_fused(*case).items():
+        wrong = result.clone()
+        wrong.view(-1)[result.abs().argmax()] *= 1 + 1e-4
         with pytest.raises(AssertionError, match=name):
             assert_as_exact({**run_fused(*case), name: wrong}, exact, peer, floor=0.3)
 
@@ -91,35 +91,35 @@ def test_the_order_of_edge_types_does_not_matter_when_weights_move_with_them():
     state = layer.state_dict()
     for name in ("k_rel.weight", "v_rel.weight"):
         state[name] = state[name].view(2, len(order), 8, 8)[:, order].reshape(-1, 8, 8)
-    for to, i in enumerate(order):
-        of, at = ("__".join(each.metadata[1][j]) for each, j in ((graph, i), (moved, to)))
-        state[f"p_rel.{at}"] = layer.p_rel[of]
+    for position, i in enumerate(order):
+        old_name, new_name = ("__".join(each.metadata[1][j]) for each, j in ((graph, i), (moved, position)))
+        state[f"p_rel.{new_name}"] = layer.p_rel[old_name]
     other.load_state_dict({name: state[name] for name in other.state_dict()})
-    found, expected = run_fused(other, moved, x, upstream), run_fused(layer, graph, x, upstream)
+    result, expected = run_fused(other, moved, x, upstream), run_fused(layer, graph, x, upstream)
     for name in ("y", "x", "k weight", "out weight", "skip"):
-        assert (found[name] - expected[name]).abs().max() < 1e-5 * expected[name].abs().max(), name
+        assert (result[name] - expected[name]).abs().max() < 1e-5 * expected[name].abs().max(), name
     expected_prior = expected["prior"][order]
-    assert (found["prior"] - expected_prior).abs().max() < 1e-5 * expected_prior.abs().max()
-    assert (found["prior"] - expected["prior"]).abs().max() > 0.1 * expected_prior.abs().max()
+    assert (result["prior"] - expected_prior).abs().max() < 1e-5 * expected_prior.abs().max()
+    assert (result["prior"] - expected["prior"]).abs().max() > 0.1 * expected_prior.abs().max()
 
 
 def test_edge_types_may_come_in_any_order():
-    """HGTConv itself computes something else when they do not come in the order of its metadata."""
+    """HGTConv itself computes something else if they do not come in the order of its metadata."""
     graph = varied()
     layer = random_layer(graph, 2, 8, seed=0, scale=1.0)
     x, _ = inputs(graph, 16, seed=0)
     edge_index = dict(zip(graph.metadata[1], map(torch.from_numpy, graph.edges), strict=True))
     by_type = dict(zip(graph.metadata[0], x.split(graph.counts), strict=True))
     with torch.no_grad():
-        found = fused.layer(layer, x, graph.messages(), graph.bounds)[: graph.counts[0]]
+        result = fused.layer(layer, x, graph.messages(), graph.bounds)[: graph.counts[0]]
         ordered = layer(by_type, edge_index)["n0"]
         backwards = layer(by_type, dict(reversed(edge_index.items())))["n0"]
         stock = HGTConv(16, 16, graph.metadata, heads=2)
         stock.load_state_dict(layer.state_dict())
         mistaken = stock(by_type, dict(reversed(edge_index.items())))["n0"]
-    assert (found - ordered).abs().max() < 1e-5
-    assert (found - backwards).abs().max() < 1e-5
-    assert (found - mistaken).abs().max() > 0.01
+    assert (result - ordered).abs().max() < 1e-5
+    assert (result - backwards).abs().max() < 1e-5
+    assert (result - mistaken).abs().max() > 0.01
 
 
 def test_types_that_receive_nothing_pass_through_and_their_gradients_too():
@@ -138,18 +138,18 @@ def test_types_that_receive_nothing_pass_through_and_their_gradients_too():
 
 
 def test_a_gradient_may_be_any_view_and_taken_twice():
-    """A sum's gradient is one number that poses as a matrix, that of a transpose lies column by column."""
+    """A sum's gradient is one number expanded to a matrix; that of a transpose is stored by columns."""
     graph = varied()
     layer = random_layer(graph, 2, 8, seed=0, scale=1.0)
     x = inputs(graph, 16, seed=0)[0].requires_grad_()
     y = fused.layer(layer, x, graph.messages(), graph.bounds)
     for view in (torch.ones(()).expand(y.shape), torch.randn(16, len(y)).T):
-        found, again, expected = (
+        result, again, expected = (
             torch.autograd.grad(y, x, gradient, retain_graph=True)[0]
             for gradient in (view, view, view.contiguous())
         )
-        assert torch.equal(found, again)
-        assert torch.equal(found, expected)
+        assert torch.equal(result, again)
+        assert torch.equal(result, expected)
 
 
 def linear_case(nodes, seed):
@@ -171,15 +171,15 @@ def test_typed_linear_is_a_linear_map_per_type(bounds):
         expected = lin(exact[first:last])
         expected.backward(upstream[first:last].double())
         pairs = ((y[first:last], expected), (weight.grad[t], lin.weight.grad), (bias.grad[t], lin.bias.grad))
-        for found, truth in pairs:
-            close(found, truth)
+        for result, truth in pairs:
+            close(result, truth)
     close(x.grad, exact.grad)
 
 
-def close(found, truth):
-    assert found.shape == truth.shape
+def close(result, truth):
+    assert result.shape == truth.shape
     if truth.numel():
-        assert (found - truth).abs().max() <= 1e-5 * truth.abs().max()
+        assert (result - truth).abs().max() <= 1e-5 * truth.abs().max()
 
 
 def standardise(z, upstream):
@@ -200,21 +200,21 @@ def test_standardise_is_layer_norm_without_parameters(rows, width, seed):
     functional.layer_norm(exact, (width,)).backward(upstream)
     expected = functional.layer_norm(exact, (width,)).detach()
     value, gradient = standardise(z.float(), upstream.float())
-    # A row of one value is all zeros; of two, its gradient nearly is, against what it is computed from.
+    # A row of one value becomes zero; for two, the gradient is nearly zero compared with its terms.
     spread = torch.maximum(z.std(dim=1, keepdim=True, correction=0), torch.tensor(1e-2))
     assert ((value - expected).abs() <= 1e-5 * (1 + z.abs() / spread)).all()
     assert ((gradient - exact.grad).abs() <= 3e-5 * (1 + z.abs() / spread) / spread * width**0.5).all()
 
 
 def test_standardise_works_in_place_on_a_large_result_in_mapped_memory():
-    """Autograd refuses to change a view in place: mapped memory must not look like one."""
+    """Autograd refuses to change a view in place, so mapped memory must not look like a view."""
     x, weight, bias = linear_case(60_000, seed=1)
     bounds = [0, 5, 5, 6, 60_000]
     y = fused.typed_linear(x, weight, bias, bounds)
     assert 4 * y.numel() >= workspace.HUGE
-    at, upstream = y.data_ptr(), torch.randn(y.shape)
+    address, upstream = y.data_ptr(), torch.randn(y.shape)
     z = fused.standardise(y)
-    assert z.data_ptr() == at
+    assert z.data_ptr() == address
     z.backward(upstream)
     exact = x.detach().double().requires_grad_()
     parts = [
@@ -240,7 +240,7 @@ def test_standardise_gives_the_same_bits_for_any_number_of_threads_and_pieces(mo
 @given(graph=typed_graphs(), seed=st.integers(0, 1000))
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_update_is_gelu_a_linear_map_and_the_skip_of_each_type(graph, seed):
-    """Against PyG's line: skip * out_lin(gelu(out)) + (1 - skip) * x, skip a sigmoid; float64."""
+    """Compared in float64 with PyG's formula: skip * out_lin(gelu(out)) + (1 - skip) * x, skip a sigmoid."""
     generator = torch.Generator().manual_seed(seed)
     types, nodes, width = len(graph.counts), graph.bounds[-1], 6
     receiving = [any(target == t for _, target in graph.kinds) for t in range(types)]
@@ -253,20 +253,20 @@ def test_the_update_is_gelu_a_linear_map_and_the_skip_of_each_type(graph, seed):
     exact = [each.detach().double().requires_grad_() for each in leaves]
     parts = []
     for t, (first, last) in enumerate(pairwise(graph.bounds)):
-        own, mapped = exact[0][first:last], functional.gelu(exact[1][first:last])
+        x_of_type, mapped = exact[0][first:last], functional.gelu(exact[1][first:last])
         alpha = exact[4][t].sigmoid() if receiving[t] else torch.zeros((), dtype=torch.float64)
-        parts.append(alpha * functional.linear(mapped, exact[2][t], exact[3][t]) + (1 - alpha) * own)
+        parts.append(alpha * functional.linear(mapped, exact[2][t], exact[3][t]) + (1 - alpha) * x_of_type)
     expected = torch.cat(parts)
     expected.backward(upstream.double())
     close(y.detach(), expected.detach())
     largest = max(each.grad.abs().max() for each in exact)
-    for found, truth in zip(leaves, exact, strict=True):
-        assert (found.grad - truth.grad).abs().max() <= 1e-5 * largest
+    for result, truth in zip(leaves, exact, strict=True):
+        assert (result.grad - truth.grad).abs().max() <= 1e-5 * largest
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_gradient_of_the_skip_is_exact_over_many_nodes(seed):
-    """It is the difference of two sums over all nodes and columns, which nearly cancel."""
+    """The gradient is the difference of two sums over all nodes and columns, which nearly cancel."""
     generator = torch.Generator().manual_seed(seed)
     nodes, width = 100_000, 16
     x, out, upstream = torch.randn(3, nodes, width, generator=generator)

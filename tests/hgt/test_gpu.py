@@ -1,4 +1,4 @@
-"""A GPU gives what the CPU gives: these run where PyTorch sees one, and say so where it does not."""
+"""A GPU gives what the CPU gives. Without a GPU these tests are skipped with a reason."""
 
 import dataclasses
 
@@ -32,15 +32,15 @@ def fit(device, encoder=ENCODER, batching="full", options=OPTIONS, **more):
 
 def first_losses(device, batching, encoder=PYG, steps=3):
     job = small_trainings.job(encoder=encoder, batching=batching, device=device)
-    taken, _ = preparation.prepare(job)
-    losses = [taken.take(step)[0] for step in range(1, steps + 1)]
+    run, _ = preparation.prepare(job)
+    losses = [run.take(step)[0] for step in range(1, steps + 1)]
     return np.array([[float(value) for value in each] for each in losses])
 
 
 @pytest.mark.parametrize("encoder", [PYG, ENCODER, BLOCKS], ids=["pyg", "fused", "blocks"])
 @pytest.mark.parametrize("batching", ["full", "sampled"])
 def test_first_losses_are_those_of_the_cpu(gpu, batching, encoder):
-    """Of the same weights and draws, before and after updates; `fused` is another code on the CPU."""
+    """For the same weights and draws, before and after updates; on the CPU `fused` is other code."""
     on_gpu, on_cpu = first_losses(gpu, batching, encoder), first_losses("cpu", batching, encoder)
     assert on_gpu == pytest.approx(on_cpu, rel=1e-3, abs=1e-4)
 
@@ -55,7 +55,7 @@ def test_wrong_attention_on_the_gpu_gives_other_losses(gpu, monkeypatch):
 
 @pytest.mark.parametrize("batching", ["full", "sampled"])
 @pytest.mark.parametrize("encoder", [ENCODER, BLOCKS, DROPOUT], ids=["plain", "blocks", "dropout"])
-def test_it_learns_what_is_planted(gpu, batching, encoder):
+def test_it_learns_planted_structure(gpu, batching, encoder):
     result, rows = fit(gpu, encoder, batching)
     assert (result.record["status"], result.record["reason"]) == ("completed", "")
     assert result.record["best_valid_auroc"] > 0.7
@@ -64,7 +64,7 @@ def test_it_learns_what_is_planted(gpu, batching, encoder):
 
 
 def test_it_agrees_with_the_cpu_as_the_workflow_asks(gpu):
-    """Every node's nearest neighbours, which another seed shares far less of."""
+    """Every node's nearest neighbours; a training with another seed shares far fewer of them."""
     on_gpu, on_cpu = fit(gpu)[0].vectors["gene"], fit("cpu")[0].vectors["gene"]
     job = small_trainings.job(seed=1, **vars(OPTIONS))
     seeded = training.fit(job, on_step=lambda *_: 0).vectors["gene"]
@@ -81,7 +81,7 @@ def shared_neighbours(first, second, count=10):
     return np.mean([len(np.intersect1d(a, b)) / count for a, b in zip(*nearest, strict=True)])
 
 
-def test_a_training_that_cannot_learn_is_told_as_on_the_cpu(gpu):
+def test_a_training_that_cannot_learn_ends_as_on_the_cpu(gpu):
     still = dataclasses.replace(OPTIONS, learning_rate=1e-30)
     on_gpu, on_cpu = fit(gpu, options=still)[0].record, fit("cpu", options=still)[0].record
     assert on_gpu["best_valid_auroc"] < 0.65
@@ -89,8 +89,8 @@ def test_a_training_that_cannot_learn_is_told_as_on_the_cpu(gpu):
 
 
 @pytest.mark.parametrize("batching", ["full", "sampled"])
-def test_a_stopped_training_goes_on(gpu, batching, tmp_path):
-    """Sums on a GPU come in any order: the same up to rounding, not bit by bit."""
+def test_a_stopped_training_resumes(gpu, batching, tmp_path):
+    """Sums on a GPU have no fixed order, so results are the same up to rounding, not bit by bit."""
     options = dataclasses.replace(OPTIONS, epochs=12, sampled_epochs=1)
     whole, _ = fit(gpu, batching=batching, options=options)
     folder, asked = checkpoint.Folder(tmp_path, {"key": "same"}, seconds=1e9), iter([False] * 4 + [True] * 9)
@@ -102,8 +102,8 @@ def test_a_stopped_training_goes_on(gpu, batching, tmp_path):
     assert again.record["final_link"] == pytest.approx(whole.record["final_link"], rel=0.01)
 
 
-def test_heads_one_by_one_give_what_all_at_once_give(gpu, monkeypatch):
-    """What large graphs take, to save memory."""
+def test_heads_one_by_one_equal_all_heads_at_once(gpu, monkeypatch):
+    """Large graphs compute heads one by one, to save memory."""
     at_once = first_losses(gpu, "full")
     monkeypatch.setattr(pyg_layer, "KEPT_ACTIVATIONS", 0)
     assert first_losses(gpu, "full") == pytest.approx(at_once, rel=1e-3, abs=1e-4)
@@ -125,7 +125,7 @@ def test_a_gpu_without_memory_refuses_and_says_what_would_fit(monkeypatch):
 
 
 @pytest.mark.skipif("cuda" not in GPUS, reason="no cuda here, whose own memory is counted")
-def test_what_a_gpu_holds_is_counted_there():
+def test_memory_held_on_a_gpu_is_counted_there():
     before = memory.peak("cuda", now=True)
     held = torch.zeros(1 << 20, device="cuda")
     assert memory.peak("cuda", now=True) - before >= held.numel() * 4

@@ -1,4 +1,4 @@
-"""The encoder is one model with both attentions; its inputs and decoder do what they say."""
+"""The encoder is the same model with both attentions; tests of its inputs and decoder."""
 
 import dataclasses
 
@@ -31,8 +31,8 @@ def small():
     return communities.build()
 
 
-def both(kg, settings=SETTINGS):
-    """The same model with the fused layers and with PyG's, its random parameters without zeros."""
+def build_both(kg, settings=SETTINGS):
+    """The same model with the fused layers and with PyG's; no parameter is zero."""
     models = [
         hgt.build(kg, dataclasses.replace(settings, attention=name), seed=3) for name in ("fused", "pyg")
     ]
@@ -58,22 +58,22 @@ def results(model, kg, hidden):
 
 @pytest.mark.parametrize("decoder", ["distmult", "dot"])
 def test_fused_and_pyg_are_the_same_model(kg, decoder):
-    fused, pyg = both(kg, dataclasses.replace(SETTINGS, decoder=decoder))
+    fused, pyg = build_both(kg, dataclasses.replace(SETTINGS, decoder=decoder))
     hidden = [np.array([0, 5]), np.zeros(0, np.int64), np.arange(0, 40, 3), np.array([1])]
-    found, expected = results(fused, kg, hidden), results(pyg, kg, hidden)
-    assert found.keys() == expected.keys()
+    result, expected = results(fused, kg, hidden), results(pyg, kg, hidden)
+    assert result.keys() == expected.keys()
     for name, truth in expected.items():
-        assert (found[name] - truth).abs().max() <= 2e-5 * truth.abs().max() + 1e-6, name
+        assert (result[name] - truth).abs().max() <= 2e-5 * truth.abs().max() + 1e-6, name
 
 
 def test_hidden_edges_change_the_result_of_both(kg):
     hidden = [np.arange(30), *[np.zeros(0, np.int64)] * 3]
-    for model in both(kg):
+    for model in build_both(kg):
         edges = model.prepare(kg.message_edges())
         assert (model(edges.whole) - model(edges.without(hidden))).abs().max() > 1e-3
 
 
-def test_fused_runs_on_the_cpu_only_and_only_where_it_is_chosen(kg):
+def test_fused_runs_on_the_cpu_only_and_only_if_it_is_chosen(kg):
     assert isinstance(hgt.build(kg, SETTINGS, seed=0, device="cpu").backend, FusedBackend)
     assert isinstance(hgt.build(kg, PYG, seed=0, device="cpu").backend, PygBackend)
     assert isinstance(hgt.build(kg, SETTINGS, seed=0, device="meta").backend, PygBackend)

@@ -1,4 +1,4 @@
-"""PyG's layer in our form has HGTConv's parameters and results; what it computes twice changes nothing."""
+"""Our form of PyG's layer has HGTConv's parameters and results, also when it computes activations twice."""
 
 import pytest
 import torch
@@ -27,8 +27,8 @@ def test_values_and_gradients_are_those_of_hgtconv(kept, monkeypatch):
     layer = random_layer(graph, 2, 8, seed=0, scale=1.0)
     x, upstream = inputs(graph, 16, seed=0)
     exact = run_stock(layer, graph, x, upstream, torch.float64)
-    for name, found in run(layer, graph, x, upstream).items():
-        assert (found - exact[name]).abs().max() <= 1e-5 * exact[name].abs().max(), name
+    for name, result in run(layer, graph, x, upstream).items():
+        assert (result - exact[name]).abs().max() <= 1e-5 * exact[name].abs().max(), name
 
 
 def test_large_activations_are_computed_again_head_by_head(monkeypatch):
@@ -41,7 +41,7 @@ def test_large_activations_are_computed_again_head_by_head(monkeypatch):
     assert calls == []
     monkeypatch.setattr(pyg_layer, "KEPT_ACTIVATIONS", 0)
     run(*case)
-    assert len(calls) == 8  # of four heads, forward and again in the backward pass
+    assert len(calls) == 8  # four heads, forward and again in the backward pass
 
 
 def test_parameters_go_to_pygs_layer_and_come_back():

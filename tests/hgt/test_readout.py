@@ -1,4 +1,4 @@
-"""Scores of pairs and their gradients are those of plain indexing, with the same bits every time."""
+"""Scores of pairs and their gradients equal those of plain indexing, with the same bits every time."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from repurpose.kernels import parallel
 
 
 def case(nodes, pairs, dim, relations, rows, seed):
-    """z, weights, and pairs whose relations come in ascending runs, twice over as in training."""
+    """z, weights, and pairs in two halves, as in training; each half is sorted by relation."""
     generator = torch.Generator().manual_seed(seed)
     z = torch.randn(nodes, dim, generator=generator).requires_grad_()
     weight = torch.randn(relations, dim, generator=generator).requires_grad_()
@@ -45,39 +45,39 @@ def run(function, z, weight, *indices, dtype=torch.float32):
 )
 @settings(max_examples=60, deadline=None)
 def test_scores_and_gradients_are_those_of_indexing(nodes, pairs, dim, relations, rows, seed):
-    given_case = case(nodes, pairs, dim, relations, rows, seed)
-    exact = run(naive, *given_case, dtype=torch.float64)
-    for found, truth in zip(run(readout.score, *given_case), exact, strict=True):
-        assert found.shape == truth.shape
+    arguments = case(nodes, pairs, dim, relations, rows, seed)
+    exact = run(naive, *arguments, dtype=torch.float64)
+    for result, truth in zip(run(readout.score, *arguments), exact, strict=True):
+        assert result.shape == truth.shape
         if truth.numel():
-            assert (found - truth).abs().max() <= 1e-5 * max(truth.abs().max(), exact[2].abs().max())
+            assert (result - truth).abs().max() <= 1e-5 * max(truth.abs().max(), exact[2].abs().max())
 
 
 def test_weights_that_are_not_trained_get_no_gradient():
     z, weight, *indices = case(20, 50, 8, 3, 4, seed=0)
     frozen = weight.detach()
-    found, expected = (run(each, z, frozen, *indices) for each in (readout.score, naive))
-    assert found[3] is expected[3] is None
-    assert (found[2] - expected[2]).abs().max() < 1e-5
+    result, expected = (run(each, z, frozen, *indices) for each in (readout.score, naive))
+    assert result[3] is expected[3] is None
+    assert (result[2] - expected[2]).abs().max() < 1e-5
 
 
 def test_a_relation_without_pairs_has_a_gradient_of_zero():
     z, weight, relation, *indices = case(20, 50, 8, 3, 4, seed=0)
-    found = run(readout.score, z, weight, relation * 0 + 1, *indices)[3]
-    assert not found[[0, 2]].any()
-    assert found[1].any()
+    result = run(readout.score, z, weight, relation * 0 + 1, *indices)[3]
+    assert not result[[0, 2]].any()
+    assert result[1].any()
 
 
 def test_bits_are_the_same_for_any_number_of_threads_and_ranges(monkeypatch):
-    given_case = case(500, 20_000, 32, 4, 100, seed=0)
+    arguments = case(500, 20_000, 32, 4, 100, seed=0)
     results = set()
     for count, small, pieces in ((1, 4096, 16), (2, 4096, 16), (3, 64, 40), (1, 1 << 40, 1)):
         monkeypatch.setattr(threads, "current", lambda count=count: count)
         monkeypatch.setattr(parallel, "SMALL", small)
         monkeypatch.setattr(parallel, "PIECES", pieces)
         for _ in range(2):
-            found = run(readout.score, *given_case)
-            results.add(b"".join(each.numpy().tobytes() for each in found))
+            result = run(readout.score, *arguments)
+            results.add(b"".join(each.numpy().tobytes() for each in result))
     assert len(results) == 1
 
 
@@ -91,7 +91,7 @@ def test_a_wrong_pair_changes_the_gradient():
 
 
 @pytest.mark.parametrize("pairs", [0, 1])
-def test_hardly_any_pairs_are_no_special_case(pairs):
+def test_zero_or_one_pair_works_too(pairs):
     scores, vectors, dz, dweight = run(readout.score, *case(5, pairs, 4, 2, 0, seed=0))
     assert (len(scores), len(vectors), dz.shape, dweight.shape) == (pairs, 0, (5, 4), (2, 4))
     assert bool(dz.any()) == bool(pairs)

@@ -1,4 +1,4 @@
-"""Batches hold true edges, none hidden, as many as asked; with all neighbours they equal the graph."""
+"""Batches hold only true, visible edges within the fan-out; with all neighbours they equal the graph."""
 
 import dataclasses
 from collections import Counter
@@ -36,23 +36,23 @@ def sampler(graph: TypedGraph, fanout=(3, 2), seed=0) -> sampling.Sampler:
     return sampling.Sampler(messages.build(graph.bounds[-1], graph.directions()), graph.bounds, fanout, seed)
 
 
-def crossed(level: sampling.Level) -> list[tuple[int, int, int]]:
+def list_messages(level: sampling.Level) -> list[tuple[int, int, int]]:
     """(edge type, source, target) of each message of a level, by node numbers of the whole graph."""
     m = level.messages
     targets = np.repeat(np.arange(m.nodes), np.diff(m.target_ptr))
     senders = m.rows.node[m.target_rows]
-    kinds = m.rows.kind[m.target_rows]
+    edge_types = m.rows.edge_type[m.target_rows]
     return list(
-        zip(kinds.tolist(), level.nodes[senders].tolist(), level.nodes[targets].tolist(), strict=True)
+        zip(edge_types.tolist(), level.nodes[senders].tolist(), level.nodes[targets].tolist(), strict=True)
     )
 
 
 def true_edges(graph: TypedGraph) -> list[tuple[int, int, int, int]]:
     """(edge type, source, target, number) of all edges."""
     return [
-        (kind, *each)
-        for kind, direction in enumerate(graph.directions())
-        for each in zip(*(part.tolist() for part in direction), strict=True)
+        (edge_type, *edge)
+        for edge_type, direction in enumerate(graph.directions())
+        for edge in zip(*(array.tolist() for array in direction), strict=True)
     ]
 
 
@@ -69,22 +69,22 @@ def test_messages_are_true_edges_that_are_not_hidden_and_no_more_than_the_fanout
     assert batch.nodes.tolist() == sorted(set(seeds.tolist()))
     wanted = batch.nodes
     for level, most in zip(reversed(batch.levels), fanout, strict=True):
-        found = Counter(crossed(level))
-        assert not found - visible
-        received = Counter(target for _, _, target in found.elements())
+        drawn = Counter(list_messages(level))
+        assert not drawn - visible
+        received = Counter(target for _, _, target in drawn.elements())
         assert set(received) <= set(wanted.tolist())
         assert max(received.values(), default=0) <= most
         assert level.nodes[level.kept].tolist() == wanted.tolist()
-        assert level.nodes.tolist() == sorted({s for _, s, _ in found} | set(wanted.tolist()))
+        assert level.nodes.tolist() == sorted({s for _, s, _ in drawn} | set(wanted.tolist()))
         assert level.bounds == np.searchsorted(level.nodes, graph.bounds).tolist()
         wanted = level.nodes
     if fanout[0] == 1000:
         within = set(batch.nodes.tolist())
-        assert found_all(batch) == Counter({e: n for e, n in visible.items() if e[2] in within})
+        assert last_messages(batch) == Counter({e: n for e, n in visible.items() if e[2] in within})
 
 
-def found_all(batch: sampling.Batch) -> Counter:
-    return Counter(crossed(batch.levels[-1]))
+def last_messages(batch: sampling.Batch) -> Counter:
+    return Counter(list_messages(batch.levels[-1]))
 
 
 @FEW
@@ -100,13 +100,13 @@ def test_both_lists_of_a_level_hold_the_same_edges(graph):
 
 
 def test_every_neighbour_is_drawn_equally_often():
-    """A node with 12 neighbours, 5 of them in each of 4,000 batches: chi-squared of how often each came."""
+    """A node with 12 neighbours, 5 of them in each of 4,000 batches: chi-squared test of their counts."""
     edges = np.stack([np.arange(1, 13), np.zeros(12, int)])
     one = sampler(TypedGraph((13,), ((0, 0),), (edges,)), fanout=(5,))
     drawn = Counter(
         source
         for number in range(4000)
-        for _, source, _ in crossed(one.batch(np.zeros(1, int), np.zeros(0, int), number).levels[0])
+        for _, source, _ in list_messages(one.batch(np.zeros(1, int), np.zeros(0, int), number).levels[0])
     )
     expected = 4000 * 5 / 12
     assert sum(drawn.values()) == 20000
@@ -123,19 +123,23 @@ def test_a_batch_depends_on_seed_and_number_alone():
     one.batch(nodes, np.arange(100), 3)
     again, elsewhere = one.batch(nodes, none, 1), sampler(graph, (4, 4)).batch(nodes, none, 1)
     reseeded = sampler(graph, (4, 4), seed=1).batch(nodes, none, 1)
-    assert [crossed(level) for level in first.levels] == [crossed(level) for level in again.levels]
-    assert [crossed(level) for level in first.levels] == [crossed(level) for level in elsewhere.levels]
-    assert crossed(first.levels[0]) != crossed(other.levels[0])
-    assert crossed(first.levels[0]) != crossed(reseeded.levels[0])
+    assert [list_messages(level) for level in first.levels] == [
+        list_messages(level) for level in again.levels
+    ]
+    assert [list_messages(level) for level in first.levels] == [
+        list_messages(level) for level in elsewhere.levels
+    ]
+    assert list_messages(first.levels[0]) != list_messages(other.levels[0])
+    assert list_messages(first.levels[0]) != list_messages(reseeded.levels[0])
 
 
 def test_threads_do_not_change_a_batch(monkeypatch):
     graph = random_graph([4000, 3000], [(0, 1), (1, 0)], [60_000, 60_000], seed=3)
-    found = []
+    batches = []
     for count in (1, 3):
         monkeypatch.setattr(threads, "current", lambda count=count: count)
-        found.append(sampler(graph, (9, 3)).batch(np.arange(7000), np.zeros(0, int), 1))
-    for one, other in zip(found[0].levels, found[1].levels, strict=True):
+        batches.append(sampler(graph, (9, 3)).batch(np.arange(7000), np.zeros(0, int), 1))
+    for one, other in zip(batches[0].levels, batches[1].levels, strict=True):
         assert np.array_equal(one.messages.target_rows, other.messages.target_rows)
         assert np.array_equal(one.nodes, other.nodes)
 
@@ -151,7 +155,7 @@ COUNTS = {"a": 120, "b": 90, "c": 4}
 
 
 def whole_and_batch(attention, fanout, hidden=()):
-    """Embeddings and input gradients of some nodes: from the whole graph, and from a batch."""
+    """Embeddings and input gradients of some nodes, from the whole graph and from a batch."""
     generator = np.random.default_rng(1)
     edges = [
         np.stack([generator.integers(0, COUNTS[t], r.edges) for t in (r.head_type, r.tail_type)])
@@ -165,7 +169,7 @@ def whole_and_batch(attention, fanout, hidden=()):
         torch.nn.init.normal_(parameter, std=0.3)
     numbered = message_edges.sort(edges, model.edge_types, model.bounds)
     chosen = [np.array([h for h in hidden if h < r.edges], np.int64) for r in RELATIONS]
-    numbers = np.concatenate([part + start for part, start in zip(chosen, numbered.starts, strict=True)])
+    numbers = np.concatenate([rows + start for rows, start in zip(chosen, numbered.starts, strict=True)])
     seeds = np.array([0, 5, 119, 120, 150, 209, 210, 213])
     upstream = torch.randn(len(seeds), 8)
     (z := model(model.prepare(edges).without(chosen)).index_select(0, torch.from_numpy(seeds))).backward(
@@ -188,7 +192,7 @@ def test_with_every_neighbour_a_batch_gives_what_the_whole_graph_gives(attention
 
 
 @pytest.mark.parametrize("attention", ["fused", "pyg"])
-def test_with_few_neighbours_it_does_not(attention):
+def test_with_few_neighbours_a_batch_gives_other_embeddings(attention):
     (whole, batch), _ = whole_and_batch(attention, (2, 2))
     assert (batch - whole).abs().max() > 1e-2 * whole.abs().max()
 

@@ -1,4 +1,4 @@
-"""What PyTorch and PyG have to do that their documentation does not promise: what breaks without it."""
+"""Undocumented behaviour of PyTorch and PyG that the layers use, and what to do if it changes."""
 
 import inspect
 import math
@@ -31,7 +31,7 @@ def nodes_and_edges_by_type():
 
 
 def seen_by_propagate(conv, inputs, monkeypatch):
-    """What a layer hands to `propagate`."""
+    """The arguments that a layer gives to `propagate`, and the layer's output."""
     calls = []
     plain = HGTConv.propagate
 
@@ -47,35 +47,35 @@ def seen_by_propagate(conv, inputs, monkeypatch):
 
 
 def test_gelu_writes_into_the_given_tensor():
-    """`gelu(x, out=)`, in PyTorch's code and not in its documentation.
+    """`gelu(x, out=)` is in PyTorch's code, but not in its documentation.
 
-    Without it the fused layer stops with a TypeError. Instead: `out.copy_(functional.gelu(x))`, which takes
-    the memory of one more (nodes, width) tensor, or a loop of our own over the rows.
+    Without it the fused layer stops with a TypeError. Then use `out.copy_(functional.gelu(x))`, which takes
+    the memory of one more (nodes, width) tensor, or write a loop over the rows.
     """
     x, out = torch.linspace(-6, 6, 999), torch.full((999,), torch.nan)
     assert torch_private.gelu(x, out) is out
     assert torch.equal(out, functional.gelu(x)) and not out.isnan().any()
 
 
-def test_gelu_s_gradient_may_take_the_place_of_the_gradient_that_it_is_of():
-    """`torch.ops.aten.gelu_backward.grad_input`, of the operators below PyTorch's functions.
+def test_gelu_s_gradient_is_computed_in_place():
+    """`torch.ops.aten.gelu_backward.grad_input`, one of the operators below PyTorch's functions.
 
-    Without it the fused layer's backward pass stops with an AttributeError. Instead: the derivative
-    Phi(x) + x phi(x) in a loop of our own over the rows, beside `fused._blend_back`.
+    Without it the fused layer's backward pass stops with an AttributeError. Then compute the derivative
+    Phi(x) + x phi(x) in a loop over the rows, next to `fused._blend_back`.
     """
     x = torch.linspace(-6, 6, 999, dtype=torch.float64, requires_grad=True)
     upstream = torch.linspace(2, 3, 999, dtype=torch.float64)
     functional.gelu(x).backward(upstream)
-    found = upstream.float()
-    torch_private.gelu_backward(found, x.detach().float())
-    assert (found - x.grad).abs().max() < 1e-6
-    assert (found - upstream).abs().max() > 1
+    result = upstream.float()
+    torch_private.gelu_backward(result, x.detach().float())
+    assert (result - x.grad).abs().max() < 1e-6
+    assert (result - upstream).abs().max() > 1
 
 
 def test_a_layer_keeps_what_it_was_made_with(conv):
     """`heads`, `out_channels`, `node_types`, `edge_types`, `edge_types_map`, `dst_node_types`.
 
-    Without them no parameter can be told from another. Instead: `Conv` keeps them itself: it is given all.
+    Without them the parameters cannot be distinguished. Then let `Conv` store them: it receives them all.
     """
     assert (conv.heads, conv.out_channels) == (HEADS, HEADS * WIDTH)
     assert (conv.node_types, conv.edge_types) == (NAMES, EDGE_TYPES)
@@ -87,15 +87,15 @@ def test_a_layer_keeps_what_it_was_made_with(conv):
 def test_keys_queries_and_values_are_the_thirds_of_one_linear_map_per_type(conv, inputs, monkeypatch):
     """`kqv_lin.lins[type]`: keys of all heads, then queries, then values.
 
-    In another order the fused layer would compare values with keys: test_fused.py would find it too. Instead:
-    another order in `_head_by_head`. Parameters of another form: `Conv` gets parameters of its own.
+    In another order the fused layer would compare values with keys; test_fused.py would fail too. Then change
+    the order in `_head_by_head`. If the parameters have another form, give `Conv` its own parameters.
     """
-    found = torch_private.parameters(conv)
+    result = torch_private.parameters(conv)
     x = inputs[0]["n0"]
     weight, bias = conv.kqv_lin.lins["n0"].weight, conv.kqv_lin.lins["n0"].bias
     assert weight.shape == (3 * HEADS * WIDTH, HEADS * WIDTH)
     keys, queries, values = functional.linear(x, weight, bias).chunk(3, dim=1)
-    ours = functional.linear(x, found.kvq[0], found.kvq_bias[0]).view(len(x), HEADS, 3, WIDTH)
+    ours = functional.linear(x, result.kvq[0], result.kvq_bias[0]).view(len(x), HEADS, 3, WIDTH)
     for number, part in enumerate((keys, values, queries)):
         assert (ours[:, :, number].flatten(1) - part).abs().max() < 1e-5
     call, _ = seen_by_propagate(conv, inputs, monkeypatch)
@@ -107,9 +107,9 @@ def test_propagate_gets_queries_by_node_and_keys_and_values_by_edge_type_and_sou
 ):
     """`forward` calls `propagate(edge_index, k=, q=, v=, edge_attr=)`, which `pyg_layer.Layer` overrides.
 
-    Where the names or shapes change, training on a GPU stops with a TypeError; where it is not called,
-    activations are no longer computed again, and a large graph runs out of memory. Instead: override
-    `forward` (fifty lines, in PyG's hgt_conv.py) and call the attention there.
+    If the names or shapes change, training on a GPU stops with a TypeError. If it is not called, activations
+    are no longer recomputed, and a large graph runs out of memory. Then override `forward` (fifty lines, in
+    PyG's hgt_conv.py) and call the attention there.
     """
     call, _ = seen_by_propagate(conv, inputs, monkeypatch)
     rows = sum(GRAPH.counts[source] for source, _ in GRAPH.kinds)
@@ -129,39 +129,39 @@ def test_propagate_gets_queries_by_node_and_keys_and_values_by_edge_type_and_sou
 def test_a_relation_s_matrices_are_at_head_times_relations_and_relation(conv, inputs, monkeypatch):
     """`k_rel.weight` and `v_rel.weight` (H R, D, D), and the prior `p_rel["head__relation__tail"]` (1, H).
 
-    In another order a relation would have another one's matrix, in the fused layer and on a GPU alike.
-    Instead: another view in `_relation_matrices` and `Conv._moved`.
+    In another order a relation would get another relation's matrix, in the fused layer and on a GPU. Then
+    change the view in `_relation_matrices` and `Conv._products`.
     """
     call, _ = seen_by_propagate(conv, inputs, monkeypatch)
-    found = torch_private.parameters(conv).relations
+    result = torch_private.parameters(conv).relations
     by_type = conv.kqv_lin(inputs[0])
     start = 0
     for number, each in enumerate(EDGE_TYPES):
         keys, _, values = by_type[each[0]].view(-1, 3, HEADS, WIDTH).unbind(1)
         rows = slice(start, start + len(keys))
         prior = conv.p_rel["__".join(each)][0] / math.sqrt(WIDTH)
-        for kind, nodes, given, factor in (
+        for key_or_value, nodes, passed, factor in (
             (0, keys, call["k"], prior),
             (1, values, call["v"], torch.ones(HEADS)),
         ):
-            ours = torch.einsum("nhd,hde->nhe", nodes, found[kind, :, number])
-            assert (ours - given[rows] * factor[:, None]).abs().max() < 1e-5, (each, kind)
+            ours = torch.einsum("nhd,hde->nhe", nodes, result[key_or_value, :, number])
+            assert (ours - passed[rows] * factor[:, None]).abs().max() < 1e-5, (each, key_or_value)
         start = rows.stop
 
 
 def test_a_subclass_gives_keys_and_values_of_sources_in_place_of_pygs(conv, inputs, monkeypatch):
     """`_construct_src_node_feat(k_dict, v_dict, edge_index_dict)` gives keys, values and first rows.
 
-    Where it is not called any more, results stay right: training on a GPU takes longer the more relations a
-    graph has, for PyG launches a product per edge type and head. Instead: override `forward`.
+    If it is no longer called, results stay right, but training on a GPU takes longer the more relations a
+    graph has, because PyG launches a product per edge type and head. Then override `forward`.
     """
     assert list(inspect.signature(HGTConv._construct_src_node_feat).parameters)[1:] == [
         "k_dict",
         "v_dict",
         "edge_index_dict",
     ]
-    own = torch_private.Conv(HEADS * WIDTH, GRAPH.metadata, HEADS)
-    own.load_state_dict(conv.state_dict())
+    layer = torch_private.Conv(HEADS * WIDTH, GRAPH.metadata, HEADS)
+    layer.load_state_dict(conv.state_dict())
     calls, plain = [], vars(torch_private.Conv)["_construct_src_node_feat"]
     monkeypatch.setattr(
         torch_private.Conv,
@@ -169,11 +169,11 @@ def test_a_subclass_gives_keys_and_values_of_sources_in_place_of_pygs(conv, inpu
         lambda self, *parts: calls.append(parts) or plain(self, *parts),
     )
     with torch.no_grad():
-        found, expected = own(*inputs), conv(*inputs)
-        for ours, pygs in zip(plain(own, *calls[0]), conv._construct_src_node_feat(*calls[0]), strict=True):
+        result, expected = layer(*inputs), conv(*inputs)
+        for ours, pygs in zip(plain(layer, *calls[0]), conv._construct_src_node_feat(*calls[0]), strict=True):
             assert ours == pygs if isinstance(pygs, dict) else (ours - pygs).abs().max() < 1e-5
     assert len(calls) == 1
-    assert all((found[name] - expected[name]).abs().max() < 1e-5 for name in found)
+    assert all((result[name] - expected[name]).abs().max() < 1e-5 for name in result)
 
 
 def test_a_type_s_output_is_a_share_of_the_linear_map_of_gelu_and_the_rest_of_its_input(
@@ -181,22 +181,24 @@ def test_a_type_s_output_is_a_share_of_the_linear_map_of_gelu_and_the_rest_of_it
 ):
     """`out_lin.lins[type]` and `skip[type]`, whose sigmoid is the share; types that receive have an output.
 
-    Of another form, the fused layer would compute another model than a GPU. Instead: what `forward` does
-    then, in `parameters` and `fused._Update`.
+    If the form changes, the fused layer computes another model than a GPU. Then repeat what `forward` does
+    in `parameters` and `fused._Update`.
     """
-    heard = []
+    received_by_call = []
     plain = HGTConv.propagate
     monkeypatch.setattr(
-        HGTConv, "propagate", lambda self, *a, **k: heard.append(plain(self, *a, **k)) or heard[-1]
+        HGTConv,
+        "propagate",
+        lambda self, *a, **k: received_by_call.append(plain(self, *a, **k)) or received_by_call[-1],
     )
     with torch.no_grad():
         out = conv(*inputs)
-    found = torch_private.parameters(conv)
+    result = torch_private.parameters(conv)
     assert set(out) == {
         name for name, is_receiving in zip(NAMES, torch_private.receiving(conv), strict=True) if is_receiving
     }
-    for t, (name, received) in enumerate(zip(NAMES, heard[0].split(GRAPH.counts), strict=True)):
+    for t, (name, received) in enumerate(zip(NAMES, received_by_call[0].split(GRAPH.counts), strict=True)):
         if name in out:
-            mapped = functional.linear(functional.gelu(received), found.out[t], found.out_bias[t])
-            expected = found.share[t] * mapped + (1 - found.share[t]) * inputs[0][name]
+            mapped = functional.linear(functional.gelu(received), result.out[t], result.out_bias[t])
+            expected = result.share[t] * mapped + (1 - result.share[t]) * inputs[0][name]
             assert (out[name] - expected).abs().max() < 1e-5

@@ -1,4 +1,4 @@
-"""Memory of the workspace is used again, but never while a tensor still needs it."""
+"""Memory of the workspace is reused, but never while a tensor still needs it."""
 
 import gc
 
@@ -24,11 +24,11 @@ def free():
 
 def test_a_large_tensor_takes_the_memory_of_one_that_is_gone():
     first = workspace.empty(4, LARGE)
-    at = first.data_ptr()
+    address = first.data_ptr()
     assert free() == []
     del first
     assert free() == [4 * workspace.HUGE]
-    assert workspace.empty(4 * LARGE).data_ptr() == at
+    assert workspace.empty(4 * LARGE).data_ptr() == address
     assert workspace.empty(4, LARGE).shape == (4, LARGE)
 
 
@@ -92,12 +92,12 @@ def test_small_tensors_are_torchs_own():
 def test_the_smallest_block_that_fits_is_taken_and_none_that_is_far_too_large():
     sizes = (2, 3, 40)
     held = [workspace.empty(size, LARGE) for size in sizes]
-    at = {size: tensor.data_ptr() for size, tensor in zip(sizes, held, strict=True)}
+    addresses = {size: tensor.data_ptr() for size, tensor in zip(sizes, held, strict=True)}
     del held
     middle = workspace.empty(3, LARGE)
-    assert middle.data_ptr() == at[3]
+    assert middle.data_ptr() == addresses[3]
     other = workspace.empty(3, LARGE)
-    assert other.data_ptr() not in at.values()
+    assert other.data_ptr() not in addresses.values()
     assert sorted(free()) == [2 * workspace.HUGE, 40 * workspace.HUGE]
 
 

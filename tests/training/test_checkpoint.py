@@ -1,4 +1,4 @@
-"""Checkpoints are whole or not there, belong to one key, and keep other processes out."""
+"""Checkpoints are complete or absent, belong to one key, and keep other processes out."""
 
 import os
 import subprocess
@@ -38,14 +38,14 @@ def names(path):
     return sorted(each.name for each in path.iterdir())
 
 
-def test_a_state_comes_back(tmp_path):
+def test_a_state_is_read_back(tmp_path):
     assert folder(tmp_path / "new").latest() is None
     folder(tmp_path / "new").write(state(7))
-    found = folder(tmp_path / "new").latest()
-    assert found.step == 7
-    assert found.facts["rows"] == [7]
-    assert found.tensors["x"].tolist() == [7.0, 7.0, 7.0]
-    assert int(found.tensors["n"]) == 7
+    latest = folder(tmp_path / "new").latest()
+    assert latest.step == 7
+    assert latest.facts["rows"] == [7]
+    assert latest.tensors["x"].tolist() == [7.0, 7.0, 7.0]
+    assert int(latest.tensors["n"]) == 7
 
 
 def test_the_last_two_are_kept(tmp_path):
@@ -57,7 +57,7 @@ def test_the_last_two_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"half a fi", None])
-def test_where_the_newest_cannot_be_read_the_one_before_is_taken(tmp_path, caplog, content):
+def test_if_the_newest_cannot_be_read_the_one_before_is_taken(tmp_path, caplog, content):
     one = folder(tmp_path)
     one.write(state(1))
     one.write(state(2))
@@ -122,13 +122,13 @@ def test_a_full_disk_is_one_sentence_and_the_last_checkpoint_stays(tmp_path):
         subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_cleared_is_empty(tmp_path):
+def test_a_cleared_folder_is_empty(tmp_path):
     folder(tmp_path).write(state(1))
     folder(tmp_path).clear()
     assert folder(tmp_path).latest() is None
 
 
-def test_it_is_due_after_its_seconds_and_later_where_writing_takes_long(tmp_path, monkeypatch):
+def test_it_is_due_after_its_seconds_and_later_if_writing_takes_long(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     one = folder(tmp_path, seconds=60)

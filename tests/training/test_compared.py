@@ -1,4 +1,4 @@
-"""Relations that are compared are named rightly or refused, from relations.json alone."""
+"""Wrong names in training.contrastive.relations are refused, from relations.json alone."""
 
 import json
 
@@ -23,7 +23,7 @@ def test_relations_of_the_tails_and_none_at_all_are_accepted():
 
 
 @pytest.mark.parametrize("name", ["disease_protein", "drug_protein", "indication"])
-def test_what_the_tails_do_not_have_as_messages_is_refused_with_what_they_have(name):
+def test_relations_that_are_no_messages_of_the_tails_are_refused_with_the_valid_names(name):
     with pytest.raises(InputError) as caught:
         compared.require(RELATIONS, ["has_gene", name], "disease")
     assert str(caught.value) == (
@@ -39,7 +39,7 @@ def test_tails_without_any_relation_ask_for_an_empty_list():
 
 def test_the_script_reads_the_relations_alone(tmp_path):
     path, out = tmp_path / "relations.json", tmp_path / "compared.json"
-    path.write_text(json.dumps([vars(kind) for kind in RELATIONS]))
+    path.write_text(json.dumps([vars(relation) for relation in RELATIONS]))
     check_names.main(relations=path, checked_out=out, names=["has_gene"], tail_type="disease")
     assert json.loads(out.read_text()) == {"compared": ["has_gene"]}
     path.write_text('[{"relation": "has_gene"}]')

@@ -1,4 +1,4 @@
-"""What the machine has, and the peak of this very process."""
+"""The devices of the machine, and the peak memory of this process."""
 
 import subprocess
 import sys
@@ -24,15 +24,15 @@ def test_the_cpu_is_always_there():
     devices.require("cpu")
 
 
-def test_a_device_that_is_not_there_is_refused_with_those_that_are():
+def test_a_missing_device_is_refused_with_the_available_ones():
     with pytest.raises(InputError, match=r"^device cuda:77 is not available on this machine; available: cpu"):
         devices.require("cuda:77")
 
 
-def test_the_peak_is_this_process_own_and_not_that_of_the_one_that_started_it():
+def test_the_peak_is_that_of_this_process_and_not_of_its_parent():
     ballast = np.ones(100_000_000)
-    here = devices.peak_rss_bytes()
-    assert here > ballast.nbytes
+    peak = devices.peak_rss_bytes()
+    assert peak > ballast.nbytes
     code = "from repurpose.training import devices; print(devices.peak_rss_bytes())"
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); {code}"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -47,8 +47,8 @@ def test_the_peak_is_this_process_own_and_not_that_of_the_one_that_started_it():
         (False, 2, ["cpu", "cuda", "cuda:0", "cuda:1"]),
     ],
 )
-def test_devices_that_are_there_are_named_and_not_refused(monkeypatch, mps, gpus, expected):
-    """Their being there is faked: nothing runs on them."""
+def test_available_devices_are_named_and_not_refused(monkeypatch, mps, gpus, expected):
+    """The devices are faked; nothing runs on them."""
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
@@ -60,7 +60,7 @@ def test_devices_that_are_there_are_named_and_not_refused(monkeypatch, mps, gpus
 
 
 def test_memory_of_a_gpu_is_its_own_and_not_the_machines(monkeypatch):
-    """What its driver would say is faked."""
+    """The answers of its driver are faked."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5 * 2**30, 8 * 2**30))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 2**30)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 2**29)
@@ -70,7 +70,7 @@ def test_memory_of_a_gpu_is_its_own_and_not_the_machines(monkeypatch):
 
 
 class Placement(TorchDispatchMode):
-    """Notes operations that mix devices, and numbers of a type that not every device has."""
+    """Records operations that mix devices, and tensors of a type that some devices lack."""
 
     def __init__(self):
         super().__init__()
@@ -89,7 +89,7 @@ class Placement(TorchDispatchMode):
 
 @pytest.fixture(name="shapes")
 def operations_on_shapes():
-    """PyTorch's device `meta` stands for a GPU: tensors without numbers. It lacks two operations."""
+    """PyTorch's device `meta`, whose tensors have no numbers, replaces a GPU; it lacks two operations."""
     library = torch.library.Library("aten", "IMPL")
     library.impl("bincount", lambda x, weights=None, minlength=0: x.new_empty(minlength), "Meta")
     with torch.fx.experimental._config.patch(meta_nonzero_assume_all_nonzero=True):
@@ -98,7 +98,7 @@ def operations_on_shapes():
 
 
 @pytest.mark.parametrize("batching", ["full", "sampled"])
-def test_a_step_on_another_device_has_all_its_tensors_there_in_types_that_it_has(shapes, batching):
+def test_a_step_on_another_device_has_all_its_tensors_there_in_supported_types(shapes, batching):
     encoder = EncoderSettings(
         hidden_dim=16,
         embedding_dim=8,
@@ -128,7 +128,7 @@ def test_a_step_on_another_device_has_all_its_tensors_there_in_types_that_it_has
     )
     kg = communities.build()
     steps, _ = preparation.prepare(Job(kg, encoder, options, "disease", "meta", batching, seed=1))
-    steps.optimizer.step = lambda: None  # PyTorch's own, which knows no `meta`
+    steps.optimizer.step = lambda: None  # PyTorch's own step does not support `meta`
     with Placement() as seen:
         terms, draw = steps.take(1)
         z = steps.embed()
@@ -138,7 +138,7 @@ def test_a_step_on_another_device_has_all_its_tensors_there_in_types_that_it_has
     assert not seen.mixed and not seen.doubles
 
 
-def test_placement_notices_what_it_is_there_for():
+def test_placement_records_mixed_devices_and_float64():
     with Placement() as seen:
         torch.ones(5, device="meta")[torch.tensor([1, 2])]
         torch.ones(5, device="meta").double()

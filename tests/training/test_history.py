@@ -1,4 +1,4 @@
-"""The history can be read at any moment, and the log shows where a training stands."""
+"""The history can be read at any moment, and the log shows the state of a training."""
 
 import json
 import logging
@@ -41,7 +41,7 @@ def test_an_empty_history_is_a_file_with_its_columns(tmp_path):
     assert len(files.read_table(tmp_path / "history.parquet")) == 0
 
 
-def test_the_terminal_shows_where_a_training_stands_about_twenty_times(caplog):
+def test_the_terminal_shows_the_state_of_a_training_about_twenty_times(caplog):
     log = history.progress("cpu-sampled")
     with caplog.at_level(logging.INFO):
         for step in range(1, 101):
@@ -54,7 +54,7 @@ def test_the_terminal_shows_where_a_training_stands_about_twenty_times(caplog):
     assert "100%" in caplog.records[-1].detail
 
 
-def test_a_slow_training_is_heard_of_every_interval(caplog, monkeypatch):
+def test_a_slow_training_is_logged_every_interval(caplog, monkeypatch):
     monkeypatch.setattr(history, "INTERVAL_SECONDS", 0.0)
     log = history.progress("cpu")
     with caplog.at_level(logging.INFO):
@@ -74,7 +74,7 @@ def test_the_bar_is_in_the_file_and_not_on_the_terminal(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(7.4, "7 s"), (600, "10 min"), (9000, "2.5 h")])
-def test_a_duration_is_said_as_a_person_says_it(seconds, said):
+def test_a_duration_is_written_as_people_say_it(seconds, said):
     assert history.duration(seconds) == said
 
 

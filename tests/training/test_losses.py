@@ -1,4 +1,4 @@
-"""The loss terms: their floors, their values by hand, what counts as similar."""
+"""The loss terms: their floors, their values by hand, and which tails are similar."""
 
 import math
 
@@ -44,16 +44,16 @@ def similar(threshold):
 @given(st.floats(0.02, 0.6))
 @settings(max_examples=15, deadline=None)
 def test_similar_tails_are_those_above_the_jaccard_threshold(threshold):
-    kg, found = similar(threshold)
+    kg, similar_tails = similar(threshold)
     sets = [set(kg.tails[0][kg.heads[0] == disease]) for disease in range(kg.count("disease"))]
     for first in range(0, len(sets), 7):
         for second in range(len(sets)):
             union = len(sets[first] | sets[second])
             expected = first != second and union and len(sets[first] & sets[second]) / union > threshold
-            assert bool(found.similar[first, second]) == bool(expected)
+            assert bool(similar_tails.similar[first, second]) == bool(expected)
 
 
-def test_an_unknown_contrastive_relation_is_refused_with_those_there_are():
+def test_an_unknown_contrastive_relation_is_refused_with_the_valid_ones():
     kg = communities.build()
     with pytest.raises(
         InputError,
@@ -62,38 +62,38 @@ def test_an_unknown_contrastive_relation_is_refused_with_those_there_are():
         losses.similar_tails(kg, holdout.split(kg, 0.0, 0).train, ["disease_protein"], "disease", 0.1)
 
 
-def info_nce(vectors, found, size):
+def info_nce(vectors, result, size):
     """The loss of one draw of tails, and its floor."""
-    drawn = losses.draw_contrast(found, size, np.random.default_rng(0))
+    drawn = losses.draw_contrast(result, size, np.random.default_rng(0))
     masked = torch.from_numpy(drawn.masked)
     return losses.info_nce(vectors[drawn.anchors], vectors[drawn.partners], masked, 0.1), drawn.floor
 
 
 def test_info_nce_at_total_collapse_is_the_floor_it_reports():
-    _, found = similar(0.1)
-    loss, floor = info_nce(torch.ones(60, 8), found, 40)
+    _, result = similar(0.1)
+    loss, floor = info_nce(torch.ones(60, 8), result, 40)
     assert loss.item() == pytest.approx(floor, rel=1e-5)
 
 
 def test_info_nce_rewards_similar_tails_that_lie_together():
-    _, found = similar(0.1)
+    _, result = similar(0.1)
     together = functional.one_hot(torch.arange(60) % communities.COMMUNITIES, 8).float()
-    low, _ = info_nce(together, found, 40)
-    high, _ = info_nce(torch.eye(60), found, 40)
+    low, _ = info_nce(together, result, 40)
+    high, _ = info_nce(torch.eye(60), result, 40)
     assert low < 0.5 * high
 
 
-def test_each_drawn_tail_stands_beside_a_similar_one():
-    _, found = similar(0.1)
-    drawn = losses.draw_contrast(found, 40, np.random.default_rng(0))
+def test_each_drawn_tail_has_a_similar_partner():
+    _, result = similar(0.1)
+    drawn = losses.draw_contrast(result, 40, np.random.default_rng(0))
     assert len(set(drawn.anchors.tolist())) == 40
-    assert all(found.similar[a, p] for a, p in zip(drawn.anchors, drawn.partners, strict=True))
+    assert all(result.similar[a, p] for a, p in zip(drawn.anchors, drawn.partners, strict=True))
     assert not np.diagonal(drawn.masked).any()
     assert drawn.masked.any()
 
 
 def test_other_similar_tails_are_no_negatives():
-    """With one community per anchor, all of its batch but its partner is masked: the loss vanishes."""
+    """With one community for all, everything but an anchor's partner is masked, and the loss is zero."""
     size = 6
     everyone = losses.sp.csr_array(~np.eye(size, dtype=bool))
     loss, floor = info_nce(torch.randn(size, 4), losses.SimilarTails(everyone, np.arange(size)), size)
@@ -112,19 +112,19 @@ def test_the_ranking_loss_by_hand():
     z = [[1.0, 0.0], [0.0, 1.0], [2.0, 1.0], [0.0, 3.0]]
     logits = np.array([[2.0, 0.0], [1.0, 3.0]]) / np.sqrt(2)
     expected = [np.log(np.exp(rows).sum(axis=1)) - np.diag(rows) for rows in (logits, logits.T)]
-    found = ranked(z, [[1.0, 1.0]], [(0, 0, 2), (0, 1, 3)])
-    assert found.item() == pytest.approx(np.mean(expected) / np.log(2))
+    result = ranked(z, [[1.0, 1.0]], [(0, 0, 2), (0, 1, 3)])
+    assert result.item() == pytest.approx(np.mean(expected) / np.log(2))
 
 
-def test_a_model_that_knows_nothing_has_the_floor_of_the_ranking_loss():
+def test_a_model_with_equal_logits_has_the_floor_of_the_ranking_loss():
     alike = [[1.0, 1.0]] * 6
-    found = ranked(alike, [[1.0, 1.0], [2.0, 0.5]], [(0, 0, 3), (0, 1, 4), (0, 2, 5), (1, 0, 5), (1, 1, 3)])
-    assert found.item() == pytest.approx(losses.RANKING_FLOOR)
+    result = ranked(alike, [[1.0, 1.0], [2.0, 0.5]], [(0, 0, 3), (0, 1, 4), (0, 2, 5), (1, 0, 5), (1, 1, 3)])
+    assert result.item() == pytest.approx(losses.RANKING_FLOOR)
 
 
-def test_edges_that_share_a_head_or_a_tail_are_no_candidates_of_each_other():
+def test_edges_that_share_a_head_or_a_tail_are_not_candidates_of_each_other():
     z = [[1.0, 0.0], [0.0, 1.0], [5.0, 0.0], [9.0, 0.0]]
-    # Node 0 has both tails: neither may count against the other, and one candidate is certain.
+    # Node 0 has edges to both tails, so neither is a candidate of the other: each edge has one candidate.
     assert ranked(z, [[1.0, 1.0]], [(0, 0, 2), (0, 0, 3)]).item() == pytest.approx(0.0, abs=1e-6)
 
 

@@ -1,4 +1,4 @@
-"""The memory of a training is predicted from counts, and measured in a process of its own."""
+"""The memory of a training is predicted from counts, and compared with that of a separate process."""
 
 import dataclasses
 import json
@@ -31,7 +31,7 @@ ENCODER = EncoderSettings(
     svd_dim=0,
     profile_dim=0,
 )
-# A graph, the prediction, then as many steps as it takes to need everything; then what the process needed.
+# Build a graph, predict, train for so many steps that all memory is needed, and print both numbers.
 TRAINING = """
 import dataclasses, json, sys
 sys.path[:0] = sys.argv[1:3]
@@ -73,11 +73,11 @@ def test_the_prediction_is_within_15_percent(sizes):
     assert predicted == pytest.approx(measured, rel=0.15)
 
 
-def test_it_grows_with_nodes_edges_and_widths():
+def test_the_prediction_grows_with_widths_and_layers():
     kg = communities.build()
-    here = memory.of_training(kg, ENCODER, "cpu")
+    needed = memory.of_training(kg, ENCODER, "cpu")
     for change in ({"hidden_dim": 6400}, {"embedding_dim": 12800}, {"layers": 200}):
-        assert memory.of_training(kg, dataclasses.replace(ENCODER, **change), "cpu") > here + 10_000_000
+        assert memory.of_training(kg, dataclasses.replace(ENCODER, **change), "cpu") > needed + 10_000_000
 
 
 def test_pygs_layer_is_not_predicted():
@@ -97,7 +97,7 @@ def test_rows_and_edges_are_those_that_attention_has():
         assert memory._parameters(kg, encoder) == count
 
 
-# ---- refusals for want of memory ----
+# ---- refusals because of memory ----
 
 CONFIG = settings.read(PROJECT / "config/config.yaml")
 SCHEMA = settings.read(PROJECT / "config/schema.yaml")
@@ -133,8 +133,8 @@ def configs(draw):
 FORMS = ("", "full", "sampled")
 
 
-def ways(config, needed, has):
-    """The refusal of a config that needs more than there is, and the ways out that it proposes."""
+def refuse(config, needed, has):
+    """The refusal of a config that needs more memory than there is, and its proposals."""
     (device,) = Device.parse_all(config)
     encoder = EncoderSettings(**config["hgt"])
     where = KG, encoder, device.torch_name, device.batching
@@ -144,12 +144,12 @@ def ways(config, needed, has):
 
 def overlay(proposed):
     """The keys of a proposal as an overlay."""
-    found = {}
+    nested = {}
     for key, value in proposed.items():
         for part in reversed(key.split(".")):
             value = {part: value}
-        found = settings.merged(found, value)
-    return found
+        nested = settings.merged(nested, value)
+    return nested
 
 
 @profile(max_examples=50, deadline=None)
@@ -163,7 +163,7 @@ def test_every_refusal_for_memory_is_one_sentence_with_settings_that_are_valid_a
     before = memory.predicted(KG, EncoderSettings(**config["hgt"]), device.torch_name, device.batching, 0)
     needed = before + more
     has = int(share * before)
-    outcome, fitting = ways(config, needed, has)
+    outcome, fitting = refuse(config, needed, has)
     assert (outcome.status, outcome.depends_on_machine) == ("refused", True)
     assert "\n" not in outcome.reason + outcome.remedy
     assert outcome.remedy.startswith("set " if fitting else "no width down to 8 fits either")
@@ -174,15 +174,15 @@ def test_every_refusal_for_memory_is_one_sentence_with_settings_that_are_valid_a
         settings.check(proposed, SCHEMA)
         assert proposed != config
         encoder = EncoderSettings(**proposed["hgt"])
-        # Where the name of a device says how it trains, the sentence says which name to give it.
+        # If a device's name says how it trains, the remedy names the new device.
         how = each.settings.get(f"training.batching.{device.kind}", device.batching)
         assert memory.predicted(KG, encoder, device.torch_name, how, 0) <= each.needed <= has
 
 
-def test_where_a_little_is_lacking_something_fits_and_where_nothing_is_there_nothing_does():
-    """The property above would hold of a program that proposes nothing."""
+def test_a_small_lack_of_memory_gets_a_proposal_and_no_memory_at_all_gets_none():
+    """The property above would also hold for a program that proposes nothing."""
     needed = memory.of_training(KG, EncoderSettings(**CONFIG["hgt"]), "cpu", 0)
-    outcome, (fitting,) = ways(CONFIG, needed, needed - 1)
+    outcome, (fitting,) = refuse(CONFIG, needed, needed - 1)
     assert fitting.settings == {
         "hgt.hidden_dim": 32,
         "hgt.embedding_dim": 96,
@@ -190,36 +190,36 @@ def test_where_a_little_is_lacking_something_fits_and_where_nothing_is_there_not
         "hgt.profile_dim": 32,
     }
     assert "set hgt.hidden_dim: 32, hgt.embedding_dim: 96, hgt.svd_dim: 32" in outcome.remedy
-    # Not up to the last byte: what is free a moment later is less.
+    # Not up to the last byte: a moment later, less may be free.
     assert fitting.needed - memory.LIBRARIES < 0.91 * (needed - memory.LIBRARIES)
-    outcome, fitting = ways(CONFIG, needed, 0)
+    outcome, fitting = refuse(CONFIG, needed, 0)
     assert fitting == []
     assert "no width down to 8 fits either: use a machine with more memory" in outcome.remedy
 
 
-def test_what_is_widest_is_halved_and_the_rest_stays_as_it_is():
-    _, (fitting,) = ways(settings.merged(CONFIG, {"hgt": {"hidden_dim": 8192}}), 90 * GB, 2 * GB)
+def test_the_largest_width_is_halved_and_the_others_stay():
+    _, (fitting,) = refuse(settings.merged(CONFIG, {"hgt": {"hidden_dim": 8192}}), 90 * GB, 2 * GB)
     assert set(fitting.settings) == {"hgt.hidden_dim"}
 
 
-def test_pygs_layer_is_told_to_train_on_samples_with_the_widths_that_it_has():
+def test_for_pygs_layer_sampled_training_with_the_same_widths_is_proposed():
     wide = {"devices": ["cuda-full"], "hgt": {"hidden_dim": 1024, "layers": 3}, "training": {"fanout": [1]}}
-    outcome, (sampled, narrower) = ways(settings.merged(CONFIG, wide), 90 * GB, 80 * GB)
+    outcome, (sampled, narrower) = refuse(settings.merged(CONFIG, wide), 90 * GB, 80 * GB)
     assert sampled.settings == {"training.batching.cuda": "sampled", "training.fanout": [16, 8, 4]}
     assert narrower.settings["hgt.hidden_dim"] == 512
     assert "(cuda-sampled in devices where cuda-full is)" in outcome.remedy
     assert ", or hgt.hidden_dim: 512" in outcome.remedy
 
 
-def test_what_a_training_takes_beyond_its_prediction_a_smaller_one_is_taken_to_take_too():
+def test_a_training_that_takes_more_than_predicted_raises_the_estimate_of_a_smaller_one():
     encoder = EncoderSettings(**CONFIG["hgt"])
     by_itself = memory.of_training(KG, encoder, "cpu", GB)
     (plain,) = memory.fitting(KG, encoder, "cpu", "full", needed=by_itself, has=9 * GB, held=GB)
     fixed = GB + memory.LIBRARIES
     doubled = fixed + 2 * (by_itself - fixed)
-    (wary,) = memory.fitting(KG, encoder, "cpu", "full", needed=doubled, has=9 * GB, held=GB)
-    assert wary.settings == plain.settings
-    assert wary.needed - fixed == pytest.approx(2 * (plain.needed - fixed), rel=1e-6)
+    (cautious,) = memory.fitting(KG, encoder, "cpu", "full", needed=doubled, has=9 * GB, held=GB)
+    assert cautious.settings == plain.settings
+    assert cautious.needed - fixed == pytest.approx(2 * (plain.needed - fixed), rel=1e-6)
 
 
 def test_an_estimate_takes_no_memory_itself():
@@ -231,7 +231,7 @@ def test_an_estimate_takes_no_memory_itself():
 
 
 def test_the_limit_of_addresses_is_a_limit_of_memory():
-    """As `ulimit -v` sets it; in a process of its own."""
+    """As `ulimit -v` sets it; in a separate process."""
     code = (
         "import resource, sys; sys.path.insert(0, sys.argv[1])\n"
         "from repurpose.training import memory\n"

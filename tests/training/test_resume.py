@@ -1,4 +1,4 @@
-"""The training script, killed at any moment and started again, leaves what an undisturbed one leaves."""
+"""The training script, killed at any moment and started again, gives the results of an undisturbed run."""
 
 import functools
 import json
@@ -21,9 +21,9 @@ from repurpose.graph.graph import GraphFiles
 from repurpose.vectors import embeddings
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-# A process that has imported everything, which takes longer than a training, and forks for each call of the
-# rule's script. `die` says where a call kills itself: at which write of a checkpoint, half of which is left
-# then, or in which output.
+# A process that imports everything once, which takes longer than a training, and forks for each call of the
+# rule's script. `die` says where a call kills itself: at which write of a checkpoint, leaving half of it, or
+# at which output.
 DRIVER = """
 import json, os, signal, sys
 from pathlib import Path
@@ -117,7 +117,7 @@ def ask(**words):
 
 
 class Training:
-    """A call of the script, from the moment on at which everything is imported; its errors lie in a file."""
+    """A call of the script after all imports; its errors are in a file."""
 
     def __init__(self, folder, die, epochs):
         number, path = tempfile.mkstemp()
@@ -129,7 +129,7 @@ class Training:
         os.kill(self.pid, signal.SIGKILL)
 
     def wait(self):
-        """What it wrote as errors until its end."""
+        """Wait for its end; returns what it wrote as errors."""
         self.returncode = ask(wait=self.pid)
         text = self.errors.read_text()
         self.errors.unlink()
@@ -154,10 +154,10 @@ def finish(folder, **options):
 
 
 def vectors(folder):
-    """What a training left for those after it: its vectors and its encoder, to the last bit."""
-    found = embeddings.read(folder / "out" / "embeddings.parquet").vectors
+    """The results of a training, as bytes: its vectors and its encoder."""
+    trained = embeddings.read(folder / "out" / "embeddings.parquet").vectors
     encoder = files.digest(folder / "out" / "encoder.safetensors")
-    return {"encoder": encoder, **{node_type: rows.tobytes() for node_type, rows in found.items()}}
+    return {"encoder": encoder, **{node_type: rows.tobytes() for node_type, rows in trained.items()}}
 
 
 @pytest.fixture(name="undisturbed", scope="module")
@@ -191,8 +191,8 @@ def test_twenty_kills_change_nothing(undisturbed, seconds, tmp_path):
             process.kill()
         process.wait()
         assert process.returncode == -signal.SIGKILL
-        found = sorted((folder / "checkpoints").glob("step-*.safetensors"))
-        steps.append(int(found[-1].stem.partition("-")[2]) if found else 0)
+        kept = sorted((folder / "checkpoints").glob("step-*.safetensors"))
+        steps.append(int(kept[-1].stem.partition("-")[2]) if kept else 0)
     assert steps == sorted(steps)
     assert steps[-1] > 0
     for name in ("embeddings.parquet", "encoder.safetensors", "training.json", "history.parquet"):
@@ -205,8 +205,8 @@ def test_twenty_kills_change_nothing(undisturbed, seconds, tmp_path):
     assert rows_of(folder) == rows_of(undisturbed)
 
 
-def test_a_checkpoint_of_a_graph_with_other_messages_is_not_gone_on_from(tmp_path):
-    """Excluding other relations changes their roles in relations.json, and no other file of the graph."""
+def test_a_checkpoint_of_a_graph_with_other_messages_is_not_resumed(tmp_path):
+    """Excluding other relations changes only their roles in relations.json, in no other file of the graph."""
     folder = prepare(tmp_path / "roles")
     finish(folder)
     relations = files.read_json(folder / "relations.json")
@@ -222,7 +222,7 @@ def test_a_checkpoint_of_a_graph_with_other_messages_is_not_gone_on_from(tmp_pat
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_asked_to_stop_it_writes_a_checkpoint_within_seconds_and_goes_on(undisturbed, tmp_path, number):
+def test_asked_to_stop_it_writes_a_checkpoint_within_seconds_and_resumes(undisturbed, tmp_path, number):
     folder = prepare(tmp_path / "stopped")
     process = start(folder)
     time.sleep(0.7)
@@ -251,7 +251,7 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
         second = start(folder)
         errors = second.wait()
         assert second.returncode == 1
-        assert history.read_text().startswith(begun)  # the second has not begun the file anew
+        assert history.read_text().startswith(begun)  # the second has not overwritten the file
         assert f"process {first.pid}, left behind by a run that was killed, still trains" in errors
         assert "Traceback" not in errors
     finally:
@@ -261,7 +261,7 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
 
 @pytest.fixture(name="disk")
 def small_disk(tmp_path):
-    """A function that puts a disk of 3 MB at a folder: root may write everywhere but here."""
+    """A function that mounts a disk of 3 MB at a folder, because root can write to any other folder."""
     mounted = []
 
     def mount(path):
@@ -296,9 +296,7 @@ def wait_for_a_checkpoint(folder):
         time.sleep(0.02)
 
 
-def test_a_disk_that_fills_up_is_a_sentence_and_the_last_checkpoint_is_gone_on_from(
-    undisturbed, tmp_path, disk
-):
+def test_a_disk_that_fills_up_is_one_sentence_and_the_last_checkpoint_is_resumed(undisturbed, tmp_path, disk):
     folder = prepare(tmp_path / "full")
     path = disk(folder / "checkpoints")
     process = start(folder)
@@ -314,7 +312,7 @@ def test_a_disk_that_fills_up_is_a_sentence_and_the_last_checkpoint_is_gone_on_f
     assert vectors(folder) == vectors(undisturbed)
 
 
-def test_a_folder_that_may_not_be_written_is_a_sentence_before_the_first_step(undisturbed, tmp_path, disk):
+def test_a_read_only_folder_is_one_sentence_before_the_first_step(undisturbed, tmp_path, disk):
     folder = prepare(tmp_path / "locked")
     path = disk(folder / "checkpoints")
     process = start(folder)
@@ -332,7 +330,7 @@ def test_a_folder_that_may_not_be_written_is_a_sentence_before_the_first_step(un
     assert vectors(folder) == vectors(undisturbed)
 
 
-def test_results_that_find_no_room_are_a_sentence_too(undisturbed, tmp_path, disk):
+def test_results_without_room_on_the_disk_are_one_sentence_too(undisturbed, tmp_path, disk):
     folder = prepare(tmp_path / "results")
     path = disk(folder / "out")
     process = start(folder)

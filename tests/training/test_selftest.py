@@ -1,4 +1,4 @@
-"""The sampler's proof before a run: sound batches pass, and each planted fault is refused by its name."""
+"""The sampler's self-test: correct batches pass, and each planted fault fails the check for it."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ ENCODER = EncoderSettings(
 )
 
 
-def prove(attention="fused", make=sampling.Sampler):
+def run_selftest(attention="fused", make=sampling.Sampler):
     kg = communities.build()
     model = hgt.build(kg, dataclasses.replace(ENCODER, attention=attention), seed=0)
     edges = list(holdout.split(kg, 0.1, 0).train)
@@ -35,7 +35,7 @@ def prove(attention="fused", make=sampling.Sampler):
 
 @pytest.mark.parametrize("attention", ["fused", "pyg"])
 def test_a_sound_sampler_passes(attention):
-    assert prove(attention) is None
+    assert run_selftest(attention) is None
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_a_sound_sampler_passes(attention):
 )
 def test_a_planted_fault_is_named(monkeypatch, change, check):
     plant(monkeypatch, change)
-    assert prove().check == check
+    assert run_selftest().check == check
 
 
 def test_rewiring_that_changes_nothing_passes(monkeypatch):
     plant(monkeypatch, lambda self, level: rewired(level))
-    assert prove() is None
+    assert run_selftest() is None
 
 
 def test_predicted_edges_among_the_messages_are_named(monkeypatch):
@@ -62,15 +62,15 @@ def test_predicted_edges_among_the_messages_are_named(monkeypatch):
     monkeypatch.setattr(
         sampling.Sampler, "batch", lambda self, seeds, hidden, number: batch(self, seeds, hidden[:0], number)
     )
-    failure = prove()
+    failure = run_selftest()
     assert failure.check == "edges"
     assert "edges that the step predicts" in failure.seen
 
 
-def test_pairs_read_at_the_rows_of_others_are_named(monkeypatch):
+def test_pairs_read_at_the_rows_of_other_nodes_are_named(monkeypatch):
     positions = sampling.Batch.positions
     monkeypatch.setattr(sampling.Batch, "positions", lambda self, nodes: positions(self, nodes)[::-1])
-    assert prove().check == "pairs"
+    assert run_selftest().check == "pairs"
 
 
 def test_a_layer_that_computes_something_else_is_named(monkeypatch):
@@ -80,4 +80,4 @@ def test_a_layer_that_computes_something_else_is_named(monkeypatch):
         return [dataclasses.replace(b, kept=b.kept.roll(1)) for b in blocks(self, levels)]
 
     monkeypatch.setattr(hgt.HGT, "blocks", shifted)
-    assert prove().check == "whole graph"
+    assert run_selftest().check == "whole graph"

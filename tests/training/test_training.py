@@ -1,4 +1,4 @@
-"""Training learns planted structure, hides what it predicts, keeps its best state, repeats itself."""
+"""Training learns planted structure, hides what it predicts, keeps its best state, is reproducible."""
 
 import contextlib
 import dataclasses
@@ -27,7 +27,7 @@ def one_training():
     return fit()
 
 
-def test_it_learns_what_is_planted(trained):
+def test_it_learns_planted_structure(trained):
     result, rows = trained
     assert result.record["status"] == "completed"
     assert result.record["depends_on_machine"] is False
@@ -70,8 +70,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(threads):
     assert first.vectors["gene"].tobytes() != other.vectors["gene"].tobytes()
 
 
-def seen(run, edges):
-    """Per relation the (head, tail) node numbers that a step's messages cross, seen in both directions."""
+def message_pairs(run, edges):
+    """Per relation, the (head, tail) node numbers of a step's messages; both directions must agree."""
     if isinstance(edges, dict):
         lists = [edges[types[0]] for types in run.model.edge_types]
         return [
@@ -80,24 +80,24 @@ def seen(run, edges):
         ]
     rows = np.repeat(np.arange(len(edges.rows)), np.diff(edges.row_ptr))
     targets = np.repeat(np.arange(edges.nodes), np.diff(edges.target_ptr))
-    by_row = zip(edges.rows.kind[rows], edges.rows.node[rows], edges.row_targets, strict=True)
+    by_row = zip(edges.rows.edge_type[rows], edges.rows.node[rows], edges.row_targets, strict=True)
     senders = edges.target_rows
-    by_target = zip(edges.rows.kind[senders], edges.rows.node[senders], targets, strict=True)
-    every = {tuple(map(int, each)) for each in by_row}
-    assert every == {tuple(map(int, each)) for each in by_target}
-    kind, relations = 0, []
+    by_target = zip(edges.rows.edge_type[senders], edges.rows.node[senders], targets, strict=True)
+    messages = {tuple(map(int, each)) for each in by_row}
+    assert messages == {tuple(map(int, each)) for each in by_target}
+    edge_type, relations = 0, []
     for types in run.model.edge_types:
-        there = {(s, t) for k, s, t in every if k == kind}
-        back = {(t, s) for k, s, t in every if k == kind + len(types) - 1}
-        assert there == back
-        relations.append(there)
-        kind += len(types)
+        forward = {(s, t) for k, s, t in messages if k == edge_type}
+        backward = {(t, s) for k, s, t in messages if k == edge_type + len(types) - 1}
+        assert forward == backward
+        relations.append(forward)
+        edge_type += len(types)
     return relations
 
 
 @pytest.mark.parametrize("encoder", [ENCODER, PYG], ids=["fused", "pyg"])
 def test_predicted_and_held_out_edges_are_hidden_from_the_messages(encoder, monkeypatch):
-    """Seen from the model: no message edge of a step is among its positives or the held-out edges."""
+    """No message edge that the model reads in a step is among the step's positives or the held-out edges."""
     run = prepare(encoder)
     messages, predicted = [], []
     forward, read = run.model.forward, run.model.read
@@ -106,20 +106,22 @@ def test_predicted_and_held_out_edges_are_hidden_from_the_messages(encoder, monk
     run.take(1)
     relation, head, tail, _ = predicted[0]
     held = run.objective.held
-    for index, (edges, offsets) in enumerate(zip(seen(run, messages[0]), run.objective.offsets, strict=True)):
-        of = relation == index
-        predicted_here = set(zip(head[of].tolist(), tail[of].tolist(), strict=True))
+    for index, (edges, offsets) in enumerate(
+        zip(message_pairs(run, messages[0]), run.objective.offsets, strict=True)
+    ):
+        in_relation = relation == index
+        predicted_pairs = set(zip(head[in_relation].tolist(), tail[in_relation].tolist(), strict=True))
         train, *left_out = (
             {tuple(pair) for pair in (part[index] + offsets).T.tolist()}
             for part in (held.train, held.valid, held.check)
         )
-        assert len(predicted_here & train) > 0.2 * len(train)
+        assert len(predicted_pairs & train) > 0.2 * len(train)
         assert edges & train
-        for hidden in (predicted_here, *left_out):
+        for hidden in (predicted_pairs, *left_out):
             assert not edges & hidden
 
 
-def test_sampled_steps_learn_what_is_planted_and_count_epochs_by_edges():
+def test_sampled_steps_learn_planted_structure_and_count_epochs_by_edges():
     result, rows = fit(batching="sampled", sampled_epochs=4)
     train = sum(edges.shape[1] for edges in prepare(ENCODER).objective.held.train)
     per_epoch = -(-train // 64)
@@ -130,14 +132,14 @@ def test_sampled_steps_learn_what_is_planted_and_count_epochs_by_edges():
 
 
 @pytest.mark.parametrize("encoder", [ENCODER, PYG], ids=["fused", "pyg"])
-def test_sampled_training_repeats_itself(encoder):
+def test_sampled_training_is_reproducible(encoder):
     torch.set_num_threads(2)
     first, again = (fit(encoder=encoder, batching="sampled", sampled_epochs=1)[0] for _ in range(2))
     assert first.vectors["gene"].tobytes() == again.vectors["gene"].tobytes()
 
 
 @pytest.mark.parametrize("encoder", [ENCODER, PYG], ids=["fused", "pyg"])
-def test_sampled_and_full_embed_alike(encoder, monkeypatch):
+def test_sampled_and_full_steps_give_the_same_embeddings(encoder, monkeypatch):
     """The same weights give the same vectors, also where nodes are embedded in several parts."""
     sampled, full = prepare(encoder, "sampled"), prepare(encoder)
     monkeypatch.setattr(steps, "PART_EDGES", 300)
@@ -145,11 +147,11 @@ def test_sampled_and_full_embed_alike(encoder, monkeypatch):
     assert torch.allclose(sampled.embed(), full.embed(), atol=1e-5)
 
 
-def test_a_sampled_step_changes_the_inputs_of_its_batch_alone():
+def test_a_sampled_step_changes_only_the_inputs_of_its_batch():
     run = prepare(ENCODER, "sampled")
     before, batches = run.model.inputs.detach().clone(), []
     batch = run.sampler.batch
-    run.sampler.batch = lambda *given: batches.append(batch(*given)) or batches[0]
+    run.sampler.batch = lambda *arguments: batches.append(batch(*arguments)) or batches[0]
     run.take(1)
     changed = (run.model.inputs.detach() != before).any(dim=1).nonzero()[:, 0]
     assert set(changed.tolist()) <= set(batches[0].inputs.tolist())
@@ -163,12 +165,12 @@ def test_an_epoch_of_samples_predicts_every_edge_once_and_spreads_relations():
     assert not np.array_equal(batches[0], run._numbers(run.per_epoch + 1))
     for first, last in zip(run.starts[:-1], run.starts[1:], strict=True):
         share = (last - first) / run.starts[-1]
-        found = [np.sum((batch >= first) & (batch < last)) for batch in batches[:-1]]
-        assert max(abs(n - 64 * share) for n in found) <= 2
+        counts = [np.sum((batch >= first) & (batch < last)) for batch in batches[:-1]]
+        assert max(abs(n - 64 * share) for n in counts) <= 2
 
 
-def test_rows_of_a_table_move_as_adam_moves_them():
-    """Where every row is in every step, RowAdam is Adam."""
+def test_row_adam_updates_rows_as_adam_does():
+    """If every row is in every step, RowAdam equals Adam."""
     torch.manual_seed(0)
     table, other = (torch.nn.Parameter(torch.ones(5, 3)) for _ in range(2))
     ours, adam = steps.RowAdam(table, 0.1), torch.optim.Adam([other], lr=0.1)
@@ -191,17 +193,17 @@ def test_a_sampler_that_fails_its_self_test_is_refused_before_the_first_step(mon
 
 
 def planted_off_by_one(batch):
-    def shifted(self, *given):
-        found = batch(self, *given)
-        levels = tuple(dataclasses.replace(level, nodes=level.nodes + 1) for level in found.levels)
-        return dataclasses.replace(found, levels=levels)
+    def shifted(self, *arguments):
+        drawn = batch(self, *arguments)
+        levels = tuple(dataclasses.replace(level, nodes=level.nodes + 1) for level in drawn.levels)
+        return dataclasses.replace(drawn, levels=levels)
 
     return shifted
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_both_attentions_train_alike(threads):
-    """Rounding apart: the same losses for some steps, and so the same draws and the same weights."""
+def test_both_attentions_have_the_same_losses(threads):
+    """Up to rounding, for some steps; so their draws and weights are the same too."""
     torch.set_num_threads(threads)
     losses_of = [[row["total"] for row in fit(encoder=each, epochs=5)[1]] for each in (ENCODER, PYG)]
     assert losses_of[0] == pytest.approx(losses_of[1], rel=1e-4)
@@ -231,7 +233,7 @@ def test_no_similar_diseases_is_a_warning_and_no_contrastive_term(caplog):
     assert rows[-1]["total"] == pytest.approx(rows[-1]["link"] + 0.5 * rows[-1]["ranking"])
 
 
-def test_the_ranking_term_can_be_switched_off_and_is_learned_where_it_is_on(trained):
+def test_the_ranking_term_can_be_switched_off_and_is_learned_if_it_is_on(trained):
     rows = trained[1]
     assert rows[0]["ranking"] == pytest.approx(rows[0]["ranking_floor"], rel=0.3)
     assert rows[-1]["ranking"] < 0.9 * rows[-1]["ranking_floor"]
@@ -239,7 +241,7 @@ def test_the_ranking_term_can_be_switched_off_and_is_learned_where_it_is_on(trai
     assert without[-1]["ranking"] is None and without[-1]["ranking_floor"] is None
 
 
-def test_a_device_that_is_not_there_is_refused_with_those_that_are():
+def test_a_missing_device_is_refused_with_the_available_ones():
     missing = next(name for name in ("mps", "cuda:7") if name not in devices.available())
     with pytest.raises(
         InputError, match=f"device {missing} is not available on this machine; available: cpu"
@@ -257,10 +259,10 @@ def test_a_relation_with_one_edge_is_never_predicted():
 
 
 class StopAt:
-    """Says that it is time to stop after so many questions."""
+    """Asks a training to stop when it is called for the n-th time."""
 
-    def __init__(self, steps):
-        self.left = steps
+    def __init__(self, calls):
+        self.left = calls
 
     def __call__(self):
         self.left -= 1
@@ -268,7 +270,7 @@ class StopAt:
 
 
 def resumable(folder, stop_at=None, key="same", **changes):
-    """A training with checkpoints in `folder`, and the history with what was read back at a resumption."""
+    """A training with checkpoints in `folder`: its result, the rows read back on resuming, the new rows."""
     rows, resumed = [], []
     checkpoints = checkpoint.Folder(folder, {"key": key}, seconds=1e9)
     batching = changes.pop("batching", "full")
@@ -285,7 +287,7 @@ def resumable(folder, stop_at=None, key="same", **changes):
 
 @pytest.mark.parametrize("case", ["full", "sampled", "pyg", "dropout"])
 def test_stopped_and_resumed_is_the_same_as_never_stopped(case, tmp_path, caplog):
-    """Bit by bit, after two stops, with the same history."""
+    """After two stops, results and history are the same bit by bit."""
     torch.set_num_threads(2)
     caplog.set_level("INFO")
     changes = {
@@ -309,7 +311,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(case, tmp_path, caplog
         assert whole.record[name] == again.record[name]
 
 
-def test_more_epochs_go_on_and_give_what_as_many_at_once_give(tmp_path, caplog):
+def test_more_epochs_resume_and_equal_one_long_training(tmp_path, caplog):
     caplog.set_level("INFO")
     resumable(tmp_path / "a", epochs=10)
     longer, _, later = resumable(tmp_path / "a", epochs=17)
@@ -330,7 +332,7 @@ def test_fewer_epochs_and_another_key_start_afresh_and_say_so(tmp_path, caplog):
     assert (len(earlier), len(rows)) == (0, 8)
 
 
-def test_a_diverged_training_is_not_taken_up_again(tmp_path):
+def test_a_diverged_training_is_not_resumed(tmp_path):
     resumable(tmp_path, epochs=2)
     resumable(tmp_path, epochs=9, learning_rate=1e30)
     assert checkpoint.Folder(tmp_path, {"key": "same"}, 0).latest() is None
@@ -338,7 +340,7 @@ def test_a_diverged_training_is_not_taken_up_again(tmp_path):
 
 @pytest.fixture(name="small_disk")
 def small_tmpfs(tmp_path, monkeypatch):
-    """A folder on a disk of 4 MB; a checkpoint is written after each step, however long that takes."""
+    """A folder on a disk of 4 MB. A checkpoint is written after each step, however long that takes."""
     monkeypatch.setattr(checkpoint, "SHARE", float("inf"))
     folder = tmp_path / "disk"
     folder.mkdir()
@@ -353,7 +355,7 @@ def small_tmpfs(tmp_path, monkeypatch):
 
 
 def on_disk(folder, filler=0, results=None, **changes):
-    """A training with a checkpoint after each step, after the fifth of which `filler` bytes take the room."""
+    """A training with a checkpoint after each step; after step 5, `filler` bytes are written to the disk."""
 
     def on_step(row, _):
         if row["step"] == 5 and filler:
@@ -380,14 +382,14 @@ def test_a_disk_that_is_too_small_from_the_start_is_refused_and_nothing_is_writt
     assert on_disk(small_disk).record["status"] == "completed"
 
 
-def test_the_disk_of_the_results_is_looked_at_where_it_is_another_one(small_disk, tmp_path):
+def test_the_disk_of_the_results_is_checked_if_it_is_another_one(small_disk, tmp_path):
     (small_disk / "filler").write_bytes(bytes(4_150_000))
     result = on_disk(tmp_path, results=small_disk / "cpu")
     assert result.record["status"] == "refused"
     assert f"on the disk of {small_disk}/cpu, which has" in result.record["reason"]
 
 
-def test_checkpoints_that_are_there_already_need_no_room_again(small_disk):
+def test_existing_checkpoints_need_no_room_again(small_disk):
     on_disk(small_disk)
     needed = memory.of_checkpoint(communities.build(), ENCODER)
     free = shutil.disk_usage(small_disk).free
@@ -395,7 +397,7 @@ def test_checkpoints_that_are_there_already_need_no_room_again(small_disk):
     assert on_disk(small_disk, epochs=14).record["status"] == "completed"
 
 
-def test_a_disk_that_becomes_full_ends_in_a_sentence_and_the_same_call_goes_on_from_the_last_state(
+def test_a_disk_that_becomes_full_is_one_sentence_and_the_same_call_resumes_from_the_last_state(
     small_disk, caplog
 ):
     with pytest.raises(InputError, match=r"cannot be written .*make room there.* step-0000000\d.* is intact"):

@@ -44,13 +44,13 @@ def job(**changes):
     return small_trainings.job(**{**vars(SETTINGS), **changes})
 
 
-def fit(batching="full", kg=None, seed=0, given=None, **changes):
-    trained = job(batching=batching, kg=kg, seed=seed, features=given, **changes)
+def fit(batching="full", kg=None, seed=0, vectors=None, **changes):
+    trained = job(batching=batching, kg=kg, seed=seed, features=vectors, **changes)
     return training.fit(trained, on_step=lambda row, total: None)
 
 
 def ended(result, status, *words, by_machine=False):
-    """Whether the record has the status, its sentences these words, and its cause is the machine or not."""
+    """Check the record: its status, the words in its reason and remedy, and `depends_on_machine`."""
     record = result.record
     assert record["status"] == status, record
     assert record["depends_on_machine"] is by_machine, record
@@ -76,7 +76,7 @@ def test_a_training_that_does_not_move_is_stalled(batching, rate):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_shuffled_edges_are_stalled(batching, seed):
-    """The loss falls far below that of guessing here: it alone would call this learning."""
+    """Here the loss falls far below that of random guesses; the loss alone would call this learning."""
     result = fit(batching, kg=subgraph.shuffle_edges(communities.build(), 5), seed=seed)
     assert ended(result, "stalled", "no structure", "graph.columns")
 
@@ -89,8 +89,8 @@ def test_negatives_that_are_edges_are_stalled(batching, monkeypatch):
 
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_a_decoder_of_zeros_is_stalled(batching, monkeypatch):
-    def frozen(*given, **named):
-        model = build(*given, **named)
+    def frozen(*arguments, **named):
+        model = build(*arguments, **named)
         torch.nn.init.zeros_(model.decoder.weight)
         model.decoder.weight.requires_grad_(False)
         return model
@@ -115,7 +115,7 @@ def test_inputs_a_million_times_too_large_are_diverged(batching, monkeypatch):
 
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_vectors_that_become_alike_are_collapsed(batching, monkeypatch):
-    """An output layer of rank 1: all vectors of a type on a line."""
+    """An output layer of rank 1 puts all vectors of a type on a line."""
 
     def flat(self, x, bounds):
         z = project(self, x, bounds)
@@ -137,8 +137,8 @@ def test_nothing_is_judged_in_too_few_steps():
 def test_constant_inputs_are_refused(monkeypatch):
     build = hgt.build
 
-    def constant(*given, **named):
-        model = build(*given, **named)
+    def constant(*arguments, **named):
+        model = build(*arguments, **named)
         with torch.no_grad():
             model.inputs[model.bounds[1] : model.bounds[2]].fill_(0.3)
         return model
@@ -163,13 +163,13 @@ def test_given_vectors_that_no_model_can_use_are_refused(fault):
     else:
         vectors[7, 3] = np.nan if fault == "nan" else np.inf
     words = "1 of 50 have a NaN or an infinite value" if fault in ("nan", "infinite") else "rank 1"
-    result = fit(given=given_to_drugs(vectors))
+    result = fit(vectors=given_to_drugs(vectors))
     assert ended(result, "refused", "the given vectors of drug nodes", words, "graph.features")
     assert {len(rows) for rows in result.vectors.values()} == {0}
 
 
-def test_good_given_vectors_are_taken_and_a_training_from_them_that_stands_still_is_stalled():
-    """Communities as vectors: the start is good, and only getting better counts."""
+def test_good_given_vectors_are_accepted_and_a_training_from_them_that_does_not_move_is_stalled():
+    """Vectors that are the communities give a good start; only an improvement counts as learning."""
     kg = communities.build()
     good = {
         t: features.NodeFeatures(
@@ -179,8 +179,8 @@ def test_good_given_vectors_are_taken_and_a_training_from_them_that_stands_still
     }
     begin, _ = preparation.prepare(job(kg=kg, features=good))
     assert watchdog.level(begin.objective, begin.model, begin.embed()).value > 0.6
-    assert ended(fit(given=good, learning_rate=1e-12), "stalled", "have not moved")
-    assert fit(given=good).record["status"] == "completed"
+    assert ended(fit(vectors=good, learning_rate=1e-12), "stalled", "have not moved")
+    assert fit(vectors=good).record["status"] == "completed"
 
 
 def test_the_failure_is_described(tmp_path):
@@ -214,7 +214,7 @@ def test_a_healthy_training_leaves_no_failure():
     assert fit().failure is None
 
 
-def test_degrees_are_found_in_vectors_that_hold_them():
+def test_degrees_in_vectors_are_detected():
     generator = np.random.default_rng(0)
     rows, degree = generator.standard_normal((300, 8)), generator.integers(1, 100, 300)
     assert diagnosis.degree_correlation(rows, degree) < 0.3
@@ -238,10 +238,10 @@ def test_shuffling_keeps_degrees_and_nothing_else():
 
 
 def watch(total=1000, **known):
-    found = watchdog.Watchdog(None, [0], total, lambda: None)
+    new_watch = watchdog.Watchdog(None, [0], total, lambda: None)
     for name, value in known.items():
-        setattr(found, name, value)
-    return found
+        setattr(new_watch, name, value)
+    return new_watch
 
 
 def test_the_deadline_is_the_latest_of_steps_share_and_seconds():
@@ -264,7 +264,7 @@ def test_an_exploding_loss_is_diverged_and_a_spike_is_not():
 EXPLODING = watchdog.EXPLODED * losses.LINK_FLOOR * 1.01
 
 
-def test_noise_is_no_gain():
+def test_a_gain_within_noise_does_not_count():
     start = Level(0.5, 0.01)
     assert not watchdog.is_above(Level(0.54, 0.01), start)
     assert watchdog.is_above(Level(0.55, 0.01), start)
@@ -272,7 +272,7 @@ def test_noise_is_no_gain():
 
 
 def test_the_level_and_its_noise_are_those_of_random_scores():
-    """Over seeds of an untrained decoder the level varies as its error says, around 0.5."""
+    """Over seeds of an untrained decoder, the level varies around 0.5 as much as its error says."""
     levels = []
     for seed in range(40):
         run, _ = preparation.prepare(job(seed=seed))
@@ -288,10 +288,10 @@ def test_a_machine_too_small_is_refused_with_settings_that_fit(monkeypatch):
     has = memory.predicted(kg, dataclasses.replace(ENCODER, hidden_dim=512, embedding_dim=512), "cpu", "full")
     big = dataclasses.replace(ENCODER, hidden_dim=4096, embedding_dim=4096)
     monkeypatch.setattr(memory, "limit", lambda device: has + 30_000_000)
-    found = preflight.room(kg, big, "cpu", "full")
-    assert found.status == "refused"
-    assert "of memory, and cpu has" in found.reason
-    assert "hgt.hidden_dim: 512, hgt.embedding_dim: 512" in found.remedy
+    outcome = preflight.room(kg, big, "cpu", "full")
+    assert outcome.status == "refused"
+    assert "of memory, and cpu has" in outcome.reason
+    assert "hgt.hidden_dim: 512, hgt.embedding_dim: 512" in outcome.remedy
     assert preflight.room(kg, ENCODER, "cpu", "full") is None
 
 
@@ -329,7 +329,7 @@ def test_a_device_that_runs_out_of_memory_is_refused(error, monkeypatch):
     assert ended(fit(), "refused", "ran out of memory", "hgt.hidden_dim", by_machine=True)
 
 
-def test_any_other_error_is_not_taken_for_it(monkeypatch):
+def test_any_other_error_is_raised(monkeypatch):
     for error in (RuntimeError("a defect"), OSError(errno.EIO, "a defect"), ValueError("a defect")):
 
         def fails(self, step, error=error):
@@ -343,30 +343,30 @@ def test_any_other_error_is_not_taken_for_it(monkeypatch):
 def test_a_disk_too_small_is_refused(tmp_path):
     folder = tmp_path / "not" / "there"
     assert preflight.disk({folder: 1000}) is None
-    found = preflight.disk({folder: 1 << 60})
-    assert found.status == "refused"
-    assert found.depends_on_machine
-    assert re.search(rf"need \d+\.\d\d GB on the disk of {folder}, which has .* free", found.reason)
+    outcome = preflight.disk({folder: 1 << 60})
+    assert outcome.status == "refused"
+    assert outcome.depends_on_machine
+    assert re.search(rf"need \d+\.\d\d GB on the disk of {folder}, which has .* free", outcome.reason)
 
 
 def test_folders_of_one_disk_share_its_room(tmp_path):
     free = shutil.disk_usage(tmp_path).free
-    both = {tmp_path / name: int(0.7 * free) for name in ("checkpoints", "results")}
-    assert all(preflight.disk({folder: size}) is None for folder, size in both.items())
-    assert f"{tmp_path}/checkpoints and {tmp_path}/results" in preflight.disk(both).reason
+    sizes = {tmp_path / name: int(0.7 * free) for name in ("checkpoints", "results")}
+    assert all(preflight.disk({folder: size}) is None for folder, size in sizes.items())
+    assert f"{tmp_path}/checkpoints and {tmp_path}/results" in preflight.disk(sizes).reason
 
 
 @pytest.mark.parametrize("change", ["of_one_table", "off_by_one", "without_a_relation", "reversed_edges"])
-def test_a_sampler_that_mixes_up_is_caught_without_its_self_test(change, monkeypatch):
-    monkeypatch.setattr(selftest, "run", lambda *given: None)
+def test_a_faulty_sampler_is_caught_without_its_self_test(change, monkeypatch):
+    monkeypatch.setattr(selftest, "run", lambda *arguments: None)
     sampler_faults.plant(monkeypatch, getattr(sampler_faults, change))
     result = fit("sampled")
     assert ended(result, "diverged", "embeddings from samples are off", "report it")
     assert result.record["steps"] <= 30
 
 
-def test_pairs_read_at_the_rows_of_others_are_caught_without_the_self_test(monkeypatch):
+def test_pairs_read_at_the_rows_of_other_nodes_are_caught_without_the_self_test(monkeypatch):
     positions = sampling.Batch.positions
-    monkeypatch.setattr(selftest, "run", lambda *given: None)
+    monkeypatch.setattr(selftest, "run", lambda *arguments: None)
     monkeypatch.setattr(sampling.Batch, "positions", lambda self, nodes: positions(self, nodes)[::-1].copy())
     assert ended(fit("sampled"), "diverged", "embeddings from samples are off")

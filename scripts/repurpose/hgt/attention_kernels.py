@@ -1,8 +1,9 @@
 """The loops of `attention` over one head, compiled for the width D of the head.
 
-All loops take a range of items first and write only what belongs to these items. `table` (M, 2 D) has a
-row's key and value, `queries` (N, 2 D) a node's query and the gradient of its output: what is read
-together stands together. kvq (N, 3 F) has a head's key, value and query in columns at, at + D, at + 2 D.
+The first two arguments of a loop are a range of items; it writes only the results of these items. `table`
+(M, 2 D) has a row's key and value, `queries` (N, 2 D) a node's query and the gradient of its output, so that
+numbers that are read together are adjacent in memory. In kvq (N, 3 F) the head's key, value and query start
+at the columns at, at + D and at + 2 D.
 """
 
 import math
@@ -14,9 +15,9 @@ import numpy as np
 from repurpose.kernels.compiled import inlined, loop
 from repurpose.kernels.simd import exp, fetch, largest, load, splat, store, total
 
-BLOCK = 32  # edges whose scores are held at a time
-LANES = 8  # scores that are handled at a time, a divisor of BLOCK
-# How far ahead memory is asked for: the rows of a list lie anywhere, and no processor can guess where.
+BLOCK = 32  # edges whose scores are in memory at a time
+LANES = 8  # scores that are computed together, a divisor of BLOCK
+# Entries that are prefetched ahead: a list's rows lie anywhere in memory, and no processor can predict where.
 ROWS_AHEAD, EDGES_AHEAD = 8, 16
 LOWEST = np.float32(-1e30)
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -24,20 +25,20 @@ ZERO, ONE = np.float32(0), np.float32(1)
 
 @inlined
 def _padded(count):
-    """count, rounded up to whole lanes."""
+    """Round count up to whole lanes."""
     return (count + LANES - 1) // LANES * LANES
 
 
 @inlined
 def _ahead(entries, at, by):
-    """The entry of a list `by` places after `at`, the last one at its end."""
+    """The entry `by` places after `at`, or the last entry if the list ends before."""
     return entries[min(at + by, len(entries) - 1)]
 
 
 @cache
 def of_width(width):
-    """All loops for heads of one width."""
-    both = 2 * width
+    """All loops, compiled for heads of one width."""
+    pair_width = 2 * width
 
     @loop()
     def project(first, last, blocks, row_node, kvq, at, keys, values, table):
@@ -46,20 +47,20 @@ def of_width(width):
         Two rows at a time, so that a matrix is read once for both.
         """
         for block in range(first, last):
-            begin, end, kind = blocks[block]
+            begin, end, edge_type = blocks[block]
             for j in range(begin, end, 2):
                 k = min(j + 1, end - 1)
                 a, b = row_node[j], row_node[k]
-                fetch(both, kvq, _ahead(row_node, j, ROWS_AHEAD), at)
-                fetch(both, kvq, _ahead(row_node, k, ROWS_AHEAD), at)
+                fetch(pair_width, kvq, _ahead(row_node, j, ROWS_AHEAD), at)
+                fetch(pair_width, kvq, _ahead(row_node, k, ROWS_AHEAD), at)
                 for half, matrices in ((0, keys), (width, values)):
-                    of_a, of_b = splat(width, ZERO), splat(width, ZERO)
+                    sum_a, sum_b = splat(width, ZERO), splat(width, ZERO)
                     for i in range(width):
-                        line = load(width, matrices, kind * width + i, 0)
-                        of_a += kvq[a, at + half + i] * line
-                        of_b += kvq[b, at + half + i] * line
-                    store(table, j, half, of_a)
-                    store(table, k, half, of_b)
+                        line = load(width, matrices, edge_type * width + i, 0)
+                        sum_a += kvq[a, at + half + i] * line
+                        sum_b += kvq[b, at + half + i] * line
+                    store(table, j, half, sum_a)
+                    store(table, k, half, sum_b)
 
     @loop()
     def forward(first, last, target_ptr, target_rows, kvq, at, table, out, out_at, log_sum):
@@ -68,11 +69,11 @@ def of_width(width):
         for i in range(first, last):
             start, stop = target_ptr[i], target_ptr[i + 1]
             peak, mass = LOWEST, ZERO
-            query, mean = load(width, kvq, i, at + both), splat(width, ZERO)
+            query, mean = load(width, kvq, i, at + pair_width), splat(width, ZERO)
             for begin in range(start, stop, BLOCK):
                 count = min(BLOCK, stop - begin)
                 for t in range(count):
-                    fetch(both, table, _ahead(target_rows, begin + t, EDGES_AHEAD), 0)
+                    fetch(pair_width, table, _ahead(target_rows, begin + t, EDGES_AHEAD), 0)
                     scores[t] = total(query * load(width, table, target_rows[begin + t], 0))
                 for t in range(count, _padded(count)):
                     scores[t] = LOWEST
@@ -97,10 +98,10 @@ def of_width(width):
         for i in range(first, last):
             upstream = load(width, gradient, i, out_at)
             ahead = min(i + ROWS_AHEAD, last - 1)
-            fetch(width, kvq, ahead, at + both)
+            fetch(width, kvq, ahead, at + pair_width)
             fetch(width, gradient, ahead, out_at)
             fetch(width, out, ahead, out_at)
-            store(queries, i, 0, load(width, kvq, i, at + both))
+            store(queries, i, 0, load(width, kvq, i, at + pair_width))
             store(queries, i, width, upstream)
             inner[i] = total(upstream * load(width, out, i, out_at))
 
@@ -116,7 +117,7 @@ def of_width(width):
                 count = min(BLOCK, stop - begin)
                 for t in range(count):
                     row = target_rows[begin + t]
-                    fetch(both, table, _ahead(target_rows, begin + t, EDGES_AHEAD), 0)
+                    fetch(pair_width, table, _ahead(target_rows, begin + t, EDGES_AHEAD), 0)
                     scores[t] = total(query * load(width, table, row, 0))
                     slopes[t] = total(gradient * load(width, table, row, width))
                 for t in range(0, count, LANES):
@@ -124,7 +125,7 @@ def of_width(width):
                     store(slopes, 0, t, weights * (load(LANES, slopes, 0, t) - splat(LANES, inner[i])))
                 for t in range(count):
                     dquery += slopes[t] * load(width, table, target_rows[begin + t], 0)
-            store(dkvq, i, at + both, dquery)
+            store(dkvq, i, at + pair_width, dquery)
 
     @loop()
     def backward_row(first, last, row_ptr, row_targets, table, queries, log_sum, inner, dtable):
@@ -138,7 +139,7 @@ def of_width(width):
                 count = min(BLOCK, row_ptr[j + 1] - begin)
                 for t in range(count):
                     i = row_targets[begin + t]
-                    fetch(both, queries, _ahead(row_targets, begin + t, EDGES_AHEAD), 0)
+                    fetch(pair_width, queries, _ahead(row_targets, begin + t, EDGES_AHEAD), 0)
                     scores[t] = total(key * load(width, queries, i, 0))
                     slopes[t] = total(value * load(width, queries, i, width))
                     shift[t], offset[t] = log_sum[i], inner[i]
@@ -169,24 +170,24 @@ def of_width(width):
                         gradient = load(width, dtable, j, half)
                         line_i += kvq[row_node[j], at + half + i] * gradient
                         line_k += kvq[row_node[j], at + half + k] * gradient
-                    store(parts, block * both + half + i, 0, line_i)
-                    store(parts, block * both + half + k, 0, line_k)
+                    store(parts, block * pair_width + half + i, 0, line_i)
+                    store(parts, block * pair_width + half + k, 0, line_k)
 
     @loop()
     def collect(first, last, node_ptr, node_rows, row_type, keys, values, dtable, dkvq, at):
-        """Gradients of i's key and value: the sum over its rows, each back through the matrix of its type.
+        """Gradients of i's key and value: sums over i's rows, each times the transposed matrix of its type.
 
-        `keys` and `values` come transposed.
+        `keys` and `values` are transposed already.
         """
         for i in range(first, last):
             dkey, dvalue = splat(width, ZERO), splat(width, ZERO)
             for entry in range(node_ptr[i], node_ptr[i + 1]):
                 j = node_rows[entry]
-                fetch(both, dtable, _ahead(node_rows, entry, ROWS_AHEAD), 0)
-                kind = row_type[j]
+                fetch(pair_width, dtable, _ahead(node_rows, entry, ROWS_AHEAD), 0)
+                edge_type = row_type[j]
                 for d in range(width):
-                    dkey += dtable[j, d] * load(width, keys, kind * width + d, 0)
-                    dvalue += dtable[j, width + d] * load(width, values, kind * width + d, 0)
+                    dkey += dtable[j, d] * load(width, keys, edge_type * width + d, 0)
+                    dvalue += dtable[j, width + d] * load(width, values, edge_type * width + d, 0)
             store(dkvq, i, at, dkey)
             store(dkvq, i, at + width, dvalue)
 

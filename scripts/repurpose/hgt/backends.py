@@ -23,7 +23,7 @@ Edges = Messages | dict[EdgeType, Tensor]  # message edges in the form that a ba
 
 
 class Backend(Protocol):
-    """How the encoder's parts are computed. Nodes are numbered over all types, which `bounds` separate."""
+    """How the encoder's parts are computed. Nodes are numbered over all types, separated by `bounds`."""
 
     def prepare(
         self,
@@ -32,7 +32,7 @@ class Backend(Protocol):
         bounds: Sequence[int],
         device: torch.device,
     ) -> EdgeLists | SortedEdges:
-        """Message edges, per relation (2, E) head and tail indices within their types, sorted once."""
+        """Bring message edges, per relation (2, E) indices within their types, into the layer's form."""
 
     def level_edges(self, level: Level, edge_types: Sequence[list[EdgeType]], device: torch.device) -> Edges:
         """The message edges of one level of a sampled batch."""
@@ -110,7 +110,7 @@ class PygBackend:
     def layer(self, layer: Layer, x: Tensor, edges: dict[EdgeType, Tensor], bounds: Sequence[int]) -> Tensor:
         """See `Backend`."""
         x_by_type = dict(zip(layer.node_types, split(x, bounds), strict=True))
-        # HGTConv returns only the types that receive messages; the others keep what they have.
+        # HGTConv returns only the types that receive messages; the others keep their x.
         x_by_type |= layer(x_by_type, edges)
         return torch.cat([x_by_type[name] for name in layer.node_types])
 
@@ -118,7 +118,7 @@ class PygBackend:
         """See `Backend`."""
         by_type = zip(outputs, split(x, bounds), strict=True)
         z = torch.cat([output(x_of_type) for output, x_of_type in by_type])
-        # Without it logits start near zero, gradients vanish and the loss sits at 2 ln 2 for long.
+        # Without it logits start near zero, gradients vanish and the loss stays at 2 ln 2 for many steps.
         return nn.functional.layer_norm(z, (z.shape[1],))
 
     def read(

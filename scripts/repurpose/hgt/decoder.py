@@ -1,4 +1,4 @@
-"""The score of a triple: how likely a relation is to join two nodes, by their embeddings."""
+"""The score of a triple: how likely a relation connects two nodes, from their embeddings."""
 
 import math
 
@@ -22,5 +22,5 @@ class Decoder(nn.Module):
         return self.logits(product.sum(-1), relation)
 
     def logits(self, product: Tensor, relation: Tensor) -> Tensor:
-        """Logits from the sums of products, both (P,)."""
+        """Logits (P,) from the sums of products (P,)."""
         return product / math.sqrt(self.weight.size(1)) + self.bias.index_select(0, relation)

@@ -1,8 +1,7 @@
 """The dense parts of an HGT layer on the CPU, without autograd's temporary copies.
 
-The mathematics is that of PyG's `HGTConv`, whose parameters go in as they are; large results lie in
-`workspace` memory. Nodes are numbered through: type t has the rows bounds[t] to bounds[t + 1] of every
-(N, width) tensor.
+The formulas and parameters are those of PyG's `HGTConv`. Large results are in `workspace` memory. Nodes are
+numbered over all types: type t has the rows bounds[t] to bounds[t + 1] of every (N, width) tensor.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,12 +20,12 @@ from repurpose.kernels.compiled import loop
 
 
 def layer(conv: HGTConv, x: Tensor, messages: Messages, bounds: Sequence[int]) -> Tensor:
-    """What `conv` computes, all node types at once; types that receive nothing keep their x, (N, F)."""
-    own = torch_private.parameters(conv)
-    kvq = typed_linear(x, own.kvq, own.kvq_bias, bounds)
-    out = attention.attend(kvq, own.relations, messages)
+    """Output (N, F) of `conv`, all node types at once; types that receive no messages keep their x."""
+    parameters = torch_private.parameters(conv)
+    kvq = typed_linear(x, parameters.kvq, parameters.kvq_bias, bounds)
+    out = attention.attend(kvq, parameters.relations, messages)
     is_receiving = torch_private.receiving(conv)
-    return _Update.apply(x, out, own.out, own.out_bias, own.share, is_receiving, bounds)
+    return _Update.apply(x, out, parameters.out, parameters.out_bias, parameters.share, is_receiving, bounds)
 
 
 def typed_linear(x: Tensor, weight: Tensor, bias: Tensor, bounds: Sequence[int]) -> Tensor:
@@ -62,7 +61,7 @@ class _TypedLinear(torch.autograd.Function):
 
 
 class _Update(torch.autograd.Function):
-    """(1 - share) x + share (gelu(out) @ weight.T + bias), per type; x where a type receives nothing."""
+    """(1 - share) x + share (gelu(out) @ weight.T + bias), per type; x for types without messages."""
 
     @staticmethod
     def forward(
@@ -92,8 +91,8 @@ class _Update(torch.autograd.Function):
         dx, dout = workspace.empty(*x.shape), workspace.empty(*out.shape)
         along = torch.empty(len(x), dtype=torch.float64)
         pieces = parallel.even(len(x), x.shape[1])
-        of_type = np.array(ctx.bounds)
-        parallel.run(_blend_back, pieces, *_arrays(gradient, x, share), of_type, *_arrays(dx, along))
+        bounds = np.array(ctx.bounds)
+        parallel.run(_blend_back, pieces, *_arrays(gradient, x, share), bounds, *_arrays(dx, along))
         active = torch_private.gelu(out, workspace.empty(*out.shape))
         dweight, dbias, dshare = torch.empty_like(weight), torch.empty_like(bias), torch.empty_like(share)
         for t, rows in _spans(ctx.bounds):
@@ -101,8 +100,8 @@ class _Update(torch.autograd.Function):
             torch.mm(g, weight[t], out=dout[rows]).mul_(share[t])
             torch.mm(g.T, active[rows], out=dweight[t])
             torch.sum(g, 0, out=dbias[t])
-            # The linear map's output is not kept; its product with g follows from the gradients. In float64,
-            # for this is the difference of two large sums.
+            # The linear map's output is not kept: its product with g follows from the gradients. float64,
+            # because dshare is the difference of two large sums.
             pairs = (dweight[t], weight[t]), (dbias[t], bias[t])
             mapped = sum((a.double() * b).sum() for a, b in pairs)
             dshare[t] = mapped - along[rows].sum()
@@ -149,9 +148,9 @@ def _blend_back(first, last, gradient, x, share, bounds, dx, along):
     for i in range(first, last):
         while i >= bounds[t + 1]:
             t += 1
-        rest, product = np.float32(1) - share[t], np.float32(0)
+        kept_share, product = np.float32(1) - share[t], np.float32(0)
         for d in range(x.shape[1]):
-            dx[i, d] = rest * gradient[i, d]
+            dx[i, d] = kept_share * gradient[i, d]
             product += gradient[i, d] * x[i, d]
         along[i] = product
 
@@ -167,10 +166,10 @@ def _standardise(first, last, z, scale):
         mean /= np.float32(width)
         for d in range(width):
             variance += (z[i, d] - mean) * (z[i, d] - mean)
-        by = np.float32(1) / np.sqrt(variance / np.float32(width) + np.float32(1e-5))
+        factor = np.float32(1) / np.sqrt(variance / np.float32(width) + np.float32(1e-5))
         for d in range(width):
-            z[i, d] = (z[i, d] - mean) * by
-        scale[i] = by
+            z[i, d] = (z[i, d] - mean) * factor
+        scale[i] = factor
 
 
 @loop()
@@ -189,7 +188,7 @@ def _standardise_back(first, last, gradient, z, scale, dz):
 
 
 def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
-    return tuple(each.detach().numpy() for each in tensors)
+    return tuple(tensor.detach().numpy() for tensor in tensors)
 
 
 def _spans(bounds: Sequence[int]) -> Iterator[tuple[int, slice]]:

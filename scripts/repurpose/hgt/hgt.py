@@ -28,9 +28,9 @@ INPUT_SCALE = 0.5  # standard deviation of the learned inputs at the start
 
 @dataclass(frozen=True)
 class Block:
-    """What one layer reads: message edges among nodes with these bounds by type.
+    """What one layer reads: message edges, and the bounds by type of the nodes that they connect.
 
-    kept: positions (n,) of the nodes that go on to the next layer; None for all.
+    kept: positions (n,) of the nodes that the next layer reads; None for all.
     """
 
     edges: Edges
@@ -70,7 +70,7 @@ class HGT(nn.Module):
         self._clear_biases()
 
     def prepare(self, edges: Sequence[np.ndarray]) -> EdgeLists | SortedEdges:
-        """Message edges, sorted once; `whole` or `without` the hidden ones they go to `forward`.
+        """Sort the message edges once; `forward` takes the result's `whole`, or `without` hidden edges.
 
         edges: per message relation (2, E) int64 head and tail indices within their types.
         """
@@ -95,7 +95,7 @@ class HGT(nn.Module):
     def encode(self, x: Tensor, blocks: Sequence[Block], bounds: Sequence[int]) -> Tensor:
         """Embeddings (n, projected) from the inputs x of the first block's nodes, one block per layer.
 
-        bounds: those of the nodes that the last block keeps.
+        bounds: by type, of the nodes that the last block keeps.
         """
         x = self._drop(x)
         for layer, block in zip(self.layers, blocks, strict=True):
@@ -126,7 +126,7 @@ class HGT(nn.Module):
 
     @torch.no_grad()
     def _clear_biases(self) -> None:
-        """Start all biases at zero: random ones are alike for all nodes of a type and drown their inputs."""
+        """Set all biases to zero: a random bias is the same for a type's nodes and hides their inputs."""
         for name, parameter in self.named_parameters():
             if name.endswith("bias"):
                 parameter.zero_()

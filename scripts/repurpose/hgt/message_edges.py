@@ -1,7 +1,7 @@
-"""Message edges in the two forms that HGT layers read, and the edge types that they run over.
+"""Message edges in the two forms that HGT layers read, and their edge types.
 
-A relation is two edge types, one per direction, or one where it is symmetric. Node types and
-relations are addressed by position ("n0", "r0", "r0_reverse").
+A relation has two edge types, one per direction; a symmetric relation has one. Node types and relations are
+addressed by position ("n0", "r0", "r0_reverse").
 """
 
 import itertools
@@ -20,25 +20,25 @@ from repurpose.hgt.torch_private import EdgeType
 
 @dataclass(frozen=True)
 class EdgeLists:
-    """Message edges as PyG's layer reads them; `of_relation` (2, E): head and tail within their types."""
+    """Message edges as PyG's layer reads them, (2, E) head and tail within their types per relation."""
 
-    of_relation: list[Tensor]
+    by_relation: list[Tensor]
     edge_types: list[list[EdgeType]]
 
     @property
     def whole(self) -> dict[EdgeType, Tensor]:
-        """All edges, both ways."""
-        return _both_ways(self.edge_types, self.of_relation)
+        """All edges, in both directions."""
+        return _both_directions(self.edge_types, self.by_relation)
 
     def without(self, hidden: Sequence[np.ndarray]) -> dict[EdgeType, Tensor]:
         """Without the edges at the positions `hidden` of each relation."""
-        kept = [_without(edges, rows) for edges, rows in zip(self.of_relation, hidden, strict=True)]
-        return _both_ways(self.edge_types, kept)
+        kept = [_without(edges, rows) for edges, rows in zip(self.by_relation, hidden, strict=True)]
+        return _both_directions(self.edge_types, kept)
 
 
 @dataclass(frozen=True)
 class SortedEdges:
-    """Message edges as the fused layer reads them; relation i has the edge numbers from starts[i] on."""
+    """Message edges as the fused layer reads them; the edges of relation i are numbered from starts[i] on."""
 
     numbered: Numbered
     starts: list[int]
@@ -57,24 +57,25 @@ class SortedEdges:
 def sort(
     edges: Sequence[np.ndarray], edge_types: Sequence[list[EdgeType]], bounds: Sequence[int]
 ) -> SortedEdges:
-    """Message edges, (2, E) of head and tail within their types, numbered through and sorted.
+    """Number the message edges, (2, E) head and tail within their types per relation, and sort them.
 
-    bounds: the nodes of type t are numbered from bounds[t] on."""
+    bounds: the nodes of type t are numbered from bounds[t] on.
+    """
     starts = [0, *itertools.accumulate(each.shape[1] for each in edges)][:-1]
     directions = []
     for types, edge, start in zip(edge_types, edges, starts, strict=True):
         head, tail = (each + bounds[node_type] for each, node_type in zip(edge, ends(types[0]), strict=True))
         number = np.arange(len(head)) + start
         if len(types) == 1:
-            both = [np.concatenate(each) for each in ((head, tail), (tail, head), (number, number))]
-            directions.append(tuple(both))
+            directed = [np.concatenate(each) for each in ((head, tail), (tail, head), (number, number))]
+            directions.append(tuple(directed))
         else:
             directions += [(head, tail, number), (tail, head, number)]
     return SortedEdges(messages.build(bounds[-1], directions), starts)
 
 
 def edge_types(index: int, position: dict[str, int], relation: Relation) -> list[EdgeType]:
-    """Edge types of one relation: both directions, which are one type where the relation is symmetric."""
+    """Edge types of one relation: one per direction, or a single one if the relation is symmetric."""
     head, tail = f"n{position[relation.head_type]}", f"n{position[relation.tail_type]}"
     if head == tail and not relation.directed:
         return [(head, f"r{index}", tail)]
@@ -86,8 +87,8 @@ def ends(edge_type: EdgeType) -> tuple[int, int]:
     return int(edge_type[0][1:]), int(edge_type[2][1:])
 
 
-def _both_ways(edge_types: Sequence[list[EdgeType]], edges: Sequence[Tensor]) -> dict[EdgeType, Tensor]:
-    """Edges by edge type, in the order of `edge_types`."""
+def _both_directions(edge_types: Sequence[list[EdgeType]], edges: Sequence[Tensor]) -> dict[EdgeType, Tensor]:
+    """Edges in both directions by edge type, in the order of `edge_types`."""
     result: dict[EdgeType, Tensor] = {}
     for types, edge in zip(edge_types, edges, strict=True):
         if len(types) == 1:
@@ -98,7 +99,7 @@ def _both_ways(edge_types: Sequence[list[EdgeType]], edges: Sequence[Tensor]) ->
 
 
 def _without(edges: Tensor, rows: np.ndarray) -> Tensor:
-    """The edges (2, E) but those at `rows`."""
+    """The edges (2, E) except those at `rows`."""
     keep = torch.ones(edges.shape[1], dtype=torch.bool, device=edges.device)
     keep[torch.from_numpy(rows).to(edges.device)] = False
     return edges[:, keep]

@@ -1,7 +1,7 @@
-"""The message edges of a graph, sorted twice: by the node that receives and by the row that sends.
+"""The message edges of a graph, sorted twice: by target node and by row.
 
-A row is an (edge type, source node) that sends at all: attention transforms the key and the value of
-a node once for each edge type that it sends through, and all edges of the row share the result.
+A row is a pair (edge type, source node) that has edges. Attention transforms the key and the value of a node
+once per row, and all edges of the row share the result.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from repurpose.kernels import parallel
 from repurpose.kernels.compiled import loop
 from repurpose.kernels.csr import csr
 
-BLOCK = 512  # rows of one edge type that are taken together
+BLOCK = 512  # rows of one edge type that a block has at most
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Which (edge type, source node) is which row; nodes are numbered through over the types.
+    """The rows, each a pair (edge type, source node); nodes are numbered over all types.
 
-    Rows of one edge type stand together, those that send most first. Per row: `node` (M,). Rows of edge
-    type r: type_bounds[r] to type_bounds[r + 1]. `of_ptr`, `of_node`: CSR of the rows of a node.
+    Rows of one edge type are adjacent, those with most edges first. node (M,): source node of each row.
+    type_bounds: edge type r has the rows type_bounds[r] to type_bounds[r + 1] - 1. of_ptr, of_node: CSR of
+    the rows of each node.
     """
 
     node: np.ndarray
@@ -37,18 +38,18 @@ class Rows:
         return len(self.node)
 
     @cached_property
-    def kind(self) -> np.ndarray:
+    def edge_type(self) -> np.ndarray:
         """Edge type of each row, (M,)."""
         return np.repeat(np.arange(len(self.type_bounds) - 1, dtype=np.int32), np.diff(self.type_bounds))
 
     @cached_property
     def blocks(self) -> np.ndarray:
         """Short ranges of rows of one edge type, (B, 3): first row, last row + 1, edge type."""
-        found = []
-        for kind, (begin, end) in enumerate(pairwise(self.type_bounds.tolist())):
+        blocks = []
+        for edge_type, (begin, end) in enumerate(pairwise(self.type_bounds.tolist())):
             starts = range(begin, end, BLOCK)
-            found += [(start, min(start + BLOCK, end), kind) for start in starts]
-        return np.array(found, np.int64).reshape(-1, 3)
+            blocks += [(start, min(start + BLOCK, end), edge_type) for start in starts]
+        return np.array(blocks, np.int64).reshape(-1, 3)
 
     @cached_property
     def block_pieces(self) -> np.ndarray:
@@ -57,7 +58,7 @@ class Rows:
 
     @cached_property
     def node_pieces(self) -> np.ndarray:
-        """Bounds for `parallel.run` over nodes, equal in rows."""
+        """Bounds for `parallel.run` over nodes, in pieces of about equally many rows."""
         return parallel.balanced(self.of_ptr)
 
 
@@ -65,8 +66,8 @@ class Rows:
 class Messages:
     """Rows and edges in the form that `attention` reads.
 
-    `target_ptr`, `target_rows`: CSR of the rows that send to a node; `row_ptr`, `row_targets`: the same
-    edges by row.
+    target_ptr, target_rows: CSR of the rows that send to each node. row_ptr, row_targets: CSR of the target
+    nodes of each row, the same edges.
     """
 
     rows: Rows
@@ -77,12 +78,12 @@ class Messages:
 
     @cached_property
     def target_pieces(self) -> np.ndarray:
-        """Bounds for `parallel.run` over nodes, equal in edges received."""
+        """Bounds for `parallel.run` over nodes, in pieces that receive about equally many edges."""
         return parallel.balanced(self.target_ptr)
 
     @cached_property
     def row_pieces(self) -> np.ndarray:
-        """Bounds for `parallel.run` over rows, equal in edges sent."""
+        """Bounds for `parallel.run` over rows, in pieces of about equally many edges."""
         return parallel.balanced(self.row_ptr)
 
     @property
@@ -114,8 +115,8 @@ class Numbered:
         keep = np.ones(self.undirected, np.uint8)
         keep[hidden] = 0
         m = self.whole
-        by_target = _kept(m.target_ptr, m.target_rows, self.target_edge, keep)
-        return Messages(m.rows, *by_target, *_kept(m.row_ptr, m.row_targets, self.row_edge, keep))
+        by_target = _filter(m.target_ptr, m.target_rows, self.target_edge, keep)
+        return Messages(m.rows, *by_target, *_filter(m.row_ptr, m.row_targets, self.row_edge, keep))
 
 
 def build(nodes: int, edge_types: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> Numbered:
@@ -133,20 +134,20 @@ def build(nodes: int, edge_types: Sequence[tuple[np.ndarray, np.ndarray, np.ndar
     rows, node_of_row = np.concatenate(edge_row), np.concatenate(row_node)
     targets = np.concatenate([rows[:0], *(target for _, target, _ in edge_types)]).astype(np.int32)
     numbers = np.concatenate([rows[:0], *(number for _, _, number in edge_types)]).astype(np.int32)
-    # Sorted by the other end within each list, so that neighbours in the list read neighbours in memory.
+    # Within a node or row, edges are sorted by the other end, so that adjacent edges read adjacent memory.
     by_row, by_target = np.lexsort((targets, rows)), np.lexsort((rows, targets))
     row_ptr, row_targets = csr(rows[by_row], targets[by_row], len(node_of_row))
     target_ptr, target_rows = csr(targets[by_target], rows[by_target], nodes)
-    of_node = csr(node_of_row, np.arange(len(node_of_row)), nodes)
-    by_type = Rows(node_of_row, np.array(type_bounds, np.int64), *of_node)
+    rows_by_node = csr(node_of_row, np.arange(len(node_of_row)), nodes)
+    by_type = Rows(node_of_row, np.array(type_bounds, np.int64), *rows_by_node)
     whole = Messages(by_type, target_ptr, target_rows, row_ptr, row_targets)
     return Numbered(whole, target_edge=numbers[by_target], row_edge=numbers[by_row])
 
 
-def _kept(
+def _filter(
     indptr: np.ndarray, values: np.ndarray, edge: np.ndarray, keep: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The CSR without the entries whose edge is not kept."""
+    """The CSR with only those entries whose edge is kept."""
     bounds = parallel.balanced(indptr)
     counts = np.zeros(len(indptr), np.int64)
     parallel.run(_count, bounds, indptr, edge, keep, counts)

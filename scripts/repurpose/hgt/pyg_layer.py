@@ -1,4 +1,4 @@
-"""PyG's HGT layer, in a form that trains on large graphs: what runs where the fused layer does not."""
+"""PyG's HGT layer with less memory on large graphs; it runs wherever the fused layer does not."""
 
 import math
 
@@ -14,14 +14,14 @@ KEPT_ACTIVATIONS = 1 << 31
 
 
 class Layer(Conv):
-    """One HGT layer with HGTConv's parameters; `propagate` is the seam for other attention kernels."""
+    """One HGT layer with HGTConv's parameters; `propagate`, the attention, is replaced."""
 
     def propagate(self, edge_index: Tensor, k: Tensor, q: Tensor, v: Tensor, edge_attr: Tensor) -> Tensor:
         """Attention over edges, returns (N, H * D).
 
-        `edge_index` (2, E) from row of k and v to row of q; q (N, H, D); k, v (rows, H, D);
-        `edge_attr` (E, H) the relation's prior. PyG's own while its activations per edge (four of
-        width H * D are kept) are small, else head by head and computed again in the backward pass.
+        edge_index (2, E): row of k and v, and row of q. q (N, H, D). k, v (rows, H, D). edge_attr (E, H):
+        the relation's prior. PyG's own `propagate` runs while its activations per edge (it keeps four of
+        width H * D) are small; otherwise heads are computed one by one, and again in the backward pass.
         """
         if not torch.is_grad_enabled() or 4 * 4 * edge_index.size(1) * q[0].numel() <= KEPT_ACTIVATIONS:
             return super().propagate(edge_index, k=k, q=q, v=v, edge_attr=edge_attr)

@@ -1,6 +1,6 @@
 """Scores of many pairs of embeddings on the CPU, with a backward pass that writes each row once.
 
-torch's backward of `z[index]` fills a tensor as large as z for each use and adds the rows up in an
+torch's backward pass of `z[index]` fills a tensor as large as z for each use, and adds the rows up in an
 order that changes from run to run.
 """
 
@@ -22,9 +22,9 @@ BLOCK = 256  # pairs of one relation whose weight gradients are summed together
 def score(
     z: Tensor, weight: Tensor, relation: Tensor, head: Tensor, tail: Tensor, rows: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Sums over d of z[head] weight[relation] z[tail], (P,), and beside them z[rows], (K, d).
+    """Sums over d of z[head] weight[relation] z[tail], (P,), and the rows z[rows], (K, d).
 
-    relation, head, tail (P,): int64, the relations ascending in runs of any order. z (N, d), weight (R, d).
+    relation, head, tail (P,): int64, with pairs of one relation in long runs. z (N, d), weight (R, d).
     """
     return _Score.apply(z, weight, relation, head, tail, rows)
 
@@ -45,17 +45,17 @@ class _Score(torch.autograd.Function):
     def backward(ctx: Any, dscores: Tensor, dvectors: Tensor) -> tuple[Any, ...]:
         z, weight, relation, head, tail, rows = ctx.saved_tensors
         dz = workspace.empty(*z.shape)
-        x, w, kind, g, result = (
+        x, w, of_pair, g, result = (
             each.detach().numpy() for each in (z, weight, relation, dscores.contiguous(), dz)
         )
         heads, tails = head.numpy(), tail.numpy()
         # Each pair twice: at its head with its tail as the other end, and the other way round.
         indptr, entries = csr(np.concatenate([heads, tails]), np.arange(2 * len(heads)), len(x))
         other = np.concatenate([tails, heads])
-        parallel.run(_score_back, parallel.balanced(indptr), indptr, entries, other, kind, g, x, w, result)
+        parallel.run(_score_back, parallel.balanced(indptr), indptr, entries, other, of_pair, g, x, w, result)
         dz.index_add_(0, rows, dvectors)
         trained = ctx.needs_input_grad[1]
-        dweight = _weight_gradient(x, w, kind, heads, tails, g) if trained else None
+        dweight = _weight_gradient(x, w, of_pair, heads, tails, g) if trained else None
         return dz, dweight, None, None, None, None
 
 
@@ -74,11 +74,11 @@ def _weight_gradient(
         starts = np.arange(first, last, BLOCK)
         blocks.append(np.stack([starts, np.minimum(starts + BLOCK, last)], axis=1))
     bounds = np.concatenate([np.zeros((0, 2), np.int64), *blocks])
-    parts = np.empty((len(bounds), weight.shape[1]), np.float32)
+    block_sums = np.empty((len(bounds), weight.shape[1]), np.float32)
     pieces = parallel.even(len(bounds), BLOCK * weight.shape[1])
-    parallel.run(_pair_products, pieces, bounds, head, tail, slope, z, parts)
+    parallel.run(_pair_products, pieces, bounds, head, tail, slope, z, block_sums)
     gradient = torch.zeros(weight.shape)
-    return gradient.index_add_(0, torch.from_numpy(relation[bounds[:, 0]]), torch.from_numpy(parts))
+    return gradient.index_add_(0, torch.from_numpy(relation[bounds[:, 0]]), torch.from_numpy(block_sums))
 
 
 @loop()

@@ -1,8 +1,8 @@
-"""Neighbour sampling: for some nodes, the small part of the graph that their embeddings are computed from.
+"""Neighbour sampling: the small part of the graph from which the embeddings of some nodes are computed.
 
 Hamilton et al., "Inductive Representation Learning on Large Graphs", NeurIPS 2017, over all relations
 at once: a node draws among all its incoming edges, because attention is one softmax over all of them.
-Everything is drawn from (seed, batch, hop, node), so a batch depends on nothing that came before it.
+Random numbers depend on (seed, batch, hop, node) alone, so a batch does not depend on earlier batches.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ from repurpose.hgt.messages import Messages, Numbered, Rows
 from repurpose.kernels import parallel
 from repurpose.kernels.compiled import inlined, loop
 
-ALL = -1  # a fan-out: every neighbour
+ALL = -1  # the fan-out that takes every neighbour
 
 
 @dataclass(frozen=True)
 class Level:
-    """What one layer computes: messages among `nodes`, for those of them at the positions `kept`.
+    """The messages that one layer reads; they connect `nodes`, of which those at `kept` receive them.
 
-    nodes: numbers of nodes in the whole graph, ascending, (n,), hence sorted by type: type t has the
-    positions bounds[t] to bounds[t + 1]. messages: among positions. kept: positions, ascending.
+    nodes: numbers (n,) in the whole graph, ascending and so sorted by type: type t has the positions
+    bounds[t] to bounds[t + 1] - 1. messages: between positions. kept: positions, ascending.
     """
 
     nodes: np.ndarray
@@ -34,9 +34,9 @@ class Level:
 
 @dataclass(frozen=True)
 class Batch:
-    """One level per layer, the first layer first: each reads what the one before it kept.
+    """One level per layer, the first layer first; each layer reads the nodes that the one before it kept.
 
-    nodes: those whose embeddings come out, ascending, with their bounds by type.
+    nodes: those whose embeddings the batch gives, ascending. bounds: of these nodes, by type.
     """
 
     levels: tuple[Level, ...]
@@ -49,15 +49,15 @@ class Batch:
         return self.levels[0].nodes.astype(np.int64)
 
     def positions(self, nodes: np.ndarray) -> np.ndarray:
-        """Where these nodes, given by their numbers in the whole graph, are among those that come out."""
+        """Positions in `self.nodes` of nodes, given by their numbers in the whole graph."""
         return np.searchsorted(self.nodes, nodes)
 
 
 class Sampler:
     """Draws batches from all message edges of a graph.
 
-    bounds: nodes of type t have the numbers bounds[t] to bounds[t + 1] - 1. fanout: neighbours per node
-    and hop, that of the nodes asked for first; `ALL` takes every one.
+    bounds: nodes of type t have the numbers bounds[t] to bounds[t + 1] - 1. fanout: neighbours that
+    a node draws, per hop, the hop from the seeds first; `ALL` takes every neighbour.
     """
 
     def __init__(self, numbered: Numbered, bounds: Sequence[int], fanout: Sequence[int], seed: int) -> None:
@@ -68,7 +68,7 @@ class Sampler:
         self.of_node = np.zeros(numbered.whole.nodes, np.int32)
 
     def batch(self, seeds: np.ndarray, hidden: np.ndarray, number: int) -> Batch:
-        """What the embeddings of `seeds` are computed from, the edges numbered in `hidden` left out.
+        """Draw the batch that gives the embeddings of `seeds`, without the edges numbered in `hidden`.
 
         number: of the batch; the same number draws the same neighbours.
         """
@@ -77,7 +77,7 @@ class Sampler:
         self.hidden[hidden] = 1
         try:
             for hop, fanout in enumerate(self.fanout):
-                levels.append(self._level(nodes, fanout, _mixed(self.seed, number, hop)))
+                levels.append(self._level(nodes, fanout, _mix(self.seed, number, hop)))
                 nodes = levels[-1].nodes
         finally:
             self.hidden[hidden] = 0
@@ -102,15 +102,15 @@ class Sampler:
         received = np.zeros(len(nodes), np.int64)
         received[kept] = sizes
         target_rows = self.of_row[rows]
-        target = np.repeat(kept, sizes)
+        target_of_message = np.repeat(kept, sizes)
         of_active = self.of_node[rows_of.node[active]]
-        kinds = np.searchsorted(active, rows_of.type_bounds)
+        type_bounds = np.searchsorted(active, rows_of.type_bounds)
         by_node = _group(of_active, np.arange(len(active), dtype=np.int32), len(nodes))
         local = Messages(
-            Rows(of_active, kinds, *by_node),
+            Rows(of_active, type_bounds, *by_node),
             _pointer(received),
             target_rows,
-            *_group(target_rows, target, len(active)),
+            *_group(target_rows, target_of_message, len(active)),
         )
         return Level(nodes, self._bounds(nodes), local, kept)
 
@@ -124,14 +124,14 @@ def by_edge_type(level: Level, types: Sequence[tuple[int, int]]) -> list[np.ndar
     types: source and target node type of each edge type.
     """
     messages = level.messages
-    kind = messages.rows.kind[messages.target_rows]
+    edge_type = messages.rows.edge_type[messages.target_rows]
     target = np.repeat(np.arange(messages.nodes, dtype=np.int32), np.diff(messages.target_ptr))
-    bounds, order = _group(kind, np.arange(len(kind), dtype=np.int32), len(types))
+    bounds, order = _group(edge_type, np.arange(len(edge_type), dtype=np.int32), len(types))
     result = []
     for (first, last), (source_type, target_type) in zip(pairwise(bounds.tolist()), types, strict=True):
-        at = order[first:last]
-        sources = messages.rows.node[messages.target_rows[at]] - level.bounds[source_type]
-        result.append(np.stack([sources, target[at] - level.bounds[target_type]]).astype(np.int64))
+        entries = order[first:last]
+        sources = messages.rows.node[messages.target_rows[entries]] - level.bounds[source_type]
+        result.append(np.stack([sources, target[entries] - level.bounds[target_type]]).astype(np.int64))
     return result
 
 
@@ -139,17 +139,17 @@ def _pointer(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
 
 
-def _mixed(*numbers: int) -> np.uint64:
-    """One number from several, as a key for `_random`."""
+def _mix(*numbers: int) -> np.uint64:
+    """Combine several numbers into one key for `_random`."""
     return np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
 
 
 @inlined()
 def _random(key, node, draw, below):
-    """A whole number in 0..below - 1 that depends on the three numbers alone.
+    """A random whole number in 0..below - 1 that depends on key, node and draw alone.
 
-    The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014), and the upper half of a product in
-    place of a remainder.
+    The finaliser of SplitMix64 (Steele, Lea, Flood, OOPSLA 2014); the upper half of a product replaces the
+    remainder.
     """
     x = (
         key
@@ -164,10 +164,10 @@ def _random(key, node, draw, below):
 
 @loop()
 def _pick(first, last, targets, target_ptr, slots, key, entries):
-    """entries[slots[i]:slots[i + 1]] = that many different entries of node targets[i], each as likely.
+    """entries[slots[i]:slots[i + 1]] = distinct entries of node targets[i], all equally likely.
 
-    Floyd's algorithm (Bentley and Floyd, CACM 1987): of the last k positions j each is replaced by a
-    random one up to j, unless that has been taken.
+    Floyd's algorithm (Bentley and Floyd, CACM 1987): for each of the last k positions j, take a random
+    position up to j, or j itself if that one is taken already.
     """
     for i in range(first, last):
         start, degree = target_ptr[targets[i]], target_ptr[targets[i] + 1] - target_ptr[targets[i]]
@@ -187,7 +187,7 @@ def _pick(first, last, targets, target_ptr, slots, key, entries):
 
 @loop()
 def _visible(entries, slots, edge, hidden, sends, sizes):
-    """Rows of the entries whose edge is not hidden; sizes[i] = how many target i has left."""
+    """Rows of the entries whose edge is not hidden; sizes[i] = number of these entries of target i."""
     rows = np.empty(len(entries), np.int32)
     count = 0
     for i in range(len(sizes)):
@@ -202,28 +202,28 @@ def _visible(entries, slots, edge, hidden, sends, sizes):
 
 @loop()
 def _distinct(values, position):
-    """The different values, ascending, and position[value] = where each is among them.
+    """The distinct values, ascending; writes position[value] = index of the value among them.
 
-    `position` may hold anything for values that do not occur.
+    The content of `position` is undefined for values that do not occur.
     """
-    found = np.empty(len(values), np.int32)
+    distinct = np.empty(len(values), np.int32)
     for value in values:
         position[value] = -1
     count = 0
     for value in values:
         if position[value] == -1:
             position[value] = 0
-            found[count] = value
+            distinct[count] = value
             count += 1
-    found = np.sort(found[:count])
+    distinct = np.sort(distinct[:count])
     for i in range(count):
-        position[found[i]] = i
-    return found
+        position[distinct[i]] = i
+    return distinct
 
 
 @loop()
 def _group(keys, values, count):
-    """CSR of values by key 0..count - 1, the values of a key in the order they came in."""
+    """CSR of values by key 0..count - 1; the values of a key keep their order."""
     indptr = np.zeros(count + 1, np.int64)
     for key in keys:
         indptr[key + 1] += 1

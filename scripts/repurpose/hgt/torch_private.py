@@ -1,7 +1,7 @@
-"""What the layers use of PyTorch and of PyG's `HGTConv` that their documentation does not promise.
+"""Undocumented parts of PyTorch and of PyG's `HGTConv` that the layers use.
 
-tests/hgt/test_torch_private.py states what each of these has to do, and what to do where a newer PyTorch or
-PyG has it no more.
+tests/hgt/test_torch_private.py checks what each of them does, and says how to replace it if a newer PyTorch
+or PyG no longer has it.
 """
 
 import itertools
@@ -21,17 +21,17 @@ EdgeType = tuple[str, str, str]
 
 
 def gelu(x: Tensor, out: Tensor) -> Tensor:
-    """Write gelu(x) into `out`, which is returned."""
+    """Write gelu(x) into `out` and return it."""
     return functional.gelu(x, out=out)
 
 
 def gelu_backward(gradient: Tensor, x: Tensor) -> None:
-    """Replace the gradient of gelu(x) by that of x, in its own memory."""
+    """Turn the gradient of gelu(x) into that of x, in place."""
     torch.ops.aten.gelu_backward.grad_input(gradient, x, grad_input=gradient)
 
 
 class Conv(HGTConv):
-    """HGTConv of one width, with a product per edge type in place of one per edge type and head."""
+    """HGTConv of one width, with one product per edge type in place of one per edge type and head."""
 
     def __init__(self, width: int, metadata: tuple[list[str], list[EdgeType]], heads: int) -> None:
         super().__init__(width, width, metadata, heads=heads)
@@ -41,36 +41,36 @@ class Conv(HGTConv):
     ) -> tuple[Tensor, Tensor, dict[EdgeType, int]]:
         """Keys and values (rows, H, D) of each edge type's source nodes, and the first row of each edge type.
 
-        A product per edge type, over all heads: PyG's own takes one per head too and, without pyg-lib, writes
-        each into a slice, which makes autograd touch all rows again. On a GPU each product is a launch, and
-        graphs of many relations wait for little else.
+        One product per edge type covers all heads. PyG computes one per edge type and head and, without
+        pyg-lib, writes each into a slice, which makes autograd touch all rows again. On a GPU each product is
+        a kernel launch; with many relations, launches take most of the time.
         """
         counts = [len(k_dict[source]) for source, _, _ in edge_index_dict]
         starts = dict(zip(edge_index_dict, itertools.accumulate([0, *counts]), strict=False))
-        moved = (self._moved(self.k_rel, k_dict, starts), self._moved(self.v_rel, v_dict, starts))
-        return *moved, starts
+        products = (self._products(self.k_rel, k_dict, starts), self._products(self.v_rel, v_dict, starts))
+        return *products, starts
 
-    def _moved(
+    def _products(
         self, linear: HeteroLinear, nodes: dict[str, Tensor], edge_types: Iterable[EdgeType]
     ) -> Tensor:
-        """Nodes (n, H, D) by type through the matrices of their edge types, in that order: (rows, H, D)."""
+        """Source nodes (n, H, D) times the matrix of each edge type, in the given order: (rows, H, D)."""
         weight = linear.weight.unflatten(0, (self.heads, len(self.edge_types)))
-        parts = [
-            torch.bmm(nodes[each[0]].transpose(0, 1), weight[:, self.edge_types_map[each]])
-            for each in edge_types
+        rows_by_edge_type = [
+            torch.bmm(nodes[edge_type[0]].transpose(0, 1), weight[:, self.edge_types_map[edge_type]])
+            for edge_type in edge_types
         ]
-        return torch.cat(parts, dim=1).transpose(0, 1)
+        return torch.cat(rows_by_edge_type, dim=1).transpose(0, 1)
 
 
 def parameters(conv: HGTConv) -> Parameters:
-    """The parameters of `conv`, as tensors, in the form that they are computed with."""
+    """The parameters of `conv`, as tensors, in the form that the fused layer computes with."""
     share = torch.stack([conv.skip[name][0].sigmoid() for name in conv.node_types])
     out = _stacked(conv.out_lin.lins, conv.node_types)
     return Parameters(*_head_by_head(conv), _relation_matrices(conv), *out, share)
 
 
 def receiving(conv: HGTConv) -> list[bool]:
-    """Which node types receive anything."""
+    """Whether each node type receives messages."""
     return [name in conv.dst_node_types for name in conv.node_types]
 
 
@@ -90,7 +90,7 @@ def _head_by_head(conv: HGTConv) -> tuple[Tensor, Tensor]:
 
 
 def _relation_matrices(conv: HGTConv) -> Tensor:
-    """The matrices for keys, times prior / sqrt(D), and for values, (2, H, R, D, D)."""
+    """The matrices for keys, times prior / sqrt(D), and those for values, (2, H, R, D, D)."""
     prior = torch.stack([conv.p_rel["__".join(each)][0] for each in conv.edge_types], dim=1)
     width = conv.out_channels // conv.heads
     shape = conv.heads, len(conv.edge_types), width, width

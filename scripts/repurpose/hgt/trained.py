@@ -1,6 +1,6 @@
 """The trained encoder as a file that is read without PyTorch.
 
-With it the vectors of single nodes can be computed anew, on a graph without some edges: see `counterfactual`.
+`counterfactual` computes the vectors of single nodes with it, on the graph without some edges.
 """
 
 from pathlib import Path
@@ -15,11 +15,12 @@ from repurpose.core.errors import InputError
 
 
 class Parameters(NamedTuple):
-    """Those of a layer, all types together: T node types, R edge types, H heads of D numbers, F = H D.
+    """Parameters of one layer, all types together: T node types, R edge types, H heads of width D, F = H D.
 
-    kvq (T, 3 F, F) and kvq_bias (T, 3 F): key, value and query, head by head. relations (2, H, R, D, D): for
-    keys, times prior / sqrt(D), and for values. out (T, F, F), out_bias (T, F); share (T,): of what is
-    received in the output. Arrays of numpy or tensors.
+    kvq (T, 3 F, F) and kvq_bias (T, 3 F): key, value and query, head by head. relations (2, H, R, D, D):
+    matrices for keys, times prior / sqrt(D), and for values. out (T, F, F) and out_bias (T, F): the output
+    map. share (T,): weight of the messages in the output; the node's input has 1 - share. numpy arrays or
+    tensors.
     """
 
     kvq: Any
@@ -33,9 +34,9 @@ class Parameters(NamedTuple):
 class Trained(NamedTuple):
     """An encoder in its best state; nodes are numbered over all types.
 
-    layers: parameters of each layer. states: what each layer reads, (nodes, F). output (T, projected, F),
+    layers: parameters of each layer. states: input of each layer, (nodes, F). output (T, projected, F),
     output_bias (T, projected). lengths (nodes,), values (dim,): of `spectral.Axes`; None without SVD rows.
-    divisors (nodes, most sides): see `preparation.Composition`; None without profiles.
+    divisors (nodes, largest number of sides): see `preparation.Composition`; None without profiles.
     """
 
     layers: tuple[Parameters, ...]
@@ -48,21 +49,21 @@ class Trained(NamedTuple):
 
 
 def save(path: str | Path, trained: Trained | None) -> None:
-    """Write an encoder as safetensors; a file without tensors where a refused training left none."""
+    """Write an encoder as safetensors; for None, after a refused training, a file without tensors."""
     arrays: dict[str, np.ndarray] = {}
     if trained:
         for number, (layer, state) in enumerate(zip(trained.layers, trained.states, strict=True)):
             arrays |= {f"layers.{number}.{name}": value for name, value in layer._asdict().items()}
             arrays[f"states.{number}"] = state
-        rest = {name: getattr(trained, name) for name in Trained._fields[2:]}
-        arrays |= {name: value for name, value in rest.items() if value is not None}
+        optional = {name: getattr(trained, name) for name in Trained._fields[2:]}
+        arrays |= {name: value for name, value in optional.items() if value is not None}
     contiguous = {name: np.ascontiguousarray(value) for name, value in arrays.items()}
     with files.replacing(path) as temporary:
         temporary.write_bytes(safetensors.numpy.save(contiguous))
 
 
 def load(path: str | Path) -> Trained:
-    """Read an encoder; raises InputError that names the file where it holds none."""
+    """Read an encoder; raises InputError, which names the file, if there is none in it."""
     try:
         arrays = safetensors.numpy.load(Path(path).read_bytes())
         numbers = range(sum(name.startswith("states.") for name in arrays))
@@ -71,7 +72,7 @@ def load(path: str | Path) -> Trained:
             for number in numbers
         ]
         states = [arrays[f"states.{number}"] for number in numbers]
-        rest = (arrays.get(name) for name in ("lengths", "values", "divisors"))
-        return Trained(tuple(layers), tuple(states), arrays["output"], arrays["output_bias"], *rest)
+        optional = (arrays.get(name) for name in ("lengths", "values", "divisors"))
+        return Trained(tuple(layers), tuple(states), arrays["output"], arrays["output_bias"], *optional)
     except (OSError, SafetensorError, KeyError) as error:
         raise InputError(f"{path} holds no encoder ({error}); {files.rebuild_hint(path)}") from error

@@ -1,8 +1,8 @@
-"""Large float32 tensors in memory that is taken once and used again.
+"""Large float32 tensors in memory that is allocated once and reused.
 
-A fresh page costs more time than a sum over what it holds (about 1 GB/s), and both the allocator and
-torch give large arrays back to the operating system as soon as they are free. Blocks of this module
-stay with the process, in huge pages where the system has them, and serve the next tensor that fits.
+The first use of a memory page takes longer than a sum over it (about 1 GB/s), and both the allocator and
+torch give large arrays back to the operating system as soon as they are free. The blocks of this module
+stay with the process, in huge pages if the system has them, and the next tensor that fits takes them.
 """
 
 import math
@@ -42,7 +42,7 @@ def _take(size: int) -> mmap.mmap:
         block = min(fitting, key=len)
         _free.remove(block)
         return block
-    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # huge pages are for private memory
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS  # only private memory can be in huge pages
     block = mmap.mmap(-1, -(-size // HUGE) * HUGE, flags=private)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         block.madvise(mmap.MADV_HUGEPAGE)

@@ -1,4 +1,4 @@
-"""The training of the encoder on one device: watched, resumed after a kill, or refused with a reason.
+"""Training of the encoder on one device, with a preflight, checkpoints and a watchdog.
 
 In: the graph, the sections hgt and training, a device. Out: vectors, history, outcome.
 Read first: training, preparation.

@@ -1,4 +1,4 @@
-"""The relations whose neighbours are compared (training.contrastive.relations): those that tails have."""
+"""Check of training.contrastive.relations: the relations whose neighbours the contrastive loss compares."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,13 @@ from repurpose.graph.graph import Relation
 
 
 def require(relations: Sequence[Relation], names: Sequence[str], tail_type: str) -> None:
-    """Raise InputError where one of `names` is no message relation of the tail type; says which there are."""
-    ends = [(kind.relation, kind.head_type, kind.tail_type) for kind in relations if kind.role == "message"]
-    have = sorted({name for name, *types in ends if tail_type in types})
-    unknown = [name for name in names if name not in have]
+    """Raise InputError, which lists the valid names, if a name is no message relation of the tail type."""
+    ends = [(r.relation, r.head_type, r.tail_type) for r in relations if r.role == "message"]
+    valid = sorted({name for name, *types in ends if tail_type in types})
+    unknown = [name for name in names if name not in valid]
     if unknown:
         raise InputError(
             f"training.contrastive.relations names {', '.join(unknown)}, "
             f"which {tail_type} nodes do not have: "
-            + (f"name some of {', '.join(have)}, or [] for none" if have else "they have none, so write []")
+            + (f"name some of {', '.join(valid)}, or [] for none" if valid else "they have none, so write []")
         )

@@ -1,4 +1,4 @@
-"""What this machine has to train on, and what a training took of it."""
+"""The torch devices of this machine, and the peak memory of this process."""
 
 import re
 import resource
@@ -27,12 +27,12 @@ def require(name: str) -> None:
 
 
 def peak_rss_bytes() -> int:
-    """The largest resident size of this process so far."""
+    """The largest resident size of this process so far, in bytes."""
     status = Path("/proc/self/status")
     if status.exists():
-        # On Linux getrusage may give the peak of the process that started this one.
-        found = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
-        if found:
-            return int(found[1]) * 1024
+        # On Linux, getrusage may return the peak of the process that started this one.
+        match = re.search(r"^VmHWM:\s*(\d+) kB$", status.read_text(), re.MULTILINE)
+        if match:
+            return int(match[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

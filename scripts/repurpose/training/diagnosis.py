@@ -1,4 +1,4 @@
-"""What a failed training leaves to look at: losses, gradients and vectors, and its last batch."""
+"""Diagnosis of a failed training: losses, gradients, vectors, and the last batch."""
 
 import shutil
 from pathlib import Path
@@ -30,10 +30,10 @@ EDGES = pa.schema(
 
 
 def diagnose(kg: Graph, steps: Steps, draw: Draw | None, z: Tensor) -> tuple[dict[str, Any], pa.Table]:
-    """The facts of a failure, ready for JSON, and the pairs of the last batch with the logits they now have.
+    """The facts of a failure, ready for JSON, and the pairs of the last batch with their present logits.
 
     draw: the last batch, None before the first step. z: (nodes, d), the present embeddings. Losses are None
-    for relations without pairs in the batch; figures that are not finite are None.
+    for relations without pairs in the batch; numbers that are not finite are None.
     """
     relations = kg.message_relations
     names = [f"{r.head_type} - {r.relation} - {r.tail_type}" for r in relations]
@@ -45,7 +45,7 @@ def diagnose(kg: Graph, steps: Steps, draw: Draw | None, z: Tensor) -> tuple[dic
     if draw is None:
         return {**facts, "loss_per_relation": dict.fromkeys(names)}, EDGES.empty_table()
     relation, head, tail = (
-        torch.from_numpy(each).to(z.device) for each in (draw.relation, draw.head, draw.tail)
+        torch.from_numpy(numbers).to(z.device) for numbers in (draw.relation, draw.head, draw.tail)
     )
     with torch.no_grad():
         logits = model.read(z, relation, head, tail, head[:0])[0].cpu()
@@ -64,19 +64,19 @@ def keep(folder: Path, failure: tuple[dict[str, Any], pa.Table] | None) -> None:
 
 
 def gradient_norms(steps: Steps) -> list[float | None]:
-    """Per message relation the norm of the last gradient of its decoder and of its maps in all layers."""
+    """Per message relation, the norm of the last gradient of its decoder and its matrices in all layers."""
     model = steps.model
     edge_types = sum(len(pair) for pair in model.edge_types)
     squares = np.zeros(len(model.edge_types))
     if model.decoder.weight.grad is not None:
         squares += model.decoder.weight.grad.square().sum(dim=1).cpu().numpy()
-    owner = np.repeat(np.arange(len(model.edge_types)), [len(pair) for pair in model.edge_types])
+    relations = np.repeat(np.arange(len(model.edge_types)), [len(pair) for pair in model.edge_types])
     for layer in model.layers:
         for maps in (layer.k_rel, layer.v_rel):
             if maps.weight.grad is not None:
-                # One map per head and edge type, heads first.
-                each = maps.weight.grad.view(-1, edge_types, maps.weight[0].numel()).square().sum(dim=(0, 2))
-                squares += np.bincount(owner, each.cpu().numpy(), len(squares))
+                # One matrix per head and edge type, heads first.
+                sums = maps.weight.grad.view(-1, edge_types, maps.weight[0].numel()).square().sum(dim=(0, 2))
+                squares += np.bincount(relations, sums.cpu().numpy(), len(squares))
     return [_finite(value) for value in np.sqrt(squares)]
 
 
@@ -100,22 +100,24 @@ def _vectors(kg: Graph, steps: Steps, z: Tensor) -> dict[str, dict[str, float | 
 def degree_correlation(rows: np.ndarray, degree: np.ndarray) -> float | None:
     """Spearman's correlation of degrees (n,) with the first principal component of rows (n, d), unsigned.
 
-    None where either does not vary.
+    None if either does not vary.
     """
     if not np.isfinite(rows).all():
         return None
     step = max(1, len(rows) // 2000)
     rows, degree = rows[::step] - rows[::step].mean(axis=0), degree[::step]
-    first = np.linalg.svd(rows, full_matrices=False)
-    component = first[0][:, 0] * first[1][0]
+    svd = np.linalg.svd(rows, full_matrices=False)
+    component = svd[0][:, 0] * svd[1][0]
     if np.ptp(component) == 0 or np.ptp(degree) == 0:
         return None
     return abs(float(spearmanr(component, degree).statistic))
 
 
 def _losses(draw: Draw, logits: Tensor, relations: int) -> list[float | None]:
-    of, at = torch.from_numpy(draw.relation), draw.positives
-    mean, counts = losses.link_losses(logits[:at], logits[at:], of[:at], of[at:], relations)
+    relation, positives = torch.from_numpy(draw.relation), draw.positives
+    mean, counts = losses.link_losses(
+        logits[:positives], logits[positives:], relation[:positives], relation[positives:], relations
+    )
     return [
         _finite(value) if counted else None
         for value, counted in zip(mean.tolist(), counts.tolist(), strict=True)
@@ -123,7 +125,7 @@ def _losses(draw: Draw, logits: Tensor, relations: int) -> list[float | None]:
 
 
 def _pairs(kg: Graph, objective: Objective, draw: Draw, logits: np.ndarray) -> pa.Table:
-    """The pairs of a draw with the names that the edges table has for them."""
+    """The pairs of a draw, with the names of the edges table."""
     relations = kg.message_relations
     columns = {"relation": np.array([r.relation for r in relations], object)[draw.relation]}
     for end, side, numbers in (("head", 0, draw.head), ("tail", 1, draw.tail)):
@@ -131,8 +133,8 @@ def _pairs(kg: Graph, objective: Objective, draw: Draw, logits: np.ndarray) -> p
         start = np.array([offset[side, 0] for offset in objective.offsets])
         ids = np.empty(len(numbers), object)
         for index, relation in enumerate(relations):
-            of = draw.relation == index
-            ids[of] = kg.node_ids[getattr(relation, f"{end}_type")][numbers[of] - start[index]]
+            rows = draw.relation == index
+            ids[rows] = kg.node_ids[getattr(relation, f"{end}_type")][numbers[rows] - start[index]]
         columns[f"{end}_type"], columns[f"{end}_id"] = types[draw.relation], ids
     columns["is_edge"] = np.arange(len(logits)) < draw.positives
     columns["logit"] = logits

@@ -1,4 +1,4 @@
-"""The history of a training: one row a step, readable while it runs."""
+"""The history of a training: one row per step, readable while it runs."""
 
 import json
 import logging
@@ -47,7 +47,7 @@ class Writer:
             self.lines.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in self.rows))
 
     def add(self, row: dict[str, Any]) -> None:
-        """Add one row, of which the columns of `SCHEMA` are kept; None where a figure was not taken."""
+        """Add the columns of `SCHEMA` of one row; numbers that were not measured are None."""
         self.rows.append(_columns(row))
         with files.writing(self.lines), self.lines.open("a") as file:
             file.write(json.dumps(self.rows[-1], allow_nan=False) + "\n")
@@ -65,10 +65,10 @@ def _columns(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def progress(label: str) -> Callable[[dict[str, Any], int], None]:
-    """A function of a row and the number of steps that logs where a training stands, once in a while.
+    """A function that logs the state of a training from time to time; takes a row and the number of steps.
 
-    Twenty times in all, and every `INTERVAL_SECONDS` where that is more often. Whole lines, not a bar that
-    is drawn over: several trainings may share a terminal. The bar is in the log file alone.
+    It logs twenty times in all, and every `INTERVAL_SECONDS` if that is more often. The terminal shows whole
+    lines, because several trainings may share it; a progress bar is in the log file only.
     """
     started = shown = time.perf_counter()
     first: int | None = None
@@ -80,15 +80,15 @@ def progress(label: str) -> Callable[[dict[str, Any], int], None]:
         if step % max(1, steps // 20) and step != steps and now - shown < INTERVAL_SECONDS:
             return
         shown, elapsed = now, now - started
-        left = elapsed / (step - first) * (steps - step)
+        seconds_left = elapsed / (step - first) * (steps - step)
         bar = tqdm.format_meter(step - first, steps - first, elapsed, unit="step", ncols=60)
-        logging.info("%s: %s", label, line(row, steps, left), extra={"detail": bar})
+        logging.info("%s: %s", label, line(row, steps, seconds_left), extra={"detail": bar})
 
     return log
 
 
 def line(row: dict[str, Any], steps: int, seconds_left: float) -> str:
-    """Where a training stands: its losses beside those of knowing nothing, and the time to its end."""
+    """The state of a training: its losses with those of a null model, and the time to its end."""
     parts = [f"step {row['step']} of {steps}, epoch {row['epoch']}"]
     for name in ("link", "ranking", "contrastive", "total"):
         if row[name] is not None:
@@ -99,7 +99,7 @@ def line(row: dict[str, Any], steps: int, seconds_left: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it."""
+    """A time as people say it, for example 10 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

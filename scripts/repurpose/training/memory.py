@@ -1,4 +1,4 @@
-"""How much memory a training will take, from the counts of its graph alone, and how much there is for it."""
+"""Memory: how much a training needs, predicted from the size of its graph, and how much there is."""
 
 import re
 import resource
@@ -18,16 +18,17 @@ from repurpose.training import devices, steps
 
 FLOAT = 4  # bytes
 COPIES = 5  # of each parameter: itself, its gradient, Adam's two moments, the best state
-PER_EDGE = 60  # bytes of a directed edge: both sorted lists, those of a step, the split, what sorting leaves
-LIBRARIES = 100_000_000  # bytes that libraries take when they are first used
-MESSAGES = 5  # numbers of PyG's layer per message and width; 300,000 messages of width 128 had 5
-SVD_TABLES = 5  # tables of an SVD's rows that are held at once while it is computed
-LEAST_WIDTH = 8  # that is proposed
-SAFE = 0.9  # share of the memory that is there: it varies from moment to moment, and so does what is needed
+PER_EDGE = 60  # bytes of a directed edge: both sorted lists, those of a step, the split, leftovers of sorting
+LIBRARIES = 100_000_000  # bytes that libraries take at their first use
+MESSAGES = 5  # numbers that PyG's layer holds per message and width; measured: 300,000 messages of width 128
+SVD_TABLES = 5  # tables of SVD rows that are in memory at once while it is computed
+LEAST_WIDTH = 8  # smallest width that a refusal proposes
+SAFE = 0.9  # share of the memory to fill: what is free and what is needed vary from moment to moment
 UNLIMITED = 1 << 62
 WIDTHS = ("hidden_dim", "embedding_dim", "svd_dim", "profile_dim")
 CGROUPS = Path("/sys/fs/cgroup")
-# Which line of /proc/self/cgroup names the group, where groups are, limit, use, and what of it is idle cache.
+# The line of /proc/self/cgroup that names the group, the folder of groups, and the names of the limit, the
+# use, and the idle cache in the use.
 CGROUP_VERSIONS = (
     (r"^0::/(.*)$", "", "max", "current", "inactive_file"),
     (
@@ -42,7 +43,7 @@ CGROUP_VERSIONS = (
 
 @dataclass(frozen=True)
 class Fitting:
-    """Config keys with values with which a training fits, and the bytes that it would need."""
+    """Config keys and values with which a training fits into memory, and the bytes that it would need."""
 
     settings: dict[str, Any]
     needed: int
@@ -51,32 +52,33 @@ class Fitting:
 def predicted(
     kg: Graph, settings: EncoderSettings, device: str, batching: str, held: int | None = None
 ) -> int:
-    """Peak bytes as `of_training` has them for full steps of the fused attention, else the least it can be.
+    """Peak bytes: those of `of_training` for full steps of the fused attention, otherwise a lower bound.
 
-    The least is what does not depend on batches: parameters with their moments and two tables of vectors.
-    held: bytes that the process has before the training; None for those that it has now.
+    The lower bound is what does not depend on batches: parameters with their moments, and two tables of
+    vectors. held: bytes that the process has before the training; None for those that it has now.
     """
     whole = of_training(kg, settings, device, held) if batching == "full" else None
     return _least(kg, settings, device, held) if whole is None else whole
 
 
 def expected(kg: Graph, settings: EncoderSettings, device: str, batching: str, held: int) -> int:
-    """Peak bytes that a training probably takes, never less than `predicted`; settings are proposed by it.
+    """Peak bytes that a training probably takes, at least `predicted`; proposals of settings use it.
 
-    Samples of the fused attention take up to what full steps do, for all nodes are embedded after some of
-    them. PyG's layer has about `MESSAGES` numbers per message and width: of all layers in full steps, for the
-    way back; of one layer and `steps.PART_EDGES` messages where nodes are embedded after sampled ones.
+    Sampled steps of the fused attention take as much as full steps, because all nodes are embedded after some
+    of them. PyG's layer has about `MESSAGES` numbers per message and width: in full steps for all layers,
+    because the backward pass needs them; in sampled training for one layer and `steps.PART_EDGES` messages,
+    when all nodes are embedded.
     """
     whole = of_training(kg, settings, device, held)
     if whole is not None:
         return whole
     edges = sum(2 * len(kg.heads[index]) for index in kg.of_role("message"))
-    of_layers = edges * settings.layers if batching == "full" else min(edges, steps.PART_EDGES)
-    return _least(kg, settings, device, held) + FLOAT * MESSAGES * of_layers * settings.hidden_dim
+    messages = edges * settings.layers if batching == "full" else min(edges, steps.PART_EDGES)
+    return _least(kg, settings, device, held) + FLOAT * MESSAGES * messages * settings.hidden_dim
 
 
 def still_to_come(kg: Graph, settings: EncoderSettings) -> int:
-    """Bytes that a training takes after its first steps: the best state, the vectors and their file."""
+    """Bytes that a training takes after its first steps: for the best state, the vectors and their file."""
     nodes = kg.nodes
     return FLOAT * (_parameters(kg, settings) + 2 * nodes * settings.embedding_dim)
 
@@ -87,7 +89,7 @@ def of_checkpoint(kg: Graph, settings: EncoderSettings) -> int:
 
 
 def of_results(kg: Graph, settings: EncoderSettings) -> int:
-    """Bytes on disk of the vectors, and of the encoder with what each of its layers reads of all nodes."""
+    """Bytes on disk of the vectors, and of the encoder with the inputs of its layers for all nodes."""
     nodes = kg.nodes
     states = nodes * settings.hidden_dim * settings.layers
     return FLOAT * (nodes * settings.embedding_dim + states + _parameters(kg, settings))
@@ -96,32 +98,35 @@ def of_results(kg: Graph, settings: EncoderSettings) -> int:
 def fitting(
     kg: Graph, settings: EncoderSettings, device: str, batching: str, *, needed: int, has: int, held: int
 ) -> list[Fitting]:
-    """What to set for a training that needs `needed` bytes to fit into `has`: none, one or two ways.
+    """Settings with which a training that needs `needed` bytes would fit into `has`: up to two proposals.
 
-    The first keeps the widths and trains on samples, where PyG's layer would else have all messages at once;
-    the other halves the widest parts until it fits. As far as a training takes more than `expected` says, a
-    smaller one of the same batching is taken to do so too. held: bytes that the process had before the
-    training, which with libraries are there in any case; of what is left a way fills `SAFE` at most.
+    The first keeps the widths and trains on samples; it is for PyG's layer with full batching. The other
+    halves the largest widths until the training fits. If a training takes more than `expected` says, a
+    smaller one of the same batching is assumed to take more by the same factor. held: bytes that the process
+    had before the training; these and the libraries' are always taken. A proposal fills at most `SAFE` of
+    what is left.
     """
 
     fixed = held + (LIBRARIES if hgt.is_fused(settings, device) else 0)
 
-    def beyond(smaller: EncoderSettings, of: str) -> int:
-        return expected(kg, smaller, device, of, held) - fixed
+    def beyond_fixed(smaller: EncoderSettings, its_batching: str) -> int:
+        return expected(kg, smaller, device, its_batching, held) - fixed
 
     most = fixed + SAFE * (has - fixed)
-    found, scale = [], max(1.0, (needed - fixed) / beyond(settings, batching))
+    proposals, scale = [], max(1.0, (needed - fixed) / beyond_fixed(settings, batching))
     if batching == "full" and not hgt.is_fused(settings, device):
         sampled = {
             f"training.batching.{torch.device(device).type}": "sampled",
             "training.fanout": [max(4, 16 >> layer) for layer in range(settings.layers)],
         }
-        found.append(Fitting(sampled, fixed + beyond(settings, "sampled")))
+        proposals.append(Fitting(sampled, fixed + beyond_fixed(settings, "sampled")))
     for smaller in _narrower(settings):
-        found.append(Fitting(_changed(settings, smaller), fixed + int(scale * beyond(smaller, batching))))
-        if found[-1].needed <= most:
+        proposals.append(
+            Fitting(_changed(settings, smaller), fixed + int(scale * beyond_fixed(smaller, batching)))
+        )
+        if proposals[-1].needed <= most:
             break
-    return [each for each in found if each.needed <= most]
+    return [proposal for proposal in proposals if proposal.needed <= most]
 
 
 def _least(kg: Graph, settings: EncoderSettings, device: str, held: int | None) -> int:
@@ -132,9 +137,9 @@ def _least(kg: Graph, settings: EncoderSettings, device: str, held: int | None) 
 
 
 def _narrower(settings: EncoderSettings) -> Iterator[EncoderSettings]:
-    """The same encoder with its widest parts halved again and again, down to `LEAST_WIDTH`.
+    """The same encoder with its largest widths halved again and again, down to `LEAST_WIDTH`.
 
-    The layers' width stays a multiple of the heads, and what the layers give is never left without a place.
+    hidden_dim stays a multiple of heads, and embedding_dim always has room for the encoder output.
     """
     heads, before = settings.heads, settings
     most = max(settings.hidden_dim, settings.projected, settings.svd_dim, settings.profile_dim)
@@ -152,15 +157,15 @@ def _narrower(settings: EncoderSettings) -> Iterator[EncoderSettings]:
 
 
 def _changed(settings: EncoderSettings, smaller: EncoderSettings) -> dict[str, Any]:
-    """The config keys of the widths in which two encoders differ, and the values of the second."""
+    """The config keys of the widths in which two encoders differ, with the values of the second."""
     pairs = {name: (getattr(settings, name), getattr(smaller, name)) for name in WIDTHS}
     return {f"hgt.{name}": now for name, (before, now) in pairs.items() if now != before}
 
 
 def peak(device: str, now: bool = False) -> int:
-    """The most bytes that this process has held so far on a torch device, or those that it holds now.
+    """Largest number of bytes that this process has held so far on a torch device, or the number now.
 
-    The CPU's own memory where the device shares it.
+    For a device that shares the CPU's memory, the numbers are the CPU's.
     """
     if torch.device(device).type == "cuda":
         return torch.cuda.memory_allocated(device) if now else torch.cuda.max_memory_allocated(device)
@@ -168,7 +173,7 @@ def peak(device: str, now: bool = False) -> int:
 
 
 def limit(device: str) -> int:
-    """Bytes that this process may hold on a torch device: what it holds and what is free."""
+    """Bytes that this process may hold on a torch device: what it holds now, and what is free."""
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
     free = min(
@@ -180,18 +185,18 @@ def limit(device: str) -> int:
 
 
 def _free_of_process() -> int:
-    """Bytes of addresses that `ulimit -v`, which some clusters set, leaves; a huge number without it."""
+    """Bytes of addresses left under `ulimit -v`, which some clusters set; a huge number without it."""
     most = resource.getrlimit(resource.RLIMIT_AS)[0]
     return UNLIMITED if most == resource.RLIM_INFINITY else most - psutil.Process().memory_info().vms
 
 
-def _free_in_cgroups(own: Path, root: Path) -> list[int]:
-    """Bytes free in each control group that holds this process and has a limit, and a huge number."""
-    text, free = own.read_text() if own.exists() else "", [UNLIMITED]
+def _free_in_cgroups(groups: Path, root: Path) -> list[int]:
+    """Bytes free in each control group of this process that has a limit, and a huge number."""
+    text, free = groups.read_text() if groups.exists() else "", [UNLIMITED]
     for pattern, top, most, used, cached in CGROUP_VERSIONS:
-        found = re.search(pattern, text, re.MULTILINE)
-        folder = root / top / found[1] if found else root
-        while found and (folder == root / top or root / top in folder.parents):
+        match = re.search(pattern, text, re.MULTILINE)
+        folder = root / top / match[1] if match else root
+        while match and (folder == root / top or root / top in folder.parents):
             files = [folder / f"memory.{name}" for name in (most, used, "stat")]
             if files[0].exists() and files[0].read_text().strip().isdigit():
                 idle = re.search(rf"^{cached} (\d+)$", files[2].read_text(), re.MULTILINE)
@@ -202,13 +207,13 @@ def _free_in_cgroups(own: Path, root: Path) -> list[int]:
 
 
 def of_training(kg: Graph, settings: EncoderSettings, device: str, held: int | None = None) -> int | None:
-    """Peak bytes of this process if it now trains on `kg`; None where the fused attention does not run.
+    """Peak bytes of this process if it now trains on `kg`; None if the fused attention does not run.
 
-    What the process holds already, plus parameters, edges, and the large tensors of a step at their most:
-    for each layer its input, keys, values, queries and output, and on the way back one layer's gradients
-    and the tables of one head; embeddings wider than a layer come on top, for little else fits their place.
-    Where it takes more than all that, the SVD before the first step. held: see `predicted`.
-    Within 15 % of what was measured from 0.2 to 3.4 million edges and widths of 32 to 512.
+    The sum of what the process holds already, parameters, edges, and the large tensors of a step: for each
+    layer its input, keys, values, queries and output; in the backward pass one layer's gradients and the
+    tables of one head; and embeddings wider than a layer, which do not fit into memory that is reused. If the
+    SVD before the first step takes more than a step, the SVD counts. held: see `predicted`. Within 15 % of
+    measurements from 0.2 to 3.4 million edges and widths of 32 to 512.
     """
     if not hgt.is_fused(settings, device):
         return None
@@ -219,10 +224,10 @@ def of_training(kg: Graph, settings: EncoderSettings, device: str, held: int | N
     layers = nodes * width * 5 * (settings.layers + 1)
     tables = 4 * rows * head + 2 * nodes * head
     wider = 3 * nodes * max(0, dim - width)
-    # An SVD is gone before the first step but for what is kept beside what the layers give; at the end the
-    # two are joined, and nothing of a step has made room for that.
-    beside = settings.embedding_dim - dim
-    joined = nodes * (beside + (settings.embedding_dim if beside else 0))
+    # Of an SVD only the columns of the vectors stay after the first step. At the end they are joined with the
+    # encoder output, and no memory of a step can be reused for that.
+    columns = settings.embedding_dim - dim
+    joined = nodes * (columns + (settings.embedding_dim if columns else 0))
     parameters = _parameters(kg, settings)
     step = COPIES * parameters + layers + tables + wider + joined
     svd = parameters + SVD_TABLES * nodes * min(settings.svd_size, nodes)
@@ -231,7 +236,7 @@ def of_training(kg: Graph, settings: EncoderSettings, device: str, held: int | N
 
 
 def _counts(kg: Graph) -> tuple[int, int]:
-    """Rows (an edge type and a node that sends through it) and directed edges of the messages."""
+    """Number of rows (see `hgt.messages`) and of directed message edges."""
     rows = edges = 0
     for index in kg.of_role("message"):
         relation, head, tail = kg.relations[index], kg.heads[index], kg.tails[index]
@@ -244,8 +249,8 @@ def _counts(kg: Graph) -> tuple[int, int]:
 
 
 def _parameters(kg: Graph, settings: EncoderSettings) -> int:
-    """Number of parameters, counted on a model of one layer without memory; all layers have as many."""
+    """Number of parameters, counted on a model of one layer on the meta device; all layers have as many."""
     with torch.device("meta"):
         model = hgt.build(kg, replace(settings, layers=1), seed=0, device="meta")
-    whole, layer = (sum(each.numel() for each in part.parameters()) for part in (model, model.layers))
+    whole, layer = (sum(p.numel() for p in module.parameters()) for module in (model, model.layers))
     return whole + (settings.layers - 1) * layer

@@ -1,4 +1,4 @@
-"""What the encoder is trained for: links per relation, tails that share neighbours, and held-out links."""
+"""The training objective: the loss terms, and the held-out edges that measure progress."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -17,18 +17,18 @@ from repurpose.hgt.hgt import HGT
 from repurpose.training import losses
 
 VALID_EDGES = 2000  # per relation; enough for an AUROC to about 0.01
-MATCHED_NEGATIVES = 4  # per held-out edge, for the watchdog; they take a quarter off its noise
+MATCHED_NEGATIVES = 4  # per held-out edge, for the watchdog; its noise is a fifth lower than with one
 
-Pairs = tuple[int, np.ndarray, np.ndarray]  # position of a relation, edges (2, P), negatives (2, N)
+Pairs = tuple[int, np.ndarray, np.ndarray]  # index of a relation, edges (2, P), negatives (2, N)
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What one step predicts, by node numbers over all types.
+    """The pairs that one step predicts, by node numbers over all types.
 
-    relation, head, tail: (P,), the first `positives` of them edges. ranked: per relation, positions of the
-    edges whose ends are to be found among those of the others. rows: anchors, then partners of the
-    contrastive term; none where there is no `contrast`.
+    relation, head, tail: (P,), the first `positives` of them edges, the others negatives. ranked: per
+    relation, positions of the edges of the ranking term. rows: anchors, then partners of the contrastive
+    term; empty without `contrast`.
     """
 
     relation: np.ndarray
@@ -41,11 +41,11 @@ class Draw:
 
     @property
     def nodes(self) -> np.ndarray:
-        """All nodes whose embeddings the step reads, repeated."""
+        """All nodes whose embeddings the step reads, with repetitions."""
         return np.concatenate([self.head, self.tail, self.rows])
 
-    def moved(self, positions: Callable[[np.ndarray], np.ndarray]) -> "Draw":
-        """The same pairs with other numbers for their nodes."""
+    def renumbered(self, positions: Callable[[np.ndarray], np.ndarray]) -> "Draw":
+        """The same pairs with node numbers changed by `positions`."""
         return replace(self, **{name: positions(getattr(self, name)) for name in ("head", "tail", "rows")})
 
 
@@ -58,17 +58,17 @@ class Terms(NamedTuple):
     contrastive: Tensor | None
 
     def detached(self) -> "Terms":
-        """The values without what they were computed from."""
+        """The same values without gradients."""
         return Terms(*(None if term is None else term.detach() for term in self))
 
 
 class Objective:
-    """The edges that training may see, and what it draws from them.
+    """The edges that training may see, what a step draws from them, and the losses of a draw.
 
-    held: the split of the message edges. valid: held-out edges with fixed negatives, to choose the best
-    state by. matched: the same with negatives that degrees alone do not tell from edges. similar: None
-    where no two tails share enough neighbours, or where the contrastive term is off. notes: sentences
-    for the record.
+    held: the split of the message edges. valid: held-out edges with fixed negatives, which choose the best
+    state. matched: the same with negatives of matched degree, which degrees alone do not distinguish from
+    edges. similar: None if no two tails share enough neighbours, or if the contrastive term is off. notes:
+    sentences for the record.
     """
 
     def __init__(self, kg: Graph, settings: TrainingSettings, tail_type: str, seed: int) -> None:
@@ -82,10 +82,10 @@ class Objective:
         self.matched = self._validation_pairs(kg, 1.0, MATCHED_NEGATIVES, [seed, 5])
 
     def draw(self, chosen: Sequence[np.ndarray], generator: np.random.Generator) -> Draw:
-        """The training edges at the positions `chosen` of each relation, as many negatives, and the tails."""
+        """Draw pairs: the training edges at `chosen` of each relation, as many negatives, and tails."""
         positives = [edges[:, rows] for edges, rows in zip(self.held.train, chosen, strict=True)]
         matched = self.settings.degree_matched_share
-        drawn = [
+        negative = [
             negatives.corrupt(source, edges, matched, generator) if edges.size else edges
             for source, edges in zip(self.sources, positives, strict=True)
         ]
@@ -94,7 +94,7 @@ class Objective:
             size = self.settings.contrastive.batch_size
             contrast = losses.draw_contrast(self.similar, size, generator)
             rows = np.concatenate([contrast.anchors, contrast.partners]).astype(np.int64) + self.tails.start
-        relation, head, tail = self._numbered([*positives, *drawn], [*range(self.relations)] * 2)
+        relation, head, tail = self._numbered([*positives, *negative], [*range(self.relations)] * 2)
         ranked = self._ranked([each.shape[1] for each in positives], generator)
         return Draw(relation, head, tail, sum(each.shape[1] for each in positives), ranked, rows, contrast)
 
@@ -104,8 +104,10 @@ class Objective:
             torch.from_numpy(each).to(z.device) for each in (draw.relation, draw.head, draw.tail, draw.rows)
         )
         logits, vectors = model.read(z, relation, head, tail, rows)
-        at = draw.positives
-        link = losses.link_loss(logits[:at], logits[at:], relation[:at], relation[at:], self.relations)
+        positives = draw.positives
+        link = losses.link_loss(
+            logits[:positives], logits[positives:], relation[:positives], relation[positives:], self.relations
+        )
         total, ranking, contrastive = link, None, None
         if draw.ranked:
             chosen = torch.from_numpy(np.concatenate(draw.ranked)).to(z.device)
@@ -121,12 +123,12 @@ class Objective:
         return Terms(total, link, ranking, contrastive)
 
     def auroc(self, model: HGT, z: Tensor) -> float | None:
-        """Mean over relations of the AUROC of held-out edges against fixed negatives; None without any."""
+        """Mean over relations of the AUROC of held-out edges against fixed negatives; None without edges."""
         scores = self.aurocs(model, z, self.valid)
         return float(np.mean(scores)) if scores else None
 
     def aurocs(self, model: HGT, z: Tensor, pairs: Sequence[Pairs]) -> list[float]:
-        """The AUROC of each of `pairs`; 0.5 where a logit is no number."""
+        """The AUROC of each of `pairs`; 0.5 if a logit is not finite."""
         scores = []
         for index, positive, negative in pairs:
             relation, head, tail = (
@@ -140,7 +142,7 @@ class Objective:
         return scores
 
     def _ranked(self, counts: Sequence[int], generator: np.random.Generator) -> list[np.ndarray]:
-        """Positions of at most `ranking.edges` edges of each relation, counts (relations,), at random."""
+        """Random positions of at most `ranking.edges` edges of each relation; counts: edges per relation."""
         if not self.settings.ranking.weight:
             return []
         most, first = self.settings.ranking.edges, np.cumsum([0, *counts])[:-1]
@@ -149,11 +151,11 @@ class Objective:
     def _numbered(
         self, edges: Sequence[np.ndarray], relations: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Relation, head and tail (P,) of edges (2, P) of one relation each, by node numbers."""
-        moved = [edge + self.offsets[index] for edge, index in zip(edges, relations, strict=True)]
-        head, tail = np.concatenate(moved, axis=1)
-        of = np.repeat(np.asarray(relations, np.int64), [edge.shape[1] for edge in edges])
-        return of, head, tail
+        """Relation, head and tail (P,) of edges, by node numbers; edges: (2, E) of one relation each."""
+        numbered = [edge + self.offsets[index] for edge, index in zip(edges, relations, strict=True)]
+        head, tail = np.concatenate(numbered, axis=1)
+        relation = np.repeat(np.asarray(relations, np.int64), [edge.shape[1] for edge in edges])
+        return relation, head, tail
 
     def _similar(self, kg: Graph, tail_type: str) -> losses.SimilarTails | None:
         options = self.settings.contrastive
@@ -172,7 +174,7 @@ class Objective:
         return None
 
     def _validation_pairs(self, kg: Graph, matched: float, times: int, stream: Sequence[int]) -> list[Pairs]:
-        """Per relation with held-out edges: index, positives and fixed negatives that are no edge at all.
+        """Per relation with held-out edges: index, positives, and fixed negatives, which are no known edges.
 
         matched: share of the negatives drawn in proportion to degree. times: negatives for each positive.
         """

@@ -1,4 +1,4 @@
-"""What is looked at before a training has cost anything: its inputs, and what the machine has for it."""
+"""Preflight checks: before a training begins, are its inputs sound, and do memory and disk suffice?"""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ from repurpose.training.watchdog import Outcome
 
 MEASURED_STEPS = 3  # after which time and memory are known
 REMEDY = "correct the vectors in graph.features, or leave the nodes of this type out of it"
-RANK_ONE = 1e-10  # share of the second largest squared singular value at which there is only one direction
+RANK_ONE = 1e-10  # relative size of the second squared singular value, below which the rank counts as 1
 
 
 def features(vectors: Mapping[str, np.ndarray]) -> Outcome | None:
-    """Refuse given node vectors, type -> (m, f), that are not finite or with which nodes look alike."""
+    """Refuse the given node vectors, type -> (m, f), if they are not finite or of rank 1."""
     for name, rows in vectors.items():
         fault = vectors_fault(torch.from_numpy(rows))
         if fault:
@@ -29,7 +29,7 @@ def features(vectors: Mapping[str, np.ndarray]) -> Outcome | None:
 
 
 def inputs(x: Tensor, bounds: list[int], names: list[str]) -> Outcome | None:
-    """Refuse node inputs x (nodes, width) with which a type's nodes look alike: rank 1, or not finite."""
+    """Refuse node inputs x (nodes, width) if those of a type are not finite or of rank 1."""
     for name, first, last in zip(names, bounds[:-1], bounds[1:], strict=True):
         fault = vectors_fault(x[first:last].detach())
         if fault:
@@ -38,7 +38,7 @@ def inputs(x: Tensor, bounds: list[int], names: list[str]) -> Outcome | None:
 
 
 def vectors_fault(rows: Tensor) -> str | None:
-    """What makes the vectors (n, width) of a type unfit to train from; None where nothing does."""
+    """Why the vectors (n, width) of a type are unfit for training; None if they are fit."""
     bad = int((~torch.isfinite(rows)).any(dim=1).sum())
     if bad:
         return f"are not finite: {bad} of {len(rows)} have a NaN or an infinite value"
@@ -53,7 +53,7 @@ def vectors_fault(rows: Tensor) -> str | None:
 
 
 def room(kg: Graph, encoder: EncoderSettings, device: str, batching: str) -> Outcome | None:
-    """Refuse a training of which the counts of its graph alone say that memory is too small for it."""
+    """Refuse a training if memory is too small for it, predicted from the size of its graph."""
     held, has = memory.peak(device, now=True), memory.limit(device)
     needed = memory.predicted(kg, encoder, device, batching, held)
     return None if needed <= has else too_large(kg, encoder, device, batching, needed, has, held)
@@ -62,7 +62,7 @@ def room(kg: Graph, encoder: EncoderSettings, device: str, batching: str) -> Out
 def after(
     kg: Graph, encoder: EncoderSettings, device: str, batching: str, held: int = 0
 ) -> tuple[int, Outcome | None]:
-    """The peak to expect from what the first steps took, and a refusal where memory is too small for it.
+    """The peak expected from what the first steps took, and a refusal if memory is too small for it.
 
     held: bytes that the process had before the training.
     """
@@ -74,9 +74,9 @@ def after(
 
 
 def disk(needed: Mapping[Path, int]) -> Outcome | None:
-    """Refuse where a disk has no room for what is going to be written: folder -> bytes.
+    """Refuse if a disk has no room for what will be written; needed: folder -> bytes.
 
-    Folders of one disk share its room.
+    Folders on one disk share its free space.
     """
     folders_of_disk: dict[int, list[Path]] = {}
     for folder in needed:
@@ -95,9 +95,9 @@ def disk(needed: Mapping[Path, int]) -> Outcome | None:
 def out_of_memory(
     kg: Graph, encoder: EncoderSettings, device: str, batching: str, error: Exception, held: int
 ) -> Outcome:
-    """The refusal where a step itself found no memory; held: as of `after`."""
+    """The refusal if a step ran out of memory; held: see `after`."""
     has = memory.limit(device)
-    # It needs more than there is, whatever is expected of it.
+    # It needs more than there is, even if less was expected.
     needed = max(has, memory.expected(kg, encoder, device, batching, held))
     fitting = memory.fitting(kg, encoder, device, batching, needed=needed, has=has, held=held)
     return by_machine(f"{device} ran out of memory ({shortened(error)})", _advice(fitting, device))
@@ -106,16 +106,16 @@ def out_of_memory(
 def too_large(
     kg: Graph, encoder: EncoderSettings, device: str, batching: str, needed: int, has: int, held: int
 ) -> Outcome:
-    """The refusal of a training that needs `needed` bytes where there are `has`."""
+    """The refusal of a training that needs `needed` bytes if there are only `has`."""
     seen = f"the training would take {_amount(needed)} of memory, and {device} has {_amount(has)} for it"
     fitting = memory.fitting(kg, encoder, device, batching, needed=needed, has=has, held=held)
     return by_machine(seen, _advice(fitting, device))
 
 
 def by_machine(reason: str, remedy: str) -> Outcome:
-    """The refusal of what room, another machine or another moment may allow: the next run asks again.
+    """A refusal that more free memory or disk, or another machine, may lift: the next run tries again.
 
-    The one place where `depends_on_machine` is set.
+    Only this function sets `depends_on_machine`.
     """
     return Outcome("refused", reason, remedy, depends_on_machine=True)
 
@@ -126,20 +126,22 @@ def _advice(fitting: Sequence[memory.Fitting], device: str) -> str:
             f"no width down to {memory.LEAST_WIDTH} fits either: use a machine with more memory, or "
             "graph.node_types for a part of the graph"
         )
-    return f"set {', or '.join(_way(each, device) for each in fitting)}"
+    return f"set {', or '.join(_proposal(each, device) for each in fitting)}"
 
 
-def _way(fitting: memory.Fitting, device: str) -> str:
+def _proposal(fitting: memory.Fitting, device: str) -> str:
     settings = ", ".join(f"{key}: {value}" for key, value in fitting.settings.items())
-    kind = torch.device(device).type
+    device_type = torch.device(device).type
     named = (
-        f" ({kind}-sampled in devices where {kind}-full is)" if "training.fanout" in fitting.settings else ""
+        f" ({device_type}-sampled in devices where {device_type}-full is)"
+        if "training.fanout" in fitting.settings
+        else ""
     )
     return f"{settings}{named}, which would take about {_amount(fitting.needed)}"
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest above it that is there."""
+    """The folder, or the nearest folder above it that exists."""
     return next(each for each in (folder, *folder.absolute().parents) if each.exists())
 
 

@@ -1,4 +1,4 @@
-"""A training before its first step: the job, the model with its inputs, and how vectors are composed."""
+"""Preparation of a training: the job, the model with its inputs, and the composition of the vectors."""
 
 import logging
 import time
@@ -36,8 +36,8 @@ Inputs = dict[int, tuple[np.ndarray, np.ndarray]]
 class Job:
     """What is trained, on which graph and device.
 
-    device: a torch device. batching: full or sampled. features: node vectors, by node type, that inputs start
-    from.
+    device: a torch device. batching: full or sampled. features: given node vectors, by node type, from which
+    the inputs are made.
     """
 
     kg: Graph
@@ -54,9 +54,10 @@ class Job:
 class Composition:
     """How a node's vector is composed: relation profile, SVD rows, then the encoder output.
 
-    columns: (nodes, profile_dim + svd_dim), what comes before the encoder output; None for nothing. lengths:
-    (nodes,) that the encoder output is scaled to; None for no scaling. axes: of the SVD rows among `columns`.
-    divisors: (nodes, most sides) of the profile's parts, zeros for types with fewer sides.
+    columns: (nodes, profile_dim + svd_dim), the columns before the encoder output; None for no such columns.
+    lengths: (nodes,), to which the encoder output is scaled; None for no scaling. axes: of the SVD rows in
+    `columns`. divisors: (nodes, largest number of sides) of the profile's sides, padded with zeros for types
+    with fewer sides.
     """
 
     columns: np.ndarray | None = None
@@ -102,8 +103,8 @@ def start(
 ) -> tuple[Inputs | None, Composition]:
     """Inputs and composition of an encoder, from linear algebra on `edges`.
 
-    Inputs: number of a type -> (nodes (m,), rows (m, hidden_dim)), None for random ones; they have a root
-    mean square of `hgt.INPUT_SCALE`; if the graph has fewer nodes than hidden_dim, the last columns are zero.
+    Inputs: number of a type -> (nodes (m,), rows (m, hidden_dim)), None for random inputs. Their root mean
+    square is `hgt.INPUT_SCALE`; if the graph has fewer nodes than hidden_dim, the last columns are zero.
     With relation profiles, all parts of a node's vector have the length of its profile (see `profiles.rows`);
     without, the SVD rows have the length of the encoder output.
     """
@@ -134,7 +135,7 @@ def start(
 
 
 def vector_blocks(kg: Graph, encoder: EncoderSettings) -> dict[str, list[int]]:
-    """Where the parts of a type's vectors end: each side of the profile, the SVD rows, the encoder output."""
+    """The columns where the parts of a type's vectors end: profile sides, SVD rows, encoder output."""
     ends = {encoder.profile_dim, encoder.profile_dim + encoder.svd_dim, encoder.embedding_dim}
     result = {}
     for node_type in kg.node_types:

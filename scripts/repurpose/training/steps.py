@@ -1,7 +1,7 @@
 """One optimizer step, over the whole graph or over a sample of it.
 
-Both kinds of step hide the edges that they predict from the messages, and both leave embeddings that
-are computed from all neighbours.
+Both kinds of step leave the edges that they predict out of the messages, and both compute the final
+embeddings from all neighbours.
 """
 
 import itertools
@@ -16,14 +16,14 @@ from repurpose.hgt import message_edges
 from repurpose.hgt.hgt import HGT, Block
 from repurpose.hgt.pyg_layer import Layer
 from repurpose.hgt.sampling import Sampler
-from repurpose.training.checkpoint import named, part
+from repurpose.training.checkpoint import add_prefix, select_prefix
 from repurpose.training.objective import Draw, Objective, Terms
 
 PART_EDGES = 2_000_000  # messages that are computed at once when a sampled training embeds all nodes
 
 
 class FullSteps:
-    """A step is an epoch: all messages but those of the edges that it predicts."""
+    """A step is an epoch: it uses all messages except those of the edges that it predicts."""
 
     per_epoch = 1
 
@@ -34,11 +34,11 @@ class FullSteps:
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
 
     def take(self, step: int) -> tuple[Terms, Draw]:
-        """Update the model; the losses before the update, and the pairs that were predicted."""
+        """Update the model; returns the losses before the update, and the pairs that were predicted."""
         generator = _start(self.model, self.seed, step)
         hidden = [self._choose(edges.shape[1], generator) for edges in self.objective.held.train]
         draw = self.objective.draw(hidden, generator)
-        # No name for the embeddings: they would outlive their use in the backward pass.
+        # A name for the embeddings would keep their memory until after the backward pass.
         terms = self.objective.terms(self.model, self.model(self.edges.without(hidden)), draw)
         self.optimizer.zero_grad(set_to_none=True)
         terms.total.backward()
@@ -46,13 +46,16 @@ class FullSteps:
         return terms.detached(), draw
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that the next step depends on beside its number, by name."""
-        return {**named("model", self.model.state_dict()), **named("adam", _moments(self.optimizer))}
+        """All that the next step depends on, except its number, by name."""
+        return {
+            **add_prefix("model", self.model.state_dict()),
+            **add_prefix("adam", _moments(self.optimizer)),
+        }
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go back to what `tensors` gave."""
-        self.model.load_state_dict(part("model", tensors))
-        _set_moments(self.optimizer, part("adam", tensors))
+        """Restore the state that `tensors` returned."""
+        self.model.load_state_dict(select_prefix("model", tensors))
+        _set_moments(self.optimizer, select_prefix("adam", tensors))
 
     @torch.no_grad()
     def embed(self) -> Tensor:
@@ -60,12 +63,12 @@ class FullSteps:
         self.model.eval()
         return self.model(self.edges.whole)
 
-    def applied(self, layer: Layer, x: Tensor) -> Tensor:
+    def layer_output(self, layer: Layer, x: Tensor) -> Tensor:
         """A layer's output for all nodes, from all messages."""
         return self.model.apply_layer(layer, x, Block(self.edges.whole, self.model.bounds, None))
 
     def _choose(self, edges: int, generator: np.random.Generator) -> np.ndarray:
-        """Positions in one relation to predict in a step: at least one, where it has two or more edges."""
+        """Draw positions of one relation to predict in a step: at least one, if it has two or more edges."""
         size = min(self.settings.edge_sample_size, int(self.settings.supervision_share * edges))
         size = max(size, 1) if edges > 1 else 0
         return generator.choice(edges, size, replace=False, shuffle=False)
@@ -87,7 +90,7 @@ class SampledSteps:
         self.order: tuple[int, np.ndarray] | None = None
 
     def take(self, step: int) -> tuple[Terms, Draw]:
-        """Update the model; the losses before the update, and the pairs that were predicted."""
+        """Update the model; returns the losses before the update, and the pairs that were predicted."""
         generator = _start(self.model, self.seed, step)
         numbers = self._numbers(step)
         cuts = np.searchsorted(numbers, self.starts)
@@ -101,7 +104,7 @@ class SampledSteps:
         rows = torch.from_numpy(batch.inputs).to(device)
         x = self.model.inputs.detach().index_select(0, rows).requires_grad_()
         z = self.model.encode(x, self.model.blocks(batch.levels), batch.bounds)
-        terms = self.objective.terms(self.model, z, draw.moved(batch.positions))
+        terms = self.objective.terms(self.model, z, draw.renumbered(batch.positions))
         self.optimizer.zero_grad(set_to_none=True)
         terms.total.backward()
         self.optimizer.step()
@@ -109,42 +112,42 @@ class SampledSteps:
         return terms.detached(), draw
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that the next step depends on beside its number, by name."""
+        """All that the next step depends on, except its number, by name."""
         table = {
             "mean": self.table.mean,
             "square": self.table.square,
             "steps": torch.tensor(self.table.steps),
         }
-        whole = named("model", self.model.state_dict()), named("adam", _moments(self.optimizer))
-        return {**whole[0], **whole[1], **named("table", table)}
+        tensors = add_prefix("model", self.model.state_dict()), add_prefix("adam", _moments(self.optimizer))
+        return {**tensors[0], **tensors[1], **add_prefix("table", table)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go back to what `tensors` gave."""
-        self.model.load_state_dict(part("model", tensors))
-        _set_moments(self.optimizer, part("adam", tensors))
-        table = part("table", tensors)
+        """Restore the state that `tensors` returned."""
+        self.model.load_state_dict(select_prefix("model", tensors))
+        _set_moments(self.optimizer, select_prefix("adam", tensors))
+        table = select_prefix("table", tensors)
         self.table.mean.copy_(table["mean"])
         self.table.square.copy_(table["square"])
         self.table.steps = int(table["steps"])
 
     @torch.no_grad()
     def embed(self) -> Tensor:
-        """Embeddings of all nodes from all their neighbours, (nodes, d), a layer and some nodes at a time."""
+        """Embeddings (nodes, d) of all nodes from all neighbours, layer by layer, some nodes at a time."""
         self.model.eval()
         x = self.model.inputs
         for layer in self.model.layers:
-            x = self.applied(layer, x)
+            x = self.layer_output(layer, x)
         return self.model.project(x, self.model.bounds)
 
-    def applied(self, layer: Layer, x: Tensor) -> Tensor:
+    def layer_output(self, layer: Layer, x: Tensor) -> Tensor:
         """A layer's output for all nodes, some at a time."""
-        parts = []
+        outputs = []
         for nodes in self._parts():
             level = self.sampler.neighbourhood(nodes)
             (block,) = self.model.blocks([level])
             rows = torch.from_numpy(level.nodes).to(x.device)
-            parts.append(self.model.apply_layer(layer, x.index_select(0, rows), block))
-        return torch.cat(parts)
+            outputs.append(self.model.apply_layer(layer, x.index_select(0, rows), block))
+        return torch.cat(outputs)
 
     def _parts(self) -> list[np.ndarray]:
         """Ranges of nodes that receive about `PART_EDGES` messages each."""
@@ -155,11 +158,11 @@ class SampledSteps:
 
     def _numbers(self, step: int) -> np.ndarray:
         """Numbers of the edges that a step predicts, ascending."""
-        epoch, at = divmod(step - 1, self.per_epoch)
+        epoch, batch = divmod(step - 1, self.per_epoch)
         if self.order is None or self.order[0] != epoch:
             self.order = epoch, spread(np.diff(self.starts), np.random.default_rng([self.seed, 3, epoch]))
         size = self.settings.batch_size
-        return np.sort(self.order[1][at * size : (at + 1) * size])
+        return np.sort(self.order[1][batch * size : (batch + 1) * size])
 
 
 Steps = FullSteps | SampledSteps
@@ -167,18 +170,18 @@ Steps = FullSteps | SampledSteps
 
 @torch.no_grad()
 def states(steps: Steps) -> list[Tensor]:
-    """What each layer reads of all nodes, (nodes, hidden_dim) each."""
+    """The inputs of each layer for all nodes, (nodes, hidden_dim) each."""
     steps.model.eval()
-    found: list[Tensor] = [steps.model.inputs]
+    inputs: list[Tensor] = [steps.model.inputs]
     for layer in steps.model.layers[:-1]:
-        found.append(steps.applied(layer, found[-1]))
-    return found
+        inputs.append(steps.layer_output(layer, inputs[-1]))
+    return inputs
 
 
 class RowAdam:
-    """Adam (Kingma and Ba, ICLR 2015) on some rows of a table; the others keep their moments (SparseAdam).
+    """Adam (Kingma and Ba, ICLR 2015) on some rows of a table; other rows keep their moments (SparseAdam).
 
-    With plain tensors, for sparse ones are not there on every device.
+    It uses plain tensors, because not every device has sparse ones.
     """
 
     BETAS, EPSILON = (0.9, 0.999), 1e-8
@@ -189,7 +192,7 @@ class RowAdam:
 
     @torch.no_grad()
     def step(self, rows: Tensor, gradient: Tensor) -> None:
-        """Update the different `rows` (n,) along their gradient (n, width)."""
+        """Update the distinct `rows` (n,) along their gradient (n, width)."""
         self.steps += 1
         first, second = self.BETAS
         mean = self.mean.index_select(0, rows).lerp_(gradient, 1 - first)
@@ -202,9 +205,9 @@ class RowAdam:
 
 
 def spread(sizes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """An order of sum(sizes) edges, numbered relation by relation, in which every relation is spread evenly.
+    """A random order of sum(sizes) edges, numbered relation by relation, that spreads each relation evenly.
 
-    Any stretch of it has of each relation what is its share, give or take one edge.
+    Any stretch of it contains each relation's share of the edges, within one edge.
     """
     places = [
         (generator.permutation(size) + generator.random(size)) / size for size in sizes.tolist() if size
@@ -215,19 +218,19 @@ def spread(sizes: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The optimizer's state as tensors named position.key."""
     state = optimizer.state_dict()["state"]
-    return {f"{at}.{key}": value for at, values in state.items() for key, value in values.items()}
+    return {f"{position}.{key}": value for position, values in state.items() for key, value in values.items()}
 
 
 def _set_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in moments.items():
-        at, _, key = name.partition(".")
-        state.setdefault(int(at), {})[key] = value
+        position, _, key = name.partition(".")
+        state.setdefault(int(position), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _start(model: HGT, seed: int, step: int) -> np.random.Generator:
-    """Training mode, and random numbers that depend on the seed and the step alone."""
+    """Set training mode and the seed; returns a generator that depends on the seed and the step alone."""
     model.train()
     torch.manual_seed(seed * 1_000_003 + step)
     return np.random.default_rng([seed, 1, step])

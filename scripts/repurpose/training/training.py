@@ -1,4 +1,4 @@
-"""A training from its preflight to its vectors: read `fit` first, then `train`, the loop."""
+"""A training from its preflight to its vectors; read `fit` first, then `train`, the loop."""
 
 import logging
 import math
@@ -30,7 +30,7 @@ from repurpose.training import (
     selftest,
     watchdog,
 )
-from repurpose.training.checkpoint import named, part
+from repurpose.training.checkpoint import add_prefix, select_prefix
 from repurpose.training.objective import Draw, Terms
 from repurpose.training.preparation import Composition, Job, Prepared
 from repurpose.training.steps import SampledSteps, states
@@ -43,7 +43,7 @@ COMPLETED = Outcome("completed")
 
 @dataclass(frozen=True)
 class Result:
-    """What a training leaves: vectors per node type (nodes, d), none if it was refused, and its record.
+    """What a training leaves: vectors per node type (nodes, d), empty if it was refused, and its record.
 
     trained: the encoder behind the vectors. failure: facts and the last batch's pairs if the training ended
     badly after its first step.
@@ -68,7 +68,7 @@ def fit(
 
     on_step: receives one row of the history after each step, and the number of steps. on_resume: receives the
     rows before the first step if the training continues from one of `checkpoints`. results: the folder that
-    the results are written to, whose disk must have room for them. The record has a status: `completed`, or
+    the results are written to; its disk must have room for them. The record has a status: `completed`, or
     with reason and remedy `refused` (preflight), `stalled`, `collapsed` or `diverged` (watchdog). Raises
     StoppedError, after a checkpoint, when `is_stopping` says so.
     """
@@ -175,7 +175,7 @@ class Run:
         return time.perf_counter() - self.started
 
     def begin(self) -> None:
-        """Look at the untrained model, which the training has to be better than."""
+        """Measure the untrained model, so that the watchdog can compare the training with it."""
         self.watch.begin(self.steps.model, self.steps.embed())
         stop_if(self.watch.parameters(self.steps.model, 0))
 
@@ -193,7 +193,7 @@ class Run:
     def validate(self, is_last: bool = False) -> None:
         """Put the AUROC of held-out edges into the last row, unless it is there, and keep the best state.
 
-        Raises BadEnd if the vectors have collapsed or are no numbers, or at the end if nothing was learned.
+        Raises BadEnd if the vectors have collapsed or are not finite, or at the end if nothing was learned.
         """
         row, model = self.row, self.steps.model
         is_due = is_last and self.watch.is_due(self.step, self.seconds)
@@ -215,11 +215,11 @@ class Run:
             self.watch.notice(model, z)
 
     def judge(self, z: Tensor) -> Outcome | None:
-        """Whether the training has been seen to learn; z: embeddings of all nodes."""
+        """None if the training has been seen to learn, otherwise its bad end; z: embeddings of all nodes."""
         return self.watch.stalled(self.steps.model, z, self.draw, self.step, self.row["link"])
 
     def _compare_samples(self, z: Tensor) -> Outcome | None:
-        """Whether samples give the same embeddings as the whole graph, with the weights of this moment."""
+        """None if samples give the same embeddings as the whole graph with the present weights."""
         steps = self.steps
         error = selftest.mismatch(steps.model, steps.sampler, steps.objective.held.train, z, steps.seed)
         return self.watch.samples(error, self.step)
@@ -228,9 +228,9 @@ class Run:
         """Everything that the next step depends on, and the results so far."""
         watch_facts, watch_tensors = self.watch.state()
         tensors = {
-            **named("steps", self.steps.tensors()),
-            **named("best", self.best or {}),
-            **named("watch", watch_tensors),
+            **add_prefix("steps", self.steps.tensors()),
+            **add_prefix("best", self.best or {}),
+            **add_prefix("watch", watch_tensors),
         }
         facts = {
             "rows": [list(row.values()) for row in self.rows],
@@ -245,13 +245,13 @@ class Run:
 
     def resume(self, state: checkpoint.State) -> None:
         """Continue from `state`."""
-        self.steps.restore(part("steps", state.tensors))
-        self.best = part("best", state.tensors) or None
+        self.steps.restore(select_prefix("steps", state.tensors))
+        self.best = select_prefix("best", state.tensors) or None
         facts = state.facts
         self.rows = [dict(zip(facts["columns"], values, strict=True)) for values in facts["rows"]]
         self.edges_seen = facts["edges_seen"]
         self.best_step, self.best_auroc = facts["best_step"], facts["best_auroc"]
-        self.watch.resume(facts["watch"], part("watch", state.tensors))
+        self.watch.resume(facts["watch"], select_prefix("watch", state.tensors))
         self.started -= facts["seconds"]
 
     def trained(self) -> Trained:
@@ -277,8 +277,8 @@ class Run:
         }
 
 
-def encoder(model: HGT, read: Sequence[Tensor], composition: Composition) -> Trained:
-    """A model as it is kept; read: what each of its layers reads of all nodes.
+def encoder(model: HGT, layer_inputs: Sequence[Tensor], composition: Composition) -> Trained:
+    """The encoder in the form that is saved; layer_inputs: input of each layer for all nodes.
 
     Node types that receive no messages have a share of 0.
     """
@@ -290,7 +290,7 @@ def encoder(model: HGT, read: Sequence[Tensor], composition: Composition) -> Tra
     output = [torch.stack([getattr(linear, name) for linear in model.outputs]) for name in ("weight", "bias")]
     return Trained(
         tuple(Parameters(*map(_array, layer)) for layer in layers),
-        tuple(map(_array, read)),
+        tuple(map(_array, layer_inputs)),
         *map(_array, output),
         *(composition.axes[1:] if composition.axes else (None, None)),
         composition.divisors,
@@ -302,7 +302,7 @@ def _bytes_on_disk(job: Job, checkpoints: checkpoint.Folder | None, results: Pat
     needed = {}
     if checkpoints:
         one = memory.of_checkpoint(job.kg, job.encoder)
-        # Earlier checkpoints are removed when later ones come, but not before the first of these is whole.
+        # Earlier checkpoints are deleted only when a later one is complete.
         needed[checkpoints.path] = max(one, checkpoint.AT_ONCE * one - checkpoints.size())
     if results:
         needed[results] = memory.of_results(job.kg, job.encoder)
@@ -324,13 +324,13 @@ def _resume(
     run.resume(state)
     logging.info("resumed at step %d of %d", state.step, run.total)
     if on_resume:
-        # The last row of a whole training is still to be validated and comes as a step.
+        # The last row of a complete training is not validated yet: `on_step` receives it later.
         on_resume(run.rows[:-1] if run.step == run.total else run.rows)
     return True
 
 
 def _forecast(run: Run, seconds: float, held: int) -> Outcome | None:
-    """Log the time and memory that the rest will take; refuse if memory is too small for it."""
+    """Log the time and memory that the remaining steps will take; refuse if memory is too small."""
     job, left = run.job, run.total - run.step
     needed, outcome = preflight.after(job.kg, job.encoder, job.device, job.batching, held)
     logging.info(
@@ -359,7 +359,7 @@ def _finish(run: Run, outcome: Outcome, checkpoints: checkpoint.Folder | None) -
 
 
 def _refuse(job: Job, outcome: Outcome, started: float, steps: int = 0) -> Result:
-    """No vectors, and the reason."""
+    """A result without vectors, with the reason."""
     logging.error("%s: %s; %s", outcome.status, outcome.reason, outcome.remedy)
     no_vectors = {t: np.zeros((0, job.encoder.embedding_dim), np.float32) for t in job.kg.node_types}
     facts = {
@@ -375,7 +375,7 @@ def _refuse(job: Job, outcome: Outcome, started: float, steps: int = 0) -> Resul
 
 
 def _record(outcome: Outcome, seconds: float, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of training.json that the training knows."""
+    """The content of training.json, except what the rule's script adds."""
     return {
         **asdict(outcome),
         "floor": losses.LINK_FLOOR,
@@ -386,7 +386,7 @@ def _record(outcome: Outcome, seconds: float, facts: Mapping[str, Any]) -> dict[
 
 
 def _floors(settings: TrainingSettings, draw: Draw) -> Row:
-    """The losses of a null model: of random guesses, and of vectors that are all alike."""
+    """The losses of a null model: random guesses, or vectors that are all equal."""
     floors = {
         "link_floor": losses.LINK_FLOOR,
         "ranking_floor": losses.RANKING_FLOOR if settings.ranking.weight else None,

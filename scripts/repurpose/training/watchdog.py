@@ -1,7 +1,7 @@
-"""Whether a training learns: judged from held-out edges, from its vectors and from its numbers.
+"""Watchdog: does a training learn? Judged from held-out edges, its vectors and its losses.
 
-The loss alone does not tell: on edges that were shuffled it falls far below its floor, for degrees are
-learned and edges remembered. Held-out edges beside negatives of the same degrees stay at 0.5 then.
+The loss alone is not enough: on shuffled edges it falls far below its floor, because the model learns degrees
+and memorises edges. The AUROC of held-out edges against negatives of the same degrees then stays at 0.5.
 """
 
 import math
@@ -19,22 +19,22 @@ from repurpose.training import losses
 from repurpose.training.objective import Draw, Objective
 from repurpose.vectors import spectral
 
-# The deadline: the latest of these.
+# The deadline is the latest of these three.
 LEAST_STEPS = 30
 SHARE = 0.05  # of all steps
-SECONDS = 120.0
+SECONDS = 120.0  # of training
 
 NOISE = 3.0  # standard errors of a difference
-LEARNING_LINK = 0.98  # share of the link loss of guessing, where nothing is held out
-EXPLODED = 50.0  # times the link loss of guessing; healthy trainings had spikes of 6 times
+LEARNING_LINK = 0.98  # share of the link loss of random guesses, if no edges are held out
+EXPLODED = 50.0  # times the link loss of random guesses; healthy trainings had spikes of 6 times
 LARGEST = 1e3  # root mean square of a parameter; healthy ones were below 3
 LEAST_RANK = 1.5  # effective rank of a type's vectors
 LEAST_DISTINCT = 0.5  # share of a type's vectors
-SAMPLE = 256  # vectors of a type that are looked at
+SAMPLE = 256  # vectors of a type that are measured
 RANKED_NODES = 20  # a smaller type has too short a spectrum
-STRIKES = 2  # looks in a row that find the vectors collapsed
-LARGEST_ERROR = 1e-3  # of embeddings by way of samples, relative; rounding is below 1e-5
-STILL = 1e-4  # relative change of the vectors below which nothing has moved
+STRIKES = 2  # checks in a row that see the vectors collapsed
+LARGEST_ERROR = 1e-3  # of embeddings from samples, relative; rounding is below 1e-5
+STILL = 1e-4  # relative change of the vectors below which they have not moved
 
 SLOWER = "lower training.learning_rate"
 REPORT = "this is a fault of the program: report it"
@@ -42,9 +42,10 @@ REPORT = "this is a fault of the program: report it"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: what was seen with its likely cause, and the config key to change.
+    """How a training ended: what was seen, its likely cause, and the config key to change.
 
-    depends_on_machine: whether the same training may end otherwise once there is room, or elsewhere.
+    depends_on_machine: whether the same training may end otherwise with more free memory or disk, or on
+    another machine.
     """
 
     status: str
@@ -53,7 +54,7 @@ class Outcome:
     depends_on_machine: bool = False
 
 
-class BadEnd(Exception):  # noqa: N818 - how a training ends, not only an error
+class BadEnd(Exception):  # noqa: N818 - a way that a training ends, not only an error
     """Ends a training that must not go on; `outcome` says why."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -78,9 +79,9 @@ class Level:
 def level(objective: Objective, model: HGT, z: Tensor) -> Level | None:
     """The level of embeddings z; None without held-out edges.
 
-    Relations are weighted by the root of their held-out edges: all alike, the smallest would be most of
-    the noise; each edge alike, the largest would be all that is seen. The error is that of the rank-sum
-    statistic where nothing is known (Mann and Whitney, 1947).
+    Relations are weighted by the square root of their number of held-out edges. With equal weights, the
+    smallest relations would cause most of the noise; with weights by edges, the largest would hide all
+    others. The error is that of the rank-sum statistic under the null model (Mann and Whitney, 1947).
     """
     if not objective.matched:
         return None
@@ -97,9 +98,9 @@ def is_above(now: Level, before: Level) -> bool:
 
 
 class Watchdog:
-    """What is known of one training: where it began, and whether it has been seen to learn.
+    """The watchdog of one training: its start, its best level, and whether it has been seen to learn.
 
-    `no_signal` gives the level of the same training on shuffled edges; it is asked only when needed.
+    no_signal: computes the level of the same training on shuffled edges; called only if needed.
     """
 
     def __init__(
@@ -112,17 +113,17 @@ class Watchdog:
         self.is_learning, self.strikes = False, 0
 
     def begin(self, model: HGT, z: Tensor) -> None:
-        """Remember where the training starts."""
-        self.start, self.first = level(self.objective, model, z), self._few(z)
+        """Keep the level and some vectors of the untrained model."""
+        self.start, self.first = level(self.objective, model, z), self._sample(z)
 
     def is_due(self, step: int, seconds: float) -> bool:
-        """Whether a training that is not known to learn has had its time."""
+        """Whether a training that has not been seen to learn has reached its deadline."""
         if step < LEAST_STEPS or self.is_learning:
             return False
         return step == self.total or (step >= SHARE * self.total and seconds >= SECONDS)
 
     def loss(self, link: float | None, step: int) -> Outcome | None:
-        """What the link loss (None: no number) says after a step."""
+        """Check the link loss after a step; link: None if the loss was not finite."""
         if link is None:
             return Outcome("diverged", f"the loss was no number at step {step}", SLOWER)
         if link > EXPLODED * losses.LINK_FLOOR:
@@ -131,7 +132,7 @@ class Watchdog:
         return None
 
     def parameters(self, model: HGT, step: int) -> Outcome | None:
-        """Whether the size of a parameter is one that no sound training has."""
+        """Check that no parameter is larger than in any healthy training."""
         for name, parameter in model.named_parameters():
             size = parameter.detach().square().mean().sqrt().item()
             if not size <= LARGEST:
@@ -142,44 +143,44 @@ class Watchdog:
         return None
 
     def vectors(self, z: Tensor, names: list[str], step: int) -> Outcome | None:
-        """Whether vectors are no numbers, or those of a node type have become alike, twice in a row."""
+        """Check that vectors are finite, and that those of a node type do not collapse twice in a row."""
         if not torch.isfinite(z).all():
             return Outcome("diverged", f"embeddings were no numbers at step {step}", SLOWER)
-        found = None
+        seen = None
         for name, (rank, distinct) in spread(z, self.bounds, names).items():
             if rank is not None and rank < LEAST_RANK:
-                found = f"the vectors of {name} nodes have an effective rank of {rank:.2f} at step {step}"
+                seen = f"the vectors of {name} nodes have an effective rank of {rank:.2f} at step {step}"
             elif distinct is not None and distinct < LEAST_DISTINCT:
-                found = f"only {distinct:.0%} of the vectors of {name} nodes differ at step {step}"
-        self.strikes = self.strikes + 1 if found else 0
+                seen = f"only {distinct:.0%} of the vectors of {name} nodes differ at step {step}"
+        self.strikes = self.strikes + 1 if seen else 0
         if self.strikes < STRIKES:
             return None
-        return Outcome("collapsed", str(found), "lower training.learning_rate or training.contrastive.weight")
+        return Outcome("collapsed", str(seen), "lower training.learning_rate or training.contrastive.weight")
 
     def samples(self, error: float, step: int) -> Outcome | None:
-        """Whether embeddings by way of samples are off from those of the whole graph."""
+        """Check that embeddings from samples are those of the whole graph; error: relative."""
         if error <= LARGEST_ERROR:
             return None
         seen = f"at step {step} embeddings from samples are off by {error:.1e} from those of the whole graph"
         return Outcome("diverged", f"{seen}: the sampler mixes up nodes or edges", REPORT)
 
     def notice(self, model: HGT, z: Tensor) -> None:
-        """Take note of the level now."""
+        """Keep the present level if it is the best."""
         now = level(self.objective, model, z)
         if now and (self.best is None or now.value > self.best.value):
             self.best = now
 
     def stalled(self, model: HGT, z: Tensor, draw: Draw | None, step: int, link: float) -> Outcome | None:
-        """The judgement at the deadline: None if the training has been seen to learn, else what it does."""
+        """The judgement at the deadline: None if the training has been seen to learn, otherwise `stalled`."""
         self.notice(model, z)
         if self.best is None or self.start is None:
-            # Nothing is held out: the loss has to do.
+            # No edges are held out, so the loss must decide.
             self.is_learning = link < LEARNING_LINK * losses.LINK_FLOOR
-            seen, beside = "no edges are held out", ""
+            seen, null_level = "no edges are held out", ""
         else:
             null = self.no_signal() if is_above(self.best, self.start) else None
             self.is_learning = null is not None and is_above(self.best, null)
-            beside = f"; shuffled edges give {null.value:.3f}" if null else ""
+            null_level = f"; shuffled edges give {null.value:.3f}" if null else ""
             seen = (
                 f"the AUROC of held-out edges against pairs of the same degrees began at "
                 f"{self.start.value:.3f} and came to {self.best.value:.3f} (noise {self.best.error:.3f})"
@@ -188,7 +189,7 @@ class Watchdog:
             return None
         cause, remedy = self._cause(model, z, draw)
         floor = f"at step {step} the link loss is {link:.3f}, where guessing has {losses.LINK_FLOOR:.3f}"
-        return Outcome("stalled", f"{seen}{beside}; {floor}: {cause}", remedy)
+        return Outcome("stalled", f"{seen}{null_level}; {floor}: {cause}", remedy)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts for JSON and tensors, for a checkpoint."""
@@ -197,18 +198,18 @@ class Watchdog:
         return facts, {} if self.first is None else {"first": self.first}
 
     def resume(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Know again what `state` gave."""
+        """Restore what `state` returned."""
         self.start, self.best = (facts[k] and Level(**facts[k]) for k in ("start", "best"))
         self.is_learning, self.strikes = facts["is_learning"], facts["strikes"]
         self.first = tensors.get("first")
 
-    def _few(self, z: Tensor) -> Tensor:
+    def _sample(self, z: Tensor) -> Tensor:
         return z[:: max(1, len(z) // SAMPLE)].detach().cpu().clone()
 
     def _cause(self, model: HGT, z: Tensor, draw: Draw | None) -> tuple[str, str]:
-        """The likely cause of a stall and what to change, by what can be seen of it."""
-        few = self._few(z)
-        if self.first is not None and (few - self.first).norm() <= STILL * self.first.norm():
+        """The likely cause of a stall, and what to change."""
+        sample = self._sample(z)
+        if self.first is not None and (sample - self.first).norm() <= STILL * self.first.norm():
             return "the vectors have not moved since the start", "raise training.learning_rate"
         if not model.decoder.weight.detach().any():
             return "the decoder's weights are all zero, so no gradient reaches the encoder", REPORT
@@ -227,7 +228,7 @@ def spread(
 ) -> dict[str, tuple[float | None, float | None]]:
     """Effective rank (None for a type of fewer than `least` nodes) and share of distinct vectors per type.
 
-    Of `SAMPLE` nodes of each type of two or more; both None where vectors are not finite.
+    Measured on about `SAMPLE` nodes of each type with two or more; both are None if vectors are not finite.
     """
     result = {}
     for name, first, last in zip(names, bounds[:-1], bounds[1:], strict=True):
@@ -246,12 +247,12 @@ def spread(
 
 def known_share(objective: Objective, draw: Draw) -> float:
     """Share of a draw's negatives that are training edges."""
-    at, known = draw.positives, 0
+    positives, known = draw.positives, 0
     for index, source in enumerate(objective.sources):
-        of = draw.relation[at:] == index
+        in_relation = draw.relation[positives:] == index
         head, tail = (
-            each[at:][of] - offset
-            for each, offset in zip((draw.head, draw.tail), objective.offsets[index][:, 0], strict=True)
+            numbers[positives:][in_relation] - offset
+            for numbers, offset in zip((draw.head, draw.tail), objective.offsets[index][:, 0], strict=True)
         )
         known += contains(source.known, pair_keys(head, tail, source.tails, source.symmetric)).sum()
-    return float(known / max(1, len(draw.head) - at))
+    return float(known / max(1, len(draw.head) - positives))
