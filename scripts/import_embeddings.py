@@ -11,7 +11,7 @@ from repurpose.training import history
 from repurpose.vectors import embeddings
 
 NOTE = (
-    "these vectors were made elsewhere: if the treatments were among what they were trained on, the metrics "
+    "these vectors come from another tool: if it was trained on the treatments, the metrics "
     "of their candidates are too high"
 )
 

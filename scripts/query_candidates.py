@@ -43,7 +43,7 @@ def main(options: argparse.Namespace) -> str:
     if options.json:
         return json.dumps(rows)
     if not rows:
-        return f"{run.kg.node_names[node_type][node]}: no candidate that is not known; --known shows those"
+        return f"{run.kg.node_names[node_type][node]}: no new candidate; --known also shows the known pairs"
     return questions.listed(rows, "head" if side else "tail")
 
 
@@ -55,12 +55,15 @@ if __name__ == "__main__":
     asked.add_argument("--disease", help="id or name: its best drugs")
     asked.add_argument("--drug", help="id or name: its best diseases")
     asked.add_argument(
-        "--pair", nargs=2, metavar=("DRUG", "DISEASE"), help="ids or names: all there is on it"
+        "--pair",
+        nargs=2,
+        metavar=("DRUG", "DISEASE"),
+        help="ids or names: the whole explanation of this pair",
     )
     parser.add_argument("--top", type=int, default=20, help="how many (default 20)")
-    parser.add_argument("--known", action="store_true", help="pairs that are known already as well")
+    parser.add_argument("--known", action="store_true", help="also show known pairs")
     parser.add_argument(
-        "--device", help="whose candidates; by default those of the first that passed its gate"
+        "--device", help="device whose candidates are shown; by default the first that passed its gate"
     )
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of a finished run")
     parser.add_argument("--json", action="store_true", help="JSON in place of text")

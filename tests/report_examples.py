@@ -164,7 +164,7 @@ def example(passed, status="completed", name="Metformin", device_metrics=None, s
     ledger |= {"relations": [{"relation": "", **counts, "dropped": {"empty_relation": 2, "self_loop": 1}}]}
     removed = {"head_type": "compound", "relation": name, "tail_type": "disease", "edges": 20}
     removed |= {"role": "target"}
-    checks = [{"name": "no pair stands twice", "passed": True, "count": 0}]
+    checks = [{"name": "no pair occurs twice", "passed": True, "count": 0}]
     certificate = {"removed": [removed], "checks": checks, "positives": 15, "negatives": 5, "conflicts": 0}
     content = summary.summary(rows, [{"relation": "indication", "edges": 20}], ledger, certificate)
     return content, {device: history(steps) for device in passed}, verdicts, ledger, certificate

@@ -40,6 +40,20 @@ ALLOWED = {
 }
 # Only these modules use private parts of other libraries; a test of the same name states what they must do.
 PRIVATE = ("kernels/numba_private.py", "hgt/torch_private.py", "provenance/snakemake_private.py")
+# Words of an earlier, private vocabulary. Write the terms of the field: baseline, null model, applicability,
+# contraindication model, explainer, counterfactual, relation profile, encoder output, popularity bias.
+UNWANTED_WORDS = re.compile(
+    r"""
+    \bbeside\b | \bhears?\b | \bjoined\ to\b | \bknow(?:s|ing)\ nothing\b | \bnothing\ is\ known\b
+    | \bexperience\b | \bcontrary\b | \bwitness | \brecod(?:e|ed|ing)\b | \bwhat\ the\ model\ makes\ of\b
+    | \blayers'\ own\b | \branks?\ high\ everywhere\b | \bhow\ rare\b | \btold\ apart\b | \bdealt\ out\b
+    | \bstands?\ twice\b | \bgoes\ on\ from\b | \bis\ asked\ for\b
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+FOLDERS = ("rules", "scripts", "config", "profiles", "envs", "docs", "benchmarks", "tests")
+PROSE = (".md", ".py", ".smk", ".yaml", ".j2", ".txt", ".sh", ".cff", ".toml")
+NAMES = ("Snakefile", "Makefile")
 OF_NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
 
 
@@ -235,3 +249,31 @@ def test_the_picture_of_the_packages_has_each_of_them_with_modules_that_exist():
     assert sorted([*drawn, *below]) == sorted(PACKAGES)
     for package, modules in drawn.items():
         assert all((LIBRARY / package / f"{name}.py").is_file() for name in named_modules(modules)), package
+
+
+def unwanted_words(text):
+    """The unwanted words in a text, also where a line break divides them."""
+    return UNWANTED_WORDS.findall(re.sub(r"[\s#]+", " ", text))
+
+
+def test_no_text_has_words_of_the_private_vocabulary():
+    files = [path for folder in FOLDERS for path in (PROJECT / folder).rglob("*")]
+    paths = [path for path in [*files, *PROJECT.glob("*")] if path.suffix in PROSE or path.name in NAMES]
+    paths.remove(Path(__file__))
+    assert len(paths) > 150
+    used = {path: unwanted_words(path.read_text(encoding="utf-8")) for path in paths}
+    assert {str(path): words for path, words in used.items() if words} == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "What stands beside the columns",
+        "a node hears from it",
+        "A null model that\n    # knows nothing",
+        "by the layers' own numbers",
+    ],
+)
+def test_an_unwanted_word_is_found(text):
+    assert unwanted_words(text)
+    assert not unwanted_words("The SVD and profile columns are left out; nodes receive messages.")

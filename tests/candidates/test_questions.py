@@ -134,7 +134,7 @@ def test_the_script_explains_a_pair(results):
         "cpu: rank ",
         " of 90, ",
         "; probability of a known negative ",
-        "nearest known treatments of it: ",
+        "most similar known treatments of the tail: ",
         "nearest that it is known",
     ):
         assert words in done.stdout
@@ -148,10 +148,10 @@ def test_an_explanation_has_the_counterfactual_change_of_a_path_and_the_attentio
     row["head_attention"] = [{"name": "b", "relation": "binds", "weight": 0.5}]
     lines = questions.dossier({"cpu": row}).splitlines()
     assert "  0.5  a -[binds]-> b  (score -0.25 without it)" in lines
-    assert lines[-1] == "of drug number 4 its encoder reads most: b (binds, 0.5)"
+    assert lines[-1] == "edges of drug number 4 with the highest attention: b (binds, 0.5)"
     row["paths"][0]["change"], row["head_attention"] = None, None
     lines = questions.dossier({"cpu": row}).splitlines()
-    assert "  0.5  a -[binds]-> b" in lines and "its encoder" not in lines[-1]
+    assert "  0.5  a -[binds]-> b" in lines and "attention" not in lines[-1]
 
 
 def test_models_of_all_devices_are_counted_together(run):

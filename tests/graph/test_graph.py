@@ -141,7 +141,7 @@ def test_edges_that_do_not_match_the_graph_are_refused(saved, column, values, re
     [
         ("node_type", ["drug", "disease", "drug", "gene", "gene", "region", "region"], "not sorted by type"),
         ("node_index", [0, 0, 1, 1, 0, 0, 1], "indices of gene"),
-        ("node_id", ["s1", "d1", "d1", "10", "9", "a", "b"], "id of drug stands twice"),
+        ("node_id", ["s1", "d1", "d1", "10", "9", "a", "b"], "id of drug occurs twice"),
         ("node_id", ["s1", "d1", None, "10", "9", "a", "b"], "node_id is not string in every row"),
     ],
 )
@@ -160,7 +160,7 @@ def refusal_of_change(saved, index: int, column: str, values: list) -> str:
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        ("head_type", "plant", "joins plant"),
+        ("head_type", "plant", "connects plant"),
         ("role", "guest", "role guest"),
         ("other", 1, "not a list of relations"),
     ],

@@ -64,7 +64,7 @@ def test_treatments_that_also_have_other_node_types_stop_the_run(name, head_type
 def test_the_config_line_in_the_error_solves_the_problem():
     leaking = [*rows("indication", "Drug", "disease", TREATMENTS), *rows("near", "gene", "gene", [(1, 2)])]
     sentence = refusal(*GRAPH, *leaking, exclude_relations=["near"])
-    assert "the relation indication of target.positive also joins Drug and disease (200 edges" in sentence
+    assert "the relation indication of target.positive also connects Drug and disease (200 edges" in sentence
     assert 'graph: {exclude_relations: ["near", "indication (Drug, disease)"]}' in sentence
     assert 'graph: {keep_relations: ["indication (Drug, disease)"]}' in sentence
     kg, _ = build([*GRAPH, *leaking], exclude_relations=["near", "indication (Drug, disease)"])
@@ -84,7 +84,7 @@ def test_keeping_one_relation_does_not_keep_another():
         *rows("treats", "drug", "Disease", TREATMENTS),
     ]
     sentence = refusal(*GRAPH, *leaking, keep_relations=["indication (Drug, disease)"])
-    assert "the relation treats joins Disease and drug" in sentence
+    assert "the relation treats connects Disease and drug" in sentence
 
 
 def test_the_config_line_lists_all_relations_that_leak():
@@ -114,7 +114,7 @@ def test_a_share_of_the_treatments_among_many_other_pairs_is_detected(share):
     treatments, others = drawn(600, **size), drawn(600, seed=9, **size)
     table = rows("indication", "drug", "disease", treatments)
     mixed = treatments[: int(600 * share)] + others
-    assert "the relation related joins" in refusal(*table, *rows("related", "Drug", "disease", mixed))
+    assert "the relation related connects" in refusal(*table, *rows("related", "Drug", "disease", mixed))
     build([*table, *rows("related", "Drug", "disease", others)])
 
 
@@ -130,7 +130,7 @@ def test_equal_names_distinguish_a_leak_from_numeric_ids_that_agree_by_accident(
     assert overlap.is_beyond_chance and overlap.same_ends == 0 and not overlap.is_leak
     nodes = [(node_type, str(number)) for node_type in ("drug", "Drug") for number in range(400)]
     same_names = nodes_table([(node_type, id_, f"{node_type} {id_}") for node_type, id_ in nodes])
-    assert "the relation related joins" in refusal(*table, nodes=same_names)
+    assert "the relation related connects" in refusal(*table, nodes=same_names)
     other_names = nodes_table([(node_type, id_, f"{ord(node_type[0])} {id_}") for node_type, id_ in nodes])
     build(table, nodes=other_names)
 
@@ -159,7 +159,7 @@ def test_ids_that_agree_across_types_by_accident_are_no_leak(seed):
     assert {overlap.relation for overlap in overlaps} == {"binds", "associated", "interacts", "is_a"}
     assert all(overlap.pairs > 0 and not overlap.is_beyond_chance for overlap in overlaps)
     leaking = rows("treats", "Drug", "disease", drawn(300, seed=seed), **plain)
-    assert "the relation treats joins" in refusal(*table, *leaking)
+    assert "the relation treats connects" in refusal(*table, *leaking)
 
 
 @pytest.mark.parametrize("directed", [[], ["interacts"]])
@@ -191,7 +191,7 @@ def test_ids_that_agree_within_connected_groups_are_no_leak():
     plain = {"head": "{}", "tail": "{}"}
     table = rows("indication", "drug", "disease", within(120, 60), **plain)
     _, ledger = build([*table, *rows("binds", "drug", "gene", within(500, 150), **plain)])
-    assert all("binds joins drug and gene" in sentence for sentence in ledger["warnings"])
+    assert all("binds connects drug and gene" in sentence for sentence in ledger["warnings"])
 
 
 def test_the_demo_graph_has_no_leak_until_one_is_added(tmp_path):
@@ -206,7 +206,7 @@ def test_the_demo_graph_has_no_leak_until_one_is_added(tmp_path):
     frame = table.to_pandas().astype(str)
     leaking = frame[frame["relation"] == "indication"].replace("drug", "Drug").replace("indication", "treats")
     with_leak = pa.Table.from_pandas(pd.concat([frame, leaking]), preserve_index=False)
-    with pytest.raises(InputError, match="the relation treats joins Drug and disease"):
+    with pytest.raises(InputError, match="the relation treats connects Drug and disease"):
         ingest.build(with_leak, GraphSettings(**SETTINGS), BOTH)
 
 
@@ -215,7 +215,8 @@ def test_another_relation_with_the_name_of_a_target_relation_gives_a_warning_and
     _, ledger = build(table)
     (sentence,) = ledger["warnings"]
     assert (
-        "the relation indication of target.positive also joins drug and gene (100 edges; 0 of the" in sentence
+        "the relation indication of target.positive also connects drug and gene (100 edges; 0 of the"
+        in sentence
     )
 
 
@@ -272,4 +273,4 @@ def test_the_certificate_lists_overlaps_with_their_expectation_by_chance():
 def test_an_error_shows_spaces_at_the_end_of_a_type():
     with pytest.raises(InputError) as caught:
         build([*GRAPH, *rows("treats", "drug ", "disease", TREATMENTS)])
-    assert 'joins disease and "drug "' in str(caught.value)
+    assert 'connects disease and "drug "' in str(caught.value)

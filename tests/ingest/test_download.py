@@ -110,7 +110,7 @@ def test_the_checksum_of_a_download_is_verified(site, tmp_path):
 @pytest.mark.parametrize(
     ("page", "sentence"),
     [
-        ("none.csv", r"\(HTTP 404, File not found\); nothing is there: correct the address$"),
+        ("none.csv", r"\(HTTP 404, File not found\); the server has no such file: correct the address$"),
         ("cut/kg.csv", r"\(it broke off after 1 of 99 bytes\); .*try again later$"),
         (
             "status/401/kg.csv",
@@ -337,8 +337,8 @@ def test_the_workflow_downloads_once_and_builds_the_graph(site, tmp_path):
     gone = folder.run("results/graph/nodes.parquet", config={"edges": f"{site[1]}/gone.csv"})
     assert gone.code != 0
     assert (
-        "gone.csv cannot be downloaded (HTTP 404, File not found); nothing is there: correct the address"
-        in gone.output
+        "gone.csv cannot be downloaded (HTTP 404, File not found); "
+        "the server has no such file: correct the address" in gone.output
     )
     (site[0] / "page.csv").write_bytes(PAGE)
     page = {"edges": f"{site[1]}/page.csv"}

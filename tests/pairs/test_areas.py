@@ -71,7 +71,7 @@ def test_no_area_is_in_two_splits_and_no_negative_is_of_a_held_out_disease(label
     assert (frame.groupby("area_index")["area"].nunique() == 1).all()
     assert set(frame["area"]) == {"train", "valid", "test"}
     certified = certificate.certify(kg, frame, planted.TARGET)
-    assert "area: all pairs of one area lie in one split" in {check["name"] for check in certified["checks"]}
+    assert "area: all pairs of one area are in one split" in {check["name"] for check in certified["checks"]}
     known = pairs.known(kg, "drug", "disease")
     settings = ClassifierSettings(2, 6, 40, 4, 0.2, 10, 16, (0.0,), 10**6)
     train, valid = examples.split_examples(frame, "area", known, 90, 70, settings, 0)
@@ -92,7 +92,7 @@ def test_a_model_is_tested_on_diseases_of_areas_without_training_pairs(labelled)
     test = frame[(frame["area"] == "test") & (frame["label"] == 1)]
     assert metrics["positives"] == len(test) and metrics["tails"] == test["tail_index"].nunique()
     assert metrics["auprc"]["value"] > 2 * metrics["prevalence"]
-    with pytest.raises(RuntimeError, match="area: all pairs of one area lie in one split"):
+    with pytest.raises(RuntimeError, match="area: all pairs of one area are in one split"):
         moved = frame.copy()
         moved.loc[moved.index[moved["area"] == "test"][0], "area"] = "train"
         certificate.certify(kg, moved, planted.TARGET)

@@ -167,7 +167,7 @@ def test_a_provisional_result_is_made_again_by_every_run():
     with job.replacing() as output:
         small_run.write({}, "copy", output)
         job.provisional = "0.00 GB free"
-    assert small_run.judge({}).reasons == {"copy": "it held for that moment only: 0.00 GB free"}
+    assert small_run.judge({}).reasons == {"copy": "it was true at that moment only: 0.00 GB free"}
     runs.end(runs.judge(small_run.expected({}), small_run.is_result, records.Digests(), is_end=True))
     assert Path("results/copy/a.txt").exists()
     assert small_run.run({}) == ["copy", "double", "join"]

@@ -52,7 +52,7 @@ rule make:
         unpack(plan),
     output:
         made="{{name}}.made",
-        beside="{{name}}.beside",
+        second="{{name}}.second",
     params:
         factor=2,
         name=lambda wildcards: wildcards.name,
@@ -133,8 +133,8 @@ def job(rule, name):
     return f"{value} and [dict(each) for each in {value}]"
 
 
-PATHS = ["a.made", "any/b.beside", "a.verdict", "notes.txt", "made"]
-OUTPUTS = {"make": ["a.made", "a.beside"], "use": ["a.used"]}
+PATHS = ["a.made", "any/b.second", "a.verdict", "notes.txt", "made"]
+OUTPUTS = {"make": ["a.made", "a.second"], "use": ["a.used"]}
 OVERLAYS = "private.overlays(workflow)"
 FORCED = f"[private.is_forced(workflow, *each) for each in {list(OUTPUTS.items())}]"
 TOUCHES = "private.only_touches(workflow)"
@@ -242,7 +242,7 @@ def test_a_file_that_no_rule_makes_is_distinguished_from_a_result(first):
     ("options", "expected"),
     [
         (["--forcerun", "make"], [True, False]),
-        (["--forcerun", "a.beside"], [True, False]),
+        (["--forcerun", "a.second"], [True, False]),
         (["--forceall"], [True, True]),
     ],
     ids=["rule", "file", "all"],
@@ -263,9 +263,9 @@ def test_files_that_an_input_function_forces_are_made_again_and_are_no_targets(f
     Without it, results that do not fit the config would be taken as current. Instead: write a command that
     sets them aside and then starts Snakemake.
     """
-    for end in ("made", "beside"):
+    for end in ("made", "second"):
         shutil.copy2(folder / f"a.{end}", folder / f"b.{end}")
-    force = "snakemake_private.force(workflow, ['a.beside', 'b.made'])"
+    force = "snakemake_private.force(workflow, ['a.second', 'b.made'])"
     run = call(folder, plan=force)
     assert run.rules == ["all", "make", "use"] and "Forced execution" in run.output, run.output
     assert "b.made" not in run.output  # forced, but no job needs it

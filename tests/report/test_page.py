@@ -41,7 +41,10 @@ def test_the_report_says_how_well_known_negatives_are_predicted_or_why_there_is_
     assert "model" not in content[0]["devices"][0]["negatives"]
     content[0]["devices"][0]["negatives"] = {"reason": "fewer than 5"}
     without_model = Page(page.render(*content)).text
-    assert "No model tells known negatives from other pairs: fewer than 5." in without_model
+    assert (
+        "No model could be trained to distinguish known negatives from other pairs: fewer than 5."
+        in without_model
+    )
 
 
 def test_the_report_says_how_reliable_the_listed_probabilities_are():
@@ -84,7 +87,7 @@ def test_a_page_of_a_passing_device_shows_metrics_candidates_and_certificate():
     assert "hgt is above the best baseline, svd: AUPRC 0.200 against 0.150" in shown.text
     assert "Metformin D1" in shown.text and "0.123" in shown.text and "0.1234567" not in shown.text
     assert "(none) 50 20 20 7 3" in shown.text
-    assert "no pair stands twice" in shown.text and "1,234" in shown.text and "Compound" in shown.text
+    assert "no pair occurs twice" in shown.text and "1,234" in shown.text and "Compound" in shown.text
     assert "Why it failed" not in shown.text
     assert "2 min" in shown.text and "3.00 GiB" in shown.text
 

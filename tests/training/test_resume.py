@@ -232,7 +232,7 @@ def test_asked_to_stop_it_writes_a_checkpoint_within_seconds_and_resumes(undistu
     assert time.monotonic() - asked < 20  # 0.3 s where nothing else runs
     assert process.returncode == 1
     assert f"asked to stop ({signal.Signals(number).name})" in errors
-    assert f"of {EPOCHS} as asked; the same command goes on from there" in errors
+    assert f"of {EPOCHS} as asked; the same command continues from there" in errors
     assert "Traceback" not in errors
     assert "resumed at step" in finish(folder)
     assert vectors(folder) == vectors(undisturbed)

@@ -325,7 +325,7 @@ def test_fewer_epochs_and_another_key_start_afresh_and_say_so(tmp_path, caplog):
     caplog.set_level("INFO")
     resumable(tmp_path, epochs=6)
     _, earlier, rows = resumable(tmp_path, epochs=4)
-    assert "starting afresh: the checkpoint has 6 steps, more than the 4 asked" in caplog.text
+    assert "starting from the first step: the checkpoint has 6 steps, more than the 4 asked" in caplog.text
     assert (len(earlier), len(rows)) == (0, 4)
     _, earlier, rows = resumable(tmp_path, key="other", epochs=8)
     assert "starting afresh: key changed from same to other" in caplog.text

@@ -361,7 +361,7 @@ def test_a_faulty_sampler_is_caught_without_its_self_test(change, monkeypatch):
     monkeypatch.setattr(selftest, "run", lambda *arguments: None)
     sampler_faults.plant(monkeypatch, getattr(sampler_faults, change))
     result = fit("sampled")
-    assert ended(result, "diverged", "embeddings from samples are off", "report it")
+    assert ended(result, "diverged", "embeddings from samples differ", "report it")
     assert result.record["steps"] <= 30
 
 
@@ -369,4 +369,4 @@ def test_pairs_read_at_the_rows_of_other_nodes_are_caught_without_the_self_test(
     positions = sampling.Batch.positions
     monkeypatch.setattr(selftest, "run", lambda *arguments: None)
     monkeypatch.setattr(sampling.Batch, "positions", lambda self, nodes: positions(self, nodes)[::-1].copy())
-    assert ended(fit("sampled"), "diverged", "embeddings from samples are off")
+    assert ended(fit("sampled"), "diverged", "embeddings from samples differ")

@@ -173,7 +173,7 @@ class CounterfactualEncoder:
         self, edges: Sequence[np.ndarray], node_type: str
     ) -> dict[profiles.Side, profiles.Part]:
         if self.trained.divisors is None:
-            raise ValueError("it does not say what its profiles were divided by")
+            raise ValueError("it does not record the divisors of its profiles")
         span = self.kg.span(node_type)
         rows = profiles.Rows(self.stored[span, : self.profile_dim], self.trained.divisors[span])
         return profiles.parts(self.kg, edges, node_type, rows)
@@ -245,7 +245,7 @@ def read(
         encoder.check(int(np.argmax(encoder.degrees)))
     except (ValueError, IndexError) as error:
         raise InputError(
-            f"{encoder_path} is not the encoder of the embeddings beside it ({error}); "
+            f"{encoder_path} is not the encoder of the embeddings in its folder ({error}); "
             f"{files.rebuild_hint(encoder_path)}"
         ) from error
     return encoder

@@ -122,7 +122,7 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
     row = next(iter(rows.values()))
     lines = [
         f"{row['head_name']} ({row['head_id']}) for {row['tail_name']} ({row['tail_id']})",
-        f"known: {row['known'] or 'no relation joins them'}",
+        f"known: {row['known'] or 'no relation connects them'}",
     ]
     for device, ranked in rows.items():
         spread = (
@@ -138,13 +138,12 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
     lines.append("paths:" if row["paths"] else "paths: none of up to three edges")
     lines += [f"  {way['score']:.2g}  {way['text']}{_change(way['change'])}" for way in row["paths"]]
-    lines.append(f"nearest known treatments of it: {_similar(row['heads_of_tail'])}")
-    lines.append(f"nearest that it is known to treat: {_similar(row['tails_of_head'])}")
+    lines.append(f"most similar known treatments of the tail: {_similar(row['heads_of_tail'])}")
+    lines.append(f"most similar tails that the head is known to treat: {_similar(row['tails_of_head'])}")
     for side in ("head", "tail"):
         if row[f"{side}_attention"]:
-            lines.append(
-                f"of {row[f'{side}_name']} its encoder reads most: {_attended(row[f'{side}_attention'])}"
-            )
+            attended = _attended(row[f"{side}_attention"])
+            lines.append(f"edges of {row[f'{side}_name']} with the highest attention: {attended}")
     return "\n".join(lines)
 
 

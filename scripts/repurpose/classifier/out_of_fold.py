@@ -59,7 +59,7 @@ def calibrated(
         )
     top = curves[0]["best"]["all"]
     log.info(
-        "probabilities over %d folds of whole %ss: the best pair of a tail has %.3g, found are %.3g",
+        "probabilities over %d folds of whole %ss: mean of the best pair of each tail %.3g, known share %.3g",
         folds,
         side,
         top["predicted"],

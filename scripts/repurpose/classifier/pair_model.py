@@ -69,7 +69,7 @@ def tree_matrix(booster: xgboost.Booster, vectors: Vectors) -> TailScorer:
     Raises ValueError if the features are not [head, tail, head x tail].
     """
     if not vectors.product:
-        raise ValueError("trees are walked on the features [head, tail, head x tail] alone")
+        raise ValueError("trees can be evaluated only on the features [head, tail, head x tail]")
     count, width = vectors.heads.shape
     forest, heads = trees.read(booster, width), trees.columns(vectors.heads)
     return lambda tails: trees.scores(forest, heads, vectors.tails[tails])[:, :count]

@@ -65,7 +65,9 @@ def read(booster: xgboost.Booster, width: int) -> Forest:
     if not trees:
         raise ValueError("the model has no trees")
     if booster.num_features() != 3 * width or any(tree["categories_nodes"] for tree in trees):
-        raise ValueError(f"the trees do not split numbers of [head, tail, head x tail] of {width} each")
+        raise ValueError(
+            f"the trees do not split on features of [head, tail, head x tail] with {width} numbers each"
+        )
     moved = np.repeat(first[:-1], counts)
     left, right = (joined(f"{side}_children", np.int64) for side in ("left", "right"))
     is_leaf, feature = left == LEAF, joined("split_indices", np.int64)

@@ -229,7 +229,7 @@ class Target:
         """The head type and the tail type."""
         return self.head_type, self.tail_type
 
-    def joins(self, first: str, second: str) -> bool:
+    def connects(self, first: str, second: str) -> bool:
         """Whether the two node types are those of the target, in either order."""
         return {first, second} == {self.head_type, self.tail_type}
 
@@ -327,7 +327,7 @@ class ExternalSettings:
         if self.pairs and not self.positive + self.negative:
             raise InputError(
                 "external.positive and external.negative are both empty, so no pair of external.pairs has a "
-                "meaning; name the labels that stand in its label column"
+                "meaning; name the labels in its label column"
             )
         _require_disjoint("external.positive", self.positive, "external.negative", self.negative)
 

@@ -10,8 +10,8 @@ from repurpose.core.errors import InputError, StoppedError, is_out_of_memory, sh
 
 FORMAT, TIME = "%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"
 FREE_MEMORY = (
-    "close other programs, run the same command with --cores 1 so that no other job is beside it, use a "
-    "machine with more memory, or lower hgt.embedding_dim and hgt.hidden_dim"
+    "close other programs, run the same command with --cores 1 so that no other job runs at the same "
+    "time, use a machine with more memory, or lower hgt.embedding_dim and hgt.hidden_dim"
 )
 
 

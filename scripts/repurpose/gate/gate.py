@@ -133,7 +133,7 @@ def _links(
 ) -> dict[str, Any]:
     """Check that the mean held-out AUROC over relations exceeds that of the untrained model by `margin`.
 
-    The margin is asked for degree-matched negatives only. Against uniform negatives degree alone gives a
+    The margin is required for degree-matched negatives only. Against uniform negatives degree alone gives a
     high AUROC, also for an untrained model; there the trained model must only not be worse.
     """
     value, null_value = (_mean(m["links"], f"auroc_{negatives}") for m in (measured, null))
@@ -166,8 +166,8 @@ def _gain(layers: Mapping[str, Any], margin: float) -> dict[str, Any]:
     minimum = None if null_value is None else null_value + margin
     passed = value is not None and minimum is not None and np.isfinite(value) and value >= minimum
     reason = (
-        f"by the layers' own numbers the AUROC of held-out edges is {_as_text(value)}, before training it "
-        f"was {_as_text(null_value)} from the same inputs; at least {_as_text(minimum)} is needed"
+        f"the AUROC of held-out edges by the encoder output is {_as_text(value)}; before training it was "
+        f"{_as_text(null_value)} with the same inputs; at least {_as_text(minimum)} is needed"
     )
     return _check("gain_over_inputs", value, null_value, minimum, passed, reason, LEARN_MORE)
 

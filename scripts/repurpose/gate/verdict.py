@@ -48,4 +48,4 @@ def require_pass(path: str | Path, device: str) -> None:
 
 
 def _unclear(path: str | Path, reason: str) -> InputError:
-    return InputError(f"{path} is no verdict ({reason}); {files.rebuild_hint(path)}")
+    return InputError(f"{path} is not a verdict ({reason}); {files.rebuild_hint(path)}")

@@ -183,7 +183,7 @@ def _load_nodes(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, np.n
         if not np.array_equal(index[start:stop], np.arange(stop - start)):
             raise _mismatch(path, f"the indices of {node_type} do not run from 0 to {stop - start - 1}")
         if pc.count_distinct(of_type["node_id"]).as_py() != stop - start:
-            raise _mismatch(path, f"an id of {node_type} stands twice")
+            raise _mismatch(path, f"an id of {node_type} occurs twice")
         ids[node_type] = of_type["node_id"].to_numpy()
         names[node_type] = of_type["node_name"].to_numpy()
     return ids, names
@@ -203,7 +203,9 @@ def _load_relations(path: str | Path, node_ids: dict[str, np.ndarray]) -> tuple[
     for relation in relations:
         absent = {relation.head_type, relation.tail_type} - set(node_ids)
         if absent:
-            raise _mismatch(path, f"{relation.relation} joins {min(absent)}, of which there are no nodes")
+            raise _mismatch(
+                path, f"{relation.relation} connects {min(absent)} nodes, of which there are none"
+            )
         if relation.role not in ROLES:
             raise _mismatch(path, f"{relation.relation} has the unknown role {relation.role}")
     return relations

@@ -135,9 +135,9 @@ def check(overlaps: Sequence[Overlap], kept: Sequence[str], excluded: Sequence[s
     without, within = (json.dumps([*listed, *names], ensure_ascii=False) for listed in (excluded, kept))
     others = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
     raise InputError(
-        f"{_statement(worst)}, which would stay in the graph as messages{others}: give what is one thing one "
-        f"node type in {file}, or leave it out with graph: {{exclude_relations: {without}}}, or, if it is no "
-        f"leak, keep it with graph: {{keep_relations: {within}}}"
+        f"{_statement(worst)}, which would stay in the graph as message edges{others}: give "
+        f"each entity one node type in {file}, or leave the relation out with graph: {{exclude_relations: "
+        f"{without}}}, or, if it is no leak, keep it with graph: {{keep_relations: {within}}}"
     )
 
 
@@ -145,7 +145,7 @@ def warnings(overlaps: Sequence[Overlap], kept: Sequence[str]) -> Iterator[str]:
     """A sentence for each non-leak that is named like a target relation or overlaps more than by chance."""
     for overlap in _not_kept(overlaps, kept):
         if not overlap.is_leak and (overlap.is_named or overlap.is_beyond_chance):
-            yield f"{_statement(overlap)}, which stays in the graph as messages"
+            yield f"{_statement(overlap)}, which stays in the graph as message edges"
 
 
 def _not_kept(overlaps: Sequence[Overlap], kept: Sequence[str]) -> list[Overlap]:
@@ -158,7 +158,7 @@ def _not_kept(overlaps: Sequence[Overlap], kept: Sequence[str]) -> list[Overlap]
 
 def _statement(overlap: Overlap) -> str:
     key = f"target.{overlap.label}"
-    which = f" of {key} also joins" if overlap.is_named else " joins"
+    which = f" of {key} also connects" if overlap.is_named else " connects"
     types = " and ".join(
         name if name == name.strip() else json.dumps(name) for name in (overlap.head_type, overlap.tail_type)
     )

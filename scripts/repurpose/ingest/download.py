@@ -26,11 +26,11 @@ TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP status codes of errors t
 BY_HAND = "download the table by hand and give its path in the key edges"
 LATER = "try again later"
 REMEDIES = {
-    401: f"the address asks for a log-in: {BY_HAND}",
-    403: f"the address does not give it to everyone: {BY_HAND}",
-    404: "nothing is there: correct the address",
-    410: "nothing is there any more: correct the address",
-    429: f"it was asked too often: {LATER}",
+    401: f"the server asks for a log-in: {BY_HAND}",
+    403: f"the server does not let everyone download it: {BY_HAND}",
+    404: "the server has no such file: correct the address",
+    410: "the file was removed: correct the address",
+    429: f"the server was asked too often: {LATER}",
     503: f"the server is busy: {LATER}",
 }
 
@@ -91,7 +91,7 @@ def fetch(url: str, path: str | Path, pauses: Sequence[float] = PAUSES) -> int:
         except InputError as error:
             fault = str(error).removeprefix(f"{temporary} ")
             led = f"led to {result.redirected} and " if result.redirected else ""
-            raise InputError(f"{url} {led}gave a file, not kept, that {fault}") from error
+            raise InputError(f"{url} {led}gave a file that was not kept, because it {fault}") from error
         if wanted and wanted != result.digest:
             raise InputError(
                 f"{url} has the SHA-256 {result.digest}, not the one that its address asks for: it changed; "

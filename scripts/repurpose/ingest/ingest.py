@@ -96,7 +96,7 @@ def _make_graph(
             rows.type_values[head],
             rows.type_values[tail],
         )
-        is_target_type = target.joins(head_type, tail_type)
+        is_target_type = target.connects(head_type, tail_type)
         if is_target_type:
             role = "target" if name in (*target.positive, *target.negative) else "excluded"
         else:
@@ -122,7 +122,7 @@ def _check_relation_names(names: Sequence[str], settings: GraphSettings, target:
     for name in (*target.positive, *target.negative):
         if leaks.is_listed(name, *ends, settings.exclude_relations):
             raise InputError(
-                f"{name} stands in graph.exclude_relations and in target: take it out of one of them"
+                f"{name} is in graph.exclude_relations and in target: take it out of one of them"
             )
 
 
@@ -150,7 +150,9 @@ def _check_target(kg: Graph, target: Target, file: str) -> None:
                 f"choose from {_listing(kg.node_types)}"
             )
     target_relations = [
-        relation.relation for relation in kg.relations if target.joins(relation.head_type, relation.tail_type)
+        relation.relation
+        for relation in kg.relations
+        if target.connects(relation.head_type, relation.tail_type)
     ]
     between = f"between {target.head_type} and {target.tail_type}"
     for key in ("positive", "negative"):

@@ -22,7 +22,7 @@ from repurpose.core.errors import InputError, is_out_of_memory, shortened
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-KNOWN_SUFFIXES = ".csv, .tsv (also with .gz or .zst behind) and .parquet"
+KNOWN_SUFFIXES = ".csv, .tsv (also compressed: .gz, .zst) and .parquet"
 START_BYTES = 2048  # read from a file to detect its format
 
 # First bytes of files that are no tables: what each file is, and what to do.
@@ -211,7 +211,7 @@ def _header(path: Path, file_format: FileFormat) -> list[str]:
     if header is None:
         raise InputError(f"{path} is empty: give a table with a header and rows")
     if first_non_utf8_byte(header) is not None:
-        raise InputError(f"{path} is not UTF-8 text (its header already): save the table as UTF-8")
+        raise InputError(f"{path} is not UTF-8 text (in its header): save the table as UTF-8")
     if not has_rows:
         raise _without_rows(path)
     return header

@@ -16,7 +16,7 @@ from repurpose.graph.graph import Graph
 from repurpose.pairs.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
 
 # The observed overlaps, and those expected by chance, are in the section `overlaps`.
-OVERLAP_CHECK = "no message relation repeats the pairs by id, but those of graph.keep_relations"
+OVERLAP_CHECK = "no message relation repeats the pairs by id, except those of graph.keep_relations"
 
 
 def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] = ()) -> dict[str, Any]:
@@ -53,9 +53,12 @@ def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] 
 def _graph_violations(kg: Graph, pairs: pd.DataFrame, target: Target) -> Iterator[tuple[str, int]]:
     types = target.types
     roles = [r.role for r in kg.relations if (r.head_type, r.tail_type) in (types, types[::-1])]
-    yield f"no message relation joins {types[0]} and {types[1]} in either direction", roles.count("message")
+    yield (
+        f"no message relation connects {types[0]} and {types[1]} in either direction",
+        roles.count("message"),
+    )
     codes = _codes(kg, target, pairs["head_index"].to_numpy(), pairs["tail_index"].to_numpy())
-    yield "no pair stands twice", len(codes) - len(np.unique(codes))
+    yield "no pair occurs twice", len(codes) - len(np.unique(codes))
     is_positive = (pairs["label"] == 1).to_numpy()
     positive, negative = (_edges(kg, target, names) for names in (target.positive, target.negative))
     yield (
@@ -70,10 +73,10 @@ def _graph_violations(kg: Graph, pairs: pd.DataFrame, target: Target) -> Iterato
 
 def _split_violations(pairs: pd.DataFrame) -> Iterator[tuple[str, int]]:
     for scheme in (scheme for scheme in ALL_SCHEMES if scheme in pairs):
-        yield f"{scheme}: each pair lies in train, valid or test", int((~pairs[scheme].isin(SPLITS)).sum())
+        yield f"{scheme}: each pair is in train, valid or test", int((~pairs[scheme].isin(SPLITS)).sum())
         if scheme in GROUPED_BY:
             splits = pairs.groupby(GROUPED_BY[scheme])[scheme].nunique()
-            yield f"{scheme}: all pairs of one {scheme} lie in one split", int((splits > 1).sum())
+            yield f"{scheme}: all pairs of one {scheme} are in one split", int((splits > 1).sum())
 
 
 def _edges(kg: Graph, target: Target, names: Sequence[str]) -> np.ndarray:

@@ -146,7 +146,7 @@ def require_whole(results: Path, device: str) -> None:
 
 
 def _not_whole(results: Path, name: str, fault: str) -> str:
-    return f"{name} in {results} {fault}; run the workflow again, which makes anew what does not fit"
+    return f"{name} in {results} {fault}; run the workflow again, which remakes what is out of date"
 
 
 def difference(before: Any, now: Any, name: str = "") -> str:

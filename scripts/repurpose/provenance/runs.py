@@ -173,7 +173,7 @@ def _reason(
     if change:
         return change
     if record.provisional and not is_end:
-        return f"it held for that moment only: {record.provisional}"
+        return f"it was true at that moment only: {record.provisional}"
     if record.code != now.params.get("code", ""):
         return "its code changed"
     return _input_change(record, now, made_by, digests) or _output_change(record, digests)

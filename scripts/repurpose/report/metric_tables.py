@@ -76,16 +76,16 @@ def _further_groups(head_type: str, tail_type: str) -> list[tuple[str, str, dict
     return [
         (
             "Against other negatives",
-            "Uniform: unknown pairs, as many as positives. Matched: as many, of the positives' own "
-            f"{head_type}s and {tail_type}s dealt out anew: to be popular on either side does not help. An "
+            "Uniform: unknown pairs, as many as positives. Matched: as many, with the heads and tails "
+            "of the positives shuffled: popularity on either side does not help. An "
             "AUPRC with as many negatives as positives says little of a real search.",
             against,
             max,
         ),
         (
             f"Within the list of one {tail_type}",
-            f"Means over the {tail_type}s, beside those above. MRR and hits rank each positive among unknown "
-            "pairs alone.",
+            f"Means over the {tail_type}s, in addition to those above. MRR and hits rank each positive among "
+            "unknown pairs alone.",
             {label: (key,) for key, label in LIST_METRICS.items() if key not in METRICS},
             max,
         ),

@@ -59,7 +59,11 @@ class Folder:
                 facts = _facts(path)
                 change = records.difference(facts["key"], self.key)
                 if change:
-                    logging.info("starting afresh: %s since the checkpoint of step %d", change, facts["step"])
+                    logging.info(
+                        "starting from the first step: %s since the checkpoint of step %d",
+                        change,
+                        facts["step"],
+                    )
                     return None
                 return State(facts["step"], load_file(path), facts)
             except (OSError, SafetensorError, KeyError, ValueError) as error:

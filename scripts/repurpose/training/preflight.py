@@ -49,7 +49,7 @@ def vectors_fault(rows: Tensor) -> str | None:
     values = torch.linalg.eigvalsh(rows.T @ rows).flip(0)
     if len(values) > 1 and values[1] > RANK_ONE * values[0]:
         return None
-    return "are of rank 1: all nodes look alike but for a factor, and a model cannot tell them apart"
+    return "have rank 1: all nodes are the same but for a factor, and a model cannot distinguish them"
 
 
 def room(kg: Graph, encoder: EncoderSettings, device: str, batching: str) -> Outcome | None:

@@ -167,7 +167,7 @@ def plan(settings: TrainingSettings, batching: str, per_epoch: int) -> tuple[int
 
 def null_level(job: Job) -> Level | None:
     """The AUROC that a few steps of the same training reach on shuffled edges: the null model."""
-    logging.info("%d steps on shuffled edges, for the level of no signal", NULL_STEPS)
+    logging.info("%d steps on shuffled edges, to measure the level without signal", NULL_STEPS)
     shuffled = subgraph.shuffle_edges(job.kg, job.seed)
     generator = np.random.default_rng([job.seed, 8])
     sampled, _ = subgraph.sample(shuffled, shuffled.message_edges(), NULL_EDGES, generator)

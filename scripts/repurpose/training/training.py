@@ -132,7 +132,7 @@ def train(
                 checkpoints.write(run.state())
             if is_asked:
                 raise StoppedError(
-                    f"stopped at step {step} of {total} as asked; the same command goes on from there"
+                    f"stopped at step {step} of {total} as asked; the same command continues from there"
                 )
             if step < total:
                 on_step(run.row, total)
@@ -318,7 +318,9 @@ def _resume(
         return False
     if state.step > run.total:
         logging.info(
-            "starting afresh: the checkpoint has %d steps, more than the %d asked", state.step, run.total
+            "starting from the first step: the checkpoint has %d steps, more than the %d asked",
+            state.step,
+            run.total,
         )
         return False
     run.resume(state)

@@ -137,9 +137,7 @@ class Watchdog:
             size = parameter.detach().square().mean().sqrt().item()
             if not size <= LARGEST:
                 seen = f"the parameters {name} have a root mean square of {size:.3g} after step {step}"
-                return Outcome(
-                    "diverged", f"{seen}; those of a sound training stay below {LARGEST:g}", SLOWER
-                )
+                return Outcome("diverged", f"{seen}; in a sound training it stays below {LARGEST:g}", SLOWER)
         return None
 
     def vectors(self, z: Tensor, names: list[str], step: int) -> Outcome | None:
@@ -161,7 +159,7 @@ class Watchdog:
         """Check that embeddings from samples are those of the whole graph; error: relative."""
         if error <= LARGEST_ERROR:
             return None
-        seen = f"at step {step} embeddings from samples are off by {error:.1e} from those of the whole graph"
+        seen = f"at step {step} embeddings from samples differ by {error:.1e} from those of full batching"
         return Outcome("diverged", f"{seen}: the sampler mixes up nodes or edges", REPORT)
 
     def notice(self, model: HGT, z: Tensor) -> None:

@@ -173,7 +173,7 @@ def _neighbours(kg: Graph, relation: Relation, edges: np.ndarray, is_head: bool)
 
 
 def _tfidf(neighbours: sparse.sparray) -> sparse.csr_array:
-    """Weight each neighbour by its inverse document frequency: the logarithm of how rare it is."""
+    """Weight each neighbour by its inverse document frequency: log(nodes / degree of the neighbour)."""
     matrix = sparse.csr_array(neighbours)
     matrix.data[:] = 1
     degrees = np.bincount(matrix.indices, minlength=matrix.shape[1])

@@ -30,7 +30,7 @@ class Vectors:
     def __post_init__(self) -> None:
         if not self.heads.shape[1] + self.tails.shape[1]:
             raise InputError(
-                "the graph has no message relation at target.head_type or target.tail_type: nothing is known "
+                "the graph has no message relation at target.head_type or target.tail_type: there is nothing "
                 "of these nodes to learn from; use a graph with more relations"
             )
 
