@@ -292,7 +292,7 @@ def test_an_input_that_is_only_touched_while_the_job_runs_is_no_change():
 def test_a_job_refuses_an_input_that_was_changed_after_it_was_made():
     small_run.run({})
     Path("results/copy/a.txt").write_text("by hand\n")
-    with pytest.raises(InputError, match=r"results/copy/a\.txt is not as the job that made it left it"):
+    with pytest.raises(InputError, match=r"results/copy/a\.txt was changed after its job had made it"):
         jobs.Job(small_run.given({"double": 2}, "double"))
 
 

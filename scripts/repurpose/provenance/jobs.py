@@ -125,8 +125,8 @@ class Job:
         path = records.first_changed_input(self.wanted, records.records_by_output(records.read_all()))
         if path:
             raise InputError(
-                f"{path} is not as the job that made it left it: something else wrote there while this run "
-                "went on; the same command makes it again"
+                f"{path} was changed after its job had made it: something else wrote there during this run; "
+                "the same command makes it again"
             )
 
     def _signatures(self) -> dict[str, list[int]]:
@@ -158,8 +158,8 @@ class Job:
         """Raise StoppedError if another run has begun in this folder since this job's run."""
         if self._is_of_earlier_run():
             raise StoppedError(
-                "this job is of a run that was ended, and another run has begun here since: what it made is "
-                "left out"
+                "this job belongs to a run that was ended, and another run has begun here since: its outputs "
+                "are discarded"
             )
 
     def _is_of_earlier_run(self) -> bool:
@@ -172,7 +172,9 @@ class Job:
         """End this process if another run begins: no run waits for it, and it would occupy the machine."""
         while not self._is_of_earlier_run():
             time.sleep(WATCH_SECONDS)
-        logging.warning("another run has begun in this folder: this job, of a run that was ended, stops")
+        logging.warning(
+            "this job stops: it belongs to a run that was ended, and another run has begun in this folder"
+        )
         os.kill(os.getpid(), signal.SIGTERM)
 
 
