@@ -1,5 +1,6 @@
 """Trainings that take seconds, on the graph of planted communities: encoders, settings and a call."""
 
+import copy
 import dataclasses
 
 import communities
@@ -44,12 +45,29 @@ SETTINGS = TrainingSettings(
 )
 
 
-def job(seed=0, encoder=ENCODER, batching="full", kg=None, device="cpu", features=None, **changes):
-    """A training of the planted graph on one device, with changes of `SETTINGS`."""
-    settings = dataclasses.replace(SETTINGS, **changes)
+def job(
+    seed=0,
+    encoder=ENCODER,
+    batching="full",
+    kg=None,
+    device="cpu",
+    features=None,
+    settings=SETTINGS,
+    **changes,
+):
+    """A training of the planted graph on one device, with changes of `settings`."""
+    changed = dataclasses.replace(settings, **changes) if changes else settings
     return training.Job(
-        kg or communities.build(), encoder, settings, "disease", device, batching, seed, features or {}
+        kg or communities.build(), encoder, changed, "disease", device, batching, seed, features or {}
     )
+
+
+def out_of_bounds(settings, **values):
+    """The settings with values that the config would refuse."""
+    result = copy.copy(settings)
+    for name, value in values.items():
+        object.__setattr__(result, name, value)  # the constructor would check the bounds
+    return result
 
 
 def fit(seed=0, encoder=ENCODER, batching="full", **changes):

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from repurpose.config.sections import EncoderSettings
+from repurpose.core.errors import InputError
 from repurpose.hgt import hgt
 from repurpose.hgt.backends import FusedBackend, PygBackend
 
@@ -147,5 +148,5 @@ def test_inputs_differ_from_node_to_node(kg):
 
 @pytest.mark.parametrize(("key", "value"), [("heads", 5), ("decoder", "mlp"), ("attention", "flash")])
 def test_impossible_settings_are_refused(key, value):
-    with pytest.raises(ValueError, match=str(value)):
+    with pytest.raises((ValueError, InputError), match=str(value)):
         EncoderSettings(**{**vars(SETTINGS), key: value})

@@ -80,7 +80,7 @@ def test_a_relation_between_other_types_is_no_target():
 
 
 def test_target_types_must_differ():
-    with pytest.raises(InputError, match="both drug"):
+    with pytest.raises(InputError, match='both "drug"'):
         pairs.label(small(), replace(TARGET, tail_type="drug"))
 
 

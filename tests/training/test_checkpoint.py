@@ -80,7 +80,7 @@ def test_another_key_starts_afresh_and_says_what_changed(tmp_path, caplog, key, 
     folder(tmp_path).write(state(9))
     other = folder(tmp_path, key)
     assert other.latest() is None
-    assert f"starting afresh: {sentence}" in caplog.text
+    assert f"starting from the first step: {sentence}" in caplog.text
     other.write(state(2))
     assert names(tmp_path) == ["step-00000002.safetensors"]
     assert other.latest().step == 2

@@ -30,10 +30,11 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import train_embeddings
 from repurpose.config.device import Device
+from repurpose.config.sections import EncoderSettings, TrainingSettings
 from repurpose.training import checkpoint
 from repurpose.core import files
 from repurpose.graph.graph import GraphFiles
-from repurpose.hgt import hgt
+
 from repurpose.core import logs
 from repurpose.core import threads
 from repurpose.training import training
@@ -214,7 +215,7 @@ def test_a_checkpoint_of_a_graph_with_other_messages_is_not_resumed(tmp_path):
     left_out["role"] = "excluded"
     files.write_json(folder / "relations.json", relations)
     errors = finish(folder)
-    assert "starting afresh: relations" in errors and "resumed" not in errors
+    assert "starting from the first step: relations" in errors and "resumed" not in errors
     fresh = prepare(tmp_path / "fresh")
     files.write_json(fresh / "relations.json", relations)
     finish(fresh)

@@ -275,8 +275,10 @@ def resumable(folder, stop_at=None, key="same", **changes):
     checkpoints = checkpoint.Folder(folder, {"key": key}, seconds=1e9)
     batching = changes.pop("batching", "full")
     encoder = changes.pop("encoder", ENCODER)
+    if "settings" not in changes:
+        changes.setdefault("valid_every", 3)
     result = training.fit(
-        small_trainings.job(encoder=encoder, batching=batching, **{"valid_every": 3, **changes}),
+        small_trainings.job(encoder=encoder, batching=batching, **changes),
         on_step=lambda row, _: rows.append(row),
         on_resume=lambda earlier: resumed.extend(earlier),
         checkpoints=checkpoints,
@@ -298,7 +300,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(case, tmp_path, caplog
     }[case]
     whole, _, rows = resumable(tmp_path / "whole", **changes)
     for stop_at in (4, 5):
-        with pytest.raises(StoppedError, match=r"stopped at step .* the same command goes on"):
+        with pytest.raises(StoppedError, match=r"stopped at step .* the same command continues"):
             resumable(tmp_path / "parts", stop_at, **changes)
     again, earlier, later = resumable(tmp_path / "parts", **changes)
     assert "resumed at step 9 of" in caplog.text
@@ -328,13 +330,16 @@ def test_fewer_epochs_and_another_key_start_afresh_and_say_so(tmp_path, caplog):
     assert "starting from the first step: the checkpoint has 6 steps, more than the 4 asked" in caplog.text
     assert (len(earlier), len(rows)) == (0, 4)
     _, earlier, rows = resumable(tmp_path, key="other", epochs=8)
-    assert "starting afresh: key changed from same to other" in caplog.text
+    assert "starting from the first step: key changed from same to other" in caplog.text
     assert (len(earlier), len(rows)) == (0, 8)
 
 
 def test_a_diverged_training_is_not_resumed(tmp_path):
     resumable(tmp_path, epochs=2)
-    resumable(tmp_path, epochs=9, learning_rate=1e30)
+    too_fast = small_trainings.out_of_bounds(
+        small_trainings.SETTINGS, epochs=9, valid_every=3, learning_rate=1e30
+    )
+    resumable(tmp_path, settings=too_fast)
     assert checkpoint.Folder(tmp_path, {"key": "same"}, 0).latest() is None
 
 

@@ -41,7 +41,7 @@ def one_thread():
 
 
 def job(**changes):
-    return small_trainings.job(**{**vars(SETTINGS), **changes})
+    return small_trainings.job(**{"settings": SETTINGS, **changes})
 
 
 def fit(batching="full", kg=None, seed=0, vectors=None, **changes):
@@ -102,7 +102,7 @@ def test_a_decoder_of_zeros_is_stalled(batching, monkeypatch):
 
 @pytest.mark.parametrize("batching", BATCHINGS)
 def test_a_learning_rate_of_ten_thousand_is_diverged(batching):
-    result = fit(batching, learning_rate=1e4)
+    result = fit(batching, settings=small_trainings.out_of_bounds(SETTINGS, learning_rate=1e4))
     assert ended(result, "diverged", "lower training.learning_rate")
     assert result.record["steps"] <= 30
 
@@ -145,7 +145,7 @@ def test_constant_inputs_are_refused(monkeypatch):
 
     monkeypatch.setattr(hgt, "build", constant)
     result = fit()
-    assert ended(result, "refused", "the inputs of drug nodes are of rank 1")
+    assert ended(result, "refused", "the inputs of drug nodes have rank 1")
     assert result.record["steps"] == 0
 
 

@@ -9,6 +9,7 @@ import pytest
 import small_trainings
 from sklearn.decomposition import PCA
 
+from repurpose.core.errors import InputError
 from repurpose.gate import quality
 from repurpose.hgt import hgt
 from repurpose.training import preparation
@@ -127,9 +128,9 @@ def test_vectors_hold_the_svd_and_the_encoder_output(batching):
 
 
 def test_an_encoder_without_room_for_its_svd_is_refused():
-    with pytest.raises(ValueError, match="leaves no room"):
+    with pytest.raises(InputError, match="leave none of the 16 numbers"):
         dataclasses.replace(ENCODER, embedding_dim=16)
-    with pytest.raises(ValueError, match="none of learned, spectral, blocks"):
+    with pytest.raises(ValueError, match="'learned', 'spectral' or 'blocks'"):
         dataclasses.replace(ENCODER, inputs="constant")
 
 

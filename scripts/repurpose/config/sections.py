@@ -289,9 +289,11 @@ class SplitSettings:
 class ExternalColumns:
     """Names of the columns in this table."""
 
-    head: str = key("head_id", "", "Column of the head's id, as in the edges table.", min_length=1)
-    tail: str = key("tail_id", "", "Column of the tail's id.", min_length=1)
-    label: str = key("label", "", "Column of the pair's label.", min_length=1)
+    head: str = key(
+        "head_id", "id of the head", "Column of the head's id, as in the edges table.", min_length=1
+    )
+    tail: str = key("tail_id", "id of the tail", "Column of the tail's id.", min_length=1)
+    label: str = key("label", "label of the pair", "Column of the pair's label.", min_length=1)
 
 
 @section

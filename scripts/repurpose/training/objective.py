@@ -166,7 +166,7 @@ class Objective:
         if len(similar.anchors):
             return similar
         note = (
-            f"no two {tail_type} nodes share enough neighbours over {', '.join(options['relations'])} "
+            f"no two {tail_type} nodes share enough neighbours over {', '.join(options.relations)} "
             f"(Jaccard above {threshold}): the contrastive term is skipped"
         )
         logging.warning(note)
