@@ -26,7 +26,7 @@ def main(
 ) -> None:
     """Write the vectors in the graph's order, an empty history, and a record with a note on their origin."""
     kg = graph.load(graph_files)
-    vectors = embeddings.aligned(embeddings.read(vectors_in), kg, vectors_in)
+    vectors = embeddings.aligned(embeddings.read(vectors_in, is_result=False), kg, vectors_in)
     logging.warning("%s", NOTE)
     embeddings.write(embeddings_out, kg, vectors, {"device": "given", "source": str(vectors_in)})
     files.write_table(history_out, history.SCHEMA.empty_table())

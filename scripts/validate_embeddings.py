@@ -48,7 +48,7 @@ def command(arguments):
     chosen = parser.parse_args(arguments)
     config = settings.load([default, *chosen.config])
     kg = graph.load(GraphFiles.in_folder(chosen.graph))
-    origin = embeddings.read(chosen.file).metadata
+    origin = embeddings.read(chosen.file, is_result=False).metadata
     content = measure_embeddings.measures(
         kg,
         chosen.file,

@@ -183,7 +183,9 @@ def test_the_encoder_of_other_vectors_is_refused(monkeypatch, tmp_path):
     with pytest.raises(InputError, match=r"encoder\.safetensors is not the encoder of the embeddings"):
         counterfactual.read(path, KG, TYPES, reversed_vectors, ORIGIN)
     trained.save(path, encoder.trained._replace(divisors=None))
-    with pytest.raises(InputError, match=r"not the encoder .*what its profiles were divided by.*--forcerun"):
+    with pytest.raises(
+        InputError, match=r"not the encoder .*it does not record the divisors of its profiles.*--forcerun"
+    ):
         counterfactual.read(path, KG, TYPES, vectors, ORIGIN)
 
 

@@ -60,7 +60,7 @@ def test_any_other_value_is_an_error_that_names_the_file_and_the_command_to_make
     tmp_path, value, reader
 ):
     path = write_verdict(tmp_path, passed=value)
-    with pytest.raises(InputError, match=r"verdict\.json is no verdict.*--forcerun .*verdict\.json"):
+    with pytest.raises(InputError, match=r"verdict\.json is not a verdict.*--forcerun .*verdict\.json"):
         reader(path)
 
 

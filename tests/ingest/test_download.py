@@ -220,7 +220,7 @@ def test_a_file_that_is_no_complete_table_is_named_and_not_kept(
     with pytest.raises(InputError) as caught:
         download.fetch(f"{site[1]}/{route}{name}", path)
     message = str(caught.value)
-    assert message.startswith(f"{site[1]}/{route}{name} gave a file, not kept, that ")
+    assert message.startswith(f"{site[1]}/{route}{name} gave a file that was not kept, because it ")
     assert re.search(sentence, message)
     assert "\n" not in message and ": " in message
     assert str(tmp_path) not in message
@@ -343,7 +343,10 @@ def test_the_workflow_downloads_once_and_builds_the_graph(site, tmp_path):
     (site[0] / "page.csv").write_bytes(PAGE)
     page = {"edges": f"{site[1]}/page.csv"}
     refused = folder.run("results/graph/nodes.parquet", config=page)
-    assert "page.csv gave a file, not kept, that is named as text but holds a web page" in refused.output
+    assert (
+        "page.csv gave a file that was not kept, because it is named as text but holds a web page"
+        in refused.output
+    )
     planted = pq.read_table(site[0] / "kg.parquet")
     pa.csv.write_csv(
         planted.cast(pa.schema([(n, pa.string()) for n in planted.column_names])), site[0] / "page.csv"

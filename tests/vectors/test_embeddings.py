@@ -139,3 +139,7 @@ def test_a_truncated_file_is_named_with_the_command_that_rebuilds_it(kg, vectors
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match=r"e\.parquet is not a readable parquet file.*snakemake"):
         embeddings.read(path)
+    with pytest.raises(
+        InputError, match=r"e\.parquet is not a readable parquet file.*; correct or replace it$"
+    ):
+        embeddings.read(path, is_result=False)

@@ -46,6 +46,13 @@ def test_an_unusable_table_is_refused_with_a_sentence(change, sentence, tmp_path
         features.read(table(tmp_path / "v.parquet", **change), KG)
 
 
+def test_a_truncated_file_is_the_users_to_replace(tmp_path):
+    path = table(tmp_path / "v.parquet")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"v\.parquet is not a readable parquet .*; correct or replace it$"):
+        features.read(path, KG)
+
+
 def test_a_table_without_its_columns_is_refused(tmp_path):
     pq.write_table(pa.table({"node_type": ["drug"], "node_id": ["1"]}), tmp_path / "v.parquet")
     with pytest.raises(InputError, match="lacks the column vector"):

@@ -82,8 +82,11 @@ def write_table(path: str | Path, table: pa.Table, metadata: Mapping[str, str] |
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a parquet result; raises InputError that names the file and says how to rebuild it."""
+def read_table(path: str | Path, columns: Sequence[str] | None = None, *, is_result: bool = True) -> pa.Table:
+    """Read a parquet file; raises InputError that names the file and says what to do.
+
+    is_result: whether the workflow made the file, so that the error says how to rebuild it.
+    """
     try:
         # An open file: from a path, pyarrow would also read columns from folder names such as device=cpu.
         with Path(path).open("rb") as file:
@@ -91,7 +94,7 @@ def read_table(path: str | Path, columns: Sequence[str] | None = None) -> pa.Tab
     except (OSError, pa.ArrowException) as error:
         if is_out_of_memory(error):
             raise
-        raise _unreadable(path, "parquet", error) from error
+        raise _unreadable(path, "parquet", error, is_result) from error
 
 
 def digest(path: str | Path) -> str:
@@ -111,6 +114,7 @@ def _umask() -> int:
     return mask
 
 
-def _unreadable(path: str | Path, file_format: str, error: Exception) -> InputError:
+def _unreadable(path: str | Path, file_format: str, error: Exception, is_result: bool = True) -> InputError:
     detail = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return InputError(f"{path} is not a readable {file_format} file ({detail}); {rebuild_hint(path)}")
+    remedy = rebuild_hint(path) if is_result else "correct or replace it"
+    return InputError(f"{path} is not a readable {file_format} file ({detail}); {remedy}")

@@ -47,12 +47,13 @@ def write(
     files.write_table(path, table, metadata)
 
 
-def read(path: str | Path) -> Embeddings:
+def read(path: str | Path, *, is_result: bool = True) -> Embeddings:
     """Read an embedding file: parquet, or csv with JSON lists. The file of a refused training has no types.
 
-    Raises InputError if the file is unreadable, lacks a column, or has vectors of different lengths.
+    is_result: whether the workflow made the file; if not, the user gave it. Raises InputError if the file is
+    unreadable, lacks a column, or has vectors of different lengths.
     """
-    table = _read_csv(path) if str(path).endswith(".csv") else files.read_table(path)
+    table = _read_csv(path) if str(path).endswith(".csv") else files.read_table(path, is_result=is_result)
     missing = [column for column in COLUMNS if column not in table.column_names]
     if missing:
         raise InputError(f"{path} has no column {missing[0]}: an embedding file has {', '.join(COLUMNS)}")

@@ -36,7 +36,7 @@ def read(path: str | Path, kg: Graph) -> dict[str, NodeFeatures]:
     the graph's nodes.
     """
     tables.require_format(path)
-    table = files.read_table(path)
+    table = files.read_table(path, is_result=False)
     lacking = [name for name in COLUMNS if name not in table.column_names]
     if lacking:
         raise InputError(f"{path} lacks the column {lacking[0]}; write {', '.join(COLUMNS)}")
