@@ -135,7 +135,7 @@ def test_the_script_explains_a_pair(results):
         " of 90, ",
         "; probability of a known negative ",
         "most similar known treatments of the tail: ",
-        "nearest that it is known",
+        "most similar tails that the head is known to treat",
     ):
         assert words in done.stdout
     (row,) = json.loads(ask(results, "--pair", "drug:4", "disease:17", "--json").stdout).values()

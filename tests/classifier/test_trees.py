@@ -58,7 +58,7 @@ def test_scores_do_not_depend_on_the_pieces_of_work(monkeypatch):
 
 def test_trees_of_other_features_are_refused():
     _, booster, _ = case(20, 3, 4, 0)
-    with pytest.raises(ValueError, match="of 5 each"):
+    with pytest.raises(ValueError, match="with 5 numbers each"):
         trees.read(booster, 5)
 
 

@@ -58,7 +58,7 @@ def test_treatments_that_also_have_other_node_types_stop_the_run(name, head_type
     leaking = rows(name, head_type, tail_type, TREATMENTS)
     sentence = refusal(*GRAPH, *(map(turned, leaking) if is_turned else leaking))
     assert f"the relation {name}" in sentence and "200 of the 201 pairs of target.positive" in sentence
-    assert "edges.csv" in sentence and "would stay in the graph as messages" in sentence
+    assert "edges.csv" in sentence and "would stay in the graph as message edges" in sentence
 
 
 def test_the_config_line_in_the_error_solves_the_problem():

@@ -234,7 +234,7 @@ def test_bytes_that_are_not_utf8_are_refused_with_line_and_column(tmp_path):
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
 def test_a_header_that_is_not_utf8_is_refused(tmp_path, encoding):
     path = write(tmp_path / "t.csv", "a,é\n1,2\n".encode(encoding))
-    assert "not UTF-8 text (its header" in refusal(path, ["a"])
+    assert "not UTF-8 text (in its header)" in refusal(path, ["a"])
 
 
 def test_a_quotation_mark_left_open_in_the_header_is_refused(tmp_path):

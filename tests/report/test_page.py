@@ -53,7 +53,7 @@ def test_the_report_says_how_reliable_the_listed_probabilities_are():
     content[0]["devices"][0]["calibration"] = CALIBRATION
     shown = Page(page.render(*content))
     assert "The final model was fitted 4 times more" in shown.text
-    assert "as if nothing were known of a part of the diseases" in shown.text
+    assert "without the known treatments of a part of the diseases" in shown.text
     assert "188 treatments among unknown pairs of all diseases" in shown.text
     assert "0.0526 of them (0.0335 to 0.0817; 18 of 342) are known treatments" in shown.text
     assert "Where a treatment is known and was hidden" in shown.text and "18 of 109" in shown.text
@@ -74,7 +74,7 @@ def test_the_calibration_of_a_device_is_that_of_its_candidates_file():
 
 def test_the_report_says_how_far_the_averaged_models_agree():
     shown = Page(render({"cpu": True}))
-    assert "How far the 3 models that were averaged agree" in shown.text
+    assert "Agreement of the 3 averaged models" in shown.text
     assert "the best 1,000 0.912 0.934" in shown.text
     assert "averaged agree" not in Page(render({"cpu": False})).text
 
@@ -148,7 +148,7 @@ def test_devices_are_compared_and_a_disagreement_stands_on_top(agrees):
 
 
 def test_a_run_with_one_device_has_no_section_on_agreement():
-    assert "Agreement" not in Page(render({"cpu": True})).text
+    assert "Agreement of devices" not in Page(render({"cpu": True})).text
 
 
 def test_a_refused_training_without_a_step_has_a_page():

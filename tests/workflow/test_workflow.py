@@ -254,7 +254,7 @@ def test_imported_embeddings_are_judged_and_ranked_like_trained_ones(done):
     assert not [job for job in run.rules if job.startswith("train_embeddings") or "[cpu]" in job]
     assert "write_agreement" not in run.rules
     verdict = json.loads(done.path("validation/given/verdict.json").read_text())
-    assert verdict["passed"] and "made elsewhere" in verdict["notes"][0]
+    assert verdict["passed"] and "come from another tool" in verdict["notes"][0]
     # The measures compare directions, or scale the vectors, so vectors of twice the length have equal values.
     trained_verdict = json.loads(done.path("validation/cpu/verdict.json").read_text())
     values = [{c["name"]: c["value"] for c in judged["checks"]} for judged in (trained_verdict, verdict)]
