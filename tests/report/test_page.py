@@ -145,6 +145,7 @@ def test_devices_are_compared_and_a_disagreement_stands_on_top(agrees):
     sentence = "cpu and mps do not agree: first losses is 0.0567, at most 0.02 was expected."
     assert (sentence in text) is not agrees
     assert agrees or text.index(sentence) < text.index("Overview")
+    assert "Agreement of devices" in text
 
 
 def test_a_run_with_one_device_has_no_section_on_agreement():

@@ -91,7 +91,7 @@ train_embeddings.main(
     tail_type="disease", seed=1,
 )
 """
-EPOCHS = 60
+EPOCHS, SHORT = 60, 8
 EXCLUDED = "gene_gene"
 
 
@@ -209,16 +209,16 @@ def test_twenty_kills_change_nothing(undisturbed, seconds, tmp_path):
 def test_a_checkpoint_of_a_graph_with_other_messages_is_not_resumed(tmp_path):
     """Excluding other relations changes only their roles in relations.json, in no other file of the graph."""
     folder = prepare(tmp_path / "roles")
-    finish(folder)
+    finish(folder, epochs=SHORT)
     relations = files.read_json(folder / "relations.json")
     (left_out,) = (relation for relation in relations if relation["relation"] == EXCLUDED)
     left_out["role"] = "excluded"
     files.write_json(folder / "relations.json", relations)
-    errors = finish(folder)
+    errors = finish(folder, epochs=SHORT)
     assert "starting from the first step: relations" in errors and "resumed" not in errors
     fresh = prepare(tmp_path / "fresh")
     files.write_json(fresh / "relations.json", relations)
-    finish(fresh)
+    finish(fresh, epochs=SHORT)
     assert vectors(folder) == vectors(fresh)
 
 

@@ -34,10 +34,10 @@ def overlay() -> dict:
         "gate": {"min_auroc_margin": 0.0, "min_agreement_margin": -1.0},
         "classifier": {
             "draws": 1,
-            "trees": 40,
-            "svd_dim": 32,
-            "kernel_weights": [0, 2],
-            "evaluation_pairs": 200_000,
+            "trees": 15,
+            "svd_dim": 16,
+            "kernel_weights": [2],
+            "evaluation_pairs": 50_000,
         },
         "candidates": {"per_tail": 20},
     }
