@@ -46,6 +46,9 @@ def write_table(path: Path, seed: int) -> None:
             weights = np.where(np.equal.outer(*groups), IN_GROUP, 1.0).ravel()
             if relation == "indication":
                 weights[:] = 1
+            if head_type == tail_type:
+                # Each pair once, and no edge from a node to itself.
+                weights[np.tri(SIZES[head_type], dtype=bool).ravel()] = 0
             codes = rng.choice(len(weights), edges, replace=False, p=weights / weights.sum())
             for head, tail in zip(*np.divmod(codes, SIZES[tail_type]), strict=True):
                 ends = [f"{head_type[:2]}{head}", head_type, "", f"{tail_type[:2]}{tail}", tail_type, ""]
