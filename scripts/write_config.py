@@ -62,7 +62,7 @@ def table(config: Any) -> str:
     defaults = dict(_leaves(dataclasses.asdict(config)))
     for name, entry in schema.entries(schema.generate(Config)):
         description = entry["description"].replace("|", "\\|")
-        rows.append(f"| `{name}` | `{_shown(defaults[name])}` | {description} |")
+        rows.append(f"| `{name}` | `{_yaml(defaults[name])}` | {description} |")
     return "\n".join(rows) + "\n"
 
 
@@ -120,13 +120,6 @@ def _leaves(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from _leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _shown(value: Any) -> str:
-    """A value as one would write it in YAML."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(_shown, value))}]"
-    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 if __name__ == "__main__":

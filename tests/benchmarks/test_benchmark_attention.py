@@ -1,5 +1,6 @@
 """The attention benchmark: its graph and its counts are right, and the fused layer is faster than PyG's."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,25 +10,14 @@ import attention_graph
 import attention_measure
 import numpy as np
 import pytest
+import small_trainings
 
-from repurpose.config.sections import EncoderSettings
 from repurpose.graph.graph import Graph, Relation
 from repurpose.hgt import hgt, messages
 
 pytestmark = pytest.mark.timed
 
-SMALL = EncoderSettings(
-    hidden_dim=8,
-    embedding_dim=16,
-    layers=2,
-    heads=2,
-    attention="fused",
-    dropout=0.0,
-    decoder="distmult",
-    inputs="learned",
-    svd_dim=0,
-    profile_dim=0,
-)
+SMALL = dataclasses.replace(small_trainings.ENCODER, hidden_dim=8, heads=2)
 
 
 @pytest.fixture(scope="module", name="kg")

@@ -6,23 +6,12 @@ import communities
 import numpy as np
 import pytest
 from sklearn.decomposition import PCA
+from small_trainings import ENCODER
 
-from repurpose.config.sections import ContrastiveSettings, EncoderSettings
+from repurpose.config.sections import ContrastiveSettings
 from repurpose.gate import clusters, quality
 
 CONTRASTIVE = ContrastiveSettings(relations=["disease_gene"], similarity_threshold=0.1)
-ENCODER = EncoderSettings(
-    hidden_dim=16,
-    embedding_dim=16,
-    layers=2,
-    heads=4,
-    attention="fused",
-    dropout=0.0,
-    decoder="distmult",
-    inputs="learned",
-    svd_dim=0,
-    profile_dim=0,
-)
 
 
 @pytest.fixture(name="kg", scope="module")

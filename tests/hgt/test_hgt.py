@@ -5,6 +5,7 @@ import dataclasses
 import communities
 import numpy as np
 import pytest
+import small_trainings
 import torch
 
 from repurpose.config.sections import EncoderSettings
@@ -12,18 +13,7 @@ from repurpose.core.errors import InputError
 from repurpose.hgt import hgt
 from repurpose.hgt.backends import FusedBackend, PygBackend
 
-SETTINGS = EncoderSettings(
-    hidden_dim=16,
-    embedding_dim=12,
-    layers=2,
-    heads=4,
-    attention="fused",
-    dropout=0.0,
-    decoder="distmult",
-    inputs="learned",
-    svd_dim=0,
-    profile_dim=0,
-)
+SETTINGS = dataclasses.replace(small_trainings.ENCODER, embedding_dim=12)
 PYG = dataclasses.replace(SETTINGS, attention="pyg")
 
 

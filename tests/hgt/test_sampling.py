@@ -5,31 +5,20 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import small_trainings
 import torch
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from typed_graphs import TypedGraph, random_graph, typed_graphs
 
-from repurpose.config.sections import EncoderSettings
 from repurpose.core import threads
 from repurpose.graph.graph import Relation
 from repurpose.hgt import hgt, message_edges, messages, sampling
 from repurpose.hgt.backends import FusedBackend, PygBackend
 
 FEW = hypothesis_settings(max_examples=60, deadline=None)
-ENCODER = EncoderSettings(
-    hidden_dim=16,
-    embedding_dim=8,
-    layers=2,
-    heads=2,
-    attention="fused",
-    dropout=0.0,
-    decoder="distmult",
-    inputs="learned",
-    svd_dim=0,
-    profile_dim=0,
-)
+ENCODER = dataclasses.replace(small_trainings.ENCODER, embedding_dim=8, heads=2)
 
 
 def sampler(graph: TypedGraph, fanout=(3, 2), seed=0) -> sampling.Sampler:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import communities
 import pytest
+import small_trainings
 from hypothesis import example, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -19,18 +20,7 @@ from repurpose.hgt import hgt
 from repurpose.training import memory, preflight
 
 PROJECT = Path(__file__).resolve().parents[2]
-ENCODER = EncoderSettings(
-    hidden_dim=64,
-    embedding_dim=128,
-    layers=2,
-    heads=4,
-    attention="fused",
-    dropout=0.0,
-    decoder="distmult",
-    inputs="learned",
-    svd_dim=0,
-    profile_dim=0,
-)
+ENCODER = dataclasses.replace(small_trainings.ENCODER, hidden_dim=64, embedding_dim=128)
 # Build a graph, predict, train for so many steps that all memory is needed, and print both numbers.
 TRAINING = """
 import dataclasses, json, sys

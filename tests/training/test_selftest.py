@@ -4,25 +4,14 @@ import dataclasses
 
 import communities
 import pytest
+import small_trainings
 from sampler_faults import of_one_table, off_by_one, plant, reversed_edges, rewired, without_a_relation
 
-from repurpose.config.sections import EncoderSettings
 from repurpose.graph import holdout
 from repurpose.hgt import hgt, message_edges, sampling
 from repurpose.training import selftest
 
-ENCODER = EncoderSettings(
-    hidden_dim=16,
-    embedding_dim=8,
-    layers=2,
-    heads=2,
-    attention="fused",
-    dropout=0.0,
-    decoder="distmult",
-    inputs="learned",
-    svd_dim=0,
-    profile_dim=0,
-)
+ENCODER = dataclasses.replace(small_trainings.ENCODER, embedding_dim=8, heads=2)
 
 
 def run_selftest(attention="fused", make=sampling.Sampler):

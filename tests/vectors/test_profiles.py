@@ -7,9 +7,9 @@ import communities
 import numpy as np
 import planted
 import pytest
+import small_trainings
 from scipy import sparse
 
-from repurpose.config.sections import EncoderSettings
 from repurpose.hgt import hgt
 from repurpose.kernels import lowrank
 from repurpose.training import preparation
@@ -22,6 +22,9 @@ SMALL = planted.graph(
         ("drug", "resembles", "drug", "message", [(0, 1)]),
         ("disease", "has", "gene", "message", [(0, 0), (1, 0), (2, 0)]),
     ],
+)
+ENCODER = dataclasses.replace(
+    small_trainings.ENCODER, hidden_dim=4, embedding_dim=12, layers=1, heads=2, svd_dim=3, profile_dim=5
 )
 
 
@@ -114,38 +117,20 @@ def test_directions_of_a_directed_relation_within_a_type_are_distinguished():
 
 
 def test_the_parts_of_vectors_are_each_side_the_svd_and_the_encoder_output():
-    options = {
-        "heads": 2,
-        "layers": 1,
-        "attention": "fused",
-        "dropout": 0.0,
-        "decoder": "distmult",
-        "inputs": "learned",
-    }
-    encoder = EncoderSettings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
-    assert preparation.vector_blocks(SMALL, encoder) == {
+    assert preparation.vector_blocks(SMALL, ENCODER) == {
         "disease": [5, 8, 12],
         "drug": [2, 5, 8, 12],
         "gene": [2, 5, 8, 12],
     }
-    plain = dataclasses.replace(encoder, svd_dim=0, profile_dim=0)
+    plain = dataclasses.replace(ENCODER, svd_dim=0, profile_dim=0)
     assert preparation.vector_blocks(SMALL, plain) == {node_type: [12] for node_type in SMALL.node_types}
     # More sides than columns: some have none, and no part is empty.
-    assert preparation.vector_blocks(SMALL, dataclasses.replace(encoder, profile_dim=1))["gene"] == [1, 4, 12]
+    assert preparation.vector_blocks(SMALL, dataclasses.replace(ENCODER, profile_dim=1))["gene"] == [1, 4, 12]
 
 
 def test_all_parts_of_a_vector_are_longer_for_nodes_with_edges_in_more_relations():
-    options = {
-        "heads": 2,
-        "layers": 1,
-        "attention": "fused",
-        "dropout": 0.0,
-        "decoder": "distmult",
-        "inputs": "learned",
-    }
-    encoder = EncoderSettings(hidden_dim=4, embedding_dim=12, svd_dim=3, profile_dim=5, **options)
-    model = hgt.build(SMALL, encoder, 0)
-    _, composition = preparation.start(SMALL, SMALL.message_edges(), encoder, 0)
+    model = hgt.build(SMALL, ENCODER, 0)
+    _, composition = preparation.start(SMALL, SMALL.message_edges(), ENCODER, 0)
     z = model(model.prepare(SMALL.message_edges()).whole)
     drugs = composition.compose(z).numpy()[SMALL.span("drug")]
     assert drugs.shape == (5, 12)

@@ -9,7 +9,7 @@ from repurpose.ingest import download
 
 
 def tables(config: Mapping[str, Any]) -> dict[str, str]:
-    """The person's own files by config key; "" where the config names none, or the workflow makes it."""
+    """The user's own files by config key; "" if the config names none or the workflow makes the file."""
     edges = config["edges"]
     return {
         "edges": "" if edges == "demo" or download.is_url(edges) else edges,
@@ -22,9 +22,9 @@ def tables(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def require(config: Mapping[str, Any]) -> None:
-    """Raise InputError where a table that the config names is not there, or its URL does not name a table.
+    """Raise InputError if a table that the config names does not exist, or if a URL does not name a table.
 
-    Snakemake does not look for them: to it they are parameters.
+    Snakemake does not check these files, because they are parameters and not inputs of the rules.
     """
     if download.is_url(config["edges"]):
         download.local_path(config["edges"])
