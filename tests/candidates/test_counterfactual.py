@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from edge_removals import KG, ORIGIN, SETTINGS, SHAPES, TYPES, fitted, some_paths
-from torch_geometric.nn.conv import hgt_conv
+from torch_geometric.nn.conv import HGTConv, hgt_conv
 
 from repurpose.candidates import counterfactual
 from repurpose.candidates.counterfactual import CounterfactualEncoder
@@ -150,9 +150,11 @@ def test_attention_equals_that_of_pygs_layer(monkeypatch):
         hgt_conv, "softmax", lambda *args, plain=hgt_conv.softmax: seen.append(plain(*args)) or seen[-1]
     )
     layer, parts = model.layers[-1], torch.from_numpy(encoder.trained.states[-1])
+    pygs = HGTConv(layer.in_channels, layer.out_channels, (layer.node_types, layer.edge_types), layer.heads)
+    pygs.load_state_dict(layer.state_dict())
     lists = EdgeLists([torch.from_numpy(each) for each in edges], model.edge_types).whole
     with torch.no_grad():
-        layer(dict(zip(layer.node_types, backends.split(parts, model.bounds), strict=True)), lists)
+        pygs(dict(zip(layer.node_types, backends.split(parts, model.bounds), strict=True)), lists)
     (weights,) = seen
     target = torch.cat([each[1] + model.bounds[int(t[2][1:])] for t, each in lists.items()])
     for node in range(len(encoder.stored)):

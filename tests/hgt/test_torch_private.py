@@ -1,6 +1,5 @@
 """Undocumented behaviour of PyTorch and PyG that the layers use, and what to do if it changes."""
 
-import inspect
 import math
 
 import pytest
@@ -147,33 +146,6 @@ def test_a_relation_s_matrices_are_at_head_times_relations_and_relation(conv, in
             ours = torch.einsum("nhd,hde->nhe", nodes, result[key_or_value, :, number])
             assert (ours - passed[rows] * factor[:, None]).abs().max() < 1e-5, (each, key_or_value)
         start = rows.stop
-
-
-def test_a_subclass_gives_keys_and_values_of_sources_in_place_of_pygs(conv, inputs, monkeypatch):
-    """`_construct_src_node_feat(k_dict, v_dict, edge_index_dict)` gives keys, values and first rows.
-
-    If it is no longer called, results stay right, but training on a GPU takes longer the more relations a
-    graph has, because PyG launches a product per edge type and head. Then override `forward`.
-    """
-    assert list(inspect.signature(HGTConv._construct_src_node_feat).parameters)[1:] == [
-        "k_dict",
-        "v_dict",
-        "edge_index_dict",
-    ]
-    layer = torch_private.Conv(HEADS * WIDTH, GRAPH.metadata, HEADS)
-    layer.load_state_dict(conv.state_dict())
-    calls, plain = [], vars(torch_private.Conv)["_construct_src_node_feat"]
-    monkeypatch.setattr(
-        torch_private.Conv,
-        "_construct_src_node_feat",
-        lambda self, *parts: calls.append(parts) or plain(self, *parts),
-    )
-    with torch.no_grad():
-        result, expected = layer(*inputs), conv(*inputs)
-        for ours, pygs in zip(plain(layer, *calls[0]), conv._construct_src_node_feat(*calls[0]), strict=True):
-            assert ours == pygs if isinstance(pygs, dict) else (ours - pygs).abs().max() < 1e-5
-    assert len(calls) == 1
-    assert all((result[name] - expected[name]).abs().max() < 1e-5 for name in result)
 
 
 def test_a_type_s_output_is_a_share_of_the_linear_map_of_gelu_and_the_rest_of_its_input(

@@ -13,17 +13,19 @@ from torch import Tensor, nn
 
 from repurpose.hgt import fused, message_edges, readout, sampling
 from repurpose.hgt.decoder import Decoder
+from repurpose.hgt.layer import EdgeType, Layer, Metadata
 from repurpose.hgt.message_edges import EdgeLists, SortedEdges
 from repurpose.hgt.messages import Messages
-from repurpose.hgt.pyg_layer import Layer
 from repurpose.hgt.sampling import Level
-from repurpose.hgt.torch_private import EdgeType
 
 Edges = Messages | dict[EdgeType, Tensor]  # message edges in the form that a back end's layer reads
 
 
 class Backend(Protocol):
     """How the encoder's parts are computed. Nodes are numbered over all types, separated by `bounds`."""
+
+    def make_layer(self, width: int, metadata: Metadata, heads: int) -> Layer:
+        """A new layer; all back ends draw the same parameters for the same seed."""
 
     def prepare(
         self,
@@ -51,6 +53,10 @@ class Backend(Protocol):
 
 class FusedBackend:
     """The project's own kernels; CPU only."""
+
+    def make_layer(self, width: int, metadata: Metadata, heads: int) -> Layer:
+        """See `Backend`."""
+        return Layer(width, metadata, heads)
 
     def prepare(
         self,
@@ -88,6 +94,12 @@ class FusedBackend:
 
 class PygBackend:
     """PyG's layer and plain PyTorch; any device."""
+
+    def make_layer(self, width: int, metadata: Metadata, heads: int) -> Layer:
+        """See `Backend`."""
+        from repurpose.hgt.pyg_layer import Layer as PygLayer  # takes seconds; most jobs do without
+
+        return PygLayer(width, metadata, heads)
 
     def prepare(
         self,

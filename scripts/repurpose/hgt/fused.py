@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch_geometric.nn import HGTConv
 
 from repurpose.hgt import attention, torch_private, workspace
+from repurpose.hgt.layer import Layer
 from repurpose.hgt.messages import Messages
 from repurpose.kernels import parallel
 from repurpose.kernels.compiled import loop
 
 
-def layer(conv: HGTConv, x: Tensor, messages: Messages, bounds: Sequence[int]) -> Tensor:
+def layer(conv: Layer, x: Tensor, messages: Messages, bounds: Sequence[int]) -> Tensor:
     """Output (N, F) of `conv`, all node types at once; types that receive no messages keep their x."""
     parameters = torch_private.parameters(conv)
     kvq = typed_linear(x, parameters.kvq, parameters.kvq_bias, bounds)

@@ -18,8 +18,8 @@ from repurpose.graph.graph import Graph, Relation
 from repurpose.hgt import message_edges
 from repurpose.hgt.backends import Backend, Edges, FusedBackend, PygBackend
 from repurpose.hgt.decoder import Decoder
+from repurpose.hgt.layer import Layer
 from repurpose.hgt.message_edges import EdgeLists, SortedEdges
-from repurpose.hgt.pyg_layer import Layer
 from repurpose.hgt.sampling import Level
 
 INPUTS = ("learned", "spectral", "blocks")
@@ -64,7 +64,9 @@ class HGT(nn.Module):
         metadata = (names, [edge_type for pair in self.edge_types for edge_type in pair])
         width = settings.hidden_dim
         self.inputs = nn.Parameter(torch.randn(sum(counts), width) * INPUT_SCALE)
-        self.layers = nn.ModuleList([Layer(width, metadata, settings.heads) for _ in range(settings.layers)])
+        self.layers = nn.ModuleList(
+            [backend.make_layer(width, metadata, settings.heads) for _ in range(settings.layers)]
+        )
         self.outputs = nn.ModuleList([nn.Linear(width, settings.projected) for _ in names])
         self.decoder = Decoder(len(relations), settings.projected, settings.decoder)
         self._clear_biases()

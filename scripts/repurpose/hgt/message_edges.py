@@ -14,8 +14,8 @@ from torch import Tensor
 
 from repurpose.graph.graph import Relation
 from repurpose.hgt import messages
+from repurpose.hgt.layer import EdgeType
 from repurpose.hgt.messages import Messages, Numbered
-from repurpose.hgt.torch_private import EdgeType
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 from torch_geometric.utils import softmax
 
-from repurpose.hgt.torch_private import Conv
+from repurpose.hgt.pyg_private import Conv
 
 # Per-edge activations above this many bytes are recomputed in the backward pass, head by head.
 KEPT_ACTIVATIONS = 1 << 31

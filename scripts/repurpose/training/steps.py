@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from repurpose.config.sections import TrainingSettings
 from repurpose.hgt import message_edges
 from repurpose.hgt.hgt import HGT, Block
-from repurpose.hgt.pyg_layer import Layer
+from repurpose.hgt.layer import Layer
 from repurpose.hgt.sampling import Sampler
 from repurpose.training.checkpoint import add_prefix, select_prefix
 from repurpose.training.objective import Draw, Objective, Terms
