@@ -225,11 +225,16 @@ print(json.dumps(loaded))
 
 
 def test_the_modules_of_a_rule_are_those_that_python_loads():
-    """validate_embeddings may have more: it imports some only when a person runs it as a command."""
+    """PyG's layer counts too, though it is imported only when a model needs it.
+
+    validate_embeddings may have more: it imports some only when a person runs it as a command.
+    """
+    needed_later = {SCRIPTS / "repurpose" / "hgt" / f"{name}.py" for name in ("pyg_layer", "pyg_private")}
     command = [sys.executable, "-c", LOADED, str(SCRIPTS), *RULES]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     for rule, files in json.loads(done.stdout).items():
         loaded = {path for path in map(Path, files) if source.IGNORED_PACKAGE not in path.parts}
         counted = set(source.modules(SCRIPTS, f"{rule}.py"))
-        assert loaded <= counted and (loaded == counted or rule == "validate_embeddings"), rule
+        assert loaded <= counted, rule
+        assert counted - loaded in (set(), needed_later) or rule == "validate_embeddings", rule

@@ -222,11 +222,21 @@ def test_a_checkpoint_of_a_graph_with_other_messages_is_not_resumed(tmp_path):
     assert vectors(folder) == vectors(fresh)
 
 
+def wait_for_steps(folder):
+    """The history of a training that has begun, after three rows."""
+    history = folder / "history.jsonl"
+    deadline = time.monotonic() + 60
+    while not history.exists() or history.read_text().count("\n") < 3:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return history.read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_asked_to_stop_it_writes_a_checkpoint_within_seconds_and_resumes(undisturbed, tmp_path, number):
     folder = prepare(tmp_path / "stopped")
     process = start(folder)
-    time.sleep(0.7)
+    wait_for_steps(folder)
     os.kill(process.pid, number)
     asked = time.monotonic()
     errors = process.wait()
@@ -243,16 +253,11 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
     folder = prepare(tmp_path / "shared")
     first = start(folder, epochs=100_000)
     try:
-        history = folder / "history.jsonl"
-        deadline = time.monotonic() + 60
-        while not history.exists() or history.read_text().count("\n") < 3:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        begun = history.read_text()
+        begun = wait_for_steps(folder)
         second = start(folder)
         errors = second.wait()
         assert second.returncode == 1
-        assert history.read_text().startswith(begun)  # the second has not overwritten the file
+        assert (folder / "history.jsonl").read_text().startswith(begun)  # the second has not overwritten the file
         assert f"process {first.pid}, left behind by a run that was killed, still trains" in errors
         assert "Traceback" not in errors
     finally:
