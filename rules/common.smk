@@ -10,6 +10,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from repurpose.config import settings
 from repurpose.config.device import Device
 from repurpose.core import source
+from repurpose.core.threads import let_idle_threads_sleep
 from repurpose.gate import verdict
 from repurpose.ingest import download, inputs
 from repurpose.provenance import jobs, records, runs, snakemake_private
@@ -27,8 +28,7 @@ except InputError as error:
 for key, section in settings.ordered(config).items():
     config[key] = section
 
-# Idle OpenMP threads spin by default. Two jobs on two cores then take far longer than one after the other.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+let_idle_threads_sleep()
 
 # Only split_pairs uses the hierarchy, so a change of it must not rerun other rules.
 TARGET = {key: value for key, value in config["target"].items() if key != "hierarchy"}

@@ -1,5 +1,10 @@
 """The order of the tests, and the option --timed, which selects the tests that compare durations."""
 
+from repurpose.core import threads
+
+# Two workers share the cores, and so do the processes that tests start.
+threads.let_idle_threads_sleep()
+
 # Modules that run workflows and trainings, a minute or more each, the longest first. They run first because
 # a long test at the end leaves the other workers idle.
 LONGEST = (

@@ -233,6 +233,16 @@ def test_the_usable_threads_are_at_least_one_and_never_more_than_given():
     assert threads.usable(10_000) < 10_000
 
 
+def test_idle_threads_sleep_in_started_processes_unless_the_user_wants_otherwise(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    monkeypatch.setenv("OPENBLAS_THREAD_TIMEOUT", "28")
+    threads.let_idle_threads_sleep()
+    assert {name: os.environ[name] for name in threads.SLEEP} == {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "OPENBLAS_THREAD_TIMEOUT": "28",
+    }
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot bind a process to a CPU")
 def test_the_usable_threads_are_no_more_than_the_cpus_of_the_process():
     code = (

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
+from threadpoolctl import threadpool_limits
 
 FACTORS = (0.0, 0.4, 2.5)  # a trial multiplies a weight by one of these
 AGAIN = 0.1  # the value that a trial gives to a weight of 0
@@ -71,7 +72,9 @@ def choose(
                 _side(rows, ends, nodes, rng)
                 for rows, ends, nodes in zip((heads, tails), blocks, used, strict=True)
             ]
-            weights = _ascend(sides, weights, labels, kernel, np.float32(ridge))
+            # Matrices of this size are decomposed three times as fast on one thread as on two.
+            with threadpool_limits(1, "blas"):
+                weights = _ascend(sides, weights, labels, kernel, np.float32(ridge))
     scales = (
         np.repeat(np.sqrt(side_weights), np.diff([0, *ends]))
         for side_weights, ends in zip(weights, blocks, strict=True)
