@@ -331,6 +331,7 @@ def test_pytest_selects_or_deselects_the_timed_tests_together_with_other_options
     (tmp_path / "tests").mkdir()
     shutil.copy(PROJECT / "pyproject.toml", tmp_path)
     shutil.copy(PROJECT / "tests" / "conftest.py", tmp_path / "tests")
+    (tmp_path / "scripts").symlink_to(PROJECT / "scripts")
     (tmp_path / "tests" / "test_toy.py").write_text(TOY_TESTS)
     command = [sys.executable, "-m", "pytest", "-v", *options.split()]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
