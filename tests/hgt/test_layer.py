@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from typed_graphs import varied
 
 from repurpose.hgt.layer import Layer
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 METADATA = varied().metadata
 
 
@@ -32,6 +34,6 @@ def test_training_on_the_cpu_does_not_import_pyg():
         "print('torch' in sys.modules, 'torch_geometric' in sys.modules)"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", code], cwd="scripts", capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=SCRIPTS, capture_output=True, text=True, check=True
     )
     assert ran.stdout.split() == ["True", "False"]

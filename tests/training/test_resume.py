@@ -257,9 +257,8 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path):
         second = start(folder)
         errors = second.wait()
         assert second.returncode == 1
-        assert (
-            (folder / "history.jsonl").read_text().startswith(begun)
-        )  # the second has not overwritten the file
+        # The second has not overwritten the file.
+        assert (folder / "history.jsonl").read_text().startswith(begun)
         assert f"process {first.pid}, left behind by a run that was killed, still trains" in errors
         assert "Traceback" not in errors
     finally:

@@ -25,7 +25,7 @@ class Backend(Protocol):
     """How the encoder's parts are computed. Nodes are numbered over all types, separated by `bounds`."""
 
     def make_layer(self, width: int, metadata: Metadata, heads: int) -> Layer:
-        """A new layer; all back ends draw the same parameters for the same seed."""
+        """A new layer, or PyG's with the same parameters; the same seed draws the same values for both."""
 
     def prepare(
         self,

@@ -32,8 +32,8 @@ class Layer(nn.Module):
         for edge_type in self.edge_types:  # one by one: a dictionary would be sorted
             self.p_rel["__".join(edge_type)] = nn.Parameter(torch.ones(1, heads))
         # PyG draws the parts several times, in this order; with the same draws, a seed means the same model.
-        linears = (self.kqv_lin, self.kqv_lin, self.out_lin, self.out_lin)
-        for part in (*linears, self.k_rel, self.v_rel, self.kqv_lin, self.out_lin, self.k_rel, self.v_rel):
+        parts = self.kqv_lin, self.out_lin, self.k_rel, self.v_rel
+        for part in (self.kqv_lin, self.kqv_lin, self.out_lin, self.out_lin, self.k_rel, self.v_rel, *parts):
             part.draw()
 
 
