@@ -282,7 +282,6 @@ class SilentHandler(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@functools.cache
 def environment(fault: str) -> dict[str, str]:
     variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     variables.pop("REPURPOSE_RUN", None)
