@@ -1,4 +1,8 @@
-"""The pair model, boosted trees plus kernel ridge regression: its scores and its two files."""
+"""The pair model, a weighted sum of parts: its scores and its two files.
+
+Two parts read embeddings: boosted trees and kernel ridge regression. Two read metapaths and votes (see
+`metapath_model`).
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -11,6 +15,8 @@ import safetensors.numpy
 import xgboost
 
 from repurpose.classifier import kernel, trees
+from repurpose.classifier.list_weights import EMBEDDED, PARTS, ListWeights
+from repurpose.classifier.metapath_model import FittedMetapaths
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.evaluation import calibration
@@ -23,31 +29,60 @@ DENSE = 1 / 8  # share of all heads x tails, from which scoring all of them is f
 
 
 class Model(NamedTuple):
-    """Trees, kernel ridge regression, and the weight with which the kernel's logarithm is added."""
+    """The parts of a fitted model, None for those that it lacks, and their weights."""
 
-    booster: xgboost.Booster
-    ridge: kernel.Ridge
-    weight: float
+    booster: xgboost.Booster | None
+    ridge: kernel.Ridge | None
+    metapaths: FittedMetapaths | None
+    weights: ListWeights
 
 
 def scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
-    """A function that computes margins of pairs: the trees' log-odds plus the weighted kernel's logarithm."""
-    tree_margins = tree_scorer(model.booster, vectors, threads)
-    if not model.weight:
-        return tree_margins
-    kernel_scores = kernel.scorer(model.ridge, vectors.heads, vectors.tails)
-    return lambda heads, tails: joined(tree_margins(heads, tails), kernel_scores(heads, tails), model.weight)
+    """A function that computes two scores of pairs (n,): (2, n), for the list of the tail and of the head."""
+    score = part_scorer(model, vectors, threads)
+    return lambda heads, tails: model.weights.combined(score(heads, tails), heads, tails)
+
+
+def part_scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
+    """A function that computes the scores of pairs (n,) by each part of a model: (parts, n)."""
+    parts, scorers = model.weights.parts, []
+    if "trees" in parts:
+        scorers.append(tree_scorer(model.booster, vectors, threads))
+    if "kernel" in parts:
+        kernel_scores = kernel.scorer(model.ridge, vectors.heads, vectors.tails)
+        scorers.append(lambda heads, tails: kernel.logarithm(kernel_scores(heads, tails)))
+    if model.metapaths:
+        scorers.append(lambda heads, tails: _kept(model.metapaths.of_pairs(heads, tails), parts))
+    return lambda heads, tails: np.concatenate([np.atleast_2d(score(heads, tails)) for score in scorers])
+
+
+def part_matrix(model: Model, vectors: Vectors, leaves_trees: bool = False) -> TailScorer:
+    """A function that computes the scores of tails (m,) with all heads by each part: (parts, m, heads).
+
+    leaves_trees: the trees' scores are left as 0.
+    """
+    parts, scorers = model.weights.parts, []
+    if "trees" in parts:
+        margins = _no_margins(len(vectors.heads)) if leaves_trees else tree_matrix(model.booster, vectors)
+        scorers.append(lambda tails: margins(tails)[None])
+    if "kernel" in parts:
+        kernel_scores = kernel.matrix(model.ridge, vectors.heads, vectors.tails)
+        scorers.append(lambda tails: kernel.logarithm(kernel_scores(tails))[None])
+    if model.metapaths:
+        scorers.append(lambda tails: _kept(model.metapaths.scores(tails), parts))
+    return lambda tails: np.concatenate([score(tails) for score in scorers])
 
 
 def members(model: Model, vectors: Vectors, rounds: Sequence[int]) -> MemberScorer:
-    """A function that computes margins of some tails with all heads, (1 + members, tails, heads) float32.
+    """A function that computes scores of some tails with all heads, (2 + members, tails, heads) float32.
 
-    The first are the model's, the others those of each ensemble member alone: its own trees, with the same
-    kernel. rounds: number of trees of each member. A single member is the model itself and is not repeated.
+    The first are the model's for the lists of the tails, the second those for the lists of the heads, the others
+    those of each ensemble member alone for the lists of the tails: its own trees, with the same other parts.
+    rounds: number of trees of each member. A single member is the model itself and is not repeated.
     """
     count, width = vectors.heads.shape
     forest, heads = trees.read(model.booster, width), trees.columns(vectors.heads)
-    kernel_scores = kernel.matrix(model.ridge, vectors.heads, vectors.tails) if model.weight else None
+    other_parts = part_matrix(model, vectors, leaves_trees=True)
     ends = np.cumsum([0, *rounds]).tolist()
     member_forests = [trees.part(forest, *span) for span in pairwise(ends)]
 
@@ -57,10 +92,24 @@ def members(model: Model, vectors: Vectors, rounds: Sequence[int]) -> MemberScor
         for member_forest in member_forests:
             sums.append(trees.scores(member_forest, heads, rows, sums[-1].copy()))
         alone = [len(member_forests) * (after - before) + forest.base for before, after in pairwise(sums)]
-        margins = np.stack([sums[-1], *(alone if len(alone) > 1 else [])])[:, :, :count]
-        return joined(margins, kernel_scores(tails), model.weight) if kernel_scores else margins
+        parts = other_parts(tails)
+        parts[0] = sums[-1][:, :count]
+        result = [*model.weights.combined(parts, None, tails)]
+        for margins in alone if len(alone) > 1 else []:
+            parts[0] = margins[:, :count]
+            result.append(model.weights.combined(parts, None, tails)[0])
+        return np.stack(result)
 
     return score
+
+
+def _kept(scores: np.ndarray, parts: Sequence[str]) -> np.ndarray:
+    """Those of the two scores of `FittedMetapaths` that are parts of the model."""
+    return scores[[name in parts for name in PARTS[2:]]]
+
+
+def _no_margins(heads: int) -> TailScorer:
+    return lambda tails: np.zeros((len(tails), heads), np.float32)
 
 
 def tree_matrix(booster: xgboost.Booster, vectors: Vectors) -> TailScorer:
@@ -82,19 +131,19 @@ def replaced(
     rows: tuple[np.ndarray, np.ndarray],
     threads: int,
 ) -> np.ndarray:
-    """The margins (n,) of pairs if `rows` (n, d) replace the vectors of their two ends (n,)."""
+    """The embeddings' part of the scores (n,) of pairs if `rows` (n, d) replace the vectors of their two ends.
+
+    It is the weighted sum of trees and kernel, for the lists of the pairs' tails.
+    """
     pairs = np.arange(len(ends[0]))
-    margins = tree_scorer(model.booster, Vectors(*rows, vectors.product), threads)(pairs, pairs)
-    if not model.weight:
-        return margins
-    return joined(
-        margins, kernel.replaced(model.ridge, (vectors.heads, vectors.tails), ends, rows), model.weight
-    )
-
-
-def joined(margins: np.ndarray, kernel_scores: np.ndarray, weight: float) -> np.ndarray:
-    """Add the weighted logarithm of the kernel's scores to the trees' margins of the same pairs, float32."""
-    return margins + np.float32(weight) * kernel.logarithm(kernel_scores)
+    result = np.zeros(len(pairs), np.float32)
+    if model.booster:
+        margins = tree_scorer(model.booster, Vectors(*rows, vectors.product), threads)(pairs, pairs)
+        result += model.weights.of_tails("trees", ends[1]) * margins
+    if model.ridge:
+        scores = kernel.replaced(model.ridge, (vectors.heads, vectors.tails), ends, rows)
+        result += model.weights.of_tails("kernel", ends[1]) * kernel.logarithm(scores)
+    return result
 
 
 def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Scorer:
@@ -139,23 +188,34 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
 
 
 def save(model: Model, booster: str | Path, similar: str | Path) -> None:
-    """Write the trees as UBJSON and the kernel's coefficients as safetensors."""
+    """Write the trees as UBJSON and the kernel's coefficients as safetensors; an empty file without kernel."""
     with files.replacing(booster) as temporary:
         temporary.write_bytes(model.booster.save_raw("ubj"))
     with files.replacing(similar) as temporary:
-        temporary.write_bytes(safetensors.numpy.save(model.ridge._asdict()))
+        content = safetensors.numpy.save(model.ridge._asdict()) if model.ridge else b""
+        temporary.write_bytes(content)
 
 
-def load(booster: str | Path, similar: str | Path, trained: Mapping[str, Any]) -> Model:
+def load(
+    booster: str | Path,
+    similar: str | Path,
+    trained: Mapping[str, Any],
+    metapaths: FittedMetapaths | None,
+    treated: tuple[np.ndarray, np.ndarray],
+) -> Model:
     """Read the model that a metrics.json (`trained`) describes.
 
-    Raises InputError if a file is missing, or its digest is not the one in metrics.json.
+    metapaths: the final model of the run. treated: of each head and of each tail, whether it has a known
+    treatment. Raises InputError if a file is missing, or its digest is not the one in metrics.json.
     """
     digests = trained["model_digests"]
     content, arrays = (
         _content(path, digest) for path, digest in zip((booster, similar), digests, strict=True)
     )
-    return Model(_booster(content), kernel.Ridge(**safetensors.numpy.load(arrays)), trained["kernel_weight"])
+    ridge = kernel.Ridge(**safetensors.numpy.load(arrays)) if arrays else None
+    weights = ListWeights.read(trained["weights"], treated)
+    reads_metapaths = set(weights.parts) - set(EMBEDDED)
+    return Model(_booster(content), ridge, metapaths if reads_metapaths else None, weights)
 
 
 def _booster(content: bytes) -> xgboost.Booster:

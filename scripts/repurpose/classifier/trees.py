@@ -54,6 +54,20 @@ def read(booster: xgboost.Booster, width: int) -> Forest:
 
     Raises ValueError if the trees split categories or have other features, or if there is no tree.
     """
+    if booster.num_features() != 3 * width:
+        raise ValueError(
+            f"the trees do not split on features of [head, tail, head x tail] with {width} numbers each"
+        )
+    forest = read_columns(booster)
+    kind = np.where(forest.left == LEAF, LEAF, forest.column // width)
+    return forest._replace(kind=kind, column=forest.column % width)
+
+
+def read_columns(booster: xgboost.Booster) -> Forest:
+    """The trees of a booster with one output, on any features of pairs, for `column_scores`.
+
+    Raises ValueError if the trees split categories, or if there is no tree.
+    """
     model = json.loads(booster.save_raw("json"))
     trees = model["learner"]["gradient_booster"]["model"]["trees"]
     counts = [len(tree["left_children"]) for tree in trees]
@@ -64,10 +78,8 @@ def read(booster: xgboost.Booster, width: int) -> Forest:
 
     if not trees:
         raise ValueError("the model has no trees")
-    if booster.num_features() != 3 * width or any(tree["categories_nodes"] for tree in trees):
-        raise ValueError(
-            f"the trees do not split on features of [head, tail, head x tail] with {width} numbers each"
-        )
+    if any(tree["categories_nodes"] for tree in trees):
+        raise ValueError("the trees split categories")
     moved = np.repeat(first[:-1], counts)
     left, right = (joined(f"{side}_children", np.int64) for side in ("left", "right"))
     is_leaf, feature = left == LEAF, joined("split_indices", np.int64)
@@ -76,8 +88,8 @@ def read(booster: xgboost.Booster, width: int) -> Forest:
         first,
         left,
         right,
-        np.where(is_leaf, LEAF, feature // width),
-        feature % width,
+        np.where(is_leaf, LEAF, OF_HEAD),
+        feature,
         joined("split_conditions", np.float32),
         _base(model, booster.num_features()),
         _levels(first[:-1], left, right),
@@ -107,6 +119,20 @@ def scores(
     work = heads.shape[1] * max(len(forest.first) - 1, 1)
     parallel.run(_score, parallel.even(len(tails), work), heads, tails, *forest[:6], forest.levels, result)
     return result
+
+
+def column_scores(forest: Forest, features: np.ndarray) -> np.ndarray:
+    """Margins (m, n) of pairs by trees from `read_columns`, float32: XGBoost's, to the last bit.
+
+    features: float32 (features, m, n), for example of m tails with n heads.
+    """
+    _, tails, heads = features.shape
+    padding = (0, 0), (0, 0), (0, -heads % VECTOR)
+    rows = np.ascontiguousarray(np.pad(features.transpose(1, 0, 2), padding), np.float32)
+    result = np.full((tails, rows.shape[2]), forest.base)
+    work = rows.shape[2] * max(len(forest.first) - 1, 1)
+    parallel.run(_score_columns, parallel.even(tails, work), rows, *forest[:6], forest.levels, result)
+    return result[:, :heads]
 
 
 def _base(model: dict[str, Any], features: int) -> np.float32:
@@ -159,6 +185,23 @@ def _score(begin, end, columns, tails, first, left, right, kind, column, value, 
                     result,
                     group + at,
                 )
+
+
+@loop(fastmath=False)
+def _score_columns(begin, end, features, first, left, right, kind, column, value, levels, result):
+    most = len(left)
+    shape, row = np.empty(most, np.int8), np.empty(most, np.int32)
+    numbers = np.empty((most, 4), np.float32)
+    chosen = np.empty((levels + 1, TILE), np.float32)
+    work = np.empty((3, most), np.int64), np.empty(levels + 1, np.int64)
+    # No split is on a tail's number, so the steps are the same for all tails.
+    unread = np.empty(0, np.float32)
+    steps = _plan(unread, first, left, right, kind, column, value, *work, shape, row, numbers)
+    for line in range(begin, end):
+        columns = features[line]
+        for start in range(0, columns.shape[1], TILE):
+            width = min(TILE, columns.shape[1] - start)
+            _walk(steps, shape, row, numbers, columns, start, width, chosen, result, line)
 
 
 @loop(fastmath=False, nogil=False)

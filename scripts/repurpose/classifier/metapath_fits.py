@@ -1,0 +1,287 @@
+"""All models on metapaths and votes that a run needs: one per split scheme, the final one, and one per fold.
+
+They read no embeddings, so all devices share them. The features are chosen once, on known pairs that are training
+pairs in every scheme, so that no model has features that were chosen by its test pairs.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xgboost
+
+from repurpose.classifier import folds as folds_module
+from repurpose.classifier import metapath_model
+from repurpose.classifier.folds import Folds
+from repurpose.classifier.metapath_model import FittedMetapaths, MetapathModel
+from repurpose.core import files
+from repurpose.core.errors import InputError
+from repurpose.graph.graph import Graph
+from repurpose.metapaths import steps as steps_module
+from repurpose.metapaths import votes, walks
+from repurpose.metapaths.features import PairFeatures, Pairs
+from repurpose.metapaths.steps import Metapath, Steps
+from repurpose.metapaths.votes import Vote
+from repurpose.pairs.pairs import ALL_SCHEMES, Known
+
+log = logging.getLogger(__name__)
+
+FINAL = "final"
+MOST_METAPATHS = 4000
+# Multiplications for each tail that the kept metapaths, and the kept votes, may need: they are computed for all
+# tails, and the votes once more for each fold of each model.
+KEPT_WALKS, KEPT_VOTES = 6_000_000, 2_000_000
+CANDIDATES_WORK = 20_000_000_000  # multiplications that the choice of features may need
+FEWEST = 20  # known pairs that a choice of features needs; with fewer, all known pairs choose
+
+
+@dataclass(frozen=True)
+class MetapathFits:
+    """The models of a run by name: a scheme's, FINAL, "fold 0" and so on.
+
+    features: those of the final model. known_by_name: the known pairs of each model. folds: see `folds`.
+    """
+
+    features: PairFeatures
+    models: Mapping[str, MetapathModel]
+    known_by_name: Mapping[str, Pairs]
+    folds: Folds
+
+    def fitted(self, name: str) -> FittedMetapaths:
+        """One of the models, with the votes of its known pairs."""
+        known = self.known_by_name[name]
+        return FittedMetapaths(self.features.voted_by(known), self.models[name])
+
+
+def fit_all(
+    kg: Graph,
+    types: tuple[str, str],
+    pairs: pd.DataFrame,
+    taken: Known,
+    *,
+    longest: int,
+    kept: int,
+    seed: int,
+    threads: int,
+) -> MetapathFits:
+    """Choose `kept` features and fit all models.
+
+    types: head and tail type. pairs: labelled pairs with one column per scheme. taken: pairs that may not be
+    negatives. longest: most steps of a metapath.
+    """
+    sizes = kg.count(types[0]), kg.count(types[1])
+    folds = folds_module.make(pairs, sizes, np.random.default_rng([seed, 21]))
+    known_by_name = dict(_known_pairs(pairs, folds))
+    candidates = _candidates(kg, types, known_by_name[FINAL], sizes, longest)
+    chosen = _choose(candidates, _choosing_pairs(pairs), taken, kept, seed, threads)
+    features = chosen.voted_by(known_by_name[FINAL])
+    models = {}
+    for number, (name, known) in enumerate(known_by_name.items()):
+        rng = np.random.default_rng([seed, 22, number])
+        models[name] = metapath_model.fit(features.voted_by(known), taken, rng, seed, threads)
+        log.info("%s: fitted to %d known pairs", name, len(known[0]))
+    return MetapathFits(features, models, known_by_name, folds)
+
+
+def fold_name(fold: int) -> str:
+    """The name of the model that is fitted without the known pairs of a fold."""
+    return f"fold {fold}"
+
+
+def save(fits: MetapathFits, types: tuple[str, str], path: str | Path) -> None:
+    """Write the models as JSON."""
+    features = fits.features
+    content = {
+        "metapaths": [list(metapath) for metapath in features.metapaths],
+        "kinds": [list(kind) for kind in features.kinds],
+        "names": described(features.steps, features),
+        "scales": features.scales.tolist(),
+        "models": {name: _to_json(model) for name, model in fits.models.items()},
+        "folds": {"column": fits.folds.column, "of_node": fits.folds.of_node.tolist()},
+    }
+    files.write_json(path, content)
+
+
+def load(path: str | Path, kg: Graph, types: tuple[str, str], pairs: pd.DataFrame) -> MetapathFits:
+    """Read what `save` wrote; pairs: the labelled pairs that the models were fitted to.
+
+    Raises InputError that names the file if it is damaged or belongs to another graph.
+    """
+    content = files.read_json(path)
+    steps = steps_module.of_graph(kg)
+    sizes = kg.count(types[0]), kg.count(types[1])
+    try:
+        folds = Folds(
+            content["folds"]["column"],
+            np.array(content["folds"]["of_node"], np.int64),
+            sum(name.startswith("fold ") for name in content["models"]),
+        )
+        known_by_name = dict(_known_pairs(pairs, folds))
+        metapaths = tuple(tuple(metapath) for metapath in content["metapaths"])
+        kinds = tuple(Vote(*kind) for kind in content["kinds"])
+        scales = np.array(content["scales"], np.float32)
+        features = PairFeatures(steps, metapaths, kinds, known_by_name[FINAL], sizes, scales)
+        if described(features, types) != content["names"]:
+            raise ValueError("its features are not those of this graph")
+        models = {name: _from_json(model) for name, model in content["models"].items()}
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"{path} does not fit the graph or is damaged ({error}); {files.rebuild_hint(path)}"
+        ) from error
+    return MetapathFits(features, models, known_by_name, folds)
+
+
+def load_final(path: str | Path, kg: Graph, types: tuple[str, str], pairs: pd.DataFrame) -> FittedMetapaths:
+    """Read only the final model; raises InputError as `load` does."""
+    return load(path, kg, types, pairs).fitted(FINAL)
+
+
+def described(features: PairFeatures, types: tuple[str, str]) -> list[str]:
+    """Each feature in words; types: head and tail type."""
+    return [
+        *(steps_module.text(features.steps, metapath) for metapath in features.metapaths),
+        *(votes.text(kind, features.steps, *types) for kind in features.kinds),
+    ]
+
+
+def baselines(
+    kg: Graph, types: tuple[str, str], known: Pairs, taken: Known, seed: int, threads: int
+) -> dict[str, FittedMetapaths]:
+    """Two baselines fitted to known pairs: boosted trees on votes, and logistic regression on metapaths."""
+    sizes = kg.count(types[0]), kg.count(types[1])
+    whole = _candidates(kg, types, known, sizes, longest=3)
+    result = {}
+    for name, features in (
+        ("votes", PairFeatures(whole.steps, (), _cheapest_votes(whole), known, sizes)),
+        ("paths", PairFeatures(whole.steps, walks.affordable(whole.steps, whole.metapaths, KEPT_WALKS), (), known, sizes)),
+    ):
+        if not features.count:
+            continue
+        rng = np.random.default_rng([seed, 23])
+        examples = metapath_model.draw(known, taken, sizes[0], rng)
+        values = metapath_model.rows(features, examples, rng)
+        labels, is_matched = np.tile(examples.labels, 2), np.tile(examples.is_matched, 2)
+        linear = np.zeros(features.count, np.float32), np.ones(features.count, np.float32)
+        booster = None
+        if name == "votes":
+            booster = metapath_model.boost(values[~is_matched], labels[~is_matched], seed, threads)
+        else:
+            linear = metapath_model.fit_linear(values, labels, ~is_matched)
+        model = MetapathModel(booster, *linear, np.zeros(sizes[0], np.float32))
+        result[name] = FittedMetapaths(features, model)
+    return result
+
+
+def training_pairs(pairs: pd.DataFrame, scheme: str | None) -> Pairs:
+    """Heads and tails of the known treatments in the training part of a scheme; None: all."""
+    is_used = pairs["label"] == 1
+    if scheme:
+        is_used &= pairs[scheme] == "train"
+    rows = pairs[is_used]
+    return rows["head_index"].to_numpy(), rows["tail_index"].to_numpy()
+
+
+def _known_pairs(pairs: pd.DataFrame, folds: Folds) -> Iterator[tuple[str, Pairs]]:
+    """The name and the known pairs of each model."""
+    for scheme in (scheme for scheme in ALL_SCHEMES if scheme in pairs):
+        yield scheme, training_pairs(pairs, scheme)
+    yield FINAL, training_pairs(pairs, None)
+    for fold in range(folds.count):
+        yield fold_name(fold), training_pairs(pairs[~folds.is_held_out(pairs, fold)], None)
+
+
+def _choosing_pairs(pairs: pd.DataFrame) -> Pairs:
+    """The known pairs that are training pairs in every scheme; all known pairs if these are few."""
+    schemes = [scheme for scheme in ALL_SCHEMES if scheme in pairs]
+    common = pairs[(pairs[schemes] == "train").all(axis=1)]
+    heads, tails = training_pairs(common, None)
+    return (heads, tails) if len(heads) >= FEWEST else training_pairs(pairs, None)
+
+
+def _candidates(
+    kg: Graph, types: tuple[str, str], known: Pairs, sizes: tuple[int, int], longest: int
+) -> PairFeatures:
+    """All metapaths and votes whose costs are within the limits for kept ones, one by one."""
+    steps = steps_module.of_graph(kg)
+    metapaths = steps_module.metapaths(steps, *types, longest, MOST_METAPATHS)
+    affordable = [metapath for metapath in metapaths if walks.cost(steps, [metapath]) <= KEPT_WALKS]
+    features = PairFeatures(steps, tuple(affordable), votes.kinds(steps, *types), known, sizes)
+    kinds = [kind for kind in features.kinds if votes.cost(features.election, [kind]) <= KEPT_VOTES]
+    return PairFeatures(steps, features.metapaths, tuple(kinds), known, sizes)
+
+
+def _choose(
+    candidates: PairFeatures, known: Pairs, taken: Known, kept: int, seed: int, threads: int
+) -> PairFeatures:
+    """The `kept` features with the largest gain in boosted trees on all candidates."""
+    if not candidates.count:
+        return candidates
+    rng = np.random.default_rng([seed, 24])
+    features = _within_budget(candidates, len(np.unique(known[1]))).voted_by(known)
+    examples = metapath_model.draw(known, taken, features.sizes[0], rng)
+    values = metapath_model.rows(features, examples, rng)
+    labels, is_uniform = np.tile(examples.labels, 2), ~np.tile(examples.is_matched, 2)
+    booster = metapath_model.boost(values[is_uniform], labels[is_uniform], seed, threads)
+    gains = booster.get_score(importance_type="total_gain")
+    order = sorted(range(features.count), key=lambda number: -gains.get(f"f{number}", 0.0))
+    width = len(features.metapaths)
+    wanted = [features.metapaths[number] for number in order[:kept] if number < width]
+    metapaths = walks.affordable(features.steps, wanted, KEPT_WALKS)
+    kinds = _affordable(
+        [features.kinds[number - width] for number in order[:kept] if number >= width],
+        lambda chosen: votes.cost(features.election, chosen),
+        KEPT_VOTES,
+    )
+    log.info("%d of %d metapaths and votes are kept", len(metapaths) + len(kinds), candidates.count)
+    return PairFeatures(features.steps, metapaths, tuple(kinds), candidates.known, candidates.sizes)
+
+
+def _within_budget(candidates: PairFeatures, tails: int) -> PairFeatures:
+    """As many candidates, short ones first, as can be computed for `tails` tails within CANDIDATES_WORK."""
+    budget = CANDIDATES_WORK / max(1, tails)
+    of_votes = votes.cost(candidates.election, candidates.kinds) * (2 * metapath_model.FOLDS)
+    metapaths = candidates.metapaths
+    while metapaths and walks.cost(candidates.steps, metapaths) + of_votes > budget:
+        metapaths = metapaths[: len(metapaths) * 9 // 10]
+    return PairFeatures(candidates.steps, metapaths, candidates.kinds, candidates.known, candidates.sizes)
+
+
+def _cheapest_votes(candidates: PairFeatures) -> tuple[Vote, ...]:
+    order = sorted(candidates.kinds, key=lambda kind: votes.cost(candidates.election, [kind]))
+    return tuple(_affordable(order, lambda chosen: votes.cost(candidates.election, chosen), KEPT_VOTES))
+
+
+def _affordable(items: Sequence[Any], cost: Any, limit: int) -> list[Any]:
+    """Take items in their order, except those with which the cost of all would exceed the limit."""
+    result: list[Any] = []
+    for item in items:
+        if cost([*result, item]) <= limit:
+            result.append(item)
+    return result
+
+
+def _to_json(model: MetapathModel) -> dict[str, Any]:
+    text = model.booster.save_raw("json").decode()
+    return {
+        "booster": text,
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "coefficients": model.coefficients.tolist(),
+        "cuts": model.cuts.tolist(),
+        "head_means": model.head_means.tolist(),
+    }
+
+
+def _from_json(content: Mapping[str, Any]) -> MetapathModel:
+    text = content["booster"].encode()
+    # XGBoost ends the whole process on some damaged content.
+    if hashlib.sha256(text).hexdigest() != content["digest"]:
+        raise ValueError("the digest of a model is not the one that was written with it")
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(text))
+    arrays = (np.array(content[key], np.float32) for key in ("coefficients", "cuts", "head_means"))
+    return MetapathModel(booster, *arrays)

@@ -1,0 +1,128 @@
+"""Features of pairs from walks and votes, and how known pairs are hidden while a model is fitted to them.
+
+A feature is arcsinh(count / mean count over all pairs), less its mean over the heads of the pair's tail. So a
+feature compares the heads of one tail, and tells nothing about how much is known of the tail.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from repurpose.metapaths import votes, walks
+from repurpose.metapaths.steps import Metapath, Steps
+from repurpose.metapaths.votes import Election, Vote
+
+BLOCK_VALUES = 1 << 24  # feature values of a block of tails: 64 MB of float32
+
+Pairs = tuple[np.ndarray, np.ndarray]  # heads and tails (n,)
+
+
+@dataclass(frozen=True)
+class PairFeatures:
+    """The features of the pairs of a graph, computed for some tails at a time.
+
+    metapaths, kinds: whose counts are the features, in this order. known: the pairs that vote. sizes: number
+    of heads and tails. given_scales: `scales` of other known pairs, None to compute them.
+    """
+
+    steps: Steps
+    metapaths: tuple[Metapath, ...]
+    kinds: tuple[Vote, ...]
+    known: Pairs
+    sizes: tuple[int, int]
+    given_scales: np.ndarray | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of features."""
+        return len(self.metapaths) + len(self.kinds)
+
+    @cached_property
+    def election(self) -> Election:
+        """The votes of the known pairs."""
+        return Election(self.steps, self.kinds, self.known, self.sizes)
+
+    @cached_property
+    def scales(self) -> np.ndarray:
+        """The mean count of each feature, float32 (features,); 1 if it is 0."""
+        if self.given_scales is not None:
+            return self.given_scales
+        means = np.concatenate([walks.means(self.steps, self.metapaths), self.election.means()])
+        return np.where(means > 0, means, 1).astype(np.float32)
+
+    def block(self, tails: np.ndarray) -> np.ndarray:
+        """The features of some tails (m,) with all heads: float32 (features, m, heads)."""
+        parts = [self.of_walks(tails), self.of_votes(tails)]
+        return np.concatenate(parts)
+
+    def of_walks(self, tails: np.ndarray) -> np.ndarray:
+        """The features of walks alone: float32 (metapaths, m, heads)."""
+        counts = walks.counts(self.steps, self.metapaths, tails, self.sizes[0])
+        return centred(counts, self.scales[: len(self.metapaths)])
+
+    def of_votes(self, tails: np.ndarray) -> np.ndarray:
+        """The features of votes alone: float32 (kinds, m, heads)."""
+        return centred(self.election.counts(tails), self.scales[len(self.metapaths) :])
+
+    def blocks(self, tails: np.ndarray) -> Iterator[np.ndarray]:
+        """Split tails into blocks whose features fit into memory."""
+        step = max(1, BLOCK_VALUES // max(1, self.count * self.sizes[0]))
+        for start in range(0, len(tails), step):
+            yield tails[start : start + step]
+
+    def voted_by(self, known: Pairs) -> "PairFeatures":
+        """The same features with the votes of other known pairs, at the same scale."""
+        # A scale of its own would tell how many pairs are hidden.
+        return replace(self, known=known, given_scales=self.scales)
+
+
+def centred(counts: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """arcsinh(counts / scales), less the mean over the last axis; computed in place, counts (f, m, n)."""
+    counts /= scales[:, None, None]
+    np.arcsinh(counts, out=counts)
+    counts -= counts.mean(axis=2, keepdims=True)
+    return counts
+
+
+def of_pairs(features: PairFeatures, pairs: Pairs, hidden: Sequence[np.ndarray], fold: np.ndarray) -> np.ndarray:
+    """The features of pairs (n,), each without the votes that its fold hides: float32 (n, features).
+
+    hidden: for each fold, a mask over the known pairs. fold (n,): of each pair.
+    """
+    heads, tails = pairs
+    result = np.empty((len(heads), features.count), np.float32)
+    known_heads, known_tails = features.known
+    of_folds = [features.voted_by((known_heads[~mask], known_tails[~mask])) for mask in hidden]
+    width = len(features.metapaths)
+    order = np.argsort(tails, kind="stable")
+    for block in features.blocks(np.unique(tails)):
+        first, last = np.searchsorted(tails[order], [block[0], block[-1] + 1])
+        rows = order[first:last]
+        place = np.searchsorted(block, tails[rows])
+        if width:
+            result[rows, :width] = features.of_walks(block)[:, place, heads[rows]].T
+        for number in np.unique(fold[rows]):
+            of_fold = fold[rows] == number
+            needed, place_needed = np.unique(place[of_fold], return_inverse=True)
+            voted = of_folds[number].of_votes(block[needed])
+            result[rows[of_fold], width:] = voted[:, place_needed, heads[rows[of_fold]]].T
+    return result
+
+
+def folds_of_pairs(known: Pairs, count: int, rng: np.random.Generator) -> np.ndarray:
+    """A fold (P,) for each known pair, so that the pairs of a tail are spread evenly over the folds."""
+    order = np.lexsort((rng.random(len(known[0])), known[1]))
+    folds = np.empty(len(order), np.int64)
+    # Tails continue where the last one ended, so that all folds have about as many pairs.
+    folds[order] = np.arange(len(order)) % count
+    return folds
+
+
+def folds_of_tails(known: Pairs, tails: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """A fold for each tail (tails,), so that all folds have about as many known pairs."""
+    pairs = np.bincount(known[1], minlength=tails)
+    folds = np.empty(tails, np.int64)
+    folds[np.argsort(-(pairs + rng.random(tails)), kind="stable")] = np.arange(tails) % count
+    return folds
