@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from repurpose.config.sections import ContrastiveSettings, EncoderSettings
+from repurpose.core import streams
 from repurpose.gate import clusters, neighbourhoods
 from repurpose.graph import holdout, negatives
 from repurpose.graph.graph import Graph
@@ -79,7 +80,11 @@ def measure_untrained_layers(
 
 def _untrained_model(kg: Graph, settings: EncoderSettings, dim: int, seed: int) -> hgt.HGT:
     """An untrained model without SVD and profile columns; its seed differs from the training's."""
-    return hgt.build(kg, replace(settings, embedding_dim=dim, svd_dim=0, profile_dim=0), seed + 1).eval()
+    return hgt.build(
+        kg,
+        replace(settings, embedding_dim=dim, svd_dim=0, profile_dim=0),
+        streams.seed_of(seed, "untrained encoder"),
+    ).eval()
 
 
 @torch.no_grad()
@@ -142,7 +147,7 @@ def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
     and Vetterli, EUSIPCO 2007). components_at_90: number of principal components that hold 90 % of the
     variance, None if there is no variance.
     """
-    generator = np.random.default_rng(seed)
+    generator = streams.generator(seed, "nodes of the spread")
     distinct = len(np.unique(rows, axis=0)) / len(rows)
     sample = rows[generator.permutation(len(rows))[:SPECTRUM_NODES]].astype(np.float64)
     cosine = _mean_cosine(sample)
@@ -185,7 +190,7 @@ def _links(
     result = {}
     for position, (relation_index, candidates) in enumerate(zip(kg.of_role("message"), sources, strict=True)):
         relation = kg.relations[relation_index]
-        generator = np.random.default_rng([seed, relation_index])
+        generator = streams.generator(seed, "edges of the link probe", relation_index)
         heads, tails = vectors[relation.head_type], vectors[relation.tail_type]
         fit_edges, check_edges = (
             edges[position][:, generator.permutation(edges[position].shape[1])[:PROBE_EDGES]]
