@@ -15,9 +15,10 @@ from repurpose.classifier import boosting, ensemble, kernel, pair_model
 from repurpose.classifier.examples import Examples, asked_pools, make_examples, split_examples
 from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import ClassifierSettings
+from repurpose.core import streams
 from repurpose.evaluation import evaluation, popularity, ranks
 from repurpose.pairs import external
-from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, SCHEMES, Known
+from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
 from repurpose.vectors.vectors import Vectors
 
 log = logging.getLogger(__name__)
@@ -90,12 +91,12 @@ def fit_final(task: Task, rounds: Sequence[int], weight: float) -> Model:
 
     Each ensemble member has its own draw of random negatives.
     """
-    rng = np.random.default_rng([task.seed, len(SCHEMES)])
+    rng = streams.generator(task.seed, "negatives of the final model")
     pools = np.arange(task.sizes[0]), np.arange(task.sizes[1])
     examples = make_examples(task.pairs, task.taken, *pools, task.settings, rng)
     members = [
         boosting.boost(
-            task.vectors, examples.of_draw(number), count, task.settings, task.seed + number, task.threads
+            task.vectors, examples.of_draw(number), count, task.settings, task.seed, task.threads, number
         )
         for number, count in enumerate(rounds)
     ]
@@ -153,7 +154,7 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
     settings, vectors = task.settings, task.vectors
     train, valid = split_examples(task.pairs, scheme, task.taken, *task.sizes, settings, task.seed)
     members = [
-        boosting.fit(vectors, train.of_draw(number), valid, settings, task.seed + number, task.threads)
+        boosting.fit(vectors, train.of_draw(number), valid, settings, task.seed, task.threads, number)
         for number in range(settings.draws)
     ]
     ridge = boosting.fit_kernel(vectors, train, task.seed)

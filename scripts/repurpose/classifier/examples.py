@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from repurpose.config.sections import ClassifierSettings
+from repurpose.core import streams
 from repurpose.core.errors import InputError
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
@@ -80,7 +81,7 @@ def split_examples(
     give a label to held-out pairs. Validation negatives come from the tails (heads) held out for validation,
     and are never training pairs.
     """
-    rng = np.random.default_rng([seed, ALL_SCHEMES.index(scheme)])
+    rng = streams.generator(seed, "negatives of a scheme", ALL_SCHEMES.index(scheme))
     train_pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
     column = HELD_OUT.get(scheme)
     if column:

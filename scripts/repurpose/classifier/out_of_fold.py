@@ -14,6 +14,7 @@ import numpy as np
 
 from repurpose.classifier import classifier, pair_model
 from repurpose.classifier.classifier import Task
+from repurpose.core import streams
 from repurpose.evaluation import calibration, popularity
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
@@ -82,7 +83,7 @@ def sample(task: Task, rounds: Sequence[int], weight: float) -> tuple[Sample, st
     Whole tails are held out, or whole heads if fewer than FOLDS tails have a treatment.
     Tails are sampled: those with a treatment, and those without, make up to `evaluation_pairs` pairs each.
     """
-    rng = np.random.default_rng([task.seed, 1])
+    rng = streams.generator(task.seed, "sample of the calibration")
     treated = task.pairs[task.pairs["label"] == 1]
     column = "tail_index" if treated["tail_index"].nunique() >= FOLDS else "head_index"
     side, size = SIDES.index(column), task.sizes[SIDES.index(column)]

@@ -11,6 +11,7 @@ from repurpose.classifier import boosting, pair_model
 from repurpose.classifier.classifier import Task
 from repurpose.classifier.examples import Examples, split_examples
 from repurpose.config.sections import ClassifierSettings
+from repurpose.core import streams
 from repurpose.pairs.pairs import ALL_SCHEMES
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def search(task: Task) -> Found:
     if not count:
         return Found(task.settings, [])
     scheme = next(scheme for scheme in ALL_SCHEMES if scheme in task.pairs)
-    rng = np.random.default_rng([task.seed, len(ALL_SCHEMES)])
+    rng = streams.generator(task.seed, "settings of the search")
     _, valid = split_examples(task.pairs, scheme, task.taken, *task.sizes, task.settings, task.seed)
     tried = [task.settings, *(_draw_settings(task.settings, rng) for _ in range(count - 1))]
     auprc = [_valid_auprc(replace(task, settings=settings), scheme, valid) for settings in tried]

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from repurpose.core import streams
+
 Statistic = Callable[[np.ndarray], np.ndarray]  # weights (k, m) -> values (k,)
 
 DRAWS = 1000  # resamples of a bootstrap
@@ -70,7 +72,7 @@ def bootstrap(statistic: Statistic, units: np.ndarray, seed: int) -> np.ndarray:
     units: (m,), one per weight; weights of the same unit are drawn together. The draws depend only on the
     units and the seed. Two methods that rank the same pairs can therefore be compared draw by draw (paired).
     """
-    rng = np.random.default_rng(seed)
+    rng = streams.generator(seed, "bootstrap")
     names, unit_of_weight = np.unique(units, return_inverse=True)
     shares, step = np.full(len(names), 1 / len(names)), max(1, BOOTSTRAP_VALUES // len(units))
     sizes = [min(step, DRAWS - start) for start in range(0, DRAWS, step)]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from repurpose.core import streams
 from repurpose.evaluation import evaluation, ranks
 from repurpose.evaluation.ranks import Scorer, TailScorer
 
@@ -19,7 +20,9 @@ REPORTED = ("auprc", "recall_at_100", "mrr", "hits_at_10")
 
 def means(score: TailScorer, tails: int, seed: int) -> np.ndarray:
     """The mean score of each head over a random sample of SAMPLE tails, float32 (heads,)."""
-    sample = np.sort(np.random.default_rng(seed).permutation(tails)[:SAMPLE]).astype(np.int32)
+    sample = np.sort(streams.generator(seed, "tails of the popularity").permutation(tails)[:SAMPLE]).astype(
+        np.int32
+    )
     sums = [
         score(block).sum(axis=0, dtype=np.float64) for block in np.array_split(sample, len(sample) // 50 + 1)
     ]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from repurpose.core import files
+from repurpose.core import files, streams
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
 
@@ -70,7 +70,7 @@ def rank(
     frame = evaluated[["head_index", "tail_index", "label"]].assign(score=evaluated_scores)
     levels, level_of_pair = np.unique(evaluated_scores, return_inverse=True)
     ends = {side: frame[f"{side}_index"].to_numpy() for side in SIDES}
-    pools, rng = {"head": heads, "tail": tails}, np.random.default_rng(seed)
+    pools, rng = {"head": heads, "tail": tails}, streams.generator(seed, "pairs of the ranking")
     ranked = {side: np.unique(ends[side]) for side in SIDES}
     sampled, sample_size = len(heads) * len(tails) > limit, limit // 4
     if sampled:

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from repurpose.config.sections import AgreementSettings
+from repurpose.core import streams
 
 MIN_NODES = 20  # types with fewer nodes are skipped: two lists of neighbours overlap by chance
 ROUNDING = 1e-12  # a smaller spread, relative to the largest value, is only rounding
@@ -171,7 +172,7 @@ def _compare_types(
         a, b = (device.vectors[node_type][rows].astype(np.float64) for device in (first, second))
         if not (np.isfinite(a).all() and np.isfinite(b).all()):
             continue
-        sample = np.random.default_rng(seed).permutation(len(rows))[:SAMPLED_NODES]
+        sample = streams.generator(seed, "nodes of the agreement").permutation(len(rows))[:SAMPLED_NODES]
         result[node_type] = {
             "nodes": len(rows),
             "neighbour_overlap": neighbour_overlap(a, b, sample, neighbours),

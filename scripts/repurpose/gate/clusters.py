@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from repurpose.core import streams
 from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
 from repurpose.training import compared
@@ -49,7 +50,7 @@ def enrichment(rows: np.ndarray, incidence: sparse.csr_array, seed: int) -> dict
     has_set = np.flatnonzero(np.diff(incidence.indptr))
     if len(has_set) < 3:
         return None
-    generator = np.random.default_rng([seed, 12])
+    generator = streams.generator(seed, "rewiring of the clusters")
     anchors = np.sort(generator.permutation(len(has_set))[:ANCHORS])
     nearest = nearest_rows(rows[has_set], anchors)
     sets_of_tails = sparse.csr_array(incidence[has_set])

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import sparse
 
+from repurpose.core import streams
 from repurpose.gate import clusters
 from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
@@ -44,7 +45,9 @@ def measure(
     """`nearer_share` of each node type with enough nodes; vectors: type -> (nodes, d)."""
     shares_by_type = {}
     for node_type, incidence in sets_by_type.items():
-        share = nearer_share(vectors[node_type], incidence, np.random.default_rng([seed, 13]))
+        share = nearer_share(
+            vectors[node_type], incidence, streams.generator(seed, "nodes of the neighbourhoods")
+        )
         if share and share["nodes"] >= MIN_NODES:
             shares_by_type[node_type] = share
     return shares_by_type

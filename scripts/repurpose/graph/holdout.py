@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from repurpose.core import streams
 from repurpose.graph.graph import Graph
 
 FEW_EDGES = 20  # with fewer held-out edges, the AUROC of a relation depends mostly on chance
@@ -28,7 +29,7 @@ def split(kg: Graph, share: float, seed: int) -> Holdout:
     parts: tuple[list[np.ndarray], ...] = ([], [], [])
     for index in kg.of_role("message"):
         edges = np.stack([kg.heads[index], kg.tails[index]]).astype(np.int64)
-        order = np.random.default_rng([seed, index]).permutation(edges.shape[1])
+        order = streams.generator(seed, "held-out edges", index).permutation(edges.shape[1])
         held = int(share * len(order))
         rows_by_part = (order[2 * held :], order[:held], order[held : 2 * held])
         for edges_by_relation, rows in zip(parts, rows_by_part, strict=True):

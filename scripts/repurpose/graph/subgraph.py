@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from repurpose.core import streams
 from repurpose.graph.graph import Graph
 from repurpose.graph.holdout import pair_keys
 
@@ -46,7 +47,7 @@ def shuffle_edges(kg: Graph, seed: int) -> Graph:
 
     Then repeated pairs are removed, and in symmetric relations also self-loops.
     """
-    generator = np.random.default_rng([seed, 6])
+    generator = streams.generator(seed, "shuffled edges")
     relations, heads, tails = list(kg.relations), list(kg.heads), list(kg.tails)
     for index in kg.of_role("message"):
         relation = kg.relations[index]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from repurpose.config.sections import EncoderSettings
+from repurpose.core import streams
 from repurpose.graph.graph import Graph, Relation
 from repurpose.hgt import message_edges
 from repurpose.hgt.backends import Backend, Edges, FusedBackend, PygBackend
@@ -144,7 +145,7 @@ def is_fused(settings: EncoderSettings, device: str) -> bool:
 
 def build(kg: Graph, settings: EncoderSettings, seed: int, device: str = "cpu") -> HGT:
     """A model for the message relations of `kg` on a torch device, its initial weights fixed by `seed`."""
-    torch.manual_seed(seed)
+    torch.manual_seed(streams.seed_of(seed, "initial weights"))
     counts = [kg.count(t) for t in kg.node_types]
     backend = FusedBackend() if is_fused(settings, device) else PygBackend()
     return HGT(counts, kg.node_types, kg.message_relations, settings, backend).to(device)

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from repurpose.core import streams
 from repurpose.hgt.messages import Messages, Numbered, Rows
 from repurpose.kernels import parallel
 from repurpose.kernels.compiled import inlined, loop
@@ -77,7 +78,13 @@ class Sampler:
         self.hidden[hidden] = 1
         try:
             for hop, fanout in enumerate(self.fanout):
-                levels.append(self._level(nodes, fanout, _mix(self.seed, number, hop)))
+                levels.append(
+                    self._level(
+                        nodes,
+                        fanout,
+                        np.uint64(streams.seed_of(self.seed, "neighbours of a batch", number, hop)),
+                    )
+                )
                 nodes = levels[-1].nodes
         finally:
             self.hidden[hidden] = 0
@@ -137,11 +144,6 @@ def by_edge_type(level: Level, types: Sequence[tuple[int, int]]) -> list[np.ndar
 
 def _pointer(sizes: np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-
-
-def _mix(*numbers: int) -> np.uint64:
-    """Combine several numbers into one key for `_random`."""
-    return np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]
 
 
 @inlined()

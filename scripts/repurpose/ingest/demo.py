@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from repurpose.core import streams
 from repurpose.core.errors import InputError
 
 # ---- PrimeKG's schema ----
@@ -282,14 +283,14 @@ def plant_graph(scale: float, seed: int) -> PlantedGraph:
     nodes = node_counts(scale)
     if seed < 0:
         raise InputError(f"demo.seed is {seed}; set it to a whole number from 0 up.")
-    rng = np.random.default_rng([seed, 0])
+    rng = streams.demo_generator(seed, "nodes of the demo graph", 0)
     count = max(FEWEST_MECHANISMS, round(MECHANISMS * math.sqrt(scale)))
     mechanisms = {facet: _assign(rng, nodes[FACETS[facet]], count, facet) for facet in FACETS}
     shared = {node_type: rng.standard_normal(n) for node_type, n in nodes.items()}
     edges: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for position, spec in enumerate(RELATIONS):
         # One random stream per relation, so that a change to one relation does not change the others.
-        stream = np.random.default_rng([seed, 1 + position])
+        stream = streams.demo_generator(seed, "edges of the demo graph", 1 + position)
         budget = edge_count(spec, nodes, scale)
         edges[spec.relation] = _draw_relation(stream, spec, budget, mechanisms, count, shared, edges)
     return PlantedGraph(nodes, mechanisms, edges)

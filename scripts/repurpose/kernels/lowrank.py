@@ -9,6 +9,7 @@ benchmarks/lowrank.py compares both.
 import numpy as np
 from scipy import sparse
 
+from repurpose.core import streams
 from repurpose.kernels import parallel
 from repurpose.kernels.compiled import loop
 
@@ -55,7 +56,7 @@ def _basis(wide: sparse.csr_array, transposed: sparse.csr_array, size: int, seed
     """Orthonormal vectors (n, size) that approximately span the first left vectors; all n if n <= size."""
     if size >= wide.shape[0]:
         return np.eye(wide.shape[0], dtype=np.float32)
-    draws = np.random.default_rng(seed).normal(size=(wide.shape[1], size))
+    draws = streams.generator(seed, "first basis of an SVD").normal(size=(wide.shape[1], size))
     basis = _orthonormalize(product(wide, draws.astype(np.float32)))
     for _ in range(ROUNDS):
         basis = _orthonormalize(product(wide, product(transposed, basis)))

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from repurpose.config.sections import Target
-from repurpose.core import files
+from repurpose.core import files, streams
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
 
@@ -79,7 +79,7 @@ def split(
     labels = pairs["label"].to_numpy()
     result = pairs.copy()
     for scheme in schemes:
-        rng = np.random.default_rng([seed, ALL_SCHEMES.index(scheme)])
+        rng = streams.generator(seed, "split of the pairs", ALL_SCHEMES.index(scheme))
         if scheme in GROUPED_BY:
             split_indices = _split_groups(pairs[GROUPED_BY[scheme]].to_numpy(), labels, shares, rng)
         else:

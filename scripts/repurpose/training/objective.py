@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from repurpose.config.sections import TrainingSettings
+from repurpose.core import streams
 from repurpose.graph import holdout, negatives
 from repurpose.graph.graph import Graph
 from repurpose.hgt.hgt import HGT
@@ -78,8 +79,12 @@ class Objective:
         self.offsets, self.tails = kg.offsets(), kg.span(tail_type)
         self.notes: list[str] = []
         self.similar = self._similar(kg, tail_type)
-        self.valid = self._validation_pairs(kg, settings.degree_matched_share, 1, [seed, 2])
-        self.matched = self._validation_pairs(kg, 1.0, MATCHED_NEGATIVES, [seed, 5])
+        self.valid = self._validation_pairs(
+            kg, settings.degree_matched_share, 1, streams.generator(seed, "validation pairs")
+        )
+        self.matched = self._validation_pairs(
+            kg, 1.0, MATCHED_NEGATIVES, streams.generator(seed, "degree-matched validation pairs")
+        )
 
     def draw(self, chosen: Sequence[np.ndarray], generator: np.random.Generator) -> Draw:
         """Draw pairs: the training edges at `chosen` of each relation, as many negatives, and tails."""
@@ -173,12 +178,13 @@ class Objective:
         self.notes.append(note)
         return None
 
-    def _validation_pairs(self, kg: Graph, matched: float, times: int, stream: Sequence[int]) -> list[Pairs]:
+    def _validation_pairs(
+        self, kg: Graph, matched: float, times: int, generator: np.random.Generator
+    ) -> list[Pairs]:
         """Per relation with held-out edges: index, positives, and fixed negatives, which are no known edges.
 
         matched: share of the negatives drawn in proportion to degree. times: negatives for each positive.
         """
-        generator = np.random.default_rng(stream)
         everything = holdout.merge(self.held.train, self.held.valid, self.held.check)
         sources = negatives.candidates(kg, self.held.train, everything)
         pairs = []

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from repurpose.config.sections import EncoderSettings, TrainingSettings
+from repurpose.core import streams
 from repurpose.graph import subgraph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt
@@ -169,7 +170,7 @@ def null_level(job: Job) -> Level | None:
     """The AUROC that a few steps of the same training reach on shuffled edges: the null model."""
     logging.info("%d steps on shuffled edges, to measure the level without signal", NULL_STEPS)
     shuffled = subgraph.shuffle_edges(job.kg, job.seed)
-    generator = np.random.default_rng([job.seed, 8])
+    generator = streams.generator(job.seed, "edges of the null model")
     sampled, _ = subgraph.sample(shuffled, shuffled.message_edges(), NULL_EDGES, generator)
     settings = replace(job.settings, contrastive=replace(job.settings.contrastive, weight=0.0))
     # The SVD and profile columns are left out: they do not change the AUROC and cost as much as the steps.

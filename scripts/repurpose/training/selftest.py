@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from repurpose.core import streams
 from repurpose.graph import holdout, subgraph
 from repurpose.graph.graph import Graph
 from repurpose.hgt import hgt, message_edges
@@ -59,7 +60,7 @@ def run(
     edges: the (2, E) training edges per message relation that `sampler` draws from, as indices within
     their types. pairs: number of edges that a step predicts.
     """
-    generator = np.random.default_rng([seed, 4])
+    generator = streams.generator(seed, "edges of the self-test")
     keys = build_keys(model, edges)
     heads, tails = _ends(model, edges)
     chosen = _some_of_each(edges, pairs, generator)
@@ -152,7 +153,7 @@ def mismatch(model: HGT, sampler: Sampler, edges: Sequence[np.ndarray], z: Tenso
     reference = copy.deepcopy(model).cpu().eval()
     reference.backend = FusedBackend()
     whole = reference(reference.prepare(edges).whole)
-    generator = np.random.default_rng([seed, 9])
+    generator = streams.generator(seed, "edges of the mismatch")
     chosen = _some_of_each(edges, FEW_PAIRS, generator)
     seeds = np.concatenate([ends[chosen] for ends in _ends(model, edges)])
     batch = Sampler(sampler.numbered, model.bounds, [ALL] * len(model.layers), 0).batch(seeds, chosen[:0], 0)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from repurpose.config.sections import TrainingSettings
+from repurpose.core import streams
 from repurpose.hgt import message_edges
 from repurpose.hgt.hgt import HGT, Block
 from repurpose.hgt.layer import Layer
@@ -160,7 +161,10 @@ class SampledSteps:
         """Numbers of the edges that a step predicts, ascending."""
         epoch, batch = divmod(step - 1, self.per_epoch)
         if self.order is None or self.order[0] != epoch:
-            self.order = epoch, spread(np.diff(self.starts), np.random.default_rng([self.seed, 3, epoch]))
+            self.order = (
+                epoch,
+                spread(np.diff(self.starts), streams.generator(self.seed, "order of an epoch", epoch)),
+            )
         size = self.settings.batch_size
         return np.sort(self.order[1][batch * size : (batch + 1) * size])
 
@@ -232,5 +236,5 @@ def _set_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]
 def _start(model: HGT, seed: int, step: int) -> np.random.Generator:
     """Set training mode and the seed; returns a generator that depends on the seed and the step alone."""
     model.train()
-    torch.manual_seed(seed * 1_000_003 + step)
-    return np.random.default_rng([seed, 1, step])
+    torch.manual_seed(streams.seed_of(seed, "dropout of a step", step))
+    return streams.generator(seed, "pairs of a step", step)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from repurpose.core import files
+from repurpose.core import files, streams
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
 from repurpose.ingest import tables
@@ -98,13 +98,17 @@ def inputs(
     taken; otherwise a random rotation maps them to `width` columns, which preserves all distances.
     """
     return {
-        node_type: _fitted(features.vectors.astype(np.float64), width, [seed, 7, node_types.index(node_type)])
+        node_type: _fitted(
+            features.vectors.astype(np.float64),
+            width,
+            streams.generator(seed, "rotation of the features", node_types.index(node_type)),
+        )
         * scale
         for node_type, features in features_by_type.items()
     }
 
 
-def _fitted(vectors: np.ndarray, width: int, stream: list[int]) -> np.ndarray:
+def _fitted(vectors: np.ndarray, width: int, generator: np.random.Generator) -> np.ndarray:
     centred = vectors - vectors.mean(axis=0)
     deviation = centred.std(axis=0)
     varies = deviation > 1e-6 * np.maximum(1e-30, np.abs(vectors).max(axis=0))
@@ -113,6 +117,6 @@ def _fitted(vectors: np.ndarray, width: int, stream: list[int]) -> np.ndarray:
         _, directions = np.linalg.eigh(standardised.T @ standardised)
         rotated = standardised @ directions[:, : -width - 1 : -1]
     else:
-        random = np.random.default_rng(stream).standard_normal((width, standardised.shape[1]))
+        random = generator.standard_normal((width, standardised.shape[1]))
         rotated = standardised @ np.linalg.qr(random)[0].T
     return (rotated / np.sqrt((rotated**2).mean())).astype(np.float32)
