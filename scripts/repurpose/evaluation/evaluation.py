@@ -158,10 +158,9 @@ def _list_values(
     if is_of_positives:
         found = rivals_above + rivals_tied
         gains = metrics.expected_gains(above + rivals_above, tied + rivals_tied, NDCG_LENGTH)
+        # A positive with another one above it never has the smaller mean rank, so it does not count.
         first_ranks = np.full(len(names), np.inf)
-        # Only the positives without another positive above them can be the first.
-        leading = rivals_above == 0
-        np.minimum.at(first_ranks, group[leading], metrics.rank_of_first(above, tied, rivals_tied)[leading])
+        np.minimum.at(first_ranks, group, metrics.rank_of_first(above, tied, rivals_tied))
         columns["ap"] = group_means(found / (found + above + tied))
         columns["mrr_of_first"] = 1 / first_ranks
         columns[f"ndcg_at_{NDCG_LENGTH}"] = np.bincount(group, gains, len(names)) / metrics.ideal_gain(
