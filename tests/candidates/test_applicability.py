@@ -34,7 +34,7 @@ def test_a_new_node_unlike_all_trained_nodes_gets_a_caution():
     rows[11] = 0
     trained = np.arange(9)
     found = applicability.cautions(kg, "drug", rows, trained)
-    assert found[10] == found[11] == "like no drug with a known pair"
+    assert found[10] == found[11] == "like no drug with a known treatment"
     assert (found[:10] == "").all()
 
 
