@@ -27,11 +27,13 @@ COUNTS = {"positives": "Positives", "negatives": "Negatives", "prevalence": "Pre
 NEGATIVE_SETS = {"uniform": "uniform", "matched": "matched", "known": "known negatives"}
 WHOLE_LIST_SIZES = ("100", "1000", "10000", "100000")
 LEADING = "ap"  # the metric by which hgt is compared with the best baseline
-# What a split says about the treatments of its test tails; other splits say nothing.
+# What a split says about the treatments of its test tails.
 TREATMENTS_BY_SCHEME = {
-    "random": "most test {tail}s have other treatments in training",
+    "random": "a test {tail} can have other treatments in training",
     "disease": "no test {tail} has a treatment in training",
+    "drug": "a test {tail} can have treatments by other {head}s in training",
     "area": "no test {tail} has a treatment in training",
+    "external": "external pairs; a {tail} can have known treatments, all of which are in training",
 }
 
 
@@ -81,7 +83,7 @@ def leading_tables(metrics: Mapping[str, Any] | None, head_type: str, tail_type:
     ]
     filled = [_table(metrics, columns) for columns in tables]
     for scheme in filled[0]["schemes"]:
-        words = TREATMENTS_BY_SCHEME.get(scheme["name"], "").format(tail=tail_type)
+        words = TREATMENTS_BY_SCHEME.get(scheme["name"], "").format(head=head_type, tail=tail_type)
         scheme["remarks"] = [each for each in (words, *_remarks(metrics or {}, scheme["name"])) if each]
     for table in filled[1:]:
         table["schemes"] = [scheme for scheme in table["schemes"] if _has_estimate(scheme["rows"])]
