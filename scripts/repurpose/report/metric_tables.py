@@ -102,9 +102,14 @@ def difference_table(metrics: Mapping[str, Any] | None) -> dict[str, Any]:
     rows = [
         {"scheme": scheme, "name": method_label(name), "cells": [leads[name].get(key) for key in compared]}
         for scheme, leads in ((metrics or {}).get("differences") or {}).items()
-        for name in _in_order(leads)
+        for name in in_order(leads)
     ]
     return {"columns": list(compared.values()), "rows": rows}
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """The methods in the order of METHODS, then others by name."""
+    return sorted(methods, key=lambda method: ([*METHODS, method].index(method), method))
 
 
 def method_label(name: str) -> str:
@@ -172,7 +177,7 @@ def _paths(labels: Mapping[str, str], *section: str) -> dict[str, tuple[str, ...
 def _table(metrics: Mapping[str, Any] | None, table: Columns) -> dict[str, Any]:
     schemes = []
     for name, metrics_by_method in ((metrics or {}).get("schemes") or {}).items():
-        methods = {method: metrics_by_method[method] or {} for method in _in_order(metrics_by_method)}
+        methods = {method: metrics_by_method[method] or {} for method in in_order(metrics_by_method)}
         values = {
             method: [_value_at(content, path) for path in table.paths.values()]
             for method, content in methods.items()
@@ -196,11 +201,6 @@ def _table(metrics: Mapping[str, Any] | None, table: Columns) -> dict[str, Any]:
 
 def _has_estimate(rows: Iterable[Mapping[str, Any]]) -> bool:
     return any(isinstance(value, Mapping) for row in rows for value, _ in row["cells"])
-
-
-def _in_order(methods: Iterable[str]) -> list[str]:
-    """The methods in the order of METHODS, then others by name."""
-    return sorted(methods, key=lambda method: ([*METHODS, method].index(method), method))
 
 
 def _value_at(content: Mapping[str, Any], path: Sequence[str]) -> Any:
