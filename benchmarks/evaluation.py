@@ -4,10 +4,11 @@
         --config benchmarks/hetionet.yaml benchmarks/recipe.yaml --folder het
 
 With `--pairs`, the known negatives are Hetionet's curated non-indications, with ids as in the edges table;
-without it, those of the graph. The output is Markdown. Per held-out split and method it has the AUPRC against
-all unknown pairs with its 95 % interval, AUROC against matched and against known negatives, and Recall@100
-and MRR within diseases. Then come the differences from the SVD, and how often the removal of the first path
-lowers the score most. If the folder has the results already, they are only read.
+without it, those of the graph. The output is Markdown. Per held-out split and method it has the metrics of
+the list of one disease (AP with its 95 % interval, MRR of the first treatment, Recall@10 and 50, NDCG@10),
+then, of all pairs, the AUPRC with its interval and AUROC against matched and against known negatives. Then
+come the differences from the SVD, and how often the removal of the first path lowers the score most. If the
+folder has the results already, they are only read.
 """
 
 import argparse
@@ -27,7 +28,10 @@ from repurpose.graph import paths
 from repurpose.report import metric_tables
 
 PROJECT = Path(__file__).resolve().parents[1]
-COLUMNS = ("AUPRC, all pairs (95 %)", "AUROC, matched", "AUROC, known negatives", "Recall@100", "MRR")
+LISTS = tuple(metric_tables.LIST_METRICS)
+COLUMNS = ("AP (95 %)", *(metric_tables.LIST_METRICS[name] for name in LISTS[1:]))
+COLUMNS += ("AUPRC, all pairs (95 %)", "AUROC, matched", "AUROC, known negatives")
+COMPARED = {"ap": "AP", "auprc": "AUPRC"}
 
 
 def main() -> None:
@@ -87,22 +91,23 @@ def table(metrics: Mapping[str, Any]) -> Iterator[str]:
     yield f"| held out | method | {' | '.join(COLUMNS)} |"
     yield "|---|---|" + "---|" * len(COLUMNS)
     for scheme, methods in metrics["schemes"].items():
-        for method in (name for name in metric_tables.METHODS if name in methods):
+        for method in metric_tables.in_order(methods):
             method_metrics = methods[method]
             against = [method_metrics["against"][negatives]["auroc"] for negatives in ("matched", "known")]
-            cells = [value(method_metrics["auprc"], interval=True)]
-            cells += [
-                value(estimate)
-                for estimate in (*against, method_metrics["recall_at_100"], method_metrics["mrr"])
-            ]
+            cells = [value(method_metrics[name], interval=name == "ap") for name in LISTS]
+            cells += [value(method_metrics["auprc"], interval=True), *map(value, against)]
             yield f"| {scheme} | {method} | {' | '.join(cells)} |"
 
 
 def difference_lines(metrics: Mapping[str, Any]) -> Iterator[str]:
-    """Lines with the difference in AUPRC from the SVD, one per split."""
+    """Lines with the difference in AP and in AUPRC from the SVD, one per split."""
     yield ""
     for scheme, differences in metrics["differences"].items():
-        yield f"{scheme}: AUPRC less the SVD's {value(differences['svd']['auprc'], interval=True)}"
+        texts = [
+            f"{label} less the SVD's {value(differences['svd'][name], interval=True)}"
+            for name, label in COMPARED.items()
+        ]
+        yield f"{scheme}: {'; '.join(texts)}"
 
 
 def count_leading_paths(dossiers: Sequence[Sequence[Mapping[str, Any]]]) -> str:

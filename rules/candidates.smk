@@ -44,6 +44,7 @@ rule rank_candidates:
         by_head="results/candidates/{device}/by_head.parquet",
         popularity="results/candidates/{device}/popularity.parquet",
         stability="results/candidates/{device}/stability.json",
+        lists="results/candidates/{device}/lists.json",
     log:
         "results/logs/rank_candidates/{device}.log",
     benchmark:

@@ -101,6 +101,7 @@ def results_if_passed(wildcards):
         "evidence": f"results/candidates/{name}/evidence.parquet",
         "popularity": f"results/candidates/{name}/popularity.parquet",
         "stability": f"results/candidates/{name}/stability.json",
+        "lists": f"results/candidates/{name}/lists.json",
         "negatives": f"results/classifier/{name}/negatives.json",
     }
 

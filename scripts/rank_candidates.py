@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from repurpose.candidates import by_head, candidates, finished, stability
+from repurpose.candidates import applicability, by_head, candidates, finished, likeness, stability
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
 from repurpose.core import files, logs, threads
@@ -21,13 +21,16 @@ def main(
     by_head_out: str | Path,
     popularity_out: str | Path,
     stability_out: str | Path,
+    lists_out: str | Path,
     target: Target,
     per_tail: int,
     per_head: int,
     correct_popularity: float,
     seed: int,
 ) -> None:
-    """Write the best candidates of each tail and of each head, the heads' popularity, and the stability.
+    """Write the best candidates of each tail and of each head, and what is measured on all lists.
+
+    That is the heads' popularity, the stability, and how alike the lists are.
 
     chosen: file of the heads and tails to rank, None for all. per_tail: 0 keeps every pair.
     """
@@ -35,12 +38,13 @@ def main(
     annotator = device.annotator(correct_popularity, seed)
     by_head_collector = by_head.HeadCollector(annotator.heads, per_head)
     stability_collector = stability.StabilityCollector(annotator.heads)
+    likeness_collector = likeness.LikenessCollector(annotator)
     lists = files.read_json(chosen) if chosen else {}
     tables = candidates.rank(
         device.score,
         annotator,
         per_tail=per_tail,
-        collectors=[by_head_collector, stability_collector],
+        collectors=[by_head_collector, stability_collector, likeness_collector],
         **{side: np.array(indices) for side, indices in lists.items() if indices},
     )
     metadata = {
@@ -52,6 +56,9 @@ def main(
     files.write_table(popularity_out, by_head_collector.popularity(annotator))
     members = len(device.metrics["members"])
     files.write_json(stability_out, {"members": members, "lists": stability_collector.summary()})
+    vectors, treated = device.vectors.tails, np.unique(device.treated[1])
+    unlike = applicability.unlike(vectors, treated)
+    files.write_json(lists_out, likeness_collector.summary(vectors, treated, unlike, seed))
 
 
 if __name__ == "__main__":
@@ -68,6 +75,7 @@ if __name__ == "__main__":
                 by_head_out=output.by_head,
                 popularity_out=output.popularity,
                 stability_out=output.stability,
+                lists_out=output.lists,
                 target=Target(**snakemake.params.target),
                 **snakemake.params.candidates,
                 seed=snakemake.params.seed,

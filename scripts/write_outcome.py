@@ -35,6 +35,7 @@ def read(ranked_files: Mapping[str, str | Path]) -> summary.Ranked:
         files.read_table(ranked_files["evidence"]),
         files.read_table(ranked_files["popularity"]),
         files.read_json(ranked_files["stability"]),
+        files.read_json(ranked_files["lists"]),
         files.read_json(ranked_files["negatives"]),
     )
 

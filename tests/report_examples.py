@@ -74,11 +74,12 @@ def interval(value):
     return {"value": value, "low": value - 0.01, "high": value + 0.01}
 
 
-def measures(auprc):
-    blank = auprc is None
-    estimates = {name: None if blank else interval(0.8) for name in ("auroc", "recall_at_100", "mrr")}
+def measures(ap):
+    """Metrics of a method whose AP is `ap`; all other metrics are 0.8, and undefined if `ap` is None."""
+    names = ("auroc", "auprc", "mrr_of_first", "recall_at_10", "recall_at_50", "ndcg_at_10")
+    estimates = {name: None if ap is None else interval(0.8) for name in names}
     counts = {"positives": 312, "negatives": 1204331, "prevalence": 0.000259, "tails": 40}
-    return {**estimates, "auprc": None if blank else interval(auprc), **counts}
+    return {**estimates, "ap": None if ap is None else interval(ap), **counts}
 
 
 def metrics(hgt=0.2, svd=0.15, degree=0.03):
@@ -145,6 +146,13 @@ def example(passed, status="completed", name="Metformin", device_metrics=None, s
     popular = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
     negatives = {"scheme": "disease", "reason": "", "model": "trees", "digest": "0"}
     negatives |= {"auroc": {"unknown": interval(0.881), "treatments": None}}
+    untreated = {"lists": 59, "places": 590, "heads": 79, "share": 0.915, "unlike": 4}
+    untreated |= {"most_common": {"id": "D1", "name": name}}
+    ends = [{"similarity": 0.1, "overlap": 0.456}, {"similarity": 0.9, "overlap": 0.789}]
+    untreated["overlap"] = dict(zip(("least_similar", "most_similar"), ends, strict=True))
+    treated = {"lists": 1, "places": 0, "heads": 0, "share": None, "unlike": 0}
+    treated |= {"most_common": None, "overlap": None}
+    lists = {"places_per_list": 10, "treated": treated, "untreated": untreated}
     stable = {"members": 3, "lists": [{"n": 1000, "commonality": 0.912, "spearman": 0.934}]}
     ranked = summary.Ranked(
         device_metrics or metrics(),
@@ -152,6 +160,7 @@ def example(passed, status="completed", name="Metformin", device_metrics=None, s
         evidence,
         pa.Table.from_pylist([popular]),
         stable,
+        lists,
         negatives,
     )
     rows = [

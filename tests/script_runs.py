@@ -100,6 +100,7 @@ class ScriptRun:
             by_head_out=folder / "by_head.parquet",
             popularity_out=folder / "popularity.parquet",
             stability_out=folder / "stability.json",
+            lists_out=folder / "lists.json",
             target=TARGET,
             per_tail=per_tail,
             per_head=per_head,

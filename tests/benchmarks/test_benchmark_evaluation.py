@@ -16,17 +16,19 @@ def interval(value):
 
 
 def measures(auprc):
-    estimates = {name: interval(0.5) for name in ("recall_at_100", "mrr")}
+    names = ("mrr_of_first", "recall_at_10", "recall_at_50", "ndcg_at_10")
+    estimates = {name: interval(0.5) for name in names} | {"ap": interval(0.4)}
     against = {"matched": {"auroc": interval(0.7)}, "known": {"auroc": None}}
     return {**estimates, "auprc": interval(auprc), "against": against}
 
 
 def test_the_table_has_a_line_per_split_and_method_in_the_order_of_the_report():
     methods = {"degree": measures(0.1), "svd": measures(0.2), "hgt": measures(0.3)}
-    leads = {"svd": {"auprc": interval(0.1)}}
+    leads = {"svd": {"ap": interval(0.2), "auprc": interval(0.1)}}
     metrics = {"schemes": {"random": methods, "drug": methods}, "differences": {"random": leads}}
     lines = list(evaluation.table(metrics))
-    assert lines[2] == "| random | hgt | 0.300 (0.200 to 0.400) | 0.700 | - | 0.500 | 0.500 |"
+    of_lists = "0.400 (0.300 to 0.500) | 0.500 | 0.500 | 0.500 | 0.500"
+    assert lines[2] == f"| random | hgt | {of_lists} | 0.300 (0.200 to 0.400) | 0.700 | - |"
     assert [line.split(" | ")[:2] for line in lines[3:6]] == [
         ["| random", "svd"],
         ["| random", "degree"],
@@ -35,7 +37,7 @@ def test_the_table_has_a_line_per_split_and_method_in_the_order_of_the_report():
     assert len({line.count("|") for line in lines}) == 1
     assert list(evaluation.difference_lines(metrics)) == [
         "",
-        "random: AUPRC less the SVD's 0.100 (0.000 to 0.200)",
+        "random: AP less the SVD's 0.200 (0.100 to 0.300); AUPRC less the SVD's 0.100 (0.000 to 0.200)",
     ]
 
 

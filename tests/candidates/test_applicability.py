@@ -34,7 +34,7 @@ def test_a_new_node_unlike_all_trained_nodes_gets_a_caution():
     rows[11] = 0
     trained = np.arange(9)
     found = applicability.cautions(kg, "drug", rows, trained)
-    assert found[10] == found[11] == "like no drug with a known pair"
+    assert found[10] == found[11] == "like no drug with a known treatment"
     assert (found[:10] == "").all()
 
 
@@ -58,8 +58,23 @@ def test_a_node_is_not_its_own_nearest_node():
     assert np.allclose(applicability._nearest(rows, np.array([11]))[11], -1)
 
 
+def test_a_disease_unlike_all_diseases_with_a_known_treatment_gets_a_caution():
+    sizes = {"drug": 12, "gene": 6, "disease": 14}
+    edges = [(disease, disease % 6) for disease in range(14)]
+    kg = planted.graph(sizes, [("disease", "associates", "gene", "message", edges)])
+    rows = (np.array([1, 0, 0]) + 0.1 * np.random.default_rng(1).normal(size=(14, 3))).astype(np.float32)
+    rows[[10, 11, 13]] = 2 * rows[[0, 1, 3]]  # of the direction of treated diseases
+    rows[12] = [0, 0, 1]
+    treated = np.arange(4), np.arange(10)
+    heads, tails = applicability.of_target(kg, planted.TARGET, (np.ones((12, 3), np.float32), rows), treated)
+    assert tails[12] == "like no disease with a known treatment"
+    assert (np.delete(tails, 12) == "").all() and (heads == "").all()
+    assert applicability.unlike(rows, treated[1]).tolist() == [place == 12 for place in range(14)]
+
+
 @pytest.mark.parametrize("trained", [[], [3]])
 def test_too_few_trained_nodes_give_no_cautions(trained):
     kg = graph([(drug, 0) for drug in range(12)])
     found = applicability.cautions(kg, "drug", np.ones((12, 3), np.float32), np.array(trained, int))
     assert set(found) == {""}
+    assert not applicability.unlike(np.eye(12, dtype=np.float32), np.array(trained, int)).any()

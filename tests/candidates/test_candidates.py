@@ -119,12 +119,12 @@ def test_the_range_of_ranks_covers_all_members(kg, scores):
 
 def test_cautions_on_head_and_tail_are_joined(kg, scores):
     cautions = [np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease")]
-    cautions[0][3], cautions[1][2] = "no binds", "like no disease with a known pair"
+    cautions[0][3], cautions[1][2] = "no binds", "like no disease with a known treatment"
     frame = ranked(kg, scores, tuple(cautions), per_tail=0).to_pandas()
     said = dict(zip(zip(frame["head_id"], frame["tail_id"], strict=True), frame["caution"], strict=True))
-    assert said["drug:3", "disease:2"] == "no binds; like no disease with a known pair"
+    assert said["drug:3", "disease:2"] == "no binds; like no disease with a known treatment"
     assert said["drug:3", "disease:1"] == "no binds" and said["drug:1", "disease:1"] == ""
-    assert said["drug:1", "disease:2"] == "like no disease with a known pair"
+    assert said["drug:1", "disease:2"] == "like no disease with a known treatment"
 
 
 def test_names_belong_to_their_ids(kg, scores):

@@ -49,6 +49,21 @@ def opened(results):
     return questions.Run.as_ranked(results, "cpu")
 
 
+def test_how_alike_the_lists_are_is_measured_on_the_new_candidates(results):
+    lists = files.read_json(results / "candidates" / "cpu" / "lists.json")
+    frame = files.read_table(results / "candidates" / "cpu" / "candidates.parquet").to_pandas()
+    new = frame[frame["known"] == ""].groupby("tail_id").head(10)
+    labelled = files.read_table(results / "pairs" / "pairs.parquet").to_pandas()
+    treated = labelled.loc[labelled["label"] == 1, "tail_index"].unique()
+    is_treated = new["tail_id"].isin([f"disease:{tail}" for tail in treated])
+    assert 0 < is_treated.sum() < len(new)
+    for name, rows in (("treated", new[is_treated]), ("untreated", new[~is_treated])):
+        assert (lists[name]["lists"], lists[name]["places"]) == (rows["tail_id"].nunique(), len(rows))
+        counts = rows["head_id"].value_counts()
+        assert lists[name]["heads"] == len(counts)
+        assert counts[lists[name]["most_common"]["id"]] == counts.max()
+
+
 def ask(results, *arguments):
     command = [sys.executable, str(SCRIPT), "--results", str(results), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)

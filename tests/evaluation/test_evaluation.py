@@ -1,11 +1,14 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ranked_matrices import matrix, ranked
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, ndcg_score, roc_auc_score
 
-from repurpose.evaluation import evaluation
+from repurpose.evaluation import evaluation, ranks
+from repurpose.evaluation import metrics as measures
 from repurpose.pairs.pairs import Known
 
 
@@ -94,7 +97,7 @@ def test_perfect_scores_have_perfect_metrics():
     scores[:] = 0
     scores[heads, tails] = 1
     metrics = run(scores, heads, tails, known)
-    for name in ("auroc", "auprc", "recall_at_100", "mrr"):
+    for name in ("auroc", "auprc", "ap", "ndcg_at_10", "recall_at_100", "mrr", "mrr_of_first"):
         assert metrics[name] == {"value": 1.0, "low": 1.0, "high": 1.0}, name
 
 
@@ -187,8 +190,8 @@ def test_a_large_matrix_is_sampled_and_says_so():
         sizes.append(len(h))
         return scores[h, t]
 
-    ranks = ranked(score, heads, tails, known, shape=scores.shape, limit=20_000)
-    sampled = evaluation.evaluate(ranks, None, 0)
+    ranks_of_sample = ranked(score, heads, tails, known, shape=scores.shape, limit=20_000)
+    sampled = evaluation.evaluate(ranks_of_sample, None, 0)
     assert (exact["sampled"], sampled["sampled"]) == (False, True)
     assert sum(sizes) <= 20_000 + len(heads)
     assert (sampled["negatives"], sampled["tails"]) == (exact["negatives"], 25)
@@ -272,19 +275,154 @@ POSITIVE, NEGATIVE = (np.array([0, 1, 2]), np.array([0, 0, 1])), (np.array([3]),
         ("mrr", ((1 + 1 / 1.5) / 2 + 1 / 2) / 2),
         ("hits_at_1", ((1 + 1 / 2) / 2 + 0) / 2),
         ("hits_at_10", 1),
+        ("recall_at_10", 1),
         ("recall_at_50", 1),
+        # The list of disease 0: a treatment, then a treatment and an unknown pair that tie, then another
+        # unknown pair. In that of disease 1 the only treatment is second.
+        ("ap", ((1 + 2 / 3) / 2 + 1 / 2) / 2),
+        ("mrr_of_first", (1 + 1 / 2) / 2),
+        (
+            "ndcg_at_10",
+            ((1 + (1 / np.log2(3) + 1 / 2) / 2) / (1 + 1 / np.log2(3)) + 1 / np.log2(3)) / 2,
+        ),
+        ("treated.ap", (1 + 2 / 3) / 2),
+        ("untreated.ap", 1 / 2),
+        ("untreated.mrr", 1 / 2),
         # No positive has an unknown pair of the same drug above it.
         ("per_head.mrr", 1),
         ("per_head.hits_at_1", 1),
+        ("per_head.ap", 1),
+        ("per_head.ndcg_at_10", 1),
         ("known_negatives.mrr", 1),
         ("known_negatives.hits_at_1", 1),
     ],
 )
 def test_a_small_matrix_has_the_metrics_computed_by_hand(name, value):
-    metric = run(SMALL, *POSITIVE, SMALL_KNOWN, negative=NEGATIVE)
+    metric = run(SMALL, *POSITIVE, SMALL_KNOWN, negative=NEGATIVE, treated=np.array([0]))
     for part in name.split("."):
         metric = metric[part]
     assert metric["value"] == pytest.approx(value)
+
+
+def tail_lists(scores, heads, tails, known):
+    """Per tail with a positive: its number, and labels and scores of the pairs of its list."""
+    is_unknown = unknown_mask(scores, known)
+    for tail in np.unique(tails):
+        positives, negatives = scores[heads[tails == tail], tail], scores[is_unknown[:, tail], tail]
+        labels = np.repeat([1, 0], [len(positives), len(negatives)])
+        yield tail, labels, np.concatenate([positives, negatives])
+
+
+@given(seed=st.integers(0, 10_000), n_levels=st.integers(1, 60))
+@settings(max_examples=20, deadline=None)
+def test_average_precision_and_ndcg_within_a_tail_are_those_of_scikit_learn(seed, n_levels):
+    case = matrix(seed, n_heads=60, n_tails=9, n_test=40, n_levels=n_levels)
+    values = evaluation.values_by_tail(ranked(*case))
+    lists = list(tail_lists(*case))
+    assert values.index.tolist() == [tail for tail, *_ in lists]
+    for tail, labels, scores in lists:
+        assert values.loc[tail, "ap"] == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
+        gain = ndcg_score(labels[None], scores[None], k=10)
+        assert values.loc[tail, "ndcg_at_10"] == pytest.approx(gain, abs=1e-12)
+    metrics = run(*case)
+    for name in values:
+        assert metrics[name]["value"] == pytest.approx(values[name].mean(), abs=1e-12)
+
+
+@given(
+    levels=st.lists(st.integers(0, 2), min_size=2, max_size=6),
+    n_positives=st.integers(1, 3),
+)
+@settings(max_examples=60, deadline=None)
+def test_ties_count_as_the_mean_over_all_orders(levels, n_positives):
+    """All orders of a short list whose scores never rise; `length` 2 cuts through the ties."""
+    levels, n_positives = np.array(levels), min(n_positives, len(levels) - 1)
+    is_positive = np.arange(len(levels)) < n_positives
+    orders = np.array([order for order in permutations(range(len(levels)))])
+    orders = orders[(np.diff(levels[orders], axis=1) <= 0).all(axis=1)]
+    places = np.argsort(orders, axis=1)[:, is_positive]  # from 0, of the positives in each order
+    gains = np.where(places < 2, 1 / np.log2(2 + places), 0).mean(axis=0)
+    above = (levels[None] > levels[is_positive, None]).sum(axis=1)
+    tied = (levels[None] == levels[is_positive, None]).sum(axis=1)
+    assert measures.expected_gains(above, tied, 2) == pytest.approx(gains)
+    assert measures.probability_in_top(above, tied, 2) == pytest.approx((places < 2).mean(axis=0))
+    best = levels[is_positive].max()
+    unknown_levels, first_ranks = levels[~is_positive], 1 + places.min(axis=1)
+    first = measures.rank_of_first(
+        (unknown_levels > best).sum(), (unknown_levels == best).sum(), (levels[is_positive] == best).sum()
+    )
+    assert first == pytest.approx(first_ranks.mean())
+
+
+def test_the_first_of_several_positives_decides_mrr_of_first_and_all_of_them_decide_mrr():
+    # One disease. Positives: drug 0 above all; drugs 1 and 2 tie with the unknown drug 4, below drug 3.
+    scores = np.array([[9], [5], [5], [7], [5]], np.float32)
+    heads, tails = np.array([0, 1, 2]), np.zeros(3, int)
+
+    def measured(kept):
+        known = Known(heads[kept].astype(np.int32), tails[kept].astype(np.int32), None)
+        metrics = run(scores, heads[kept], tails[kept], known)
+        return metrics["mrr_of_first"]["value"], metrics["mrr"]["value"]
+
+    assert measured([0, 1, 2]) == pytest.approx((1, (1 + 2 / 2.5) / 3))
+    # Without drug 0: drug 0 and drug 3 are unknown and above; the tied unknown drug is above both positives
+    # in a third of the orders.
+    assert measured([1, 2]) == pytest.approx((1 / (3 + 1 / 3), 1 / 3.5))
+
+
+def test_without_any_score_the_metrics_of_a_list_are_those_of_chance():
+    scores, heads, tails, known = matrix(6, n_heads=500, n_levels=1)
+    values = evaluation.values_by_tail(ranked(scores, heads, tails, known))
+    for tail, labels, _ in tail_lists(scores, heads, tails, known):
+        assert values.loc[tail, "ap"] == pytest.approx(labels.mean())
+        assert values.loc[tail, "recall_at_10"] == pytest.approx(10 / len(labels))
+
+
+def test_treated_and_untreated_tails_have_the_metrics_of_their_own_pairs():
+    scores, heads, tails, known = matrix(17, n_heads=80, n_tails=30, n_test=120, n_levels=1000)
+    treated = np.arange(0, 30, 3)
+    negative = heads[:20], tails[:20]
+    positive = heads[20:], tails[20:]
+    ranks = ranked(scores, *positive, known, negative=negative, treated=treated)
+    worse = ranked(-scores, *positive, known, negative=negative, treated=treated)
+    metrics, difference = evaluation.evaluate(ranks, None, 0), evaluation.differences(ranks, worse, None, 0)
+    plain = run(scores, *positive, known, negative=negative)
+    assert {key: value for key, value in metrics.items() if key not in ("treated", "untreated")} == plain
+    is_treated = np.isin(positive[1], treated)
+    for name, rows in (("treated", is_treated), ("untreated", ~is_treated)):
+        alone = run(scores, heads[20:][rows], tails[20:][rows], known, negative=negative)
+        assert metrics[name]["tails"] == alone["tails"] == len(np.unique(positive[1][rows]))
+        for key in set(metrics[name]) - {"tails"}:
+            assert metrics[name][key] == alone[key], key
+        assert difference[name]["ap"]["low"] < difference[name]["ap"]["value"]
+    assert metrics["treated"]["ap"] != metrics["untreated"]["ap"]
+
+
+def test_a_group_of_tails_without_a_positive_has_no_metrics():
+    scores, heads, tails, known = matrix(18)
+    ranks = ranked(scores, heads, tails, known, treated=np.arange(17))
+    metrics = evaluation.evaluate(ranks, None, 0)
+    assert metrics["untreated"]["ap"] is None and metrics["untreated"]["tails"] == 0
+    assert metrics["treated"]["ap"] == metrics["ap"] and metrics["treated"]["tails"] == metrics["tails"]
+
+
+def test_ranks_keep_which_tails_are_treated_when_they_are_saved(tmp_path):
+    case = matrix(19)
+    ranks_in = ranked(*case, treated=np.arange(5))
+    ranks.save(tmp_path / "ranks.parquet", {"random": {"svd": ranks_in}})
+    loaded = ranks.load(tmp_path / "ranks.parquet")["random"]["svd"]
+    assert evaluation.evaluate(loaded, None, 0) == evaluation.evaluate(ranks_in, None, 0)
+    assert loaded.frame["treated"].any() and not loaded.frame["treated"].all()
+
+
+def test_the_interval_of_a_mean_over_tails_is_that_of_a_bootstrap_over_tails():
+    case = matrix(20, n_heads=80, n_tails=60, n_test=300, n_levels=1000)
+    values = evaluation.values_by_tail(ranked(*case))["ap"].to_numpy()
+    draws = np.random.default_rng(1).integers(len(values), size=(4000, len(values)))
+    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
+    metric = run(*case)["ap"]
+    assert metric["low"] == pytest.approx(low, abs=0.1 * (high - low))
+    assert metric["high"] == pytest.approx(high, abs=0.1 * (high - low))
 
 
 def test_lists_of_the_whole_matrix_hold_the_share_that_fits(monkeypatch):
@@ -303,7 +441,7 @@ def test_ranks_within_heads_are_ranks_within_tails_of_the_transposed_matrix():
     transposed_known = Known(known.tails[known_order], known.heads[known_order], known.names)
     metrics = run(scores, heads, tails, known)
     transposed_metrics = run(np.ascontiguousarray(scores.T), tails[order], heads[order], transposed_known)
-    for name in ("mrr", "hits_at_10", "recall_at_50"):
+    for name in ("mrr", "mrr_of_first", "ap", "ndcg_at_10", "hits_at_10", "recall_at_50"):
         assert metrics["per_head"][name]["value"] == pytest.approx(transposed_metrics[name]["value"])
 
 
@@ -315,7 +453,7 @@ def test_a_method_does_not_differ_from_itself_and_clearly_differs_from_a_worse_o
     no_difference, difference = (
         evaluation.differences(ranks, each, None, 0) for each in (same_ranks, worse_ranks)
     )
-    for name in ("auroc", "auprc", "mrr", "recall_at_50"):
+    for name in ("auroc", "auprc", "ap", "ndcg_at_10", "mrr", "mrr_of_first", "recall_at_10"):
         assert no_difference[name] == {"value": 0.0, "low": 0.0, "high": 0.0}
         assert 0 < difference[name]["low"] < difference[name]["value"] < difference[name]["high"]
     first, second = (evaluation.evaluate(each, None, 0)["auprc"]["value"] for each in (ranks, worse_ranks))

@@ -82,5 +82,8 @@ def test_correction_helps_if_popular_heads_are_no_positives_and_harms_if_they_ar
 
     gain, loss = effect_with(false_popularity), effect_with(true_popularity)
     assert set(gain) == {"0.5", "1"} and set(gain["1"]) == set(popularity.REPORTED)
-    assert gain["1"]["mrr"]["low"] > 0 and gain["1"]["mrr"]["value"] > gain["0.5"]["mrr"]["value"]
-    assert loss["1"]["mrr"]["high"] < 0
+    assert (
+        gain["1"]["mrr_of_first"]["low"] > 0
+        and gain["1"]["mrr_of_first"]["value"] > gain["0.5"]["mrr_of_first"]["value"]
+    )
+    assert loss["1"]["mrr_of_first"]["high"] < 0

@@ -67,7 +67,7 @@ def test_the_calibration_of_a_device_is_that_of_its_candidates_file():
     negatives, popular = {"model": None, "reason": ""}, pa.table({"head_id": ["D1"]})
     evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": [[{"text": "", "change": None}]]})
     for calibration in (CALIBRATION, None):
-        ranked = summary.Ranked(metrics(), candidates("A", calibration), evidence, popular, {}, negatives)
+        ranked = summary.Ranked(metrics(), candidates("A", calibration), evidence, popular, {}, {}, negatives)
         row = summary.outcome(verdict("cpu", True), {"status": "completed"}, ranked, 8)
         assert row["calibration"] == calibration
 
@@ -84,7 +84,7 @@ def test_a_page_of_a_passing_device_shows_metrics_candidates_and_certificate():
     assert "1 of 1 device passed the gate: cpu." in shown.text
     assert "Research use only, not medical advice" in shown.text
     assert "0.200 0.190 to 0.210" in shown.text and "0.000259" in shown.text and "1,204,331" in shown.text
-    assert "hgt is above the best baseline, svd: AUPRC 0.200 against 0.150" in shown.text
+    assert "hgt is above the best other method, svd: AP 0.200 against 0.150" in shown.text
     assert "Metformin D1" in shown.text and "0.123" in shown.text and "0.1234567" not in shown.text
     assert "(none) 50 20 20 7 3" in shown.text
     assert "no pair occurs twice" in shown.text and "1,234" in shown.text and "Compound" in shown.text
@@ -161,10 +161,10 @@ def test_a_refused_training_without_a_step_has_a_page():
 
 def test_metrics_that_are_undefined_are_dashes():
     shown = Page(render({"cpu": True}, device_metrics=metrics(None, None, None)))
-    assert "hgt" + 4 * f" {DASH}" + " 312" in shown.text
-    assert "best baseline" not in shown.text and not shown.all("span", "value best")
+    assert "hgt" + 5 * f" {DASH}" + " 40" in shown.text
+    assert "best other method" not in shown.text and not shown.all("span", "value best")
     whole = Page(render({"cpu": True}, device_metrics={"schemes": {"random": {"hgt": None}}}))
-    assert "hgt" + 7 * f" {DASH}" in whole.text
+    assert "hgt" + 6 * f" {DASH}" in whole.text
 
 
 def test_the_page_says_which_metrics_are_estimated_from_a_sample():
@@ -182,11 +182,61 @@ def test_components_that_were_not_measured_are_not_called_not_reached():
 def test_the_best_value_is_bold_and_a_beaten_encoder_is_said_to_be_beaten():
     shown = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.10, svd=0.11)))
     standing = (
-        "hgt is not above the best baseline, svd: AUPRC 0.100 against 0.110, and their intervals overlap"
+        "hgt is not above the best other method, svd: AP 0.100 against 0.110, and their intervals overlap"
     )
     assert standing in shown.text
-    assert shown.text.index("hgt 0.800") < shown.text.index("svd 0.800") < shown.text.index("degree 0.800")
-    assert len(shown.all("span", "value best")) == 8
+    assert shown.text.index("hgt 0.100") < shown.text.index("svd 0.110") < shown.text.index("degree 0.03")
+    # Five metrics of one list and two of all pairs, in two splits.
+    assert len(shown.all("span", "value best")) == 14
+
+
+def test_the_metrics_of_one_list_lead_and_the_pooled_ones_come_after_those_of_heads():
+    results = evaluated_metrics()
+    shown = Page(render({"cpu": True}, device_metrics=results))
+    titles = [
+        "Method AP MRR Recall@10 Recall@50 NDCG@10 Diseases",
+        "The same for diseases without a treatment in training",
+        "The same for diseases with a treatment in training",
+        "Within the list of one compound. Means over the compounds",
+        "Method AUPRC AUROC Positives Negatives Prevalence",
+        "hgt minus each other method",
+        "Against other negatives",
+    ]
+    places = [shown.text.index(title) for title in titles]
+    assert places == sorted(places)
+    hgt = results["schemes"]["random"]["hgt"]
+    for value in (hgt["ap"], hgt["untreated"]["mrr_of_first"], hgt["per_head"]["ndcg_at_10"], hgt["auprc"]):
+        low, high = page.number(value["low"]), page.number(value["high"])
+        assert f"{page.number(value['value'])} {low} to {high}" in shown.text
+
+
+def test_each_split_says_which_of_its_diseases_have_treatments_in_training():
+    tables = metric_tables.leading_tables(metrics(), "drug", "disease")
+    remarks = {scheme["name"]: scheme["remarks"][0] for scheme in tables[0]["schemes"]}
+    assert remarks == {
+        "random": "a test disease can have other treatments in training",
+        "disease": "no test disease has a treatment in training",
+    }
+    # No part of these metrics is of treated or of untreated diseases alone.
+    assert [table["title"] for table in tables] == ["Within the list of one disease", "All pairs in one list"]
+
+
+def test_all_methods_of_a_run_are_shown_under_readable_names():
+    scheme = {name: measures(0.1) for name in ("votes", "paths", "own_method", "embedding", "hgt", "svd")}
+    tables = metric_tables.leading_tables({"schemes": {"random": scheme}}, "drug", "disease")
+    names = [row["name"] for row in tables[0]["schemes"][0]["rows"]]
+    assert names == ["hgt", "embedding alone", "neighbour votes", "path counts", "svd", "own_method"]
+
+
+def test_a_drug_in_most_lists_of_untreated_diseases_has_one_caution():
+    sentence = "Metformin D1 is in more than half of the lists of diseases without a known treatment"
+    shown = Page(render({"cpu": True}))
+    assert shown.text.count(sentence) == 1
+    assert "without a known treatment 59 590 79 Metformin D1 0.915 0.456 0.789 4" in shown.text
+    assert f"with a known treatment 1 0 0 {DASH} {DASH} {DASH} {DASH} 0" in shown.text
+    content = example({"cpu": True})
+    content[0]["devices"][0]["lists"]["untreated"]["share"] = 0.5
+    assert sentence not in Page(page.render(*content)).text
 
 
 def evaluated_metrics():
@@ -197,7 +247,7 @@ def evaluated_metrics():
     better_scores = scores + generator.normal(size=scores.shape)
     better_scores[positives] += 2000
     ranks_of_methods = [
-        ranked_matrices.ranked(matrix, *positives, known, negative=negatives)
+        ranked_matrices.ranked(matrix, *positives, known, negative=negatives, treated=np.arange(12))
         for matrix in (better_scores, scores)
     ]
     methods = {
@@ -213,7 +263,8 @@ def evaluated_metrics():
 def test_all_negatives_all_lists_and_the_paired_differences_have_tables():
     results = evaluated_metrics()
     shown = Page(render({"cpu": True}, device_metrics=results))
-    titles = ["Against other negatives", "Within the list of one disease", "Within the list of one compound"]
+    titles = ["More on the list of one disease", "More on the list of one compound"]
+    titles += ["Against other negatives"]
     titles += ["Within the list of all pairs", "Known negatives in the same lists"]
     places = [shown.text.index(title) for title in titles]
     assert places == sorted(places) and len(shown.all("details")) == 5
@@ -222,7 +273,7 @@ def test_all_negatives_all_lists_and_the_paired_differences_have_tables():
         methods["hgt"]["against"]["matched"]["auprc"],
         methods["svd"]["per_head"]["hits_at_10"],
         methods["svd"]["known_negatives"]["recall_at_50"],
-        results["differences"]["random"]["svd"]["recall_at_100"],
+        results["differences"]["random"]["svd"]["recall_at_10"],
     ):
         low, high = page.number(value["low"]), page.number(value["high"])
         assert f"{page.number(value['value'])} {low} to {high}" in shown.text
@@ -232,7 +283,7 @@ def test_all_negatives_all_lists_and_the_paired_differences_have_tables():
 def test_a_difference_whose_interval_excludes_zero_is_not_called_chance():
     results = evaluated_metrics()
     assert "may be chance" not in Page(render({"cpu": True}, device_metrics=results)).text
-    results["differences"]["random"]["svd"]["auprc"]["low"] = -0.1
+    results["differences"]["random"]["svd"]["ap"]["low"] = -0.1
     assert "and the difference may be chance" in Page(render({"cpu": True}, device_metrics=results)).text
 
 
@@ -241,7 +292,7 @@ def test_a_path_is_shown_with_the_score_change_without_it():
 
 
 def test_frequent_flyers_and_the_effect_of_correcting_for_them_are_shown():
-    effect = {"auprc": interval(-0.02), "recall_at_100": interval(0.05)}
+    effect = {"ap": interval(-0.02), "recall_at_10": interval(0.05)}
     shown = Page(
         render(
             {"cpu": True}, device_metrics=metrics() | {"popularity_correction": {"random": {"0.5": effect}}}
@@ -259,7 +310,8 @@ def test_for_known_negatives_the_lowest_value_is_marked_as_best():
         for candidate in metric_tables.further_tables({"schemes": {"random": metrics_by_method}}, "a", "b")
         if candidate["title"].startswith("Known negatives")
     ]
-    column = table["columns"].index("MRR")
+    assert "AP" not in table["columns"]
+    column = table["columns"].index("MRR, all positives")
     marked = {row["name"]: row["cells"][column][1] for row in table["schemes"][0]["rows"]}
     lower = min(
         metrics_by_method, key=lambda name: metrics_by_method[name]["known_negatives"]["mrr"]["value"]

@@ -55,7 +55,7 @@ def candidates(scores, known=None):
 def ranked(table):
     popular = pa.table({"head_id": ["D0"]})
     return summary.Ranked(
-        {"schemes": {}}, table, NO_EVIDENCE, popular, {"members": 1, "lists": []}, {"reason": "few"}
+        {"schemes": {}}, table, NO_EVIDENCE, popular, {"members": 1, "lists": []}, {}, {"reason": "few"}
     )
 
 
@@ -198,9 +198,10 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
     files.write_table(tmp_path / "popularity.parquet", listed)
     stable = {"members": 2, "lists": [{"n": 100, "commonality": 0.9, "spearman": 0.8}]}
     files.write_json(tmp_path / "stability.json", stable)
+    files.write_json(tmp_path / "lists.json", {"untreated": {"lists": 59}})
     files.write_json(tmp_path / "negatives.json", {"reason": "", "model": "trees", "digest": "0"})
     names = "metrics.json", "candidates.parquet", "evidence.parquet", "popularity.parquet", "stability.json"
-    names += ("negatives.json",)
+    names += ("lists.json", "negatives.json")
     extra = {name.partition(".")[0]: tmp_path / name for name in names}
     write_outcome.main(**inputs, ranked_files=extra, outcome_out=tmp_path / "full.json")
     write_outcome.main(**inputs, ranked_files={}, outcome_out=tmp_path / "bare.json")
@@ -208,6 +209,7 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
     assert full["top"][0]["path"] == "by a gene"
     assert full["popular"] == listed.to_pylist()[:10] and bare["popular"] is None
     assert full["stability"] == stable and bare["stability"] is None
+    assert full["lists"] == {"untreated": {"lists": 59}} and bare["lists"] is None
     assert full["negatives"] == {"reason": ""}
     assert full["embedding_dim"] == 3 and len(full["top"]) == 1 and full["metrics"] == {"schemes": {}}
     assert bare["top"] is None and bare["metrics"] is None and bare.keys() == full.keys()

@@ -19,8 +19,8 @@ def cautions(kg: Graph, node_type: str, vectors: np.ndarray, trained: np.ndarray
     """The caution on each node of a type, "" for none: object (n,).
 
     vectors: (n, d). trained: indices of the nodes with a pair that the classifier learned from. A caution
-    names each usual relation that the node has no edge of, and says so if no trained node has a similar
-    vector (cosine).
+    names each usual relation that the node has no edge of, and says so if the node is unlike all trained
+    nodes (see `unlike`). The trained nodes of `of_target` are those with a known treatment.
     """
     if len(trained) < 2:
         return np.full(len(vectors), "", object)
@@ -30,11 +30,21 @@ def cautions(kg: Graph, node_type: str, vectors: np.ndarray, trained: np.ndarray
         for column, name in enumerate(names)
         if has_edge[trained, column].mean() >= USUAL
     ]
-    nearest = _nearest(vectors, trained)
-    limit = np.quantile(nearest[trained], UNLIKE)
-    is_new = ~np.isin(np.arange(len(vectors)), trained)
-    reasons.append((f"like no {node_type} with a known pair", is_new & (nearest < limit)))
+    reasons.append((f"like no {node_type} with a known treatment", unlike(vectors, trained)))
     return _joined(reasons, len(vectors))
+
+
+def unlike(vectors: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """Whether each node is new and unlike all trained nodes: bool (n,).
+
+    All False for fewer than two trained nodes. vectors: (n, d). A new node is unlike them if its cosine with
+    the nearest one is below that of nearly all trained nodes with their nearest one (quantile UNLIKE).
+    """
+    if len(trained) < 2:
+        return np.zeros(len(vectors), bool)
+    nearest = _nearest(vectors, trained)
+    is_new = ~np.isin(np.arange(len(vectors)), trained)
+    return is_new & (nearest < np.quantile(nearest[trained], UNLIKE))
 
 
 def of_target(

@@ -1,11 +1,13 @@
 """Ranking metrics for any weights of the pairs, because a bootstrap needs a metric for 1000 weightings.
 
-A pair's rank is two counts: how many other pairs score above it, and how many have the same score (ties). A
-tie counts half in AUROC and MRR; at the cut of a list, tied pairs share the remaining places. Weights have
-the shape (k, m): k weightings of m pairs, or of m groups of pairs. A metric is one number per weighting.
+A pair's rank is two counts: how many other pairs score above it, and how many have the same score (ties). In
+average precision, tied pairs share one threshold. A tie counts half in AUROC and in the rank of a pair. At
+the cut of a list, and in discounted gains, tied pairs share their places: the metric is the mean over all
+orders of the ties. Weights have the shape (k, m): k weightings of m pairs, or of m groups of pairs. A metric
+is one number per weighting.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -49,13 +51,9 @@ def mean(values: np.ndarray) -> Statistic:
     return lambda weights: weights @ values / weights.sum(axis=1)
 
 
-def mean_of_means(values: np.ndarray, groups: np.ndarray) -> tuple[Statistic, np.ndarray]:
-    """The mean over groups of the mean within each group.
-
-    Also returns the groups (m,), in the order of the statistic's weights.
-    """
-    names, group_of_value, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    return mean(np.bincount(group_of_value, values, len(names)) / sizes), names
+def difference(first: Statistic, second: Statistic) -> Statistic:
+    """The first statistic minus the second."""
+    return lambda weights: first(weights) - second(weights)
 
 
 def probability_in_top(above: np.ndarray, tied: np.ndarray, places: int) -> np.ndarray:
@@ -66,8 +64,34 @@ def probability_in_top(above: np.ndarray, tied: np.ndarray, places: int) -> np.n
     return np.clip((places - above) / tied, 0, 1)
 
 
-def bootstrap(statistic: Statistic, units: np.ndarray, seed: int) -> np.ndarray:
-    """Values of a statistic for DRAWS resamples of the units: (DRAWS,).
+def rank_of_first(above: np.ndarray, tied: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """Mean rank of the first of some tied positives, over all orders of the ties.
+
+    above: unknown pairs with a higher score. tied: unknown pairs with the same score. positives: number of
+    positives with this score, at least 1. They cut the tied unknown pairs into positives + 1 parts of the
+    same mean length; the first part is ranked above all of them.
+    """
+    return 1 + above + tied / (positives + 1)
+
+
+def expected_gains(above: np.ndarray, tied: np.ndarray, length: int) -> np.ndarray:
+    """Mean discounted gain of each pair, over all orders of the ties: 1 / log2(1 + place), 0 below `length`.
+
+    tied: the number of pairs with the same score, including the pair itself. The treatment of ties is that of
+    McSherry and Najork (ECIR 2008), as in scikit-learn's ndcg_score.
+    """
+    gain_of_first = _cumulated_discounts(length)
+    first, last = (np.minimum(each, length).astype(np.int64) for each in (above, above + tied))
+    return (gain_of_first[last] - gain_of_first[first]) / tied
+
+
+def ideal_gain(positives: np.ndarray, length: int) -> np.ndarray:
+    """The largest sum of the discounted gains of so many positives (at least 1) among `length` places."""
+    return _cumulated_discounts(length)[np.minimum(positives, length)]
+
+
+def bootstrap(statistics: Sequence[Statistic], units: np.ndarray, seed: int) -> np.ndarray:
+    """Values of each statistic for the same DRAWS resamples of the units: (statistics, DRAWS).
 
     units: (m,), one per weight; weights of the same unit are drawn together. The draws depend only on the
     units and the seed. Two methods that rank the same pairs can therefore be compared draw by draw (paired).
@@ -75,13 +99,20 @@ def bootstrap(statistic: Statistic, units: np.ndarray, seed: int) -> np.ndarray:
     rng = streams.generator(seed, "bootstrap")
     names, unit_of_weight = np.unique(units, return_inverse=True)
     shares, step = np.full(len(names), 1 / len(names)), max(1, BOOTSTRAP_VALUES // len(units))
-    sizes = [min(step, DRAWS - start) for start in range(0, DRAWS, step)]
-    return np.concatenate(
-        [statistic(rng.multinomial(len(names), shares, size)[:, unit_of_weight]) for size in sizes]
-    )
+    blocks = []
+    for start in range(0, DRAWS, step):
+        size = min(step, DRAWS - start)
+        weights = rng.multinomial(len(names), shares, size)[:, unit_of_weight]
+        blocks.append([statistic(weights) for statistic in statistics])
+    return np.concatenate(blocks, axis=1)
 
 
 def interval(values: np.ndarray) -> dict[str, float]:
     """The 95 % percentile interval of bootstrap values."""
     low, high = np.percentile(values, [2.5, 97.5])
     return {"low": float(low), "high": float(high)}
+
+
+def _cumulated_discounts(length: int) -> np.ndarray:
+    """The sum of the discounts of the first n places, for n from 0 to `length`."""
+    return np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, length + 2))))

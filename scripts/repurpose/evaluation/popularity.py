@@ -15,7 +15,7 @@ from repurpose.evaluation.ranks import Scorer, TailScorer
 
 SAMPLE = 500  # number of tails in the sample for a head's mean score
 SHARES = (0.5, 1.0)  # shares of the mean score whose subtraction is measured
-REPORTED = ("auprc", "recall_at_100", "mrr", "hits_at_10")
+REPORTED = ("ap", "mrr_of_first", "recall_at_10", "recall_at_50", "ndcg_at_10", "auprc")
 
 
 def means(score: TailScorer, tails: int, seed: int) -> np.ndarray:

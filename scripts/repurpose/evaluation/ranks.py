@@ -40,8 +40,8 @@ class Ranked:
 
     frame: head_index, tail_index, label, score, and for each set of AMONG how many unknown pairs score above
     (such as `all_above`) and how many have the same score (`all_tied`); NaN if the pair's tail or head is not
-    in the sample. totals: the number of unknown pairs in "all" and "matched". sampled: whether the counts are
-    estimates.
+    in the sample. It may have the column treated: whether the tail is among the treated ones (see `rank`).
+    totals: the number of unknown pairs in "all" and "matched". sampled: whether the counts are estimates.
     """
 
     frame: pd.DataFrame
@@ -59,15 +59,20 @@ def rank(
     limit: int,
     seed: int,
     chunk: int = CHUNK,
+    treated: np.ndarray | None = None,
 ) -> Ranked:
     """Rank pairs (columns head_index, tail_index, label) among the unknown pairs of heads x tails.
 
     `heads` and `tails` are sorted and distinct, and contain those of the evaluated pairs. If the matrix has
     more than `limit` pairs, about `limit` are scored: a uniform sample of the matrix, all pairs of some tails
-    and of some heads, and a sample of the matched pairs. Raises ValueError if a score is not finite.
+    and of some heads, and a sample of the matched pairs. treated: tails with a treatment that the model
+    learned from, so that metrics of treated and of untreated tails can be reported apart. Raises ValueError
+    if a score is not finite.
     """
     evaluated_scores = _finite(score(*(evaluated[f"{side}_index"].to_numpy() for side in SIDES)))
     frame = evaluated[["head_index", "tail_index", "label"]].assign(score=evaluated_scores)
+    if treated is not None:
+        frame["treated"] = frame["tail_index"].isin(treated)
     levels, level_of_pair = np.unique(evaluated_scores, return_inverse=True)
     ends = {side: frame[f"{side}_index"].to_numpy() for side in SIDES}
     pools, rng = {"head": heads, "tail": tails}, streams.generator(seed, "pairs of the ranking")

@@ -13,6 +13,7 @@ from repurpose.report import charts, metric_tables
 from repurpose.report.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
+OFTEN = 0.5  # the same head in a larger share of the untreated tails' lists gets a caution
 MISSING = "\N{EN DASH}"
 CHECK_LABELS = {
     "neighbour_overlap": "nearest neighbours in common",
@@ -59,7 +60,6 @@ def render(
         certificate=certificate,
         head_type=head_type,
         tail_type=tail_type,
-        metrics=metric_tables.METRICS,
         comparisons=CHECK_LABELS,
         disagreements=disagreements(summary["agreement"]) if summary["agreement"] else [],
         missing=MISSING,
@@ -114,6 +114,15 @@ def with_full_stop(text: str) -> str:
     return text if not text or text[-1] in ".!?" else f"{text}."
 
 
+def repeated_head(lists: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """The measures of the untreated tails' lists if one head is in more than half of them, else None.
+
+    lists: the content of lists.json.
+    """
+    untreated = (lists or {}).get("untreated")
+    return untreated if untreated and (untreated["share"] or 0) > OFTEN else None
+
+
 def _device(
     row: Mapping[str, Any], history: pa.Table, verdict: Mapping[str, Any], types: tuple[str, str]
 ) -> dict[str, Any]:
@@ -129,9 +138,11 @@ def _device(
         "clusters": Markup(charts.enrichment_chart(verdict["clusters"], row["device"])),
         "calibration": calibration,
         "reliability": Markup(charts.reliability_diagram(calibration.get("reliability"), row["device"])),
-        "schemes": metric_tables.scheme_tables(row["metrics"]),
+        "leading": metric_tables.leading_tables(row["metrics"], *types),
+        "differences": metric_tables.difference_table(row["metrics"]),
         "corrections": metric_tables.correction_rows(row["metrics"]),
         "further": metric_tables.further_tables(row["metrics"], *types),
+        "repeated": repeated_head(row["lists"]),
     }
 
 

@@ -28,6 +28,7 @@ class Ranked(NamedTuple):
     evidence: pa.Table
     popularity: pa.Table
     stability: Mapping[str, Any]
+    lists: Mapping[str, Any]
     negatives: Mapping[str, Any]
 
 
@@ -62,6 +63,7 @@ def outcome(
         "top": ranked and top_pairs(ranked.candidates, ranked.evidence),
         "popular": ranked and ranked.popularity[:POPULAR].to_pylist(),
         "stability": ranked and ranked.stability,
+        "lists": ranked and ranked.lists,
         # The trees of the model are left out: they are most of the file.
         "negatives": ranked and {k: v for k, v in ranked.negatives.items() if k not in ("model", "digest")},
     }
