@@ -32,6 +32,7 @@ rule find_chosen:
 rule rank_candidates:
     input:
         unpack(chosen_nodes),
+        unpack(metapath_models),
         **GRAPH,
         embeddings="results/embeddings/{device}/embeddings.parquet",
         model="results/classifier/{device}/model.ubj",
@@ -70,6 +71,7 @@ rule rank_candidates:
 rule explain_candidates:
     input:
         unpack(encoder_of_trained),
+        unpack(metapath_models),
         **GRAPH,
         candidates="results/candidates/{device}/candidates.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
@@ -103,6 +105,7 @@ rule explain_candidates:
 rule answer_question:
     input:
         unpack(encoder_of_trained),
+        unpack(metapath_models),
         **GRAPH,
         certificate="results/pairs/certificate.json",
         embeddings="results/embeddings/{device}/embeddings.parquet",

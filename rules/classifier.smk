@@ -28,9 +28,40 @@ rule encode_untrained:
         "../scripts/encode_untrained.py"
 
 
+rule train_metapaths:
+    input:
+        unpack(external_pairs),
+        **GRAPH,
+        pairs="results/pairs/pairs.parquet",
+    output:
+        models="results/metapaths/models.json",
+    log:
+        "results/logs/train_metapaths/metapaths.log",
+    benchmark:
+        "results/benchmarks/train_metapaths/metapaths.tsv"
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        target=TARGET,
+        longest=config["classifier"]["metapath_steps"],
+        kept=config["classifier"]["metapaths_kept"],
+        seed=config["seed"],
+        code=code("train_metapaths"),
+    message:
+        "Training the models on metapaths and neighbour votes"
+    script:
+        "../scripts/train_metapaths.py"
+
+
 rule train_baselines:
     input:
         unpack(external_pairs),
+        unpack(metapath_models),
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
         untrained="results/baselines/untrained.parquet",
@@ -54,7 +85,7 @@ rule train_baselines:
         seed=config["seed"],
         code=code("train_baselines"),
     message:
-        "Training the baselines: node degrees, truncated SVD, an untrained encoder"
+        "Training the baselines: node degrees, truncated SVD, an untrained encoder, votes, paths"
     script:
         "../scripts/train_baselines.py"
 
@@ -64,6 +95,7 @@ rule train_classifier:
         # Waits for the verdict, which is no input: new thresholds alone must not train the classifier again.
         unpack(after_the_gate),
         unpack(external_pairs),
+        unpack(metapath_models),
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
@@ -99,6 +131,10 @@ rule train_classifier:
         "../scripts/train_classifier.py"
 
 
+# This model has trees alone, without a search.
+UNREAD_HERE = ("search_trials", "parts", "metapath_steps", "metapaths_kept")
+
+
 rule train_contraindications:
     input:
         unpack(after_the_gate),
@@ -120,7 +156,7 @@ rule train_contraindications:
         runtime=240,
     params:
         target=TARGET,
-        classifier={key: value for key, value in config["classifier"].items() if key != "search_trials"},
+        classifier={key: value for key, value in config["classifier"].items() if key not in UNREAD_HERE},
         seed=config["seed"],
         verdict="results/validation/{device}/verdict.json",
         code=code("train_contraindications"),

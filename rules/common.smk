@@ -68,6 +68,12 @@ def external_pairs(wildcards):
     return {"external": "results/pairs/external.parquet"} if config["external"]["pairs"] else {}
 
 
+def metapath_models(wildcards):
+    """The models on metapaths as a named input; none if the score reads the embeddings alone."""
+    is_read = {"metapaths", "specificity"} & set(config["classifier"]["parts"])
+    return {"metapaths": "results/metapaths/models.json"} if is_read else {}
+
+
 def chosen_nodes(wildcards):
     """The heads and tails that the ranking is restricted to, as a named input, or none."""
     is_restricted = config["candidates"]["heads"] or config["candidates"]["tails"]

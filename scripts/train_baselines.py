@@ -1,10 +1,10 @@
-"""Train and evaluate the baselines: node degrees, a truncated SVD and an untrained encoder."""
+"""Train and evaluate the baselines: node degrees, SVD, an untrained encoder, votes, paths, metapaths."""
 
 import logging
 from dataclasses import replace
 from pathlib import Path
 
-from repurpose.classifier import classifier, search
+from repurpose.classifier import classifier, metapath_baselines, metapath_fits, search
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import ranks
@@ -22,6 +22,7 @@ def main(
     graph_files: GraphFiles,
     external_in: str | Path | None,
     untrained: str | Path,
+    metapaths_in: str | Path | None,
     metrics_out: str | Path,
     ranks_out: str | Path,
     target: Target,
@@ -44,10 +45,13 @@ def main(
         logging.info("baseline %s", name)
         task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external_pairs)
         fits[name] = classifier.evaluate_all(replace(task, settings=search.search(task).settings))
+    if metapaths_in:
+        metapaths = metapath_fits.load(metapaths_in, kg, target.types, labelled)
+        fits |= metapath_baselines.evaluate_all(replace(task, metapaths=metapaths), kg, target.types)
     schemes = list(fits["degree"])
     content = {
         "schemes": {scheme: {name: fits[name][scheme].metrics for name in fits} for scheme in schemes},
-        "rounds": {scheme: {name: fits[name][scheme].rounds for name in fits} for scheme in schemes},
+        "rounds": {scheme: {name: fits[name][scheme].rounds for name in methods} for scheme in schemes},
     }
     ranked = {scheme: {name: fits[name][scheme].ranked for name in fits} for scheme in schemes}
     ranks.save(ranks_out, ranked)
@@ -64,6 +68,7 @@ if __name__ == "__main__":
                 graph_files=GraphFiles.of(snakemake.input),
                 external_in=snakemake.input.get("external"),
                 untrained=snakemake.input.untrained,
+                metapaths_in=snakemake.input.get("metapaths"),
                 metrics_out=output.metrics,
                 ranks_out=output.ranks,
                 target=Target(**snakemake.params.target),

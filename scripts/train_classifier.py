@@ -4,7 +4,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from repurpose.classifier import classifier, out_of_fold, pair_model, search
+from repurpose.classifier import classifier, metapath_fits, out_of_fold, pair_model, search
+from repurpose.classifier.list_weights import EMBEDDED
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import evaluation, ranks
@@ -21,6 +22,7 @@ def main(
     pairs_in: str | Path,
     graph_files: GraphFiles,
     vectors_in: str | Path,
+    metapaths_in: str | Path | None,
     baselines: str | Path,
     baseline_ranks: str | Path,
     external_in: str | Path | None,
@@ -50,34 +52,54 @@ def main(
     counts = count_pairs(vectors, labelled, known)
     logging.info("%s", counts)
 
-    task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external.load(external_in))
+    metapaths = metapath_fits.load(metapaths_in, kg, types, labelled) if metapaths_in else None
+    external_pairs = external.load(external_in)
+    task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external_pairs, metapaths)
     chosen, trials = search.search(task)
     task = replace(task, settings=chosen)
     fits = classifier.evaluate_all(task)
     final, members = classifier.refit(task, fits)
     pair_model.save(final, model_out, kernel_out)
+    by_method = {"hgt": fits}
+    if metapaths:
+        by_method["embedding"] = classifier.ablated(task, fits, EMBEDDED)
     baseline_metrics = files.read_json(baselines)["schemes"]
     baseline_results = ranks.load(baseline_ranks)
+    compared = {
+        scheme: {
+            **{name: by_method[name][scheme].ranked for name in by_method if name != "hgt"},
+            **baseline_results[scheme],
+        }
+        for scheme in fits
+    }
     content = {
-        "schemes": {scheme: {"hgt": fit.metrics, **baseline_metrics[scheme]} for scheme, fit in fits.items()},
+        "schemes": {
+            scheme: {
+                **{name: method[scheme].metrics for name, method in by_method.items()},
+                **baseline_metrics[scheme],
+            }
+            for scheme in fits
+        },
         "differences": {
             scheme: {
-                name: evaluation.differences(fit.ranked, baseline, pairs.HELD_OUT.get(scheme), seed)
-                for name, baseline in baseline_results[scheme].items()
+                name: evaluation.differences(fit.ranked, other, pairs.HELD_OUT.get(scheme), seed)
+                for name, other in compared[scheme].items()
             }
             for scheme, fit in fits.items()
         },
         "popularity_correction": classifier.effect_of_correction(task, fits) if corrects_popularity else {},
         "search": trials,
         "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
+        "scheme_weights": {scheme: fit.model.weights.described() for scheme, fit in fits.items()},
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
-        "calibration": out_of_fold.calibrated(task, members, final.weight),
+        "calibration": out_of_fold.calibrated(task, members, final.weights, random_fit=fits.get("random")),
         "counts": counts,
         "model_digests": [files.digest(path) for path in (model_out, kernel_out)],
-        "kernel_weight": final.weight,
+        "weights": final.weights.described(),
         "members": members,
     }
-    ranks.save(ranks_out, {scheme: {"hgt": fit.ranked} for scheme, fit in fits.items()})
+    ranked = {scheme: {name: fit[scheme].ranked for name, fit in by_method.items()} for scheme in fits}
+    ranks.save(ranks_out, ranked)
     files.write_json(metrics_out, content)
 
 
@@ -90,6 +112,7 @@ if __name__ == "__main__":
                 pairs_in=snakemake.input.pairs,
                 graph_files=GraphFiles.of(snakemake.input),
                 vectors_in=snakemake.input.embeddings,
+                metapaths_in=snakemake.input.get("metapaths"),
                 baselines=snakemake.input.baselines,
                 baseline_ranks=snakemake.input.baseline_ranks,
                 external_in=snakemake.input.get("external"),

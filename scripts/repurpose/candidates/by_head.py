@@ -26,20 +26,24 @@ class HeadCollector:
     def __init__(self, heads: int, count: int) -> None:
         self.heads, self.count = heads, count
         self.limits = np.full(heads, -np.inf, np.float32)  # a further tail of a head must score higher
-        # Blocks of head, tail and score, and the number of pairs in blocks that are not merged yet.
-        self.blocks: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        # Blocks of head, tail, score in the head's list and in the tail's, and the number of pairs in blocks
+        # that are not merged yet.
+        self.blocks: list[tuple[np.ndarray, ...]] = []
         self.waiting = 0
         self.tails = 0
         self.score_sums, self.listed = np.zeros(heads), np.zeros(heads, np.int64)
 
     def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None = None) -> None:
-        """Add the model's scores of a block; among equal scores, the tails that were added first are kept."""
-        scores = stack[0]
+        """Add the model's scores of a block; among equal scores, the tails that were added first are kept.
+
+        A head's list is ordered by the second matrix of scores, which is for the lists of heads.
+        """
+        of_tails, scores = stack[:2]
         self.tails += len(tails)
-        self.score_sums[slice(None) if heads is None else heads] += scores.sum(axis=0, dtype=np.float64)
+        self.score_sums[slice(None) if heads is None else heads] += of_tails.sum(axis=0, dtype=np.float64)
         tail, column = np.nonzero(scores > (self.limits if heads is None else self.limits[heads]))
         head = column if heads is None else heads[column]
-        self.blocks.append((head, tails[tail], scores[tail, column]))
+        self.blocks.append((head, tails[tail], scores[tail, column], of_tails[tail, column]))
         self.waiting += len(head)
         if self.waiting > self.heads * self.count:
             self._merge()
@@ -51,7 +55,7 @@ class HeadCollector:
     def table(self, annotator: candidates.Annotator) -> pa.Table:
         """The best tails of each head (BY_HEAD), sorted by head id and rank of the tail for the head."""
         self._merge()
-        head, tail, score = self.blocks[0]
+        head, tail, _, score = self.blocks[0]
         places = np.arange(len(head)) - np.searchsorted(head, head)
         ids = annotator.kg.node_ids[annotator.target.head_type]
         order = np.lexsort((places, np.argsort(np.argsort(ids, kind="stable"))[head]))
@@ -76,12 +80,13 @@ class HeadCollector:
         return candidates.table(columns, POPULARITY)
 
     def _merge(self) -> None:
-        head, tail, score = (np.concatenate(column) for column in zip(*self.blocks, strict=True))
-        order = np.lexsort((-score, head))
-        head, tail, score = (column[order] for column in (head, tail, score))
+        columns = [np.concatenate(column) for column in zip(*self.blocks, strict=True)]
+        order = np.lexsort((-columns[2], columns[0]))
+        head, tail, score, of_tails = (column[order] for column in columns)
         first = np.searchsorted(head, np.arange(self.heads))
         is_kept = np.arange(len(head)) - first[head] < self.count
-        self.blocks, self.waiting = [(head[is_kept], tail[is_kept], score[is_kept])], 0
+        self.blocks = [tuple(column[is_kept] for column in (head, tail, score, of_tails))]
+        self.waiting = 0
         last = first + self.count - 1
         is_full = np.append(first[1:], len(head)) > last
         self.limits[is_full] = score[last[is_full]]

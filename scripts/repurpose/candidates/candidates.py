@@ -40,7 +40,7 @@ class Collector(Protocol):
     """Collects figures of all pairs while they are ranked, so that no score matrix is kept."""
 
     def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None) -> None:
-        """Add scores (1 + members, m, h) of tails (m,) with heads (h,), None for all heads."""
+        """Add scores (2 + members, m, h) of tails (m,) with heads (h,), None for all (see `MemberScorer`)."""
 
     def add_listed(self, heads: np.ndarray) -> None:
         """The heads of the kept pairs that are not known, one entry per pair."""
@@ -50,17 +50,18 @@ class Collector(Protocol):
 class Annotator:
     """Turns scored pairs into rows: ids, names, probability, known relations, cautions.
 
-    calibration: the curve from scores to probabilities (see `calibration.select_curve`). cautions: of each
-    head and of each tail, "" for none (see `applicability`). negative: computes the probability of pairs to
-    be known negatives (see `contraindications`); None without such a model. penalties: float32 (heads,),
-    subtracted from the scores of a head before they are ranked and calibrated (see `popularity`); None for
-    no correction.
+    calibration: the curve from scores to probabilities (see `calibration.select_curve`). treated: of each
+    tail, whether it has a known treatment. cautions: of each head and of each tail, "" for none (see
+    `applicability`). negative: computes the probability of pairs to be known negatives (see
+    `contraindications`); None without such a model. penalties: float32 (heads,), subtracted from the scores
+    of a head before they are ranked and calibrated (see `popularity`); None for no correction.
     """
 
     kg: Graph
     target: Target
     known: Known
     calibration: Mapping[str, Any]
+    treated: np.ndarray
     cautions: tuple[np.ndarray, np.ndarray]
     negative: Scorer | None = None
     penalties: np.ndarray | None = None
@@ -76,6 +77,16 @@ class Annotator:
             return scores
         return scores - self.penalties[slice(None) if heads is None else heads]
 
+    def probabilities(self, scores: np.ndarray, tails: np.ndarray) -> np.ndarray:
+        """Probabilities of adjusted scores (n,) of pairs of tails (n,), float64.
+
+        Lists of tails with known treatments have a curve of their own, if the calibration has one.
+        """
+        result = probabilities(scores, self.calibration)
+        if self.calibration.get("treated"):
+            return np.where(self.treated[tails], probabilities(scores, self.calibration["treated"]), result)
+        return result
+
     def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:
         """The columns of PAIR except the rank, one row per pair."""
         ends = (self.target.head_type, heads, "head"), (self.target.tail_type, tails, "tail")
@@ -84,7 +95,7 @@ class Annotator:
             for node_type, nodes, side in ends
             for name, column in (("id", self.kg.node_ids), ("name", self.kg.node_names))
         }
-        probability = probabilities(self.adjusted(scores, heads), self.calibration)
+        probability = self.probabilities(self.adjusted(scores, heads), tails)
         negative = self.negative(heads, tails) if self.negative else np.full(len(heads), np.nan, np.float32)
         likeness = np.where(negative > probability, "more like a known negative than like a treatment", "")
         of_nodes = (texts[nodes] for texts, nodes in zip(self.cautions, (heads, tails), strict=True))
@@ -128,7 +139,7 @@ def rank(
         stack = stack if heads is None else stack[:, :, heads]
         for collector in collectors:
             collector.add(block, stack, heads)
-        scores, *member_scores = stack
+        scores, _, *member_scores = stack
         columns = best(annotator.adjusted(scores, heads), per_tail)
         rows, place = np.divmod(np.arange(columns.size), columns.shape[1])
         member_ranks = [

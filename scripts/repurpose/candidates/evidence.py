@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from repurpose.candidates import candidates
 from repurpose.candidates.counterfactual import CounterfactualScorer
+from repurpose.candidates.reasons import REASONS, Reasoner
 from repurpose.config.sections import Target
 from repurpose.graph import paths
 from repurpose.graph.graph import Graph
@@ -36,6 +37,7 @@ SCHEMA = pa.schema(
         ("tails_of_head", SIMILAR),
         ("head_attention", ATTENDED),
         ("tail_attention", ATTENDED),
+        ("reasons", REASONS),
     ]
 )
 
@@ -45,7 +47,7 @@ class Explainer:
     """Explains pairs of heads and tails.
 
     vectors: of the heads and of the tails. treated: heads and tails of the known treatments. counterfactuals:
-    None for embeddings that come without their encoder.
+    None for embeddings that come without their encoder. reasoner: None for a score of the embeddings alone.
     """
 
     kg: Graph
@@ -54,6 +56,7 @@ class Explainer:
     treated: tuple[np.ndarray, np.ndarray]
     network: paths.Network
     counterfactuals: CounterfactualScorer | None = None
+    reasoner: Reasoner | None = None
 
     def explain_rows(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
         """Candidates (rows) with the fields of their explanations added."""
@@ -75,8 +78,9 @@ class Explainer:
 
         heads_of_tail: heads that are known to treat the tail; tails_of_head: tails that the head is known to
         treat; both without the pair's own ends. head_attention, tail_attention: the `n_similar` neighbours
-        with the most attention in the encoder's last layer. change: counterfactual score change of each path.
-        Attention and change are None without `counterfactuals`.
+        with the most attention in the encoder's last layer. change: counterfactual score change of each path,
+        in the part of the score that reads embeddings. Attention and change are None without
+        `counterfactuals`. reasons: see `Reasoner.reasons`; `n_paths` of them, [] without a reasoner.
         """
         first_head, first_tail = (self.kg.span(node_type).start for node_type in self.target.types)
         ways: list[list[paths.Path]] = [[] for _ in heads]
@@ -86,6 +90,7 @@ class Explainer:
             for row, ways_of_pair in zip(rows, best, strict=True):
                 ways[row] = ways_of_pair
         treated_heads, treated_tails = self.treated
+        reasons = self.reasoner.reasons(heads, tails, n_paths) if self.reasoner else [[] for _ in heads]
         return [
             {
                 "paths": described,
@@ -93,9 +98,10 @@ class Explainer:
                 "tails_of_head": self._similar(1, tail, treated_tails[treated_heads == head], n_similar),
                 "head_attention": self._attended(head + first_head, n_similar),
                 "tail_attention": self._attended(tail + first_tail, n_similar),
+                "reasons": reasons_of_pair,
             }
-            for described, head, tail in zip(
-                self._describe_all(ways), heads.tolist(), tails.tolist(), strict=True
+            for described, head, tail, reasons_of_pair in zip(
+                self._describe_all(ways), heads.tolist(), tails.tolist(), reasons, strict=True
             )
         ]
 

@@ -15,7 +15,9 @@ from repurpose.candidates import applicability, counterfactual
 from repurpose.candidates.candidates import Annotator
 from repurpose.candidates.counterfactual import CounterfactualScorer
 from repurpose.candidates.evidence import Explainer
-from repurpose.classifier import pair_model
+from repurpose.candidates.reasons import Reasoner
+from repurpose.classifier import classifier, metapath_fits, pair_model
+from repurpose.classifier.metapath_fits import FINAL
 from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import Target
 from repurpose.core import files, threads
@@ -31,8 +33,8 @@ from repurpose.vectors.vectors import Vectors
 class DeviceFiles(NamedTuple):
     """The files of a device that has passed its gate.
 
-    negatives: the contraindication model, None where pairs are not annotated. encoder: None for embeddings of
-    another tool.
+    metapaths: the models on metapaths, None for a score of the embeddings alone. negatives: the
+    contraindication model, None where pairs are not annotated. encoder: None for embeddings of another tool.
     """
 
     graph: GraphFiles
@@ -40,6 +42,7 @@ class DeviceFiles(NamedTuple):
     model: Path
     kernel: Path
     metrics: Path
+    metapaths: Path | None = None
     negatives: Path | None = None
     encoder: Path | None = None
 
@@ -53,15 +56,15 @@ class DeviceFiles(NamedTuple):
     def in_results(cls, results: Path, device: str) -> Self:
         """The files of a device in a results folder."""
         embedded, classified = results / "embeddings" / device, results / "classifier" / device
-        encoder = embedded / "encoder.safetensors"
         return cls(
             GraphFiles.in_folder(results / "graph"),
             embedded / "embeddings.parquet",
             classified / "model.ubj",
             classified / "kernel.safetensors",
             classified / "metrics.json",
+            _existing(results / "metapaths" / "models.json"),
             classified / "negatives.json",
-            encoder if encoder.exists() else None,
+            _existing(embedded / "encoder.safetensors"),
         )
 
 
@@ -113,6 +116,7 @@ class FinishedDevice:
             self.target,
             pairs.known(self.kg, *self.target.types),
             calibration.select_curve(self.metrics["calibration"], correct_popularity, self.source.metrics),
+            self.model.weights.treated[1],
             self.cautions,
             pair_model.known_negative(self.source.negatives, self.vectors, threads.current()),
             penalties,
@@ -128,7 +132,11 @@ class FinishedDevice:
             self.treated,
             paths.network(self.kg),
             self._counterfactuals() if self.source.encoder else None,
+            self._reasoner() if self.model.metapaths else None,
         )
+
+    def _reasoner(self) -> Reasoner:
+        return Reasoner(self.kg, self.target, self.model.metapaths, self.model.weights)
 
     def _counterfactuals(self) -> CounterfactualScorer:
         encoder = counterfactual.read(
@@ -143,6 +151,16 @@ def load(files_of_device: DeviceFiles, target: Target) -> FinishedDevice:
     embedded = embeddings.read(files_of_device.embeddings)
     vectors_by_type = embeddings.aligned(embedded, kg, files_of_device.embeddings)
     metrics = files.read_json(files_of_device.metrics)
+    labelled = pairs.label(kg, target)
+    sizes = kg.count(target.head_type), kg.count(target.tail_type)
+    metapaths = files_of_device.metapaths
+    model = pair_model.load(
+        files_of_device.model,
+        files_of_device.kernel,
+        metrics,
+        metapath_fits.load(metapaths, kg, target.types, labelled).fitted(FINAL) if metapaths else None,
+        classifier.treated_masks(pairs.treated(labelled), sizes),
+    )
     return FinishedDevice(
         files_of_device,
         target,
@@ -150,6 +168,10 @@ def load(files_of_device: DeviceFiles, target: Target) -> FinishedDevice:
         vectors_by_type,
         embedded.metadata,
         Vectors.from_rows(vectors_by_type, target.types),
-        pair_model.load(files_of_device.model, files_of_device.kernel, metrics),
+        model,
         metrics,
     )
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.exists() else None

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from repurpose.candidates import candidates, finished
+from repurpose.candidates import candidates, finished, reasons
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
 from repurpose.core import files
@@ -138,6 +138,9 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
     lines.append("paths:" if row["paths"] else "paths: none of up to three edges")
     lines += [f"  {way['score']:.2g}  {way['text']}{_change(way['change'])}" for way in row["paths"]]
+    if row["reasons"]:
+        lines.append("metapaths and votes that raise the score most:")
+        lines += [f"  {line}" for line in reasons.shown(row["reasons"])]
     lines.append(f"most similar known treatments of the tail: {_similar(row['heads_of_tail'])}")
     lines.append(f"most similar tails that the head is known to treat: {_similar(row['tails_of_head'])}")
     for side in ("head", "tail"):

@@ -19,7 +19,8 @@ class StabilityCollector:
         self.lists: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, tails: np.ndarray, stack: np.ndarray, heads: np.ndarray | None) -> None:
-        """Add the scores of a block of tails."""
+        """Add the scores of a block of tails, without those for the lists of heads."""
+        stack = np.delete(stack, 1, axis=0)
         columns = np.arange(self.heads) if heads is None else heads
         codes = (tails[:, None] * np.int64(self.heads) + columns).ravel()
         flat = stack.reshape(len(stack), -1)

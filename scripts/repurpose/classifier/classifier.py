@@ -2,28 +2,34 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import xgboost
 from sklearn.metrics import average_precision_score
 
-from repurpose.classifier import boosting, ensemble, kernel, pair_model
+from repurpose.classifier import boosting, ensemble, list_weights, metapath_fits, pair_model
 from repurpose.classifier.examples import Examples, asked_pools, make_examples, split_examples
+from repurpose.classifier.list_weights import EMBEDDED, PARTS, ListWeights, prior
+from repurpose.classifier.metapath_fits import MetapathFits
 from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import ClassifierSettings
 from repurpose.core import streams
 from repurpose.evaluation import evaluation, popularity, ranks
-from repurpose.pairs import external
+from repurpose.pairs import external, pairs
 from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
 from repurpose.vectors.vectors import Vectors
 
 log = logging.getLogger(__name__)
 
 EXTERNAL = "external"  # name of the test on the external pairs, next to the schemes
+SIDES = ("head_index", "tail_index")
+# Lists of tails that weights are chosen on, tails that heads are ranked among, and unknown pairs of each
+# list.
+LISTS, TAILS, RIVALS = 300, 600, 400
+UNTESTED = ranks.Ranked(pd.DataFrame(), {}, False), {}
 
 
 @dataclass(frozen=True)
@@ -32,7 +38,7 @@ class Task:
 
     The examples do not depend on the vectors, so that methods are compared on the same examples. pairs:
     labelled pairs with one column per scheme. external_pairs: test pairs that are never used for training
-    (see `external`).
+    (see `external`). metapaths: fitted models on metapaths, None for a model of embeddings alone.
     """
 
     vectors: Vectors
@@ -42,6 +48,13 @@ class Task:
     seed: int
     threads: int
     external_pairs: pd.DataFrame = field(default_factory=lambda: external.load(None))
+    metapaths: MetapathFits | None = None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the pair model: those of the settings that the task has the input for."""
+        usable = PARTS if self.metapaths else EMBEDDED
+        return tuple(part for part in PARTS if part in self.settings.parts and part in usable)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -58,8 +71,8 @@ class Fit(NamedTuple):
     """A model fitted to the training pairs of one scheme, with its metrics.
 
     rounds: number of trees of each member after early stopping. valid: validation examples. valid_auprc:
-    validation AUPRC of the kernel alone, and of trees and kernel together for each kernel weight; `model`
-    has the best weight. ranked: the test pairs with their ranks. metrics: on the test pairs.
+    validation AUPRC of each part and of the whole. ranked: the test pairs with their ranks. metrics: on the
+    test pairs.
     """
 
     model: Model
@@ -78,18 +91,18 @@ def evaluate_all(task: Task) -> dict[str, Fit]:
     fits = {scheme: _evaluate_scheme(task, scheme) for scheme in ALL_SCHEMES if scheme in task.pairs}
     if (task.external_pairs["label"] == 1).any():
         reference = _reference_fit(fits)
-        model = fit_final(task, reference.rounds, reference.model.weight)
-        score = pair_model.scorer(model, task.vectors, task.threads)
-        ranked = _ranked(task, score, task.external_pairs, _pools(task, EXTERNAL))
-        metrics = evaluation.evaluate(ranked, None, task.seed)
-        fits[EXTERNAL] = reference._replace(model=model, ranked=ranked, metrics=metrics)
+        model = fit_final(task, reference.rounds, final_weights(task, fits))
+        fits[EXTERNAL] = tested(task, EXTERNAL, reference._replace(model=model))
     return fits
 
 
-def fit_final(task: Task, rounds: Sequence[int], weight: float) -> Model:
-    """Train on all labelled pairs, with the `rounds` and the kernel `weight` chosen on validation pairs.
+def fit_final(
+    task: Task, rounds: Sequence[int], weights: ListWeights, metapaths: str = metapath_fits.FINAL
+) -> Model:
+    """Train on all labelled pairs, with the `rounds` and `weights` chosen on validation pairs.
 
-    Each ensemble member has its own draw of random negatives.
+    Each ensemble member has its own draw of random negatives. metapaths: name of the fitted model on
+    metapaths.
     """
     rng = streams.generator(task.seed, "negatives of the final model")
     pools = np.arange(task.sizes[0]), np.arange(task.sizes[1])
@@ -100,18 +113,63 @@ def fit_final(task: Task, rounds: Sequence[int], weight: float) -> Model:
         )
         for number, count in enumerate(rounds)
     ]
-    return Model(ensemble.merged(members), boosting.fit_kernel(task.vectors, examples, task.seed), weight)
+    treated = treated_masks(pairs.treated(task.pairs), task.sizes)
+    return Model(
+        ensemble.merged(members),
+        boosting.fit_kernel(task.vectors, examples, task.seed) if "kernel" in weights.parts else None,
+        task.metapaths.fitted(metapaths) if set(weights.parts) - set(EMBEDDED) else None,
+        replace(weights, treated=treated),
+    )
 
 
 def refit(task: Task, fits: Mapping[str, Fit]) -> tuple[Model, tuple[int, ...]]:
     """The final model and the number of trees of each of its members.
 
-    Rounds and kernel weight are those of the fit whose training pairs are most like all pairs.
+    Rounds are those of the fit whose training pairs are most like all pairs; weights: see `final_weights`.
     """
     reference = _reference_fit(fits)
     if EXTERNAL in fits:
         return fits[EXTERNAL].model, reference.rounds
-    return fit_final(task, reference.rounds, reference.model.weight), reference.rounds
+    return fit_final(task, reference.rounds, final_weights(task, fits)), reference.rounds
+
+
+def final_weights(task: Task, fits: Mapping[str, Fit]) -> ListWeights:
+    """The weights of the final model, each kind of list from the scheme whose validation asks its question.
+
+    Lists of tails without a known treatment: the scheme that holds out tails; of heads without one: the
+    scheme that holds out heads; all others: random pairs. If a scheme is missing, another one takes its
+    place.
+    """
+    questions = {
+        "untreated_tail": ("disease", "area"),
+        "treated_tail": ("random", "drug"),
+        "untreated_head": ("drug",),
+        "treated_head": ("random", "disease", "area"),
+    }
+    by_kind = {}
+    for kind, schemes in questions.items():
+        asked = [scheme for scheme in (*schemes, *fits) if scheme in fits]
+        by_kind[kind] = fits[asked[0]].model.weights.by_kind[kind]
+    parts = next(iter(fits.values())).model.weights.parts
+    return ListWeights(parts, by_kind, treated_masks(pairs.treated(task.pairs), task.sizes))
+
+
+def treated_masks(treated: tuple[np.ndarray, np.ndarray], sizes: tuple[int, int]) -> tuple[np.ndarray, ...]:
+    """Whether each head, and each tail, has a known treatment; treated: heads and tails of the treatments."""
+    return tuple(np.bincount(ends, minlength=size) > 0 for ends, size in zip(treated, sizes, strict=True))
+
+
+def ablated(task: Task, fits: Mapping[str, Fit], parts: Sequence[str]) -> dict[str, Fit]:
+    """The fits with some of their parts only, whose weights are chosen anew, and tested again."""
+    kept = [part for part in task.parts if part in parts]
+    result: dict[str, Fit] = {}
+    for scheme, fit in fits.items():
+        if scheme == EXTERNAL:
+            model = fit.model._replace(weights=final_weights(task, result))
+        else:
+            model = choose_weights(task, scheme, fit.model, kept)
+        result[scheme] = tested(task, scheme, fit._replace(model=_without_unused(model)))
+    return result
 
 
 def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
@@ -122,9 +180,9 @@ def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
         # All trees count as one member, because only their sum is needed.
         members = pair_model.members(fit.model, task.vectors, [sum(fit.rounds)])
         mean = popularity.means(lambda tails, of=members: of(tails)[0], task.sizes[1], task.seed)
-        test_pairs, pools = fit.ranked.frame[list(external.SCHEMA.names)], _pools(task, scheme)
+        test_pairs = fit.ranked.frame[list(external.SCHEMA.names)]
         effects[scheme] = popularity.effect(
-            lambda adjusted, pairs=test_pairs, pools=pools: _ranked(task, adjusted, pairs, pools),
+            lambda adjusted, scheme=scheme, tests=test_pairs: _ranked(task, scheme, adjusted, tests),
             score,
             mean,
             fit.ranked,
@@ -134,20 +192,52 @@ def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
     return effects
 
 
-def choose_kernel_weight(
-    task: Task, booster: xgboost.Booster, ridge: kernel.Ridge, valid: Examples
-) -> tuple[Model, dict[str, float]]:
-    """The model with the kernel weight of the best validation AUPRC, and the AUPRC of each weight."""
-    vectors, weights = task.vectors, task.settings.kernel_weights
-    margins = pair_model.tree_scorer(booster, vectors, task.threads)(valid.heads, valid.tails)
-    kernel_scores = kernel.scorer(ridge, vectors.heads, vectors.tails)(valid.heads, valid.tails)
-    scores = {f"weight {weight:g}": pair_model.joined(margins, kernel_scores, weight) for weight in weights}
-    auprc = {
-        name: float(average_precision_score(valid.labels, pair_scores, sample_weight=valid.weights))
-        for name, pair_scores in {**scores, "kernel": kernel_scores}.items()
-    }
-    best = max(weights, key=lambda weight: auprc[f"weight {weight:g}"])
-    return Model(booster, ridge, float(best)), auprc
+def choose_weights(task: Task, scheme: str, model: Model, parts: Sequence[str]) -> Model:
+    """The model with the weights of some of its parts that rank the validation pairs of a scheme highest.
+
+    One set of weights is chosen on the lists of tails, one on the lists of heads (see `list_weights`). At
+    most LISTS tails with validation pairs are used, and other tails up to TAILS in all, against which heads
+    are ranked.
+    """
+    rng = streams.generator(task.seed, "lists of the weights", ALL_SCHEMES.index(scheme))
+    is_valid = (task.pairs[scheme] == "valid") & (task.pairs["label"] == 1)
+    heads, tails = (task.pairs.loc[is_valid, column].to_numpy() for column in SIDES)
+    pools = asked_pools(task.pairs, scheme, "valid", *task.sizes)
+    asked = rng.permutation(np.unique(tails))[:LISTS]
+    others = rng.permutation(np.setdiff1d(pools[1], asked))[: max(0, TAILS - len(asked))]
+    used = np.sort(np.concatenate([asked, others])).astype(np.int32)
+    unweighted = ListWeights.of_lists(parts, prior(parts), prior(parts), task.sizes)
+    scores = pair_model.part_matrix(model._replace(weights=unweighted), task.vectors)(used)
+    is_positive = _mask(heads, tails, used, task.sizes[0])
+    is_unknown = ~_mask(task.taken.heads, task.taken.tails, used, task.sizes[0])
+    is_unknown &= np.isin(np.arange(task.sizes[0]), pools[0])
+    chosen = [
+        list_weights.choose(_lists(*masks_and_scores, rng), parts)
+        for masks_and_scores in (
+            (is_positive, is_unknown, scores),
+            (is_positive.T, is_unknown.T, scores.transpose(0, 2, 1)),
+        )
+    ]
+    return model._replace(weights=ListWeights.of_lists(parts, *chosen, task.sizes))
+
+
+def _mask(heads: np.ndarray, tails: np.ndarray, used: np.ndarray, n_heads: int) -> np.ndarray:
+    """Which pairs of the tails `used` (m,) with all heads are among pairs (n,): bool (m, heads)."""
+    result, is_used = np.zeros((len(used), n_heads), bool), np.isin(tails, used)
+    result[np.searchsorted(used, tails[is_used]), heads[is_used]] = True
+    return result
+
+
+def _lists(
+    is_positive: np.ndarray, is_unknown: np.ndarray, scores: np.ndarray, rng: np.random.Generator
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The part scores of the positives and of at most RIVALS unknown pairs of each row with a positive."""
+    result = []
+    for row in np.flatnonzero(is_positive.any(axis=1)):
+        rivals = rng.permutation(np.flatnonzero(is_unknown[row] & ~is_positive[row]))[:RIVALS]
+        if len(rivals):
+            result.append((scores[:, row, is_positive[row]], scores[:, row, rivals]))
+    return result
 
 
 def _evaluate_scheme(task: Task, scheme: str) -> Fit:
@@ -157,29 +247,67 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
         boosting.fit(vectors, train.of_draw(number), valid, settings, task.seed, task.threads, number)
         for number in range(settings.draws)
     ]
-    ridge = boosting.fit_kernel(vectors, train, task.seed)
-    model, auprc = choose_kernel_weight(task, ensemble.merged(members), ridge, valid)
-    pools = _pools(task, scheme)
+    ridge = boosting.fit_kernel(vectors, train, task.seed) if "kernel" in task.parts else None
+    fitted = task.metapaths.fitted(scheme) if set(task.parts) - set(EMBEDDED) else None
+    weights = ListWeights.of_lists(task.parts, prior(task.parts), prior(task.parts), task.sizes)
+    model = choose_weights(task, scheme, Model(ensemble.merged(members), ridge, fitted, weights), task.parts)
+    auprc = _valid_auprc(task, model, valid)
+    rounds = tuple(member.num_boosted_rounds() for member in members)
+    log.info("%s: rounds %s, validation AUPRC %s", scheme, rounds, auprc)
+    return tested(task, scheme, Fit(model, rounds, valid, auprc, *UNTESTED))
+
+
+def _valid_auprc(task: Task, model: Model, valid: Examples) -> dict[str, float]:
+    parts = pair_model.part_scorer(model, task.vectors, task.threads)(valid.heads, valid.tails)
+    whole = model.weights.combined(parts, valid.heads, valid.tails)[0]
+    return {
+        name: float(average_precision_score(valid.labels, scores, sample_weight=valid.weights))
+        for name, scores in zip((*model.weights.parts, "whole"), (*parts, whole), strict=True)
+    }
+
+
+def tested(task: Task, scheme: str, fit: Fit) -> Fit:
+    """The fit with the ranks and metrics of its model on the test pairs of a scheme, or EXTERNAL."""
+    score = pair_model.scorer(fit.model, task.vectors, task.threads)
+    ranked, metrics = rank_tests(task, scheme, score)
+    return fit._replace(ranked=ranked, metrics=metrics)
+
+
+def rank_tests(task: Task, scheme: str, score: ranks.Scorer) -> tuple[ranks.Ranked, dict[str, Any]]:
+    """Rank the test pairs of a scheme, or EXTERNAL, by any scores of pairs; returns ranks and metrics."""
+    if scheme == EXTERNAL:
+        ranked = _ranked(task, scheme, score, task.external_pairs)
+        return ranked, evaluation.evaluate(ranked, None, task.seed)
+    heads, tails = _pools(task, scheme)
     test_pairs = task.pairs[task.pairs[scheme] == "test"]
     # External non-treatments join the test of every scheme if their head and tail are in its pools.
     non_treatments = task.external_pairs[task.external_pairs["label"] == 0]
-    is_in_pools = non_treatments["head_index"].isin(pools[0]) & non_treatments["tail_index"].isin(pools[1])
-    score = pair_model.scorer(model, vectors, task.threads)
-    ranked = _ranked(
-        task, score, pd.concat([test_pairs[non_treatments.columns], non_treatments[is_in_pools]]), pools
-    )
+    is_in_pools = non_treatments["head_index"].isin(heads) & non_treatments["tail_index"].isin(tails)
+    test_pairs = pd.concat([test_pairs[non_treatments.columns], non_treatments[is_in_pools]])
+    ranked = _ranked(task, scheme, score, test_pairs)
     metrics = evaluation.evaluate(ranked, HELD_OUT.get(scheme), task.seed)
-    rounds = tuple(member.num_boosted_rounds() for member in members)
-    tested = (metrics["auprc"] or {}).get("value")
-    log.info("%s: rounds %s, validation AUPRC %s, test AUPRC %s", scheme, rounds, auprc, tested)
-    return Fit(model, rounds, valid, auprc, ranked, metrics)
+    log.info("%s: test AUPRC %s", scheme, (metrics["auprc"] or {}).get("value"))
+    return ranked, metrics
 
 
-def _ranked(
-    task: Task, score: ranks.Scorer, test_pairs: pd.DataFrame, pools: tuple[np.ndarray, np.ndarray]
-) -> ranks.Ranked:
-    limits = {"limit": task.settings.evaluation_pairs, "seed": task.seed}
-    return ranks.rank(score, test_pairs, task.taken, *pools, **limits)
+def _ranked(task: Task, scheme: str, score: ranks.Scorer, test_pairs: pd.DataFrame) -> ranks.Ranked:
+    learned = task.pairs if scheme == EXTERNAL else task.pairs[task.pairs[scheme] == "train"]
+    options = {
+        "limit": task.settings.evaluation_pairs,
+        "seed": task.seed,
+        "treated": pairs.treated(learned)[1],
+    }
+    return ranks.rank(score, test_pairs, task.taken, *_pools(task, scheme), **options)
+
+
+def _without_unused(model: Model) -> Model:
+    """The model without the parts that have no weight."""
+    parts = model.weights.parts
+    return model._replace(
+        booster=model.booster if "trees" in parts else None,
+        ridge=model.ridge if "kernel" in parts else None,
+        metapaths=model.metapaths if set(parts) - set(EMBEDDED) else None,
+    )
 
 
 def _pools(task: Task, scheme: str) -> tuple[np.ndarray, np.ndarray]:

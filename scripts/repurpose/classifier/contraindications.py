@@ -53,7 +53,7 @@ def train(task: Task) -> dict[str, Any]:
         "reason": "",
         "model": text,
         "digest": hashlib.sha256(text.encode()).hexdigest(),
-        "calibration": out_of_fold.calibrated(exchanged, rounds, model.weight, shares=(0.0,)),
+        "calibration": out_of_fold.calibrated(exchanged, rounds, model.weights, shares=(0.0,)),
         "auroc": auroc,
     }
 
@@ -63,10 +63,8 @@ def _exchange_labels(task: Task, scheme: str) -> Task:
     other_schemes = [name for name in _schemes(task) if name != scheme]
     pairs = task.pairs.drop(columns=other_schemes).assign(label=(1 - task.pairs["label"]).astype(np.int8))
     n_negatives = min(NEGATIVES, task.settings.negatives_per_positive)
-    settings = replace(task.settings, draws=1, kernel_weights=(0.0,), negatives_per_positive=n_negatives)
-    # The kernel has weight 0, so the weights of its blocks need not be computed.
-    vectors = replace(task.vectors, blocks=None)
-    return replace(task, vectors=vectors, pairs=pairs, settings=settings, external_pairs=external.load(None))
+    settings = replace(task.settings, draws=1, parts=["trees"], negatives_per_positive=n_negatives)
+    return replace(task, pairs=pairs, settings=settings, external_pairs=external.load(None), metapaths=None)
 
 
 def _schemes(task: Task) -> list[str]:

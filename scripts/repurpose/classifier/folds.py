@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from repurpose.core import streams
+
 FOLDS = 4
 SIDES = ("head_index", "tail_index")
 
@@ -24,11 +26,12 @@ class Folds(NamedTuple):
         return self.of_node[pairs[self.column].to_numpy()] == fold
 
 
-def make(pairs: pd.DataFrame, sizes: tuple[int, int], rng: np.random.Generator) -> Folds:
+def make(pairs: pd.DataFrame, sizes: tuple[int, int], seed: int) -> Folds:
     """Folds of tails, or of heads if fewer than FOLDS tails have a known treatment.
 
     pairs: labelled pairs. sizes: number of heads and of tails.
     """
+    rng = streams.generator(seed, "folds of the calibration")
     treated = pairs[pairs["label"] == 1]
     column = "tail_index" if treated["tail_index"].nunique() >= FOLDS else "head_index"
     size = sizes[SIDES.index(column)]

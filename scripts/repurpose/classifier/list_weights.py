@@ -1,8 +1,8 @@
 """Weights of a model's parts in the score, one set for each kind of list.
 
-Which heads suit a tail with known pairs is another question than which suit a tail without any: popularity and
-similar treatments tell more about the first, metapaths more about the second. So each kind of list has weights of
-its own, chosen where the question is asked: on validation pairs, within each list.
+Which heads suit a tail with known pairs is another question than which suit a tail without any: popularity
+and similar treatments tell more about the first, metapaths more about the second. So each kind of list has
+weights of its own, chosen where the question is asked: on validation pairs, within each list.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ RANGE = 0.0, 4.0  # of a weight, relative to its prior
 class ListWeights:
     """The weight of each part for each kind of list.
 
-    parts: names from PARTS. by_kind: kind -> float32 (parts,). treated: of each head (heads,) and of each tail
-    (tails,), whether the model knows a pair of it.
+    parts: names from PARTS. by_kind: kind -> float32 (parts,). treated: of each head (heads,) and of each
+    tail (tails,), whether the model knows a pair of it.
     """
 
     parts: tuple[str, ...]
@@ -47,9 +47,9 @@ class ListWeights:
     def combined(self, parts: np.ndarray, heads: np.ndarray | None, tails: np.ndarray) -> np.ndarray:
         """Two scores: for the list of the pair's tail, and for the list of its head.
 
-        parts: (parts, n) of pairs with heads (n,) and tails (n,), returns (2, n); or (parts, m, heads) of tails
-        (m,) with all heads (None), returns (2, m, heads). Each part is added to the sum in turn, in float32, so
-        that a pair has the same score in either shape.
+        parts: (parts, n) of pairs with heads (n,) and tails (n,), returns (2, n); or (parts, m, heads) of
+        tails (m,) with all heads (None), returns (2, m, heads). Each part is added to the sum in turn, in
+        float32, so that a pair has the same score in either shape.
         """
         is_matrix = heads is None
         tail_rows = self._of_nodes("tail", 1, tails)
@@ -62,7 +62,7 @@ class ListWeights:
         return result
 
     def of_tails(self, part: str, tails: np.ndarray) -> np.ndarray:
-        """The weight of a part in the lists of tails (m,): float32 (m,); 0 for a part that the model lacks."""
+        """The weight of a part in the lists of tails (m,): float32 (m,); 0 for a part that is not there."""
         if part not in self.parts:
             return np.zeros(len(tails), np.float32)
         return self._of_nodes("tail", 1, tails)[self.parts.index(part)]
@@ -88,7 +88,9 @@ class ListWeights:
 
 
 def prior(parts: Sequence[str]) -> np.ndarray:
-    """The weights of parts before any choice, float32."""
+    """The weights of parts before any choice, float32; a single part has weight 1."""
+    if len(parts) == 1:
+        return np.ones(1, np.float32)
     weights = PRIOR if set(parts) - set(EMBEDDED) else EMBEDDED_PRIOR
     return np.array([weights[part] for part in parts], np.float32)
 
@@ -101,6 +103,8 @@ def choose(lists: Sequence[tuple[np.ndarray, np.ndarray]], parts: Sequence[str])
     1974): each known pair against the list's unknown pairs.
     """
     start = prior(parts).astype(np.float64)
+    if len(parts) == 1 or not lists:
+        return start.astype(np.float32)
     positives = [part.astype(np.float64) for part, _ in lists]
     negatives = [part.astype(np.float64) for _, part in lists]
 

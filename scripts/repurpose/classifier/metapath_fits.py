@@ -1,7 +1,7 @@
 """All models on metapaths and votes that a run needs: one per split scheme, the final one, and one per fold.
 
-They read no embeddings, so all devices share them. The features are chosen once, on known pairs that are training
-pairs in every scheme, so that no model has features that were chosen by its test pairs.
+They read no embeddings, so all devices share them. The features are chosen once, on known pairs that are
+training pairs in every scheme, so that no model has features that were chosen by its test pairs.
 """
 
 import hashlib
@@ -19,13 +19,12 @@ from repurpose.classifier import folds as folds_module
 from repurpose.classifier import metapath_model
 from repurpose.classifier.folds import Folds
 from repurpose.classifier.metapath_model import FittedMetapaths, MetapathModel
-from repurpose.core import files
+from repurpose.core import files, streams
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
 from repurpose.metapaths import steps as steps_module
 from repurpose.metapaths import votes, walks
 from repurpose.metapaths.features import PairFeatures, Pairs
-from repurpose.metapaths.steps import Metapath, Steps
 from repurpose.metapaths.votes import Vote
 from repurpose.pairs.pairs import ALL_SCHEMES, Known
 
@@ -33,8 +32,8 @@ log = logging.getLogger(__name__)
 
 FINAL = "final"
 MOST_METAPATHS = 4000
-# Multiplications for each tail that the kept metapaths, and the kept votes, may need: they are computed for all
-# tails, and the votes once more for each fold of each model.
+# Multiplications for each tail that the kept metapaths, and the kept votes, may need: they are computed for
+# all tails, and the votes once more for each fold of each model.
 KEPT_WALKS, KEPT_VOTES = 6_000_000, 2_000_000
 CANDIDATES_WORK = 20_000_000_000  # multiplications that the choice of features may need
 FEWEST = 20  # known pairs that a choice of features needs; with fewer, all known pairs choose
@@ -75,15 +74,15 @@ def fit_all(
     negatives. longest: most steps of a metapath.
     """
     sizes = kg.count(types[0]), kg.count(types[1])
-    folds = folds_module.make(pairs, sizes, np.random.default_rng([seed, 21]))
+    folds = folds_module.make(pairs, sizes, seed)
     known_by_name = dict(_known_pairs(pairs, folds))
-    candidates = _candidates(kg, types, known_by_name[FINAL], sizes, longest)
+    candidates = candidate_features(kg, types, known_by_name[FINAL], sizes, longest)
     chosen = _choose(candidates, _choosing_pairs(pairs), taken, kept, seed, threads)
     features = chosen.voted_by(known_by_name[FINAL])
     models = {}
     for number, (name, known) in enumerate(known_by_name.items()):
-        rng = np.random.default_rng([seed, 22, number])
-        models[name] = metapath_model.fit(features.voted_by(known), taken, rng, seed, threads)
+        rng = streams.generator(seed, "negatives and folds of the metapaths", number)
+        models[name] = metapath_model.fit(features.voted_by(known), taken, rng, threads)
         log.info("%s: fitted to %d known pairs", name, len(known[0]))
     return MetapathFits(features, models, known_by_name, folds)
 
@@ -99,7 +98,7 @@ def save(fits: MetapathFits, types: tuple[str, str], path: str | Path) -> None:
     content = {
         "metapaths": [list(metapath) for metapath in features.metapaths],
         "kinds": [list(kind) for kind in features.kinds],
-        "names": described(features.steps, features),
+        "names": described(features, types),
         "scales": features.scales.tolist(),
         "models": {name: _to_json(model) for name, model in fits.models.items()},
         "folds": {"column": fits.folds.column, "of_node": fits.folds.of_node.tolist()},
@@ -149,32 +148,19 @@ def described(features: PairFeatures, types: tuple[str, str]) -> list[str]:
     ]
 
 
-def baselines(
-    kg: Graph, types: tuple[str, str], known: Pairs, taken: Known, seed: int, threads: int
-) -> dict[str, FittedMetapaths]:
-    """Two baselines fitted to known pairs: boosted trees on votes, and logistic regression on metapaths."""
-    sizes = kg.count(types[0]), kg.count(types[1])
-    whole = _candidates(kg, types, known, sizes, longest=3)
-    result = {}
-    for name, features in (
-        ("votes", PairFeatures(whole.steps, (), _cheapest_votes(whole), known, sizes)),
-        ("paths", PairFeatures(whole.steps, walks.affordable(whole.steps, whole.metapaths, KEPT_WALKS), (), known, sizes)),
-    ):
-        if not features.count:
-            continue
-        rng = np.random.default_rng([seed, 23])
-        examples = metapath_model.draw(known, taken, sizes[0], rng)
-        values = metapath_model.rows(features, examples, rng)
-        labels, is_matched = np.tile(examples.labels, 2), np.tile(examples.is_matched, 2)
-        linear = np.zeros(features.count, np.float32), np.ones(features.count, np.float32)
-        booster = None
-        if name == "votes":
-            booster = metapath_model.boost(values[~is_matched], labels[~is_matched], seed, threads)
-        else:
-            linear = metapath_model.fit_linear(values, labels, ~is_matched)
-        model = MetapathModel(booster, *linear, np.zeros(sizes[0], np.float32))
-        result[name] = FittedMetapaths(features, model)
-    return result
+def candidate_features(
+    kg: Graph, types: tuple[str, str], known: Pairs, sizes: tuple[int, int], longest: int
+) -> PairFeatures:
+    """All metapaths of up to `longest` steps and votes that are cheap enough to be kept, one by one.
+
+    types: head and tail type. known: the pairs that vote. sizes: number of heads and tails.
+    """
+    steps = steps_module.of_graph(kg)
+    metapaths = steps_module.metapaths(steps, *types, longest, MOST_METAPATHS)
+    affordable = [metapath for metapath in metapaths if walks.cost(steps, [metapath]) <= KEPT_WALKS]
+    features = PairFeatures(steps, tuple(affordable), votes.kinds(steps, *types), known, sizes)
+    kinds = [kind for kind in features.kinds if votes.cost(features.election, [kind]) <= KEPT_VOTES]
+    return PairFeatures(steps, features.metapaths, tuple(kinds), known, sizes)
 
 
 def training_pairs(pairs: pd.DataFrame, scheme: str | None) -> Pairs:
@@ -203,30 +189,18 @@ def _choosing_pairs(pairs: pd.DataFrame) -> Pairs:
     return (heads, tails) if len(heads) >= FEWEST else training_pairs(pairs, None)
 
 
-def _candidates(
-    kg: Graph, types: tuple[str, str], known: Pairs, sizes: tuple[int, int], longest: int
-) -> PairFeatures:
-    """All metapaths and votes whose costs are within the limits for kept ones, one by one."""
-    steps = steps_module.of_graph(kg)
-    metapaths = steps_module.metapaths(steps, *types, longest, MOST_METAPATHS)
-    affordable = [metapath for metapath in metapaths if walks.cost(steps, [metapath]) <= KEPT_WALKS]
-    features = PairFeatures(steps, tuple(affordable), votes.kinds(steps, *types), known, sizes)
-    kinds = [kind for kind in features.kinds if votes.cost(features.election, [kind]) <= KEPT_VOTES]
-    return PairFeatures(steps, features.metapaths, tuple(kinds), known, sizes)
-
-
 def _choose(
     candidates: PairFeatures, known: Pairs, taken: Known, kept: int, seed: int, threads: int
 ) -> PairFeatures:
     """The `kept` features with the largest gain in boosted trees on all candidates."""
     if not candidates.count:
         return candidates
-    rng = np.random.default_rng([seed, 24])
+    rng = streams.generator(seed, "negatives and folds of the choice of features")
     features = _within_budget(candidates, len(np.unique(known[1]))).voted_by(known)
     examples = metapath_model.draw(known, taken, features.sizes[0], rng)
     values = metapath_model.rows(features, examples, rng)
     labels, is_uniform = np.tile(examples.labels, 2), ~np.tile(examples.is_matched, 2)
-    booster = metapath_model.boost(values[is_uniform], labels[is_uniform], seed, threads)
+    booster = metapath_model.boost(values[is_uniform], labels[is_uniform], rng, threads)
     gains = booster.get_score(importance_type="total_gain")
     order = sorted(range(features.count), key=lambda number: -gains.get(f"f{number}", 0.0))
     width = len(features.metapaths)
@@ -251,7 +225,8 @@ def _within_budget(candidates: PairFeatures, tails: int) -> PairFeatures:
     return PairFeatures(candidates.steps, metapaths, candidates.kinds, candidates.known, candidates.sizes)
 
 
-def _cheapest_votes(candidates: PairFeatures) -> tuple[Vote, ...]:
+def affordable_votes(candidates: PairFeatures) -> tuple[Vote, ...]:
+    """Kinds of votes, cheap ones first, that can be computed for all tails."""
     order = sorted(candidates.kinds, key=lambda kind: votes.cost(candidates.election, [kind]))
     return tuple(_affordable(order, lambda chosen: votes.cost(candidates.election, chosen), KEPT_VOTES))
 

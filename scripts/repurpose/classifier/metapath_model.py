@@ -1,12 +1,12 @@
 """Two models of pairs on metapaths and votes, which need no embeddings.
 
-`metapaths`: boosted trees, fitted with negatives drawn uniformly among the heads of each known pair's tail: how
-well a head fits the tail, popular heads included. `specificity`: a linear model, fitted with negatives that are
-drawn in proportion to how many known pairs a head has, less the head's mean score over tails: how much better a
-head fits this tail than other tails.
+`metapaths`: boosted trees, fitted with negatives drawn uniformly among the heads of each known pair's tail:
+how well a head fits the tail, popular heads included. `specificity`: a linear model, fitted with negatives
+that are drawn in proportion to how many known pairs a head has, less the head's mean score over tails: how
+much better a head fits this tail than other tails.
 
-Both learn each known pair twice: with single pairs hidden, as for a new treatment of a tail with treatments, and
-with all pairs of its tail hidden, as for a tail without any. So one model serves both kinds of tails.
+Both learn each known pair twice: with single pairs hidden, as for a new treatment of a tail with treatments,
+and with all pairs of its tail hidden, as for a tail without any. So one model serves both kinds of tails.
 """
 
 from dataclasses import dataclass
@@ -59,8 +59,8 @@ class Examples(NamedTuple):
 class MetapathModel:
     """The two fitted models.
 
-    booster: None for a baseline that is only linear. coefficients (features,), cuts (features,): of the linear
-    model. head_means (heads,): mean score of each head by the linear model. All float32.
+    booster: None for a baseline that is only linear. coefficients (features,), cuts (features,): of the
+    linear model. head_means (heads,): mean score of each head by the linear model. All float32.
     """
 
     booster: xgboost.Booster | None
@@ -135,14 +135,12 @@ def rows(pair_features: PairFeatures, examples: Examples, rng: np.random.Generat
     return features.of_pairs(pair_features, pairs, hidden, fold)
 
 
-def fit(
-    pair_features: PairFeatures, taken: Known, rng: np.random.Generator, seed: int, threads: int
-) -> MetapathModel:
+def fit(pair_features: PairFeatures, taken: Known, rng: np.random.Generator, threads: int) -> MetapathModel:
     """Fit both models to the known pairs of `pair_features`; taken: pairs that may not be negatives."""
     examples = draw(pair_features.known, taken, pair_features.sizes[0], rng)
     values = rows(pair_features, examples, rng)
     labels, is_matched = np.tile(examples.labels, 2), np.tile(examples.is_matched, 2)
-    booster = boost(values[~is_matched], labels[~is_matched], seed, threads)
+    booster = boost(values[~is_matched], labels[~is_matched], rng, threads)
     coefficients, cuts = fit_linear(values, labels, is_matched)
     model = MetapathModel(booster, coefficients, cuts, np.zeros(pair_features.sizes[0], np.float32))
     sample = np.sort(rng.permutation(pair_features.sizes[1])[:SAMPLED_TAILS])
@@ -150,10 +148,10 @@ def fit(
     return MetapathModel(booster, coefficients, cuts, (sums / len(sample)).astype(np.float32))
 
 
-def boost(values: np.ndarray, labels: np.ndarray, seed: int, threads: int) -> xgboost.Booster:
-    """Boosted trees on features (n, f)."""
+def boost(values: np.ndarray, labels: np.ndarray, rng: np.random.Generator, threads: int) -> xgboost.Booster:
+    """Boosted trees on features (n, f) with labels (n,)."""
     data = xgboost.QuantileDMatrix(values, labels, max_bin=PARAMETERS["max_bin"], nthread=threads)
-    return xgboost.train({**PARAMETERS, "seed": seed, "nthread": threads}, data, ROUNDS)
+    return xgboost.train({**PARAMETERS, "seed": int(rng.integers(1 << 31)), "nthread": threads}, data, ROUNDS)
 
 
 def fit_linear(

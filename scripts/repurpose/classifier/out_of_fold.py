@@ -1,7 +1,7 @@
 """Calibrate the final model: turn its margins into probabilities by cross-validation over whole tails.
 
 The tails are randomly assigned to folds. For each fold, the final model is fitted again, with the same rounds
-and kernel weight, without the labelled pairs of the fold's tails. The scores of these tails' pairs are on the
+and weights, without the labelled pairs of the fold's tails. The scores of these tails' pairs are on the
 final model's scale, at the level of a tail without a known treatment.
 """
 
@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from repurpose.classifier import classifier, pair_model
+from repurpose.classifier import classifier, metapath_fits, pair_model
+from repurpose.classifier import folds as folds_module
 from repurpose.classifier.classifier import Task
+from repurpose.classifier.folds import FOLDS, SIDES
+from repurpose.classifier.list_weights import ListWeights
 from repurpose.core import streams
 from repurpose.evaluation import calibration, popularity
 from repurpose.pairs import unknown
@@ -21,9 +24,7 @@ from repurpose.pairs.pairs import Known
 
 log = logging.getLogger(__name__)
 
-FOLDS = 4
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a head's mean score that is subtracted (see `popularity`)
-SIDES = ("head_index", "tail_index")
 
 
 class Sample(NamedTuple):
@@ -43,22 +44,29 @@ class Sample(NamedTuple):
 
 
 def calibrated(
-    task: Task, rounds: Sequence[int], weight: float, shares: Sequence[float] = SHARES
+    task: Task,
+    rounds: Sequence[int],
+    weights: ListWeights,
+    shares: Sequence[float] = SHARES,
+    random_fit: classifier.Fit | None = None,
 ) -> dict[str, Any]:
-    """Calibrate `classifier.fit_final` with these `rounds` and kernel `weight`; returns a dict for JSON.
+    """Calibrate `classifier.fit_final` with these `rounds` and `weights`; returns a dict for JSON.
 
     `curves`: for each share of a head's mean that is subtracted, the curve (see `calibration.fit`) fitted to
     the pairs of all folds. Its `reliability`, and how often the `best` pair of a tail is a treatment, are
     cross-validated: each fold is judged by a curve fitted to the other folds.
+
+    `treated`: the same for the lists of tails with known treatments, whose scores have other weights, from
+    the model of random pairs (`random_fit`) and its test pairs; None without that model.
     """
-    scored, side, folds = sample(task, rounds, weight)
-    curves = [{"share": share, **_curve(scored, share)} for share in shares]
-    if curves[0]["is_flat"]:
+    scored, side, folds = sample(task, rounds, weights)
+    result = {"held_out": side, "folds": folds, **_described(scored, shares), "treated": None}
+    if result["curves"][0]["is_flat"]:
         log.warning(
             "held-out treatments do not score above unknown pairs: every pair has about the same "
             "probability, do not rely on the ranking"
         )
-    top = curves[0]["best"]["all"]
+    top = result["curves"][0]["best"]["all"]
     log.info(
         "probabilities over %d folds of whole %ss: mean of the best pair of each tail %.3g, known share %.3g",
         folds,
@@ -66,50 +74,71 @@ def calibrated(
         top["predicted"],
         top["found"],
     )
-    return {
-        "held_out": side,
-        "folds": folds,
-        "tails": len(np.unique(scored.tails)),
-        "treated_tails": len(np.unique(scored.tails[scored.labels == 1])),
-        "positives": int(scored.labels.sum()),
-        "pairs": len(scored.labels),
-        "curves": curves,
-    }
+    if random_fit:
+        of_treated = sample_of_treated(task, random_fit)
+        result["treated"] = {"held_out": "pair", "folds": FOLDS, **_described(of_treated, shares)}
+    return result
 
 
-def sample(task: Task, rounds: Sequence[int], weight: float) -> tuple[Sample, str, int]:
+def sample(task: Task, rounds: Sequence[int], weights: ListWeights) -> tuple[Sample, str, int]:
     """The sample, the side that was held out, and the number of folds.
 
-    Whole tails are held out, or whole heads if fewer than FOLDS tails have a treatment.
+    Whole tails are held out, or whole heads if fewer than FOLDS tails have a treatment (see `folds`).
     Tails are sampled: those with a treatment, and those without, make up to `evaluation_pairs` pairs each.
     """
     rng = streams.generator(task.seed, "sample of the calibration")
     treated = task.pairs[task.pairs["label"] == 1]
-    column = "tail_index" if treated["tail_index"].nunique() >= FOLDS else "head_index"
-    side, size = SIDES.index(column), task.sizes[SIDES.index(column)]
-    count = np.bincount(treated[column], minlength=size)
-    folds = min(FOLDS, int((count > 0).sum()))
-    fold_of_node = np.empty(size, np.int64)
-    # Nodes are assigned in the order of their number of treatments, so that all folds have about as many.
-    fold_of_node[np.argsort(-(count + rng.random(size)), kind="stable")] = np.arange(size) % folds
-    tails, weights = _draw_tails(task, treated["tail_index"].to_numpy(), rng)
+    folds = task.metapaths.folds if task.metapaths else folds_module.make(task.pairs, task.sizes, task.seed)
+    side = SIDES.index(folds.column)
+    tails, tail_weights = _draw_tails(task, treated["tail_index"].to_numpy(), rng)
     labels, is_scored = _pair_masks(task, tails)
-    # A kernel of weight 0 is not used, so the weights of its blocks need not be computed.
-    vectors = task.vectors if weight else replace(task.vectors, blocks=None)
     parts = []
-    for number in range(folds):
-        is_held_out = fold_of_node[task.pairs[column]] == number
-        model = classifier.fit_final(without(replace(task, vectors=vectors), is_held_out), rounds, weight)
+    for number in range(folds.count):
+        remaining = without(task, folds.is_held_out(task.pairs, number))
+        model = classifier.fit_final(remaining, rounds, weights, metapath_fits.fold_name(number))
         score = pair_model.members(model, task.vectors, [sum(rounds)])
         means = popularity.means(lambda part, of=score: of(part)[0], task.sizes[1], task.seed)
-        is_in_fold = fold_of_node[tails] == number if side else np.ones(len(tails), bool)
+        is_in_fold = folds.of_node[tails] == number if side else np.ones(len(tails), bool)
         margins = _scores(score, tails[is_in_fold], task.sizes[0])
-        is_used = is_scored[is_in_fold] & (True if side else (fold_of_node == number)[None])
+        is_used = is_scored[is_in_fold] & (True if side else (folds.of_node == number)[None])
         row, head = np.nonzero(is_used)
         tail = np.flatnonzero(is_in_fold)[row]
         columns = margins[row, head], means[head], labels[tail, head], tails[tail], np.full(len(row), number)
-        parts.append((*columns, weights[tail]))
-    return Sample(*map(np.concatenate, zip(*parts, strict=True))), ("head", "tail")[side], folds
+        parts.append((*columns, tail_weights[tail]))
+    return Sample(*map(np.concatenate, zip(*parts, strict=True))), ("head", "tail")[side], folds.count
+
+
+def sample_of_treated(task: Task, fit: classifier.Fit) -> Sample:
+    """Test pairs of the random split and unknown pairs, both of tails that the split's model knows pairs of.
+
+    Tails are in folds. As in `sample`, the unknown pairs are those of at most `evaluation_pairs` pairs.
+    """
+    rng = streams.generator(task.seed, "sample of the calibration of treated tails")
+    is_test = (task.pairs["random"] == "test") & (task.pairs["label"] == 1)
+    known = np.unique(
+        task.pairs.loc[(task.pairs["random"] == "train") & (task.pairs["label"] == 1), "tail_index"]
+    )
+    most = max(FOLDS, task.settings.evaluation_pairs // task.sizes[0])
+    tails = np.sort(rng.permutation(known)[:most]).astype(np.int32)
+    fold_of_tail = rng.permutation(len(tails)) % FOLDS
+    score = pair_model.members(fit.model, task.vectors, [sum(fit.rounds)])
+    means = popularity.means(lambda part: score(part)[0], task.sizes[1], task.seed)
+    labels, is_scored = _pair_masks(replace(task, pairs=task.pairs[is_test]), tails)
+    margins = _scores(score, tails, task.sizes[0])
+    row, head = np.nonzero(is_scored)
+    weights = np.full(len(row), len(known) / max(1, len(tails)))
+    return Sample(margins[row, head], means[head], labels[row, head], tails[row], fold_of_tail[row], weights)
+
+
+def _described(scored: Sample, shares: Sequence[float]) -> dict[str, Any]:
+    """The curves and the sizes of a sample, ready for JSON."""
+    return {
+        "tails": len(np.unique(scored.tails)),
+        "treated_tails": len(np.unique(scored.tails[scored.labels == 1])),
+        "positives": int(scored.labels.sum()),
+        "pairs": len(scored.labels),
+        "curves": [{"share": share, **_curve(scored, share)} for share in shares],
+    }
 
 
 def _curve(scored: Sample, share: float) -> dict[str, Any]:

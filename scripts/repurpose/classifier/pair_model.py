@@ -63,8 +63,8 @@ def part_matrix(model: Model, vectors: Vectors, leaves_trees: bool = False) -> T
     """
     parts, scorers = model.weights.parts, []
     if "trees" in parts:
-        margins = _no_margins(len(vectors.heads)) if leaves_trees else tree_matrix(model.booster, vectors)
-        scorers.append(lambda tails: margins(tails)[None])
+        of_tails = _no_margins(len(vectors.heads)) if leaves_trees else tree_matrix(model.booster, vectors)
+        scorers.append(lambda tails: of_tails(tails)[None])
     if "kernel" in parts:
         kernel_scores = kernel.matrix(model.ridge, vectors.heads, vectors.tails)
         scorers.append(lambda tails: kernel.logarithm(kernel_scores(tails))[None])
@@ -76,9 +76,9 @@ def part_matrix(model: Model, vectors: Vectors, leaves_trees: bool = False) -> T
 def members(model: Model, vectors: Vectors, rounds: Sequence[int]) -> MemberScorer:
     """A function that computes scores of some tails with all heads, (2 + members, tails, heads) float32.
 
-    The first are the model's for the lists of the tails, the second those for the lists of the heads, the others
-    those of each ensemble member alone for the lists of the tails: its own trees, with the same other parts.
-    rounds: number of trees of each member. A single member is the model itself and is not repeated.
+    The first are the model's for the lists of the tails, the second those for the lists of the heads, the
+    others those of each ensemble member alone for the lists of the tails: its own trees, with the same other
+    parts. rounds: number of trees of each member. A single member is the model itself and is not repeated.
     """
     count, width = vectors.heads.shape
     forest, heads = trees.read(model.booster, width), trees.columns(vectors.heads)
@@ -115,11 +115,14 @@ def _no_margins(heads: int) -> TailScorer:
 def tree_matrix(booster: xgboost.Booster, vectors: Vectors) -> TailScorer:
     """A function that computes the trees' margins of some tails with all heads.
 
-    Raises ValueError if the features are not [head, tail, head x tail].
+    Only features [head, tail, head x tail] have a fast way.
     """
-    if not vectors.product:
-        raise ValueError("trees can be evaluated only on the features [head, tail, head x tail]")
     count, width = vectors.heads.shape
+    if not vectors.product:
+        all_heads, score = np.arange(count, dtype=np.int32), _walked(booster, vectors)
+        return lambda tails: score(
+            np.tile(all_heads, len(tails)), np.repeat(tails.astype(np.int32), count)
+        ).reshape(len(tails), count)
     forest, heads = trees.read(booster, width), trees.columns(vectors.heads)
     return lambda tails: trees.scores(forest, heads, vectors.tails[tails])[:, :count]
 
@@ -131,7 +134,7 @@ def replaced(
     rows: tuple[np.ndarray, np.ndarray],
     threads: int,
 ) -> np.ndarray:
-    """The embeddings' part of the scores (n,) of pairs if `rows` (n, d) replace the vectors of their two ends.
+    """The embeddings' part of the scores (n,) of pairs if `rows` (n, d) replace the vectors of their ends.
 
     It is the weighted sum of trees and kernel, for the lists of the pairs' tails.
     """
@@ -153,7 +156,7 @@ def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Sco
     wanted, `trees` scores all of them instead; the margins are the same.
     """
     booster.set_param({"nthread": threads})
-    step = max(1, BLOCK_VALUES // max(booster.num_features(), 1))
+    walked = _walked(booster, vectors)
     count, of_tails = len(vectors.heads), tree_matrix(booster, vectors) if vectors.product else None
 
     def score(heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
@@ -161,6 +164,16 @@ def tree_scorer(booster: xgboost.Booster, vectors: Vectors, threads: int) -> Sco
             unique_tails, row = np.unique(tails, return_inverse=True)
             if len(heads) >= DENSE * count * len(unique_tails) and len(unique_tails) * count <= BLOCK_VALUES:
                 return of_tails(unique_tails)[row, heads]
+        return walked(heads, tails)
+
+    return score
+
+
+def _walked(booster: xgboost.Booster, vectors: Vectors) -> Scorer:
+    """A function that lets XGBoost itself compute the margins of pairs, on blocks of features."""
+    step = max(1, BLOCK_VALUES // max(booster.num_features(), 1))
+
+    def score(heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         margins = np.empty(len(heads), np.float32)
         for start in range(0, len(heads), step):
             block = slice(start, start + step)
@@ -188,7 +201,7 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
 
 
 def save(model: Model, booster: str | Path, similar: str | Path) -> None:
-    """Write the trees as UBJSON and the kernel's coefficients as safetensors; an empty file without kernel."""
+    """Write the trees as UBJSON and the kernel as safetensors, an empty file without kernel."""
     with files.replacing(booster) as temporary:
         temporary.write_bytes(model.booster.save_raw("ubj"))
     with files.replacing(similar) as temporary:

@@ -260,10 +260,10 @@ class SplitSettings:
     )
     valid_share: float = key(
         0.1,
-        "share of the pairs for early stopping and the kernel's weight",
+        "share of the pairs for early stopping and the weights of the score's parts",
         (
             "Share of the pairs held out for validation, which chooses the number of trees and "
-            "the kernel's weight."
+            "the weights of the score's parts."
         ),
         gt=0,
         lt=1,
@@ -666,7 +666,7 @@ class GateSettings:
 
 @section
 class ClassifierSettings:
-    """XGBoost and kernel ridge regression on the embeddings, and the baselines."""
+    """The parts of the score of a pair, and the baselines."""
 
     draws: int = key(
         3,
@@ -704,16 +704,38 @@ class ClassifierSettings:
     svd_dim: int = key(
         128, "dimensions of the SVD baseline", "Dimensions of the SVD baseline.", ge=1, le=8192
     )
-    kernel_weights: list[Annotated[float, Field(ge=0, le=1000)]] = key(
-        [0, 2, 6],
-        "of kernel ridge regression relative to the trees; the best on validation is kept",
+    parts: list[
+        Annotated[
+            Literal["trees", "kernel", "metapaths", "specificity"], Field(description="a part of the score")
+        ]
+    ] = key(
+        ["trees", "kernel", "metapaths", "specificity"],
+        "parts of the score; [trees, kernel] reads the embeddings alone",
         (
-            "Weights with which the logarithm of the kernel ridge regression's score is added "
-            "to the trees' log-odds. The one with the best validation AUPRC is kept; `[0]` uses"
-            " the trees alone. The weight of each part of a vector in the kernel is chosen on "
-            "the training pairs."
+            "Parts of the score: `trees` (XGBoost) and `kernel` (kernel ridge regression) read the "
+            "embeddings; `metapaths` (XGBoost) and `specificity` (a linear model) read metapaths and "
+            "neighbour votes. Their weights are chosen on validation pairs, for each kind of list. "
+            "`trees` must be among them."
         ),
         min_length=1,
+        unique=True,
+    )
+    metapath_steps: int = key(
+        4,
+        "longest metapath from a head to a tail",
+        "Most steps of a metapath from a head to a tail.",
+        ge=1,
+        le=6,
+    )
+    metapaths_kept: int = key(
+        24,
+        "metapaths and kinds of votes that the parts metapaths and specificity read",
+        (
+            "Number of metapaths and kinds of votes that are kept, those that tell most about the training "
+            "pairs. Very costly ones are left out."
+        ),
+        ge=1,
+        le=1000,
     )
     evaluation_pairs: int = key(
         2000000,
@@ -735,6 +757,10 @@ class ClassifierSettings:
         ge=0,
         le=10000,
     )
+
+    def __post_init__(self) -> None:
+        if "trees" not in self.parts:
+            raise InputError("classifier.parts lacks trees, which read the embeddings; add trees to it")
 
 
 @section

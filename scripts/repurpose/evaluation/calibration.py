@@ -76,7 +76,8 @@ def select_curve(calibration: Mapping[str, Any], share: float, path: object) -> 
     calibration: the section of the metrics file `path`, with one curve per measured share (see
     `out_of_fold`). Between two measured shares, the points of their curves are interpolated linearly; if the
     two curves have different numbers of points, the nearer curve is taken. `reliability` and `best` are those
-    of the nearer curve, whose share is `measured_share`. Raises InputError that names the file if an earlier
+    of the nearer curve, whose share is `measured_share`. `treated` is the curve for lists of treated tails,
+    selected in the same way, or None. Raises InputError that names the file if an earlier
     version of the workflow wrote it, without such curves.
     """
     curves = calibration.get("curves")
@@ -90,6 +91,7 @@ def select_curve(calibration: Mapping[str, Any], share: float, path: object) -> 
     above = min(int(np.searchsorted(shares, share)), len(shares) - 1)
     nearest = min((below, above), key=lambda index: abs(shares[index] - share))
     curve = {key: value for key, value in calibration.items() if key != "curves"}
+    curve["treated"] = select_curve(curve["treated"], share, path) if curve.get("treated") else None
     curve |= {**curves[nearest], "share": share, "measured_share": shares[nearest]}
     if below == above or len(curves[below]["margins"]) != len(curves[above]["margins"]):
         return curve

@@ -197,7 +197,8 @@ def _rivals(rows: pd.DataFrame, positives: pd.DataFrame, side: str | None) -> np
         each[f"{side}_index"].to_numpy() if side else np.zeros(len(each), np.int64)
         for each in (positives, rows)
     ]
-    counts = count_above(groups[0], positives["score"].to_numpy(), groups[1], rows["score"].to_numpy())
+    column = "head_score" if side == "head" else "score"
+    counts = count_above(groups[0], positives[column].to_numpy(), groups[1], rows[column].to_numpy())
     counts[1] += rows["label"].to_numpy() == 0
     return counts
 

@@ -17,12 +17,14 @@ from repurpose.core import files, streams
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
 
-# Heads and tails (int32, one per pair) -> one finite score per pair, higher is better.
+# Heads and tails (int32, one per pair) -> finite scores, higher is better: one per pair (n,), or two (2, n),
+# the first for lists of a tail's heads, the second for lists of a head's tails.
 Scorer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # Indices of tails (m,) -> the scores of each tail with every head, (m, heads).
 TailScorer = Callable[[np.ndarray], np.ndarray]
-# Indices of tails (m,) -> finite scores with every head, (1 + members, m, heads), higher is better. The first
-# matrix is of the whole model, the others of its members.
+# Indices of tails (m,) -> finite scores with every head, (2 + members, m, heads), higher is better. The first
+# matrix is of the whole model, for lists of a tail's heads; the second for lists of a head's tails; the
+# others are of its members, for lists of a tail's heads.
 MemberScorer = Callable[[np.ndarray], np.ndarray]
 
 CHUNK = 200_000  # pairs that are scored at once
@@ -38,10 +40,11 @@ METADATA_KEY = "ranked"
 class Ranked:
     """Evaluated pairs with their ranks.
 
-    frame: head_index, tail_index, label, score, and for each set of AMONG how many unknown pairs score above
-    (such as `all_above`) and how many have the same score (`all_tied`); NaN if the pair's tail or head is not
-    in the sample. It may have the column treated: whether the tail is among the treated ones (see `rank`).
-    totals: the number of unknown pairs in "all" and "matched". sampled: whether the counts are estimates.
+    frame: head_index, tail_index, label, score, head_score (the score in the list of the pair's head; the
+    others use score), and for each set of AMONG how many unknown pairs score above (such as `all_above`) and
+    how many have the same score (`all_tied`); NaN if the pair's tail or head is not in the sample. It may
+    have the column treated: whether the tail is among the treated ones (see `rank`). totals: the number of
+    unknown pairs in "all" and "matched". sampled: whether the counts are estimates.
     """
 
     frame: pd.DataFrame
@@ -69,8 +72,10 @@ def rank(
     learned from, so that metrics of treated and of untreated tails can be reported apart. Raises ValueError
     if a score is not finite.
     """
-    evaluated_scores = _finite(score(*(evaluated[f"{side}_index"].to_numpy() for side in SIDES)))
-    frame = evaluated[["head_index", "tail_index", "label"]].assign(score=evaluated_scores)
+    of_lists = _of_lists(score(*(evaluated[f"{side}_index"].to_numpy() for side in SIDES)))
+    evaluated_scores = of_lists["tail"]
+    frame = evaluated[["head_index", "tail_index", "label"]]
+    frame = frame.assign(score=evaluated_scores, head_score=of_lists["head"])
     if treated is not None:
         frame["treated"] = frame["tail_index"].isin(treated)
     levels, level_of_pair = np.unique(evaluated_scores, return_inverse=True)
@@ -85,20 +90,22 @@ def rank(
     counts = {side: np.zeros((2, len(evaluated_scores)), np.int64) for side in SIDES}
     histogram = np.zeros(2 * len(levels) + 1, np.int64)
     for block, uses in _passes(known, pools, ranked, sampled, sample_size, rng, chunk):
-        scores = _finite(score(*block))
+        scores = _of_lists(score(*block))
         if "all" in uses:
-            histogram += _histogram(levels, scores)
+            histogram += _histogram(levels, scores["tail"])
         for side, nodes in zip(SIDES, block, strict=True):
             if side in uses:
                 is_ranked = np.isin(nodes, ranked[side])
-                counts[side] += count_above(nodes[is_ranked], scores[is_ranked], ends[side], evaluated_scores)
+                counts[side] += count_above(
+                    nodes[is_ranked], scores[side][is_ranked], ends[side], of_lists[side]
+                )
     for side in SIDES:
         counts[side] = np.where(np.isin(ends[side], ranked[side]), counts[side], np.nan)
     totals = {"all": float(unknown.count(known, heads, tails))}
     scale = totals["all"] / max(histogram.sum(), 1)
     matched = np.zeros(len(histogram))
     for *block, weights in _matched(frame, known, sample_size if sampled else limit, rng, chunk):
-        matched += _histogram(levels, _finite(score(*block)), weights)
+        matched += _histogram(levels, _of_lists(score(*block))["tail"], weights)
     totals["matched"] = float(matched.sum())
     counts_by_set = {
         "all": scale * _above(histogram)[:, level_of_pair],
@@ -203,10 +210,11 @@ def _matched(
         yield *block, np.ones(len(block[0]))
 
 
-def _finite(scores: np.ndarray) -> np.ndarray:
+def _of_lists(scores: np.ndarray) -> dict[str, np.ndarray]:
+    """The scores of pairs in the lists of their tails and heads; raises ValueError if one is not finite."""
     if not np.isfinite(scores).all():
         raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite numbers")
-    return scores
+    return dict(zip(("tail", "head"), (scores, scores) if scores.ndim == 1 else scores, strict=True))
 
 
 def _histogram(levels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from repurpose.metapaths import votes, walks
+from repurpose.metapaths import walks
 from repurpose.metapaths.steps import Metapath, Steps
 from repurpose.metapaths.votes import Election, Vote
 
@@ -86,7 +86,9 @@ def centred(counts: np.ndarray, scales: np.ndarray) -> np.ndarray:
     return counts
 
 
-def of_pairs(features: PairFeatures, pairs: Pairs, hidden: Sequence[np.ndarray], fold: np.ndarray) -> np.ndarray:
+def of_pairs(
+    features: PairFeatures, pairs: Pairs, hidden: Sequence[np.ndarray], fold: np.ndarray
+) -> np.ndarray:
     """The features of pairs (n,), each without the votes that its fold hides: float32 (n, features).
 
     hidden: for each fold, a mask over the known pairs. fold (n,): of each pair.

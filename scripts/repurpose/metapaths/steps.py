@@ -1,7 +1,8 @@
 """Steps over message relations, and metapaths, which are sequences of steps from a head to a tail.
 
-A step follows one relation in one direction. A metapath is a tuple of step numbers, from the head to the tail.
-No metapath contains a relation between the two types of the target, because such relations carry no messages.
+A step follows one relation in one direction. A metapath is a tuple of step numbers, from the head to the
+tail. No metapath contains a relation between the two types of the target, because such relations carry no
+messages.
 """
 
 from collections.abc import Sequence
@@ -24,10 +25,10 @@ Metapath = tuple[int, ...]
 class Steps:
     """All steps of a graph; step i leads from nodes of the type starts[i] to nodes of the type ends[i].
 
-    matrices: float32 (start nodes, end nodes); an edge has the weight (degree of one end x degree of the other
-    end) ^ -DAMPING, with degrees within the relation. reverse: number of the step in the other direction; a
-    symmetric relation has one step, which is its own reverse. names: the relation, with "<" in front if the
-    step follows it from tail to head. sizes: node type -> number of nodes.
+    matrices: float32 (start nodes, end nodes); an edge has the weight (degree of one end x degree of the
+    other end) ^ -DAMPING, with degrees within the relation. reverse: number of the step in the other
+    direction; a symmetric relation has one step, which is its own reverse. names: the relation, with "<" in
+    front if the step follows it from tail to head. sizes: node type -> number of nodes.
     """
 
     names: tuple[str, ...]

@@ -1,13 +1,14 @@
 """Neighbour votes: how many nodes that resemble the ends of a pair have a known pair with the other end.
 
 Two heads resemble each other if a step leads both to the same nodes, such as two drugs that bind the same
-genes. With S the weighted number of nodes that two heads (or two tails) share, and T the matrix of known pairs,
-the votes are S T (similar drugs that treat the disease), T S (similar diseases that the drug treats), and S T S
-(similar drugs treat similar diseases). No node resembles itself, so a pair has no vote of its own label.
+genes. With S the weighted number of nodes that two heads (or two tails) share, and T the matrix of known
+pairs, the votes are S T (similar drugs that treat the disease), T S (similar diseases that the drug treats),
+and S T S (similar drugs treat similar diseases). No node resembles itself, so a pair has no vote of its own
+label.
 
-It can still be read from other votes: of two drugs alike, one that treats a disease lacks a vote that the other
-has. So a model must be fitted to votes of known pairs without the pair and without others of its tail (see
-`features`).
+It can still be read from other votes: of two drugs alike, one that treats a disease lacks a vote that the
+other has. So a model must be fitted to votes of known pairs without the pair and without others of its tail
+(see `features`).
 """
 
 from collections.abc import Sequence
@@ -123,15 +124,24 @@ class Election:
     def means(self) -> np.ndarray:
         """The mean of `counts` over all heads and tails, float64 (kinds,)."""
         ones = np.ones((self.sizes[1], 1))
-        of_tails = {None: ones, **{step: similar.times(ones) for step, similar in self.similarities[1].items()}}
-        sums = [self._sums_of_heads(kind.heads).T @ (self.treatments @ of_tails[kind.tails]) for kind in self.kinds]
+        of_tails = {
+            None: ones,
+            **{step: similar.times(ones) for step, similar in self.similarities[1].items()},
+        }
+        sums = [
+            self._sums_of_heads(kind.heads).T @ (self.treatments @ of_tails[kind.tails])
+            for kind in self.kinds
+        ]
         return np.array([total.item() for total in sums]) / np.prod(self.sizes, dtype=np.float64)
 
     def voters(self, kind: Vote, head: int, tail: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The known pairs that vote for a pair, heaviest first: their heads, tails and weights."""
         weights = self.treatments.tocoo()
         votes = weights.data.astype(np.float64)
-        for node, ends, step, side in ((head, weights.row, kind.heads, 0), (tail, weights.col, kind.tails, 1)):
+        for node, ends, step, side in (
+            (head, weights.row, kind.heads, 0),
+            (tail, weights.col, kind.tails, 1),
+        ):
             if step is None:
                 votes = votes * (ends == node)
             else:

@@ -1,0 +1,92 @@
+"""Baselines that read no embeddings: votes alone, path counts alone, and the metapath models alone.
+
+`votes`: boosted trees on neighbour votes. `paths`: logistic regression on the counts of walks of up to three
+steps, as in Himmelstein et al., "Systematic integration of biomedical knowledge prioritizes drugs for
+repurposing", eLife 2017. `metapaths`: the parts metapaths and specificity of the pair model.
+"""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from repurpose.classifier import classifier, metapath_fits, metapath_model
+from repurpose.classifier.classifier import EXTERNAL, Fit, Task
+from repurpose.classifier.examples import Examples
+from repurpose.classifier.list_weights import ListWeights, prior
+from repurpose.classifier.metapath_model import FittedMetapaths, MetapathModel
+from repurpose.classifier.pair_model import Model
+from repurpose.core import streams
+from repurpose.graph.graph import Graph
+from repurpose.metapaths import walks
+from repurpose.metapaths.features import PairFeatures, Pairs
+from repurpose.pairs.pairs import ALL_SCHEMES
+
+log = logging.getLogger(__name__)
+
+LONGEST = 3  # steps of the metapaths of `paths`
+METHODS = ("votes", "paths", "metapaths")
+_NO_EXAMPLES = Examples(*(np.zeros(0, np.int64) for _ in Examples._fields))
+
+
+def evaluate_all(task: Task, kg: Graph, types: tuple[str, str]) -> dict[str, dict[str, Fit]]:
+    """Fit and test the baselines: name -> scheme -> fit; types: head and tail type."""
+    result: dict[str, dict[str, Fit]] = {method: {} for method in METHODS}
+    schemes = [scheme for scheme in ALL_SCHEMES if scheme in task.pairs]
+    has_external = (task.external_pairs["label"] == 1).any()
+    for scheme in [*schemes, EXTERNAL] if has_external else schemes:
+        name = metapath_fits.FINAL if scheme == EXTERNAL else scheme
+        known = task.metapaths.known_by_name[name]
+        models = {
+            "votes": _single(fit_votes(task, kg, types, known), "metapaths", task),
+            "paths": _single(fit_paths(task, kg, types, known), "specificity", task),
+            "metapaths": _metapaths(task, scheme, name, result["metapaths"]),
+        }
+        for method, model in models.items():
+            log.info("baseline %s", method)
+            untested = Fit(model, (), _NO_EXAMPLES, {}, *classifier.UNTESTED)
+            result[method][scheme] = classifier.tested(task, scheme, untested)
+    return result
+
+
+def fit_votes(task: Task, kg: Graph, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
+    """Boosted trees on all votes that can be computed for all tails."""
+    candidates = metapath_fits.candidate_features(kg, types, known, task.sizes, LONGEST)
+    features = replace(candidates, metapaths=(), kinds=metapath_fits.affordable_votes(candidates))
+    values, labels, is_matched, rng = _examples(task, features)
+    booster = metapath_model.boost(values[~is_matched], labels[~is_matched], rng, task.threads)
+    unused = np.zeros(features.count, np.float32), np.ones(features.count, np.float32)
+    return FittedMetapaths(features, MetapathModel(booster, *unused, np.zeros(task.sizes[0], np.float32)))
+
+
+def fit_paths(task: Task, kg: Graph, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
+    """Logistic regression on all metapaths of up to LONGEST steps that can be computed for all tails."""
+    candidates = metapath_fits.candidate_features(kg, types, known, task.sizes, LONGEST)
+    metapaths = walks.affordable(candidates.steps, candidates.metapaths, metapath_fits.KEPT_WALKS)
+    features = replace(candidates, metapaths=metapaths, kinds=())
+    values, labels, is_matched, _ = _examples(task, features)
+    linear = metapath_model.fit_linear(values, labels, ~is_matched)
+    return FittedMetapaths(features, MetapathModel(None, *linear, np.zeros(task.sizes[0], np.float32)))
+
+
+def _examples(task: Task, features: PairFeatures) -> tuple[np.ndarray, ...]:
+    """Features, labels, which negatives are matched, and the generator after the draws."""
+    rng = streams.generator(task.seed, "negatives and folds of the votes and paths")
+    examples = metapath_model.draw(features.known, task.taken, task.sizes[0], rng)
+    values = metapath_model.rows(features, examples, rng)
+    return values, np.tile(examples.labels, 2), np.tile(examples.is_matched, 2), rng
+
+
+def _single(fitted: FittedMetapaths, part: str, task: Task) -> Model:
+    """A model of one part."""
+    return Model(None, None, fitted, ListWeights.of_lists([part], prior([part]), prior([part]), task.sizes))
+
+
+def _metapaths(task: Task, scheme: str, name: str, tested: dict[str, Fit]) -> Model:
+    """The metapath models of a scheme with weights chosen on its validation pairs; tested: other schemes'."""
+    parts = ("metapaths", "specificity")
+    weights = ListWeights.of_lists(parts, prior(parts), prior(parts), task.sizes)
+    model = Model(None, None, task.metapaths.fitted(name), weights)
+    if scheme == EXTERNAL:
+        return model._replace(weights=classifier.final_weights(task, tested))
+    return classifier.choose_weights(task, scheme, model, parts)
