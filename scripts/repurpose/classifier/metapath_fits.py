@@ -43,13 +43,14 @@ FEWEST = 20  # known pairs that a choice of features needs; with fewer, all know
 class MetapathFits:
     """The models of a run by name: a scheme's, FINAL, "fold 0" and so on.
 
-    features: those of the final model. known_by_name: the known pairs of each model. folds: see `folds`.
+    features: those of the final model. known_by_name: the known pairs of each model. folds: see `folds`; None
+    without models of folds.
     """
 
     features: PairFeatures
     models: Mapping[str, MetapathModel]
     known_by_name: Mapping[str, Pairs]
-    folds: Folds
+    folds: Folds | None
 
     def fitted(self, name: str) -> FittedMetapaths:
         """One of the models, with the votes of its known pairs."""
@@ -73,18 +74,45 @@ def fit_all(
     types: head and tail type. pairs: labelled pairs with one column per scheme. taken: pairs that may not be
     negatives. longest: most steps of a metapath.
     """
-    sizes = kg.count(types[0]), kg.count(types[1])
-    folds = folds_module.make(pairs, sizes, seed)
+    options = {"longest": longest, "kept": kept, "seed": seed, "threads": threads}
+    features = choose_features(kg, types, pairs, taken, **options)
+    folds = folds_module.make(pairs, features.sizes, seed)
     known_by_name = dict(_known_pairs(pairs, folds))
-    candidates = candidate_features(kg, types, known_by_name[FINAL], sizes, longest)
-    chosen = _choose(candidates, _choosing_pairs(pairs), taken, kept, seed, threads)
-    features = chosen.voted_by(known_by_name[FINAL])
+    models = fit_models(features, known_by_name, taken, seed, threads)
+    return MetapathFits(features, models, known_by_name, folds)
+
+
+def choose_features(
+    kg: Graph,
+    types: tuple[str, str],
+    pairs: pd.DataFrame,
+    taken: Known,
+    *,
+    longest: int,
+    kept: int,
+    seed: int,
+    threads: int,
+) -> PairFeatures:
+    """The `kept` features with the largest gain in boosted trees on all candidates; see `fit_all`.
+
+    Only pairs that are training pairs in every scheme choose. All known pairs vote in the result.
+    """
+    sizes = kg.count(types[0]), kg.count(types[1])
+    known = training_pairs(pairs, None)
+    candidates = candidate_features(kg, types, known, sizes, longest)
+    return _choose(candidates, _choosing_pairs(pairs), taken, kept, seed, threads).voted_by(known)
+
+
+def fit_models(
+    features: PairFeatures, known_by_name: Mapping[str, Pairs], taken: Known, seed: int, threads: int
+) -> dict[str, MetapathModel]:
+    """One model for each set of known pairs, by name."""
     models = {}
     for number, (name, known) in enumerate(known_by_name.items()):
         rng = streams.generator(seed, "negatives and folds of the metapaths", number)
         models[name] = metapath_model.fit(features.voted_by(known), taken, rng, threads)
         log.info("%s: fitted to %d known pairs", name, len(known[0]))
-    return MetapathFits(features, models, known_by_name, folds)
+    return models
 
 
 def fold_name(fold: int) -> str:
