@@ -121,11 +121,17 @@ def test_equal_lists_overlap_whatever_the_tails_and_lists_of_neighbours_only_whe
     assert random["most_similar"]["overlap"] == pytest.approx(0.1, abs=0.02)
 
 
-def test_of_many_tails_a_bounded_number_of_distinct_pairs_is_compared():
-    first, second = likeness._pairs(20_000, 0)
-    assert (first < second).all() and second.max() < 20_000
-    assert 0.99 * likeness.PAIRS < len({*zip(first.tolist(), second.tolist(), strict=True)}) == len(first)
-    assert len(first) <= likeness.PAIRS
-    assert len(likeness._pairs(100, 0)[0]) == 4950
-    again, other = likeness._pairs(20_000, 0), likeness._pairs(20_000, 1)
-    assert (again[0] == first).all() and not (other[0][:50] == first[:50]).all()
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 100, 101, 110, 20_000, 100_000])
+def test_all_pairs_of_few_tails_and_a_bounded_number_of_distinct_pairs_of_many_are_compared(count):
+    first, second = likeness._pairs(count, 0)
+    assert (first >= 0).all() and (first < second).all() and second.max(initial=0) < max(count, 1)
+    distinct = {*zip(first.tolist(), second.tolist(), strict=True)}
+    assert len(distinct) == len(first) == min(likeness.PAIRS, count * (count - 1) // 2)
+    assert (likeness._pairs(count, 0)[0] == first).all()
+
+
+def test_every_tail_is_as_likely_to_be_compared_and_another_seed_draws_other_pairs():
+    first, second = likeness._pairs(1000, 0)
+    counts = np.bincount(np.append(first, second), minlength=1000)
+    assert abs(counts[:500].sum() - counts[500:].sum()) < 400 and counts.max() < 30
+    assert not (likeness._pairs(1000, 1)[0] == first).all()

@@ -89,7 +89,7 @@ def overlaps(lists: np.ndarray, vectors: np.ndarray, seed: int) -> dict[str, Any
     """The overlap of two tails' lists, against the similarity of the tails; arguments as in `describe`.
 
     The overlap is the number of shared heads divided by the length of the shorter list; the similarity is the
-    cosine of the tails' vectors. `pairs`: number of compared pairs of tails, all or about PAIRS random ones.
+    cosine of the tails' vectors. `pairs`: number of compared pairs of tails, at most PAIRS random ones.
     `overlap`: its mean over all of them. `least_similar`, `most_similar`: means of `similarity` and `overlap`
     over the fifth of the pairs with the lowest and with the highest similarity. Lists of tails that have
     little in common should overlap less than those of similar tails. None for fewer than FIFTH pairs.
@@ -118,9 +118,10 @@ def overlaps(lists: np.ndarray, vectors: np.ndarray, seed: int) -> dict[str, Any
 
 
 def _pairs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct pairs of different numbers below `count`: all, or about PAIRS of them drawn at random."""
-    if count * (count - 1) // 2 <= PAIRS:
-        return np.triu_indices(count, 1)
-    drawn = np.sort(np.random.default_rng(seed).integers(count, size=(PAIRS, 2)), axis=1)
-    distinct = np.unique(drawn[drawn[:, 0] < drawn[:, 1]], axis=0)
-    return distinct[:, 0], distinct[:, 1]
+    """Distinct pairs of different numbers below `count`: all, or PAIRS of them drawn at random."""
+    total = count * (count - 1) // 2
+    # Few numbers of a large range are drawn without a list of the range.
+    drawn = np.random.default_rng(seed).choice(total, min(PAIRS, total), replace=False)
+    # Pair n of (1, 0), (2, 0), (2, 1), (3, 0) and so on.
+    second = ((1 + np.sqrt(1 + 8 * drawn)) // 2).astype(np.int64)
+    return drawn - second * (second - 1) // 2, second
