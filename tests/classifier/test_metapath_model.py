@@ -1,0 +1,150 @@
+"""The models on metapaths and votes."""
+
+import numpy as np
+import planted
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from repurpose.classifier import metapath_model
+from repurpose.classifier.metapath_model import FittedMetapaths
+from repurpose.metapaths import features, steps, votes
+from repurpose.metapaths.features import PairFeatures
+from repurpose.pairs.pairs import Known
+
+SIZES = 60, 40
+
+
+def case(seed, planted_by_genes):
+    """Features of a graph whose known pairs share genes, or are drawn at random."""
+    rng = np.random.default_rng(seed)
+    of_drug, of_disease = (rng.random((size, 30)) < 0.12 for size in SIZES)
+    shared = of_drug.astype(int) @ of_disease.T
+    order = rng.random(SIZES) + (10 * (shared >= 2) if planted_by_genes else 0)
+    known = np.unravel_index(np.argsort(-order, axis=None)[:160], SIZES)
+    edges = [
+        ("drug", "binds", "gene", "message", np.argwhere(of_drug)),
+        ("disease", "associates", "gene", "message", np.argwhere(of_disease)),
+    ]
+    kg = planted.graph({"drug": SIZES[0], "disease": SIZES[1], "gene": 30}, edges)
+    found = steps.of_graph(kg)
+    metapaths = tuple(steps.metapaths(found, "drug", "disease", 4, 1000))
+    made = PairFeatures(found, metapaths, votes.kinds(found, "drug", "disease"), known, SIZES)
+    return made, Known(*known, np.full(160, "treats", object))
+
+
+def within_tails(scores, labels, tails):
+    """The mean AUROC within tails."""
+    return np.mean(
+        [
+            roc_auc_score(labels[tails == tail], scores[tails == tail])
+            for tail in np.unique(tails)
+            if 0 < labels[tails == tail].mean() < 1
+        ]
+    )
+
+
+@pytest.mark.parametrize("planted_by_genes", [True, False])
+def test_both_models_find_what_is_planted_and_nothing_else(planted_by_genes):
+    made, taken = case(0, planted_by_genes)
+    rng = np.random.default_rng(0)
+    is_hidden = rng.random(160) < 0.3
+    left = made.voted_by(tuple(ends[~is_hidden] for ends in made.known))
+    model = metapath_model.fit(left, taken, rng, 1)
+    scores = FittedMetapaths(left, model).scores(np.arange(SIZES[1]))
+    labels = np.zeros((SIZES[1], SIZES[0]), int)
+    labels[made.known[1][is_hidden], made.known[0][is_hidden]] = 1
+    is_used = np.ones_like(labels, bool)
+    is_used[left.known[1], left.known[0]] = False
+    tails = np.nonzero(is_used)[0]
+    aurocs = [within_tails(part[is_used], labels[is_used], tails) for part in scores]
+    assert min(aurocs) > 0.8 if planted_by_genes else max(aurocs) < 0.65
+
+
+def test_labels_drawn_at_random_are_read_from_no_feature():
+    """The model reads labels of other graphs; with its own votes hidden from no pair, it would."""
+
+    def read_from(hides):
+        sample = []
+        for seed in range(6):
+            made, taken = case(seed, planted_by_genes=False)
+            rng = np.random.default_rng(seed)
+            examples = metapath_model.draw(made.known, taken, SIZES[0], rng)
+            if not hides:
+                nothing = [np.zeros(160, bool)]
+                pairs = np.tile(examples.heads, 2), np.tile(examples.tails, 2)
+                rows = features.of_pairs(made, pairs, nothing, np.zeros(2 * len(examples.heads), int))
+            else:
+                rows = metapath_model.rows(made, examples, rng)
+            is_used = np.tile(~examples.is_matched, 2)
+            kept = rows[is_used], np.tile(examples.labels, 2)[is_used], np.tile(examples.tails, 2)[is_used]
+            sample.append(kept)
+        aurocs = []
+        for group, others in ((sample[:3], sample[3:]), (sample[3:], sample[:3])):
+            booster = metapath_model.boost(
+                np.concatenate([rows for rows, _, _ in others]),
+                np.concatenate([labels for _, labels, _ in others]),
+                np.random.default_rng(0),
+                1,
+            )
+            model = metapath_model.MetapathModel(booster, *[np.zeros(1, np.float32)] * 3)
+            for rows, labels, tails in group:
+                scores = model.booster.inplace_predict(rows, predict_type="margin")
+                aurocs.append(within_tails(scores, labels, tails))
+        return np.mean(aurocs)
+
+    assert read_from(hides=False) > 0.75
+    assert 0.45 < read_from(hides=True) < 0.55
+
+
+def test_negatives_are_unknown_pairs_of_the_known_pair_s_tail():
+    made, taken = case(1, planted_by_genes=True)
+    examples = metapath_model.draw(made.known, taken, SIZES[0], np.random.default_rng(0))
+    known = set(zip(*(ends.tolist() for ends in made.known), strict=True))
+    pairs = list(zip(examples.heads.tolist(), examples.tails.tolist(), strict=True))
+    assert [pair in known for pair in pairs] == (examples.labels == 1).tolist()
+    assert np.array_equal(examples.tails, made.known[1][examples.source])
+    assert examples.labels.sum() == 160 and not examples.labels[examples.is_matched].any()
+    popularity = np.bincount(made.known[0], minlength=SIZES[0])
+    means = [popularity[examples.heads[examples.is_matched == matched]].mean() for matched in (True, False)]
+    assert means[0] > popularity.mean() + 0.1 > means[1] - 2
+
+
+def test_many_known_pairs_have_fewer_negatives(monkeypatch):
+    made, taken = case(1, planted_by_genes=True)
+    monkeypatch.setattr(metapath_model, "MOST_ROWS", 800)
+    examples = metapath_model.draw(made.known, taken, SIZES[0], np.random.default_rng(0))
+    assert 320 < len(examples.heads) <= 1000
+
+
+def test_scores_of_pairs_are_those_of_the_matrix_and_contributions_add_up():
+    made, taken = case(2, planted_by_genes=True)
+    fitted = FittedMetapaths(made, metapath_model.fit(made, taken, np.random.default_rng(0), 1))
+    tails = np.arange(SIZES[1])
+    whole = fitted.scores(tails)
+    rng = np.random.default_rng(1)
+    heads, tail = rng.integers(0, SIZES[0], 200), rng.integers(0, SIZES[1], 200)
+    assert np.array_equal(fitted.of_pairs(heads, tail), whole[:, tail, heads])
+    assert np.array_equal(fitted.scores(tails[7:9]), whole[:, 7:9])
+    rows = made.block(tails)[:, tail, heads].T
+    shares = fitted.model.contributions(rows)
+    assert shares.shape == (2, 200, made.count)
+    linear = shares[1].sum(axis=1) - fitted.model.head_means[heads]
+    assert np.allclose(linear, whole[1, tail, heads], atol=1e-3)
+    offsets = whole[0, tail, heads] - shares[0].sum(axis=1)
+    assert np.allclose(offsets, offsets[0], atol=1e-2)
+
+
+def test_the_specificity_of_a_head_is_zero_on_average():
+    made, taken = case(3, planted_by_genes=True)
+    model = metapath_model.fit(made, taken, np.random.default_rng(0), 1)
+    specificity = FittedMetapaths(made, model).scores(np.arange(SIZES[1]))[1]
+    assert np.abs(specificity.mean(axis=0)).max() < 1e-3
+    assert specificity.std() > 0.1
+
+
+def test_a_rare_value_is_cut():
+    made, taken = case(4, planted_by_genes=True)
+    model = metapath_model.fit(made, taken, np.random.default_rng(0), 1)
+    block = np.tile(model.cuts[:, None, None], (1, 1, SIZES[0]))
+    assert np.array_equal(model.linear(block), model.linear(100 * block))
+    assert model.linear(block / 2) == pytest.approx(model.linear(block) / 2, rel=1e-3)

@@ -1,0 +1,59 @@
+"""Steps and metapaths of a graph."""
+
+import numpy as np
+from metapath_graphs import random_graph
+
+from repurpose.metapaths import steps
+
+
+def names(found):
+    return {"/".join(found.names[number] for number in metapath) for metapath in found_metapaths(found)}
+
+
+def found_metapaths(found, longest=3, most=1000):
+    return steps.metapaths(found, "drug", "disease", longest, most)
+
+
+def test_a_symmetric_relation_is_one_step_and_any_other_two():
+    found = steps.of_graph(random_graph(0))
+    assert found.names == (
+        "binds",
+        "<binds",
+        "associates",
+        "<associates",
+        "resembles",
+        "regulates",
+        "<regulates",
+    )
+    assert [found.reverse[found.reverse[number]] for number in range(7)] == list(range(7))
+    assert found.reverse[4] == 4
+
+
+def test_an_edge_is_weighted_by_the_degrees_of_both_ends():
+    kg = random_graph(1)
+    matrix = steps.of_graph(kg).matrices[0].toarray()
+    count = np.zeros((6, 4))
+    count[kg.heads[0], kg.tails[0]] = 1
+    degrees = count.sum(axis=1, keepdims=True) * count.sum(axis=0)
+    assert np.allclose(matrix, np.where(count > 0, np.maximum(degrees, 1) ** -0.4, 0))
+
+
+def test_the_metapaths_of_up_to_three_steps_without_the_target():
+    assert names(steps.of_graph(random_graph(0))) == {
+        "binds/<associates",
+        "resembles/binds/<associates",
+        "binds/regulates/<associates",
+        "binds/<regulates/<associates",
+    }
+
+
+def test_lengths_with_too_many_metapaths_are_left_out():
+    found = steps.of_graph(random_graph(0))
+    assert [len(metapath) for metapath in found_metapaths(found, 4, 4)] == [2, 3, 3, 3]
+    assert [len(metapath) for metapath in found_metapaths(found, 4, 3)] == [2]
+    assert len(found_metapaths(found, 4)) > 10
+
+
+def test_a_metapath_reads_as_words():
+    found = steps.of_graph(random_graph(0))
+    assert steps.text(found, found_metapaths(found)[0]) == "drug -binds- gene -associates- disease"
