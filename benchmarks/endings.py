@@ -56,7 +56,12 @@ SMALL = {
         "min_effective_rank": 1.0,
         "min_distinct_share": 0.0,
     },
-    "classifier": {"draws": 1, "trees": 5, "svd_dim": 4, "parts": ["trees", "kernel", "metapaths", "specificity"]},
+    "classifier": {
+        "draws": 1,
+        "trees": 5,
+        "svd_dim": 4,
+        "parts": ["trees", "kernel", "metapaths", "specificity"],
+    },
     "evidence": {"explained": 10},
 }
 ENDINGS = (

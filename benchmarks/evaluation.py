@@ -72,7 +72,7 @@ def main() -> None:
 
 def overlay_of(options: argparse.Namespace) -> dict[str, Any]:
     """The overlay of the run: full paths of the tables, kernel weights to choose from, external pairs."""
-    content: dict[str, Any] = {"devices": ["cpu"], "classifier": {"kernel_weights": [0, 2, 6]}}
+    content: dict[str, Any] = {"devices": ["cpu"], "classifier": {"parts": ["trees", "kernel"]}}
     content |= {
         key: str(Path(getattr(options, key)).resolve()) for key in ("edges", "nodes") if getattr(options, key)
     }

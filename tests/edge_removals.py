@@ -8,6 +8,7 @@ import planted
 import pytest
 import small_trainings
 import xgboost
+from pair_models import weights
 
 from repurpose.candidates.counterfactual import CounterfactualEncoder, CounterfactualScorer
 from repurpose.classifier import kernel, pair_model
@@ -97,14 +98,18 @@ def model(heads, tails, labelled):
     labels = np.arange(len(pair_indices[0])) < len(treatments[0])
     data = xgboost.DMatrix(vectors.features(*pair_indices), labels)
     booster = xgboost.train({"objective": "binary:logistic", "max_depth": 4}, data, 20)
-    return pair_model.Model(booster, kernel.fit(heads, tails, treatments, generator), 2.0)
+    sizes = len(heads), len(tails)
+    return pair_model.Model(
+        booster, kernel.fit(heads, tails, treatments, generator), None, weights(1, 2, sizes)
+    )
 
 
 def save(fitted_model, device_files):
     """Write the files of the classifier's rule that the explanations read."""
     pair_model.save(fitted_model, device_files.model, device_files.kernel)
     digests = [files.digest(path) for path in (device_files.model, device_files.kernel)]
-    files.write_json(device_files.metrics, {"model_digests": digests, "kernel_weight": fitted_model.weight})
+    metrics = {"model_digests": digests, "weights": fitted_model.weights.described()}
+    files.write_json(device_files.metrics, metrics)
 
 
 @cache

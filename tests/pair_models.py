@@ -1,7 +1,9 @@
 """A planted set of labelled pairs and quick settings, for the tests of the models that score pairs."""
 
+import numpy as np
 import planted
 
+from repurpose.classifier.list_weights import EMBEDDED, ListWeights
 from repurpose.config.sections import ClassifierSettings
 from repurpose.pairs import pairs
 from repurpose.vectors.vectors import Vectors
@@ -14,10 +16,18 @@ SETTINGS = ClassifierSettings(
     learning_rate=0.2,
     patience=10,
     svd_dim=16,
-    kernel_weights=(0.0, 4.0),
+    parts=["trees", "kernel", "metapaths", "specificity"],
+    metapath_steps=4,
+    metapaths_kept=24,
     evaluation_pairs=10**6,
 )
 SPLIT = {"schemes": ["random", "disease", "drug"], "valid_share": 0.1, "test_share": 0.2}
+
+
+def weights(trees=1.0, kernel=0.0, sizes=(90, 70)):
+    """The same weights of trees and kernel for all lists."""
+    values = np.array([trees, kernel], np.float32)
+    return ListWeights.of_lists(EMBEDDED, values, values, sizes)
 
 
 def make(*, shuffled, seed=0):

@@ -11,6 +11,7 @@ import split_pairs
 import train_baselines
 import train_classifier
 import train_contraindications
+import train_metapaths
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import ClassifierSettings, SplitSettings
 from repurpose.core import files
@@ -55,10 +56,18 @@ class ScriptRun:
         inputs = {"pairs_in": self.path("pairs/pairs.parquet"), "graph_files": self.device_files.graph}
         return inputs | options | changes
 
+    def train_metapaths(self):
+        """Fit the models on metapaths; what is trained after this call reads them."""
+        options = self._common(longest=self.settings.metapath_steps, kept=self.settings.metapaths_kept)
+        del options["settings"]
+        models = self.path("metapaths/models.json")
+        train_metapaths.main(external_in=None, models_out=models, **options)
+
     def train_baselines(self):
         train_baselines.main(
             external_in=None,
             untrained=self.device_files.embeddings,
+            metapaths_in=self.device_files.metapaths,
             metrics_out=self.path("baselines/metrics.json"),
             ranks_out=self.path("baselines/ranks.parquet"),
             **self._common(),
@@ -68,6 +77,7 @@ class ScriptRun:
         self.path("classifier/cpu/metrics.json")
         train_classifier.main(
             vectors_in=self.device_files.embeddings,
+            metapaths_in=self.device_files.metapaths,
             baselines=self.path("baselines/metrics.json"),
             baseline_ranks=self.path("baselines/ranks.parquet"),
             external_in=None,

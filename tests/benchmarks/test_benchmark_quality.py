@@ -33,7 +33,9 @@ SETTINGS = ClassifierSettings(
     learning_rate=0.3,
     patience=5,
     svd_dim=4,
-    kernel_weights=(4.0,),
+    parts=["trees", "kernel"],
+    metapath_steps=3,
+    metapaths_kept=24,
     evaluation_pairs=1000,
 )
 

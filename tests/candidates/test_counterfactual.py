@@ -224,7 +224,7 @@ def test_a_change_is_the_score_difference_with_the_counterfactual_vectors():
         heads[head], tails[tail] = encoder.without(way)
         without = pair_model.scorer(scorer.model, Vectors(heads, tails, product=True), 1)
         pair = np.array([head]), np.array([tail])
-        assert change == pytest.approx(float(without(*pair)[0] - score(*pair)[0]), abs=1e-2)
+        assert change == pytest.approx(float(without(*pair)[0, 0] - score(*pair)[0, 0]), abs=1e-2)
         moved += abs(change) > 0.05
     assert moved > 10
 

@@ -51,7 +51,7 @@ def test_the_measures_do_not_depend_on_chunks_and_one_member_has_none(monkeypatc
     collector = stability.StabilityCollector(30)
     list(
         candidates.rank(
-            lambda tails: noisy(0)[0].T[None][:, tails],
+            candidate_lists.scorer(noisy(0)[0]),
             candidate_lists.annotator(KG),
             per_tail=1,
             collectors=[collector],

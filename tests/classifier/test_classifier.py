@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import planted
 import pytest
-from pair_models import SETTINGS, make
+from pair_models import SETTINGS, make, weights
 from planted import TARGET
 from script_runs import ScriptRun
 
@@ -77,7 +77,7 @@ def test_a_seed_gives_the_same_model_whatever_the_threads(case):
     models = [
         bytes(
             classifier.fit_final(
-                classifier.Task(*case, SETTINGS, seed, threads), (8, 5), 2.0
+                classifier.Task(*case, SETTINGS, seed, threads), (8, 5), weights(1, 2)
             ).booster.save_raw("ubj")
         )
         for seed, threads in ((0, 1), (0, 2), (1, 1))
@@ -110,17 +110,16 @@ def test_tree_scores_by_xgboost_and_by_own_code_are_equal(case, fits, monkeypatc
 
 def metrics_of(paths):
     """The entries of metrics.json for a model's two files."""
-    return {"model_digests": [files.digest(path) for path in paths], "kernel_weight": 4.0}
+    return {"model_digests": [files.digest(path) for path in paths], "weights": weights(1, 4).described()}
 
 
 def test_a_model_read_from_its_files_gives_the_same_scores(case, fits, tmp_path):
     vectors, labelled, _ = case
     ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
     paths = tmp_path / "model.ubj", tmp_path / "kernel.safetensors"
-    model = fits["disease"].model
-    assert model.weight == 4
+    model = fits["disease"].model._replace(weights=weights(1, 4))
     pair_model.save(model, *paths)
-    back = pair_model.load(*paths, metrics_of(paths))
+    back = pair_model.load(*paths, metrics_of(paths), None, model.weights.treated)
     scores = [pair_model.scorer(each, vectors, 1)(*ends) for each in (model, back)]
     assert np.array_equal(*scores)
 
@@ -130,7 +129,8 @@ def test_the_kernels_logarithm_times_its_weight_is_added_to_the_margins(case, fi
     ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
     model = fits["drug"].model
     both, trees = (
-        pair_model.scorer(model._replace(weight=weight), vectors, 1)(*ends) for weight in (3.0, 0.0)
+        pair_model.scorer(model._replace(weights=weights(1, weight)), vectors, 1)(*ends)[0]
+        for weight in (3.0, 0.0)
     )
     similar = kernel.scorer(model.ridge, vectors.heads, vectors.tails)(*ends)
     assert np.array_equal(trees, pair_model.tree_scorer(model.booster, vectors, 1)(*ends))
@@ -139,12 +139,13 @@ def test_the_kernels_logarithm_times_its_weight_is_added_to_the_margins(case, fi
 
 @pytest.mark.parametrize("weight", [0.0, 3.0])
 def test_scores_of_whole_tails_equal_scores_of_single_pairs(case, fits, weight):
-    vectors, model = case[0], fits["drug"].model._replace(weight=weight)
+    vectors, model = case[0], fits["drug"].model._replace(weights=weights(1, weight))
     tails, heads = np.array([5, 2, 9], np.int32), np.arange(len(vectors.heads), dtype=np.int32)
-    found, *members = pair_model.members(model, vectors, fits["drug"].rounds)(tails)
+    found, of_heads, *members = pair_model.members(model, vectors, fits["drug"].rounds)(tails)
+    assert np.array_equal(of_heads, found)
     assert np.mean(members, axis=0) == pytest.approx(found, abs=1e-4)
     assert np.abs(members[0] - found).max() > 0.1
-    single = pair_model.scorer(model, vectors, 1)(np.tile(heads, 3), np.repeat(tails, len(heads)))
+    single = pair_model.scorer(model, vectors, 1)(np.tile(heads, 3), np.repeat(tails, len(heads)))[0]
     if weight:
         # The kernel's matrix product adds in another order.
         assert found.ravel() == pytest.approx(single, rel=1e-5, abs=1e-5)
@@ -155,7 +156,8 @@ def test_scores_of_whole_tails_equal_scores_of_single_pairs(case, fits, weight):
 def test_margins_of_a_member_come_from_its_own_trees(case, fits):
     vectors, fit = case[0], fits["random"]
     tails = np.arange(4, dtype=np.int32)
-    _, *members = pair_model.members(fit.model._replace(weight=0.0), vectors, fit.rounds)(tails)
+    model = fit.model._replace(weights=weights(1, 0))
+    _, _, *members = pair_model.members(model, vectors, fit.rounds)(tails)
     pairs_of = np.tile(np.arange(90), 4), np.repeat(tails, 90)
     base, begun = trees.read(fit.model.booster, vectors.heads.shape[1]).base, 0
     for member, count in zip(members, fit.rounds, strict=True):
@@ -174,14 +176,35 @@ def test_the_kernel_is_not_trained_on_held_out_heads_or_tails(case, fits):
         assert not np.isin(used, labelled.loc[labelled[scheme] != "train", name]).any()
 
 
-def test_the_kernel_weight_with_the_best_validation_auprc_is_kept(fits):
+def test_weights_are_chosen_on_the_validation_pairs_of_each_scheme(fits):
     for fit in fits.values():
-        assert set(fit.valid_auprc) == {"weight 0", "weight 4", "kernel"}
+        assert set(fit.valid_auprc) == {"trees", "kernel", "whole"}
         share = float(np.average(fit.valid.labels, weights=fit.valid.weights))
         assert all(found > 1.5 * share for found in fit.valid_auprc.values())
-        both = {weight: fit.valid_auprc[f"weight {weight}"] for weight in (0, 4)}
-        assert fit.model.weight == max(both, key=both.get)
-    assert {fit.model.weight for fit in fits.values()} == {0.0, 4.0}
+    chosen = [tuple(fit.model.weights.by_kind["treated_tail"].tolist()) for fit in fits.values()]
+    assert len(set(chosen)) == len(fits)
+
+
+def test_the_final_model_has_the_weights_of_the_scheme_that_asks_for_its_lists(case, fits):
+    found = classifier.final_weights(classifier.Task(*case, SETTINGS, 0, 1), fits)
+    by_kind = {
+        "untreated_tail": "disease",
+        "treated_tail": "random",
+        "untreated_head": "drug",
+        "treated_head": "random",
+    }
+    for kind, scheme in by_kind.items():
+        assert np.array_equal(found.by_kind[kind], fits[scheme].model.weights.by_kind[kind])
+    positives = case[1][case[1]["label"] == 1]
+    assert np.flatnonzero(found.treated[1]).tolist() == sorted(set(positives["tail_index"]))
+
+
+def test_an_ablated_model_has_fewer_parts_and_its_own_weights(case, fits):
+    task = classifier.Task(*case, SETTINGS, 0, 1)
+    found = classifier.ablated(task, fits, ["trees"])
+    for scheme, fit in found.items():
+        assert fit.model.weights.parts == ("trees",) and fit.model.ridge is None
+        assert fit.metrics["auprc"] != fits[scheme].metrics["auprc"]
 
 
 def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, tmp_path):
@@ -192,10 +215,10 @@ def test_a_damaged_model_file_is_named_with_the_command_that_rebuilds_it(fits, t
         whole = path.read_bytes()
         path.write_bytes(whole[:-100])
         with pytest.raises(InputError, match=rf"{path.name} is not the model that was .* --forcerun"):
-            pair_model.load(*paths, trained)
+            pair_model.load(*paths, trained, None, weights().treated)
         path.unlink()
         with pytest.raises(InputError, match=rf"{path.name} is not the model that was .* \(No such file"):
-            pair_model.load(*paths, trained)
+            pair_model.load(*paths, trained, None, weights().treated)
         path.write_bytes(whole)
 
 
@@ -274,6 +297,7 @@ def test_a_device_that_failed_its_gate_gets_no_classifier(tmp_path):
     refusal = "device cpu did not pass the gate: distinct: all vectors are alike"
     with pytest.raises(InputError, match=refusal):
         train_classifier.main(
+            metapaths_in=None,
             baselines=nowhere,
             baseline_ranks=nowhere,
             external_in=None,

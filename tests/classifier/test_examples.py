@@ -17,7 +17,9 @@ SETTINGS = ClassifierSettings(
     learning_rate=0.3,
     patience=5,
     svd_dim=8,
-    kernel_weights=(4.0,),
+    parts=["trees", "kernel"],
+    metapath_steps=3,
+    metapaths_kept=24,
     evaluation_pairs=10**6,
 )
 SIZES = 60, 50

@@ -108,3 +108,17 @@ def test_a_pair_with_replaced_vectors_scores_as_if_they_were_its_own():
         assert np.linalg.norm(TAILS[tail]) < np.linalg.norm(TAILS, axis=1).max()
         assert score == pytest.approx(all_scores(ridge, heads, tails)[head, tail], abs=1e-6)
         assert abs(score - whole[head, tail]) > 5e-4
+
+
+def test_a_pair_has_the_same_score_among_any_other_pairs():
+    """To the last bit; a plain matrix product of another size adds in another order."""
+    rng = np.random.default_rng(0)
+    heads, tails = (rng.normal(size=(count, 40)).astype(np.float32) for count in (300, 200))
+    positives = rng.integers(0, 300, 250), rng.integers(0, 200, 250)
+    ridge = kernel.fit(heads, tails, positives, rng)
+    score = kernel.matrix(ridge, heads, tails)
+    whole = score(np.arange(200))
+    for some in (np.array([7]), np.array([130, 66, 2, 1]), np.arange(64, 100)):
+        assert np.array_equal(score(some), whole[some])
+    single = kernel.scorer(ridge, heads, tails)(np.arange(100), np.arange(100))
+    assert np.array_equal(single, whole[np.arange(100), np.arange(100)])

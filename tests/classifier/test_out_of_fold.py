@@ -17,7 +17,8 @@ from repurpose.graph import graph
 from repurpose.pairs import pairs
 
 HIDDEN = np.arange(0, 70, 4)  # diseases without drug-disease pairs in the graph of `half_known`
-ROUNDS, WEIGHT = (14, 9), 3.0
+ROUNDS, WEIGHTS = (14, 9), pair_models.weights(1, 3)
+TREES = pair_models.weights(1, 0)
 
 
 @pytest.fixture(name="task", scope="module")
@@ -27,7 +28,7 @@ def planted_task():
 
 @pytest.fixture(name="found", scope="module")
 def calibrated(task):
-    return out_of_fold.calibrated(task, ROUNDS, WEIGHT)
+    return out_of_fold.calibrated(task, ROUNDS, WEIGHTS)
 
 
 def half_known():
@@ -68,29 +69,30 @@ def finished_run(tmp_path_factory):
     return trained(folder, kg, rows)
 
 
-@pytest.mark.parametrize("weights", [(4.0, 0.0), (0.0, 4.0), (2.0, 2.0)], ids=str)
+@pytest.mark.parametrize("kernels", [(4.0, 0.0), (0.0, 4.0), (2.0, 2.0)], ids=str)
 def test_probabilities_belong_to_the_final_model_whatever_the_weights_of_other_schemes(
-    weights, tmp_path, monkeypatch
+    kernels, tmp_path, monkeypatch
 ):
-    """The final model has the kernel weight of the random scheme; the other schemes have another weight.
+    """Lists of hidden diseases have the weights of the scheme disease; the other schemes have others.
 
     The test compares with the true treatments of diseases whose treatments the graph lacks.
     """
     evaluate = classifier.evaluate_all
 
     def two_weights(task):
-        fits = evaluate(task)
-        weight_by_scheme = {scheme: weights[scheme != "random"] for scheme in fits}
         return {
-            scheme: fit._replace(model=fit.model._replace(weight=weight_by_scheme[scheme]))
-            for scheme, fit in fits.items()
+            scheme: fit._replace(
+                model=fit.model._replace(weights=pair_models.weights(1, kernels[scheme != "disease"]))
+            )
+            for scheme, fit in evaluate(task).items()
         }
 
     monkeypatch.setattr(classifier, "evaluate_all", two_weights)
     kg, rows, truth = half_known()
     run = trained(tmp_path, kg, rows)
     table = ranked(run)[0].to_pandas()
-    assert files.read_json(run.device_files.metrics)["kernel_weight"] == weights[0]
+    chosen = files.read_json(run.device_files.metrics)["weights"]
+    assert chosen["untreated_tail"]["kernel"] == kernels[0] and chosen["treated_tail"]["kernel"] == kernels[1]
     tail, head = (table[f"{side}_id"].str.split(":").str[1].astype(int) for side in ("tail", "head"))
     is_hidden, is_treatment = np.isin(tail, HIDDEN), truth[tail, head]
     mean = table["probability"][is_hidden].mean()
@@ -107,9 +109,10 @@ def test_probabilities_follow_the_ranking_strictly_through_parquet(run, share):
     assert str(listed.schema.field("probability").type) == "double"
     frame = listed.to_pandas()
     assert frame["probability"].gt(0).all() and frame["probability"].lt(1).all()
-    if not share:
-        every = frame.sort_values("score")
-        steps, rises = np.diff(every["score"]), np.diff(every["probability"])
+    is_treated = frame["tail_id"].isin(frame["tail_id"][frame["known"] == "indication"])
+    for every in () if share else (frame[is_treated], frame[~is_treated]):
+        rows = every.sort_values("score")
+        steps, rises = np.diff(rows["score"]), np.diff(rows["probability"])
         assert (rises[steps > 0] > 0).all() and (rises[steps == 0] == 0).all()
     for _, rows in frame.groupby("tail_id"):
         assert rows["rank"].is_monotonic_increasing and (np.diff(rows["probability"]) <= 0).all()
@@ -130,8 +133,11 @@ def test_the_file_says_how_reliable_its_probabilities_are(run, share):
     (curve,) = (entry for entry in metrics["calibration"]["curves"] if entry["share"] == share)
     assert content["reliability"] == curve["reliability"] and content["share"] == share
     if not share:
-        again = calibration.probabilities(listed["score"].to_numpy(), content)
-        assert np.array_equal(again, listed["probability"].to_numpy())
+        frame = listed.to_pandas()
+        is_treated = frame["tail_id"].isin(frame["tail_id"][frame["known"] == "indication"]).to_numpy()
+        for curve, rows in ((content, ~is_treated), (content["treated"], is_treated)):
+            again = calibration.probabilities(frame["score"].to_numpy()[rows], curve)
+            assert np.array_equal(again, frame["probability"].to_numpy()[rows]) and rows.any()
 
 
 def test_a_popularity_correction_changes_ranks_and_has_its_own_curve(run):
@@ -145,16 +151,18 @@ def test_a_popularity_correction_changes_ranks_and_has_its_own_curve(run):
 
 
 def test_fold_models_have_the_final_settings_and_no_pairs_of_their_fold(task, monkeypatch):
-    calls, fit = [], classifier.fit_final
+    calls, names, fit = [], [], classifier.fit_final
 
-    def watched(fold_task, rounds, weight):
-        calls.append((fold_task, rounds, weight))
-        return fit(fold_task, rounds, weight)
+    def watched(fold_task, rounds, weights, name):
+        calls.append((fold_task, rounds, weights))
+        names.append(name)
+        return fit(fold_task, rounds, weights, name)
 
     monkeypatch.setattr(classifier, "fit_final", watched)
-    scored, side, folds = out_of_fold.sample(task, ROUNDS, WEIGHT)
+    scored, side, folds = out_of_fold.sample(task, ROUNDS, WEIGHTS)
     assert (side, folds, len(calls)) == ("tail", 4, 4)
-    assert all((rounds, weight) == (ROUNDS, WEIGHT) for _, rounds, weight in calls)
+    assert all((rounds, weights) == (ROUNDS, WEIGHTS) for _, rounds, weights in calls)
+    assert names == ["fold 0", "fold 1", "fold 2", "fold 3"]
     labelled = {*zip(task.pairs["head_index"], task.pairs["tail_index"], strict=True)}
     positives = []
     for number, (fold_task, _, _) in enumerate(calls):
@@ -180,7 +188,7 @@ def test_all_treatments_and_unknown_pairs_are_scored_once(task, found):
 
 
 def test_reliability_is_measured_with_curves_fitted_to_the_other_folds(task, found):
-    scored, _, _ = out_of_fold.sample(task, ROUNDS, WEIGHT)
+    scored, _, _ = out_of_fold.sample(task, ROUNDS, WEIGHTS)
     predicted = np.zeros(len(scored.margins))
     for number in range(4):
         is_held_out = scored.folds == number
@@ -198,7 +206,7 @@ def test_reliability_is_measured_with_curves_fitted_to_the_other_folds(task, fou
 
 
 def test_a_curve_between_two_shares_is_near_the_curve_fitted_at_that_share(task, found):
-    (direct,) = out_of_fold.calibrated(task, ROUNDS, WEIGHT, shares=(0.6,))["curves"]
+    (direct,) = out_of_fold.calibrated(task, ROUNDS, WEIGHTS, shares=(0.6,))["curves"]
     mixed = calibration.select_curve(found, 0.6, "metrics.json")
     asked = np.array(direct["margins"])[1:-1]
     assert calibration.log_odds(asked, mixed) == pytest.approx(direct["log_odds"][1:-1], abs=0.4)
@@ -206,7 +214,7 @@ def test_a_curve_between_two_shares_is_near_the_curve_fitted_at_that_share(task,
 
 def test_with_shuffled_treatments_the_best_pairs_have_about_the_base_rate():
     shuffled = classifier.Task(*pair_models.make(shuffled=True), SETTINGS, 0, 1)
-    content = out_of_fold.calibrated(shuffled, ROUNDS, WEIGHT, shares=(0.0,))
+    content = out_of_fold.calibrated(shuffled, ROUNDS, WEIGHTS, shares=(0.0,))
     share = content["positives"] / content["pairs"]
     best = content["curves"][0]["best"]["all"]
     assert best["predicted"] < 3 * share
@@ -217,7 +225,7 @@ def test_treatments_of_few_tails_are_held_out_by_whole_heads(task):
     names = task.pairs[task.pairs["label"] == 1]["tail_index"].value_counts().index[:2]
     kept = (task.pairs["label"] == 0) | task.pairs["tail_index"].isin(names)
     few = replace(task, pairs=task.pairs[kept].reset_index(drop=True))
-    content = out_of_fold.calibrated(few, ROUNDS, WEIGHT, shares=(0.0,))
+    content = out_of_fold.calibrated(few, ROUNDS, WEIGHTS, shares=(0.0,))
     assert content["held_out"] == "head" and content["folds"] == 4
     assert content["positives"] == (few.pairs["label"] == 1).sum()
     assert content["curves"][0]["reliability"]["ece"] < 0.02
@@ -225,7 +233,7 @@ def test_treatments_of_few_tails_are_held_out_by_whole_heads(task):
 
 def test_weights_of_sampled_tails_add_up_to_all_tails(task):
     some = replace(task, settings=replace(SETTINGS, evaluation_pairs=90 * 20))
-    scored, _, _ = out_of_fold.sample(some, ROUNDS, 0.0)
+    scored, _, _ = out_of_fold.sample(some, ROUNDS, TREES)
     treated = np.unique(task.pairs.loc[task.pairs["label"] == 1, "tail_index"])
     assert len(np.unique(scored.tails)) == 20 + min(20, 70 - len(treated))
     assert scored.weights.sum() == pytest.approx(315 + 90 * 70 - len(task.known.heads), rel=0.1)
@@ -233,7 +241,7 @@ def test_weights_of_sampled_tails_add_up_to_all_tails(task):
 
 
 def test_each_fold_and_head_has_one_mean(task):
-    scored, _, _ = out_of_fold.sample(task, ROUNDS, 0.0)
+    scored, _, _ = out_of_fold.sample(task, ROUNDS, TREES)
     assert popularity.SAMPLE >= 70
     # There is one mean per fold and head.
     assert len(np.unique(scored.means)) <= 4 * 90 and np.isfinite(scored.means).all()
@@ -242,5 +250,20 @@ def test_each_fold_and_head_has_one_mean(task):
 def test_if_every_pair_is_known_the_known_negatives_are_used(task):
     heads, tails = (each.ravel() for each in np.meshgrid(np.arange(90), np.arange(70)))
     all_known = replace(task, known=pairs.Known(heads, tails, np.full(len(heads), "", object)))
-    content = out_of_fold.calibrated(all_known, ROUNDS, 0.0, shares=(0.0,))
+    content = out_of_fold.calibrated(all_known, ROUNDS, TREES, shares=(0.0,))
     assert content["pairs"] == len(task.pairs)
+
+
+def test_lists_of_treated_tails_have_a_curve_of_the_random_test_pairs():
+    task = classifier.Task(*pair_models.make(shuffled=False), SETTINGS, 0, 1)
+    random_pairs = task.pairs.drop(columns=["disease", "drug"])
+    fits = classifier.evaluate_all(replace(task, pairs=random_pairs))
+    content = out_of_fold.calibrated(task, ROUNDS, WEIGHTS, shares=(0.0,), random_fit=fits["random"])
+    is_test = (task.pairs["random"] == "test") & (task.pairs["label"] == 1)
+    known = task.pairs.loc[(task.pairs["random"] == "train") & (task.pairs["label"] == 1), "tail_index"]
+    expected = int((is_test & task.pairs["tail_index"].isin(known)).sum())
+    treated = content["treated"]
+    assert treated["positives"] == expected and treated["tails"] == known.nunique()
+    assert treated["curves"][0]["reliability"]["ece"] < 0.01
+    assert treated["curves"][0]["log_odds"] != content["curves"][0]["log_odds"]
+    assert content["curves"] == out_of_fold.calibrated(task, ROUNDS, WEIGHTS, shares=(0.0,))["curves"]

@@ -1,10 +1,12 @@
 """Areas of diseases come from a hierarchy or from a table, and whole areas are held out."""
 
+from dataclasses import replace
+
 import planted
 import pytest
+from pair_models import SETTINGS
 
 from repurpose.classifier import classifier, examples
-from repurpose.config.sections import ClassifierSettings
 from repurpose.core.errors import InputError
 from repurpose.pairs import areas, certificate, pairs
 
@@ -73,7 +75,7 @@ def test_no_area_is_in_two_splits_and_no_negative_is_of_a_held_out_disease(label
     certified = certificate.certify(kg, frame, planted.TARGET)
     assert "area: all pairs of one area are in one split" in {check["name"] for check in certified["checks"]}
     known = pairs.known(kg, "drug", "disease")
-    settings = ClassifierSettings(2, 6, 40, 4, 0.2, 10, 16, (0.0,), 10**6)
+    settings = replace(SETTINGS, draws=2, depth=4)
     train, valid = examples.split_examples(frame, "area", known, 90, 70, settings, 0)
     held_out = set(frame.loc[frame["area"] != "train", "tail_index"])
     assert held_out and not held_out & set(train.tails.tolist())
@@ -85,7 +87,7 @@ def test_no_area_is_in_two_splits_and_no_negative_is_of_a_held_out_disease(label
 def test_a_model_is_tested_on_diseases_of_areas_without_training_pairs(labelled):
     kg, frame = labelled
     _, rows = planted.repurposing(90, 70)
-    settings = ClassifierSettings(1, 6, 30, 3, 0.2, 10, 16, (0.0,), 10**6)
+    settings = replace(SETTINGS, draws=1, trees=30, depth=3)
     vectors = classifier.Vectors(rows["drug"], rows["disease"], product=True)
     task = classifier.Task(vectors, frame, pairs.known(kg, "drug", "disease"), settings, 0, 1)
     metrics = classifier.evaluate_all(task)["area"].metrics

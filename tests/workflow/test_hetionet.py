@@ -36,7 +36,7 @@ def overlay() -> dict:
             "draws": 1,
             "trees": 15,
             "svd_dim": 16,
-            "kernel_weights": [0],
+            "parts": ["trees", "kernel"],
             "evaluation_pairs": 50_000,
         },
         "candidates": {"per_tail": 20},

@@ -21,6 +21,7 @@ LONGEST = 1.5  # times the 95 % quantile of vector lengths: longer vectors are c
 UNTREATED = 0.3  # factor of a score for a head, and for a tail, without a known pair
 MOST = 8192  # heads, and tails, to train on; the time grows with the third power
 FLOOR = 0.01  # added to a score before its logarithm
+SIZE = 64  # rows of a matrix product
 BLOCK_VALUES = 1 << 25  # scores in memory at once: 128 MB of float32
 
 
@@ -73,7 +74,7 @@ def similarity(
     node with few edges has a short vector, which is similar to no other. node_rows: (m, d), replace the rows
     of `nodes`.
     """
-    result = _sharpened((rows[nodes] if node_rows is None else node_rows) @ rows[learned].T)
+    result = _sharpened(_times(rows[nodes] if node_rows is None else node_rows, rows[learned].T, nodes))
     result[nodes[:, None] == learned] = 1
     return result
 
@@ -124,13 +125,14 @@ def matrix(ridge: Ridge, heads: np.ndarray, tails: np.ndarray) -> TailScorer:
     factors = [_node_factors(len(rows), used) for rows, used in ((heads, ridge.heads), (tails, ridge.tails))]
     head_products = np.concatenate(
         [
-            similarity(heads, block, ridge.heads) @ ridge.coefficients * factors[0][block, None]
+            _times(similarity(heads, block, ridge.heads), ridge.coefficients, block) * factors[0][block, None]
             for block in _blocks(np.arange(len(heads)), len(ridge.heads))
         ]
     )
 
     def score(block: np.ndarray) -> np.ndarray:
-        return (similarity(tails, block, ridge.tails) * factors[1][block, None]) @ head_products.T
+        of_tails = similarity(tails, block, ridge.tails) * factors[1][block, None]
+        return _times(of_tails, head_products.T, block)
 
     return score
 
@@ -173,6 +175,26 @@ def replaced(
 def logarithm(scores: np.ndarray) -> np.ndarray:
     """log(score + FLOOR), with negative scores set to 0 first; it can be added to log-odds."""
     return np.log(np.maximum(scores, 0) + np.float32(FLOOR))
+
+
+def _times(left: np.ndarray, right: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """A matrix product (m, n) whose rows do not depend on one another; nodes (m,): of the rows.
+
+    The order in which a product adds depends on its size and on a row's place in it. So all products have
+    SIZE rows, and a node always has the same place. Then a looked-up pair has the score of the file.
+    """
+    result = np.empty((len(left), right.shape[1]), np.result_type(left, right))
+    padded = np.zeros((SIZE, left.shape[1]), left.dtype)
+    places = nodes % SIZE
+    order = np.argsort(places, kind="stable")
+    # Of the nodes with the same place, the first are in the first product, and so on.
+    turn = np.empty(len(nodes), np.int64)
+    turn[order] = np.arange(len(nodes)) - np.searchsorted(places[order], places[order])
+    for number in range(turn.max(initial=-1) + 1):
+        rows = np.flatnonzero(turn == number)
+        padded[places[rows]] = left[rows]
+        result[rows] = (padded @ right)[places[rows]]
+    return result
 
 
 def _node_factors(count: int, used: np.ndarray) -> np.ndarray:
