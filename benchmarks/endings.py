@@ -84,6 +84,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "measure_embeddings": ("one", {"training": {"valid_share": 0.06}}),
     "encode_untrained": ("one", {"training": {"valid_share": 0.06}}),
     "validate_embeddings": ("one", {"gate": {"min_effective_rank": 1.01}}),
+    "train_metapaths": ("one", {"classifier": {"metapaths_kept": 12}}),
     "train_baselines": ("one", {"classifier": {"trees": 6}}),
     "train_classifier": ("one", {"classifier": {"trees": 6}}),
     "train_contraindications": ("one", {"classifier": {"trees": 6}}),

@@ -66,3 +66,21 @@ def test_a_model_without_trees_is_refused():
     data = xgboost.DMatrix(np.zeros((2, 12), np.float32), [0, 1])
     with pytest.raises(ValueError, match="no trees"):
         trees.read(xgboost.train({"objective": "binary:logistic"}, data, 0), 4)
+
+
+@given(seed=st.integers(0, 10_000), heads=st.sampled_from([1, 32, trees.TILE + 5]), coarse=st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_scores_of_any_features_of_pairs_are_xgboosts_to_the_last_bit(seed, heads, coarse):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(5, 4, heads)).astype(np.float32)
+    values = np.round(values, 1) if coarse else values
+    rows = values.reshape(5, -1).T
+    labels = rows[:, 0] + rows[:, 3] * rows[:, 4] > 0
+    if labels.all() or not labels.any():
+        labels[0] = not labels[0]
+    booster = xgboost.train({"max_depth": 4, "nthread": 1}, xgboost.QuantileDMatrix(rows, labels), 9)
+    margins = booster.inplace_predict(rows, predict_type="margin")
+    forest = trees.read_columns(booster)
+    assert np.array_equal(trees.column_scores(forest, values), margins.reshape(4, heads))
+    other = forest._replace(value=np.nextafter(forest.value, np.float32(9)))
+    assert not np.array_equal(trees.column_scores(other, values), margins.reshape(4, heads))

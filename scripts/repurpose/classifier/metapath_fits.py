@@ -236,7 +236,7 @@ def _choose(
     metapaths = walks.affordable(features.steps, wanted, KEPT_WALKS)
     kinds = _affordable(
         [features.kinds[number - width] for number in order[:kept] if number >= width],
-        lambda chosen: votes.cost(features.election, chosen),
+        lambda chosen: votes.cost(candidates.election, chosen),
         KEPT_VOTES,
     )
     log.info("%d of %d metapaths and votes are kept", len(metapaths) + len(kinds), candidates.count)

@@ -1,0 +1,132 @@
+"""All models on metapaths of a run: what they learn from, and their file."""
+
+import json
+
+import numpy as np
+import planted
+import pytest
+from pair_models import SETTINGS, make
+
+from repurpose.classifier import classifier, metapath_baselines, metapath_fits
+from repurpose.classifier.metapath_fits import FINAL
+from repurpose.core.errors import InputError
+from repurpose.metapaths import votes, walks
+
+TYPES = ("drug", "disease")
+OPTIONS = {"longest": 4, "kept": 8, "seed": 0, "threads": 1}
+
+
+@pytest.fixture(name="case", scope="module")
+def planted_case():
+    kg, _ = planted.repurposing(90, 70)
+    vectors, labelled, known = make(shuffled=False)
+    fits = metapath_fits.fit_all(kg, TYPES, labelled, known, **OPTIONS)
+    return kg, vectors, labelled, known, fits
+
+
+def test_each_model_knows_the_pairs_of_its_name_and_no_other(case):
+    _, _, labelled, _, fits = case
+    positives = labelled[labelled["label"] == 1]
+    assert list(fits.models) == ["random", "disease", "drug", FINAL, "fold 0", "fold 1", "fold 2", "fold 3"]
+    for scheme in ("random", "disease", "drug"):
+        expected = positives[positives[scheme] == "train"]
+        assert np.array_equal(fits.known_by_name[scheme][0], expected["head_index"])
+        assert fits.fitted(scheme).features.known is fits.known_by_name[scheme]
+    assert len(fits.known_by_name[FINAL][0]) == len(positives)
+    hidden = [set(positives["tail_index"]) - set(fits.known_by_name[f"fold {n}"][1]) for n in range(4)]
+    assert set.union(*hidden) == set(positives["tail_index"]) and sum(map(len, hidden)) == len(
+        set.union(*hidden)
+    )
+
+
+def test_features_are_chosen_by_pairs_that_no_scheme_holds_out(case, monkeypatch):
+    kg, _, labelled, known, fits = case
+    used, draw = [], metapath_fits.metapath_model.draw
+
+    def watched(pairs, *others):
+        used.append(set(zip(*(ends.tolist() for ends in pairs), strict=True)))
+        return draw(pairs, *others)
+
+    monkeypatch.setattr(metapath_fits.metapath_model, "draw", watched)
+    features = metapath_fits.choose_features(kg, TYPES, labelled, known, **OPTIONS)
+    is_common = (labelled[["random", "disease", "drug"]] == "train").all(axis=1) & (labelled["label"] == 1)
+    common = labelled[is_common]
+    assert used == [set(zip(common["head_index"].tolist(), common["tail_index"].tolist(), strict=True))]
+    assert (features.metapaths, features.kinds) == (fits.features.metapaths, fits.features.kinds)
+    assert 0 < features.count <= 8
+
+
+def test_kept_features_cost_no_more_than_the_limits(case, monkeypatch):
+    kg, _, labelled, known, _ = case
+    everything = metapath_fits.candidate_features(kg, TYPES, case[4].known_by_name[FINAL], (90, 70), 4)
+    limits = walks.cost(everything.steps, everything.metapaths[:2]), 3000
+    monkeypatch.setattr(metapath_fits, "KEPT_WALKS", limits[0])
+    monkeypatch.setattr(metapath_fits, "KEPT_VOTES", limits[1])
+    options = {**OPTIONS, "kept": 1000}
+    kept = metapath_fits.choose_features(kg, TYPES, labelled, known, **options)
+    assert walks.cost(kept.steps, kept.metapaths) <= limits[0]
+    assert votes.cost(kept.election, kept.kinds) <= limits[1]
+    assert 0 < kept.count < everything.count
+
+
+def test_a_small_budget_tries_short_metapaths_only(case, monkeypatch):
+    kg, _, labelled, known, _ = case
+    everything = metapath_fits.candidate_features(kg, TYPES, case[4].known_by_name[FINAL], (90, 70), 4)
+    short = walks.cost(everything.steps, [m for m in everything.metapaths if len(m) == 2])
+    of_votes = 8 * votes.cost(everything.election, everything.kinds)
+    monkeypatch.setattr(metapath_fits, "CANDIDATES_WORK", 70 * (short + of_votes))
+    monkeypatch.setattr(metapath_fits, "_choosing_pairs", lambda pairs: (np.arange(70), np.arange(70)))
+    kept = metapath_fits.choose_features(kg, TYPES, labelled, known, **{**OPTIONS, "kept": 1000})
+    assert {len(metapath) for metapath in kept.metapaths} == {2}
+
+
+def test_models_read_from_the_file_give_the_same_scores(case, tmp_path):
+    kg, _, labelled, _, fits = case
+    metapath_fits.save(fits, TYPES, tmp_path / "models.json")
+    back = metapath_fits.load(tmp_path / "models.json", kg, TYPES, labelled)
+    for name in fits.models:
+        assert np.array_equal(
+            back.fitted(name).scores(np.arange(70)), fits.fitted(name).scores(np.arange(70))
+        )
+    assert back.folds.count == 4 and np.array_equal(back.folds.of_node, fits.folds.of_node)
+
+
+@pytest.mark.parametrize("damage", ["digest", "names", "booster", "models", "metapaths"])
+def test_a_damaged_file_is_named_with_the_command_that_rebuilds_it(case, tmp_path, damage):
+    kg, _, labelled, _, fits = case
+    path = tmp_path / "models.json"
+    metapath_fits.save(fits, TYPES, path)
+    content = json.loads(path.read_text())
+    model = content["models"][FINAL]
+    if damage == "names":
+        content["names"][0] = "another relation"
+    elif damage == "metapaths":
+        content["metapaths"] = [[99, 0]]
+    elif damage == "models":
+        del content["models"]
+    else:
+        model[damage] = model[damage][:-2]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"models\.json does not fit .* --forcerun"):
+        metapath_fits.load(path, kg, TYPES, labelled)
+
+
+def test_the_score_with_metapaths_is_tested_in_each_scheme_and_so_are_the_baselines(case):
+    kg, vectors, labelled, known, fits = case
+    task = classifier.Task(vectors, labelled, known, SETTINGS, 0, 1, metapaths=fits)
+    assert task.parts == ("trees", "kernel", "metapaths", "specificity")
+    whole = classifier.evaluate_all(task)
+    alone = classifier.ablated(task, whole, ("trees", "kernel"))
+    baselines = metapath_baselines.evaluate_all(task, kg, TYPES)
+    assert list(baselines) == ["votes", "paths", "metapaths"]
+    for scheme in ("random", "disease", "drug"):
+        assert whole[scheme].model.weights.parts == task.parts
+        assert alone[scheme].model.metapaths is None
+        # The graph's edges are random, so only the vectors tell.
+        assert alone[scheme].metrics["auroc"]["value"] > 0.75
+        assert whole[scheme].metrics["auroc"]["value"] > 0.7
+        for fits_by_scheme in baselines.values():
+            assert fits_by_scheme[scheme].model.booster is None
+    final, members = classifier.refit(task, whole)
+    assert final.metapaths.features.known is fits.known_by_name[FINAL]
+    assert len(members) == SETTINGS.draws
