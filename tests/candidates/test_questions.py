@@ -26,6 +26,7 @@ def finished_run(tmp_path_factory):
     """A finished run on a small graph, with the files that look-ups read."""
     run = ScriptRun(tmp_path_factory.mktemp("run") / "results")
     run.begin(*planted.repurposing(90, 70))
+    run.train_metapaths()
     run.train_baselines()
     run.train_classifier()
     run.train_contraindications()
@@ -219,3 +220,43 @@ def test_candidates_of_an_earlier_version_are_refused(results, tmp_path):
     files.write_table(path, files.read_table(path).replace_schema_metadata({}))
     with pytest.raises(InputError, match=r"candidates\.parquet is of an earlier version"):
         questions.Run.as_ranked(copied, "cpu")
+
+
+def test_reasons_are_the_metapaths_and_votes_that_raise_the_score_most(run):
+    reasoner = run.device.explainer.reasoner
+    assert run.device.model.weights.parts == ("trees", "kernel", "metapaths", "specificity")
+    heads, tails = np.array([3, 50, 3, 17]), np.array([9, 9, 4, 60])
+    many = reasoner.reasons(heads, tails, 1000)
+    for reasons, few in zip(many, reasoner.reasons(heads, tails, 2), strict=True):
+        shares = [reason["share"] for reason in reasons]
+        assert min(shares) > 0 and shares == sorted(shares, reverse=True)
+        assert [reason["text"] for reason in few] == [reason["text"] for reason in reasons][:2]
+    # Together with the features that lower the score, they are the part of the score that metapaths carry.
+    fitted, weights = reasoner.fitted, reasoner.weights
+    rows = reasoner._rows(heads, tails)
+    parts = fitted.of_pairs(heads, tails)
+    specificity = parts[1] + fitted.model.head_means[heads]
+    contributions = fitted.model.contributions(rows)
+    assert contributions[1].sum(axis=1) == pytest.approx(specificity, abs=1e-3)
+    total = [weights.of_tails(part, tails) for part in ("metapaths", "specificity")]
+    shares = (np.stack(total)[:, :, None] * contributions).sum(axis=0)
+    for pair, reasons in enumerate(many):
+        assert sum(reason["share"] for reason in reasons) == pytest.approx(
+            shares[pair][shares[pair] > 0].sum(), rel=1e-4
+        )
+
+
+def test_the_voters_of_a_reason_are_known_treatments(run):
+    heads, tails = run.device.treated
+    names = [run.kg.node_names[node_type] for node_type in run.target.types]
+    treatments = {f"{names[0][h]} for {names[1][t]}" for h, t in zip(heads, tails, strict=True)}
+    found = run.device.explainer.reasoner.reasons(np.arange(40), np.arange(40), 5)
+    voters = [voter for reasons in found for reason in reasons for voter in reason["voters"]]
+    assert len(voters) > 20 and set(voters) <= treatments
+
+
+def test_a_dossier_shows_the_reasons(run):
+    row = run.pair(12, 17)
+    text = questions.dossier({"cpu": row})
+    assert "metapaths and votes that raise the score most:" in text
+    assert row["reasons"] and all(reason["text"] in text for reason in row["reasons"])

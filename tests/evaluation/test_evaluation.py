@@ -480,3 +480,21 @@ def test_if_whole_tails_are_held_out_the_bootstrap_draws_whole_tails():
     )
     assert by_pair["value"] == by_tail["value"]
     assert by_tail["high"] - by_tail["low"] > 1.5 * (by_pair["high"] - by_pair["low"])
+
+
+def test_lists_of_heads_are_ranked_by_the_second_of_two_scores():
+    scores, heads, tails, known = matrix(3)
+    of_heads = matrix(4)[0]
+
+    def both(head, tail):
+        return np.stack([scores[head, tail], of_heads[head, tail]])
+
+    found = ranked(both, heads, tails, known, shape=scores.shape)
+    first, second = (ranked(each, heads, tails, known) for each in (scores, of_heads))
+    for name in ("all", "matched", "tail"):
+        assert found.frame[f"{name}_above"].equals(first.frame[f"{name}_above"])
+    assert found.frame["head_above"].equals(second.frame["head_above"])
+    assert not first.frame["head_above"].equals(second.frame["head_above"])
+    metrics, by_first, by_second = (evaluation.evaluate(each, None, 0) for each in (found, first, second))
+    assert metrics["per_head"] == by_second["per_head"] != by_first["per_head"]
+    assert metrics["ap"] == by_first["ap"] and metrics["auprc"] == by_first["auprc"]
