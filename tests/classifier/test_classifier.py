@@ -117,8 +117,8 @@ def test_a_model_read_from_its_files_gives_the_same_scores(case, fits, tmp_path)
     vectors, labelled, _ = case
     ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
     paths = tmp_path / "model.ubj", tmp_path / "kernel.safetensors"
-    model = fits["disease"].model
-    assert model.weight == 4
+    # Both parts of the model count only if its kernel has a weight, and which scheme chose one is chance.
+    model = next(fit.model for fit in fits.values() if fit.model.weight == 4)
     pair_model.save(model, *paths)
     back = pair_model.load(*paths, metrics_of(paths))
     scores = [pair_model.scorer(each, vectors, 1)(*ends) for each in (model, back)]
