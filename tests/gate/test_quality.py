@@ -125,3 +125,19 @@ def test_no_similar_tails_means_that_agreement_does_not_apply(kg):
         seed=0,
     )
     assert measured["agreement_applies"] is False
+
+
+def test_the_null_of_the_layers_is_the_mean_of_untrained_encoders_with_other_weights(kg, monkeypatch):
+    encoder = dataclasses.replace(ENCODER, inputs="spectral")
+    nulls = []
+    for count in (1, 2, 1):
+        monkeypatch.setattr(quality, "UNTRAINED_ENCODERS", count)
+        nulls.append(quality.measure_untrained_layers(kg, encoder, 0.1, 0))
+    one, two, again = nulls
+    assert one == again
+    assert {name: link["edges"] for name, link in one.items()} == {
+        name: link["edges"] for name, link in two.items()
+    }
+    auroc_of_one, auroc_of_two = (mean_auroc({"links": null}) for null in (one, two))
+    of_the_second = 2 * auroc_of_two - auroc_of_one
+    assert of_the_second != auroc_of_one and 0.4 < of_the_second < 1
