@@ -34,12 +34,14 @@ def main(
     device: str,
     seed: int,
     n_threads: int,
+    evaluation_seed: int | None = None,
     corrects_popularity: bool = False,
 ) -> None:
     """Write the model, its metrics together with the baselines', and the ranks of the test pairs.
 
-    corrects_popularity: whether the ranking will correct popularity; if so, the effect on the test metrics is
-    measured. Raises InputError if the device did not pass its gate.
+    evaluation_seed: that of the baselines, None for `seed` (see `classifier.Task`). corrects_popularity:
+    whether the ranking will correct popularity; if so, the effect on the test metrics is measured. Raises
+    InputError if the device did not pass its gate.
     """
     require_pass(verdict, device)
     kg = graph.load(graph_files)
@@ -50,7 +52,9 @@ def main(
     counts = count_pairs(vectors, labelled, known)
     logging.info("%s", counts)
 
-    task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external.load(external_in))
+    task = classifier.Task(
+        vectors, labelled, known, settings, seed, n_threads, external.load(external_in), evaluation_seed
+    )
     chosen, trials = search.search(task)
     task = replace(task, settings=chosen)
     fits = classifier.evaluate_all(task)
@@ -62,7 +66,7 @@ def main(
         "schemes": {scheme: {"hgt": fit.metrics, **baseline_metrics[scheme]} for scheme, fit in fits.items()},
         "differences": {
             scheme: {
-                name: evaluation.differences(fit.ranked, baseline, pairs.HELD_OUT.get(scheme), seed)
+                name: evaluation.differences(fit.ranked, baseline, pairs.HELD_OUT.get(scheme), task.test_seed)
                 for name, baseline in baseline_results[scheme].items()
             }
             for scheme, fit in fits.items()
@@ -103,5 +107,6 @@ if __name__ == "__main__":
                 device=snakemake.wildcards.device,
                 seed=snakemake.params.seed,
                 n_threads=threads.limit(snakemake.threads),
+                evaluation_seed=snakemake.params.evaluation_seed,
                 corrects_popularity=snakemake.params.candidates["correct_popularity"],
             )

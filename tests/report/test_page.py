@@ -369,6 +369,7 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
         **paths,
         **{name: tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")},
         agreement=None,
+        pooled=None,
         summary_out=tmp_path / "summary.json",
         report_out=tmp_path / "report.html",
     )

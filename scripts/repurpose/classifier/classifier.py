@@ -31,7 +31,9 @@ class Task:
 
     The examples do not depend on the vectors, so that methods are compared on the same examples. pairs:
     labelled pairs with one column per scheme. external_pairs: test pairs that are never used for training
-    (see `external`).
+    (see `external`). seed: of the negatives and the fits. evaluation_seed: of the test, None for `seed`. It
+    draws the unknown pairs that the test pairs are ranked among, and the bootstrap; only methods with the
+    same one can be compared pair by pair.
     """
 
     vectors: Vectors
@@ -41,6 +43,12 @@ class Task:
     seed: int
     threads: int
     external_pairs: pd.DataFrame = field(default_factory=lambda: external.load(None))
+    evaluation_seed: int | None = None
+
+    @property
+    def test_seed(self) -> int:
+        """The seed of the test: `evaluation_seed`, or else `seed`."""
+        return self.seed if self.evaluation_seed is None else self.evaluation_seed
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -80,7 +88,7 @@ def evaluate_all(task: Task) -> dict[str, Fit]:
         model = fit_final(task, reference.rounds, reference.model.weight)
         score = pair_model.scorer(model, task.vectors, task.threads)
         ranked = _ranked(task, score, task.external_pairs, _pools(task, EXTERNAL))
-        metrics = evaluation.evaluate(ranked, None, task.seed)
+        metrics = evaluation.evaluate(ranked, None, task.test_seed)
         fits[EXTERNAL] = reference._replace(model=model, ranked=ranked, metrics=metrics)
     return fits
 
@@ -128,7 +136,7 @@ def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
             mean,
             fit.ranked,
             HELD_OUT.get(scheme),
-            task.seed,
+            task.test_seed,
         )
     return effects
 
@@ -167,7 +175,7 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
     ranked = _ranked(
         task, score, pd.concat([test_pairs[non_treatments.columns], non_treatments[is_in_pools]]), pools
     )
-    metrics = evaluation.evaluate(ranked, HELD_OUT.get(scheme), task.seed)
+    metrics = evaluation.evaluate(ranked, HELD_OUT.get(scheme), task.test_seed)
     rounds = tuple(member.num_boosted_rounds() for member in members)
     tested = (metrics["auprc"] or {}).get("value")
     log.info("%s: rounds %s, validation AUPRC %s, test AUPRC %s", scheme, rounds, auprc, tested)
@@ -177,7 +185,7 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
 def _ranked(
     task: Task, score: ranks.Scorer, test_pairs: pd.DataFrame, pools: tuple[np.ndarray, np.ndarray]
 ) -> ranks.Ranked:
-    limits = {"limit": task.settings.evaluation_pairs, "seed": task.seed}
+    limits = {"limit": task.settings.evaluation_pairs, "seed": task.test_seed}
     return ranks.rank(score, test_pairs, task.taken, *pools, **limits)
 
 

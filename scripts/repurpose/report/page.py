@@ -61,6 +61,7 @@ def render(
         tail_type=tail_type,
         metrics=metric_tables.METRICS,
         comparisons=CHECK_LABELS,
+        pooled=summary.get("pooled"),
         disagreements=disagreements(summary["agreement"]) if summary["agreement"] else [],
         missing=MISSING,
     )
