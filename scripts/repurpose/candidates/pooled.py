@@ -52,8 +52,8 @@ def rank(
     `score`: the mean of the runs' log-odds, by which pairs are ranked. `probability`: the mean of the runs'
     probabilities. Its order can differ from that of the ranks, because the run with the highest probability
     has most weight in it. `rank_low`, `rank_high`: best and worst rank of the pair within its tail by a
-    single run. `listed_by`: number of runs with the pair among their LISTED best. `negative_probability`: mean
-    over the runs that have a contraindication model. `caution`: the cautions of all runs.
+    single run. `listed_by`: number of runs with the pair among their LISTED best. `negative_probability`:
+    mean over the runs that have a contraindication model. `caution`: the cautions of all runs.
 
     runs: at least one, of the same graph and target. heads, tails, chunk: see `candidates.rank`.
     """

@@ -130,9 +130,8 @@ def pooled(outcomes: Sequence[Mapping[str, Any]], candidates: pa.Table) -> dict[
     """The summary's section on the pooled candidates, ready for JSON.
 
     outcomes: of all runs. candidates: POOLED_COLUMNS of the pooled candidates, with its metadata. In the
-    result, `runs` are the pooled runs; with fewer than two there are no pooled candidates. `metrics`: scheme ->
-    metric -> mean, lowest and highest value of hgt over these runs. `top`: the best new pairs by mean
-    log-odds.
+    result, `runs` are the pooled runs, none if fewer than two passed. `metrics`: scheme -> metric -> mean,
+    lowest and highest value of hgt over these runs. `top`: the best new pairs by mean log-odds.
     """
     names = json.loads((candidates.schema.metadata or {}).get(b"runs", b"[]"))
     schemes_of_runs = [row["metrics"]["schemes"] for row in outcomes if row["device"] in names]
@@ -148,7 +147,7 @@ def pooled(outcomes: Sequence[Mapping[str, Any]], candidates: pa.Table) -> dict[
 
 
 def _spread(metrics_of_runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float] | None]:
-    """Mean, lowest and highest value of each metric over the runs; None if it is undefined for one of them."""
+    """Mean, lowest and highest value of each metric over the runs; None if a run has no value."""
     result: dict[str, dict[str, float] | None] = {}
     for name in SPREAD_METRICS:
         values = [(metrics[name] or {}).get("value") for metrics in metrics_of_runs]
