@@ -72,7 +72,7 @@ class Config:
                 pattern="^((cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?|given)$",
                 description=(
                     "a device is cpu, mps, cuda or cuda:1, optionally with the suffix -full or -sampled, or "
-                    "given; a seed is not part of it, but goes into the key seeds"
+                    "given; seeds are listed in the key seeds"
                 ),
             ),
         ]
