@@ -119,7 +119,8 @@ rule pool_candidates:
         "../envs/classifier.yaml"
     threads: 4
     resources:
-        mem_mb=16000,
+        # The vectors and the model of every run.
+        mem_mb=8000 + 2000 * len(TRAINED),
         runtime=1440,
     params:
         target=TARGET,
