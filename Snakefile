@@ -9,7 +9,7 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 wildcard_constraints:
-    device=r"(cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?|given",
+    device=r"(cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?(-seed(0|[1-9][0-9]*))?|given",
 
 
 include: "rules/common.smk"

@@ -97,6 +97,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "write_summary": ("one", {"gate": {"min_effective_rank": 1.01}}),
     "require_pass": ("one", {"training": {"epochs": 9}}),
     "write_agreement": ("two", {"agreement": {"top": 7}}),
+    "pool_candidates": ("seeds", {"candidates": {"per_tail": 7}}),
     "download_edges": ("url", {"edges": "@other_url"}),
     "import_embeddings": ("url", {"given": "@other_given"}),
 }
@@ -143,6 +144,7 @@ class Bench:
         overlay = {
             "one": {"external": {"pairs": str(self.work / "pairs.csv")}, "candidates": {"heads": ["@head"]}},
             "two": {"devices": ["cpu", "cpu-full"]},
+            "seeds": {"seeds": [1, 2]},
             "url": imported,
             "plain": {},
         }[base]

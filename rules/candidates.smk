@@ -1,4 +1,7 @@
-"""In: one device's classifier. Out: the best candidates of all head x tail pairs, with explanations."""
+"""In: one run's classifier. Out: the best candidates of all head x tail pairs, with explanations.
+
+If the config lists seeds, also the candidates of all runs that passed, pooled.
+"""
 
 
 rule find_chosen:
@@ -60,7 +63,7 @@ rule rank_candidates:
     params:
         target=TARGET,
         candidates={key: config["candidates"][key] for key in ("per_tail", "per_head", "correct_popularity")},
-        seed=config["seed"],
+        seed=seed_of_run,
         code=code("rank_candidates"),
     message:
         "Scoring every pair with the classifier of {wildcards.device}"
@@ -101,6 +104,40 @@ rule explain_candidates:
         "../scripts/explain_candidates.py"
 
 
+rule pool_candidates:
+    input:
+        unpack(models_of_passing),
+        unpack(metapath_models),
+        unpack(chosen_nodes),
+        **GRAPH,
+        verdicts=expand("results/validation/{device}/verdict.json", device=TRAINED),
+    output:
+        parquet="results/candidates/pooled/candidates.parquet",
+        csv="results/candidates/pooled/candidates.csv",
+    log:
+        "results/logs/pool_candidates/pooled.log",
+    benchmark:
+        "results/benchmarks/pool_candidates/pooled.tsv"
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 4
+    resources:
+        # The vectors and the model of every run.
+        mem_mb=8000 + 2000 * len(TRAINED),
+        runtime=1440,
+    params:
+        target=TARGET,
+        runs=TRAINED,
+        seeds=[seed_of(run) for run in TRAINED_DEVICES],
+        candidates={key: config["candidates"][key] for key in ("per_tail", "correct_popularity")},
+        code=code("pool_candidates"),
+    message:
+        "Pooling the candidates of all runs"
+    script:
+        "../scripts/pool_candidates.py"
+
+
 # Runs only if its output is named: snakemake results/answers/cpu/DOID:9352.json
 rule answer_question:
     input:
@@ -131,7 +168,7 @@ rule answer_question:
     params:
         top=config["candidates"]["per_tail"] or 100,
         correct_popularity=config["candidates"]["correct_popularity"],
-        seed=config["seed"],
+        seed=seed_of_run,
         code=code("answer_question"),
     message:
         "Writing the best new drugs for {wildcards.disease}, by {wildcards.device}"

@@ -122,7 +122,9 @@ rule train_classifier:
         classifier=config["classifier"],
         # Only whether the correction is on: another share does not train the classifier again.
         candidates={"correct_popularity": config["candidates"]["correct_popularity"] > 0},
-        seed=config["seed"],
+        seed=seed_of_run,
+        # All runs are tested on the same sample of unknown pairs as the baselines.
+        evaluation_seed=config["seed"],
         verdict="results/validation/{device}/verdict.json",
         code=code("train_classifier"),
     message:
@@ -157,7 +159,7 @@ rule train_contraindications:
     params:
         target=TARGET,
         classifier={key: value for key, value in config["classifier"].items() if key not in UNREAD_HERE},
-        seed=config["seed"],
+        seed=seed_of_run,
         verdict="results/validation/{device}/verdict.json",
         code=code("train_contraindications"),
     message:

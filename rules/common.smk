@@ -39,9 +39,12 @@ GRAPH = {
     "relations": "results/graph/relations.json",
 }
 
-# Only trained devices are compared with one another; imported vectors are not.
-TRAINED_DEVICES = [device for device in Device.parse_all(config) if device.trains]
-TRAINED = [device.name for device in TRAINED_DEVICES]
+# A run is a device with a seed; its name is the wildcard `device`.
+RUNS = Device.parse_all(config)
+
+# Only trained runs are compared with one another and pooled; imported vectors are not.
+TRAINED_DEVICES = [run for run in RUNS if run.trains]
+TRAINED = [run.name for run in TRAINED_DEVICES]
 
 
 def code(rule_name, *others):
@@ -129,20 +132,49 @@ def after_the_gate(wildcards):
 
 
 def candidates_of_passing(wildcards):
-    """The candidates of all trained devices that passed, in the config's order, as a named input, or none."""
+    """The candidates of all trained runs that passed, in the config's order, as a named input, or none."""
     passed = [name for name in TRAINED if has_passed(name)]
     pattern = "results/candidates/{device}/candidates.parquet"
     return {"candidates": expand(pattern, device=passed)} if passed else {}
 
 
+def models_of_passing(wildcards):
+    """The files of all trained runs that passed, in the config's order, as named inputs; none if none passed."""
+    passed = [name for name in TRAINED if has_passed(name)]
+    patterns = {
+        "embeddings": "results/embeddings/{device}/embeddings.parquet",
+        "model": "results/classifier/{device}/model.ubj",
+        "kernel": "results/classifier/{device}/kernel.safetensors",
+        "metrics": "results/classifier/{device}/metrics.json",
+        "negatives": "results/classifier/{device}/negatives.json",
+    }
+    return {name: expand(pattern, device=passed) for name, pattern in patterns.items()} if passed else {}
+
+
 def agreement_of_several(wildcards):
-    """The agreement of the devices as a named input; none if only one device trains."""
+    """The agreement of the runs as a named input; none if there is only one trained run."""
     return {"agreement": "results/agreement.json"} if len(TRAINED) > 1 else {}
 
 
+def pooled_of_several(wildcards):
+    """The pooled candidates as a named input; none if the config lists no seeds or there is one trained run."""
+    is_pooled = config["seeds"] and len(TRAINED) > 1
+    return {"pooled": "results/candidates/pooled/candidates.parquet"} if is_pooled else {}
+
+
 def per_device(pattern):
-    """One path per configured device."""
-    return expand(pattern, device=config["devices"])
+    """One path per run."""
+    return expand(pattern, device=[run.name for run in RUNS])
+
+
+def seed_of(run):
+    """The seed of a run: the one in its name, or else the config's."""
+    return config["seed"] if run.seed is None else run.seed
+
+
+def seed_of_run(wildcards):
+    """The seed of a job's run."""
+    return seed_of(device(wildcards))
 
 
 def device(wildcards):
@@ -172,7 +204,7 @@ def training(wildcards):
 # records.py and docs/failures.md. The user's own tables are params (`tables`): as inputs, their times would count.
 
 # Snakemake knows the inputs of these rules only when the verdicts exist.
-AFTER_VERDICTS = ("write_outcome", "write_agreement")
+AFTER_VERDICTS = ("write_outcome", "write_agreement", "pool_candidates")
 BEHIND_THE_GATE = (
     "train_classifier",
     "train_contraindications",

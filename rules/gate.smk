@@ -1,6 +1,6 @@
 """In: one device's embeddings. Out: their measures, a verdict (the gate), and the device's outcome.
 
-If two or more devices train, also how far they agree: on embeddings, first losses and candidates.
+If there are two or more trained runs, also how far they agree: on embeddings, first losses and candidates.
 
 The gate is a checkpoint. `write_outcome` reads the verdict of its own device only, and needs metrics and
 candidates only if the device passed. So a fast device goes on while another still trains.
@@ -29,7 +29,7 @@ rule measure_embeddings:
         tail_type=config["target"]["tail_type"],
         contrastive=config["training"]["contrastive"],
         valid_share=config["training"]["valid_share"],
-        seed=config["seed"],
+        seed=seed_of_run,
         code=code("measure_embeddings"),
     message:
         "Measuring the embeddings of {wildcards.device} and of an untrained encoder"
@@ -117,6 +117,6 @@ rule write_agreement:
         seed=config["seed"],
         code=code("write_agreement"),
     message:
-        "Comparing the devices with one another"
+        "Comparing the runs with one another"
     script:
         "../scripts/write_agreement.py"

@@ -4,6 +4,7 @@
 rule write_summary:
     input:
         unpack(agreement_of_several),
+        unpack(pooled_of_several),
         outcomes=per_device("results/validation/{device}/outcome.json"),
         verdicts=per_device("results/validation/{device}/verdict.json"),
         histories=per_device("results/embeddings/{device}/history.parquet"),

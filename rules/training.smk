@@ -37,7 +37,7 @@ rule train_embeddings:
         checkpoints="results/checkpoints/{device}",
         checkpoint_seconds=config["training"]["checkpoint_seconds"],
         tail_type=config["target"]["tail_type"],
-        seed=config["seed"],
+        seed=seed_of_run,
         tables=tables("graph.features"),
         unread=["certificate", "checked"],
         code=code("train_embeddings"),

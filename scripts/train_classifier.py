@@ -36,12 +36,14 @@ def main(
     device: str,
     seed: int,
     n_threads: int,
+    evaluation_seed: int | None = None,
     corrects_popularity: bool = False,
 ) -> None:
     """Write the model, its metrics together with the baselines', and the ranks of the test pairs.
 
-    corrects_popularity: whether the ranking will correct popularity; if so, the effect on the test metrics is
-    measured. Raises InputError if the device did not pass its gate.
+    evaluation_seed: that of the baselines, None for `seed` (see `classifier.Task`). corrects_popularity:
+    whether the ranking will correct popularity; if so, the effect on the test metrics is measured. Raises
+    InputError if the device did not pass its gate.
     """
     require_pass(verdict, device)
     kg = graph.load(graph_files)
@@ -54,7 +56,9 @@ def main(
 
     metapaths = metapath_fits.load(metapaths_in, kg, types, labelled) if metapaths_in else None
     external_pairs = external.load(external_in)
-    task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external_pairs, metapaths)
+    task = classifier.Task(
+        vectors, labelled, known, settings, seed, n_threads, external_pairs, metapaths, evaluation_seed
+    )
     chosen, trials = search.search(task)
     task = replace(task, settings=chosen)
     fits = classifier.evaluate_all(task)
@@ -82,7 +86,7 @@ def main(
         },
         "differences": {
             scheme: {
-                name: evaluation.differences(fit.ranked, other, pairs.HELD_OUT.get(scheme), seed)
+                name: evaluation.differences(fit.ranked, other, pairs.HELD_OUT.get(scheme), task.test_seed)
                 for name, other in compared[scheme].items()
             }
             for scheme, fit in fits.items()
@@ -126,5 +130,6 @@ if __name__ == "__main__":
                 device=snakemake.wildcards.device,
                 seed=snakemake.params.seed,
                 n_threads=threads.limit(snakemake.threads),
+                evaluation_seed=snakemake.params.evaluation_seed,
                 corrects_popularity=snakemake.params.candidates["correct_popularity"],
             )

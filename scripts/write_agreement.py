@@ -1,4 +1,4 @@
-"""Compare the devices of a run with one another."""
+"""Compare the runs (devices and seeds) with one another."""
 
 import logging
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from repurpose.config.device import seed_in
 from repurpose.config.sections import AgreementSettings
 from repurpose.core import files, logs, threads
 from repurpose.gate import agreement, verdict
@@ -28,10 +29,10 @@ def main(
     settings: AgreementSettings,
     seed: int,
 ) -> None:
-    """Compare the devices `names`; lists of files are in the same order, None for missing candidates."""
+    """Compare the runs `names`; lists of files are in the same order, None for missing candidates."""
     kg = graph.load(graph_files)
     devices = [
-        agreement.DeviceRun(name, batching, *read(kg, *paths, settings.top))
+        agreement.DeviceRun(name, batching, *read(kg, *paths, settings.top), seed_in(name))
         for name, batching, *paths in zip(names, batchings, vectors, histories, candidates, strict=True)
     ]
     content = agreement.compare(devices, kg.connected(), settings, seed)

@@ -18,18 +18,21 @@ def main(
     ledger: str | Path,
     certificate: str | Path,
     agreement: str | Path | None,
+    pooled: str | Path | None,
     summary_out: str | Path,
     report_out: str | Path,
 ) -> None:
     """Summarise the run; outcomes, verdicts, histories: one file per device, in the same order.
 
-    agreement: None if there is only one device.
+    agreement: None if there is only one trained run. pooled: the pooled candidates, None without `seeds`.
     """
     rows = [verdict.read(path) for path in outcomes]
     devices = [row["device"] for row in rows]
     counts, removed = files.read_json(ledger), files.read_json(certificate)
     compared = files.read_json(agreement) if agreement else None
-    content = summary.summary(rows, files.read_json(relations), counts, removed, compared)
+    candidates = files.read_table(pooled, summary.POOLED_COLUMNS) if pooled else None
+    of_pooled = summary.pooled(rows, candidates) if candidates is not None else None
+    content = summary.summary(rows, files.read_json(relations), counts, removed, compared, of_pooled)
     html = page.render(
         content,
         {device: files.read_table(path) for device, path in zip(devices, histories, strict=True)},
@@ -55,6 +58,7 @@ if __name__ == "__main__":
                 ledger=snakemake.input.ledger,
                 certificate=snakemake.input.certificate,
                 agreement=snakemake.input.get("agreement"),
+                pooled=snakemake.input.get("pooled"),
                 summary_out=output.summary,
                 report_out=output.report,
             )

@@ -11,6 +11,7 @@ LONGEST = (
     "test_workflow",
     "test_endings",
     "test_interrupted",
+    "test_seeds",
     "test_contradictions",
     "test_hetionet",
     "test_demo_found",

@@ -29,6 +29,25 @@ def fits(case):
     return classifier.evaluate_all(classifier.Task(*case, SETTINGS, 0, 1))
 
 
+def test_runs_with_other_seeds_are_tested_on_the_same_sample_of_unknown_pairs(case):
+    """The paired differences need the same ranked tails and heads in both methods."""
+    vectors, labelled, known = case
+    labelled = labelled.drop(columns=["disease", "drug"])
+    few = dataclasses.replace(SETTINGS, evaluation_pairs=1200, draws=1, trees=3)
+
+    def tested(seed, evaluation_seed):
+        task = classifier.Task(vectors, labelled, known, few, seed, 1, evaluation_seed=evaluation_seed)
+        return classifier.evaluate_all(task)["random"].ranked
+
+    reference, same, other = tested(0, None), tested(1, 0), tested(1, None)
+    sides = [f"{side}_above" for side in ranks.SIDES]
+    is_ranked, is_same, is_other = (each.frame[sides].notna() for each in (reference, same, other))
+    assert reference.sampled and not is_ranked.all(axis=None)
+    assert is_same.equals(is_ranked) and not is_other.equals(is_ranked)
+    assert not np.array_equal(same.frame["score"], reference.frame["score"])
+    assert evaluation.differences(same, reference, None, 0)["mrr"] is not None
+
+
 def test_features_are_head_tail_and_their_product():
     heads, tails = np.array([[1, 2], [3, 4]], np.float32), np.array([[5, 6], [7, 8], [9, 10]], np.float32)
     found = Vectors(heads, tails, product=True).features(np.array([1, 0]), np.array([2, 0]))

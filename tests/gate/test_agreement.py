@@ -1,5 +1,7 @@
 """Devices with the same nearest neighbours agree, also if their vectors differ; others do not agree."""
 
+import dataclasses
+
 import candidate_lists
 import numpy as np
 import pandas as pd
@@ -134,6 +136,34 @@ def test_types_with_few_connected_nodes_are_left_out():
     assert list(pair["types"]) == ["disease"]
 
 
+def test_runs_with_different_seeds_are_compared_without_a_judgement():
+    first, second = device("cpu-seed1", vectors(0)), device("cpu-seed2", vectors(1), (9.0, 1.0, 1.0))
+    (judged,) = compare(first, second)["pairs"]
+    result = compare(dataclasses.replace(first, seed=1), dataclasses.replace(second, seed=2))
+    (pair,) = result["pairs"]
+    assert values(pair) == values(judged) and pair["types"] == judged["types"] and not judged["agrees"]
+    assert pair["agrees"] is None and result["agrees"] is None
+    assert {check["passed"] for check in pair["checks"]} == {None}
+    assert {check["threshold"] for check in pair["checks"]} == {None}
+    assert pair["notes"][-1] == "their seeds differ, so the tolerances do not apply"
+    assert summary.disagreements(result) == []
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_runs_with_the_same_seed_are_judged_whatever_other_seeds_there_are(agrees):
+    runs = [
+        dataclasses.replace(device(name, vectors(number)), seed=seed)
+        for name, number, seed in (
+            ("cpu-seed1", 0, 1),
+            ("cuda-seed1", 0 if agrees else 5, 1),
+            ("cpu-seed2", 1, 2),
+        )
+    ]
+    result = compare(*runs)
+    assert result["agrees"] is agrees
+    assert [pair["agrees"] for pair in result["pairs"]] == [agrees, None, None]
+
+
 def table(best, known=()):
     """Rows of candidates.parquet: tail -> heads, best first."""
     rows = [
@@ -184,17 +214,24 @@ def test_the_script_reads_vectors_in_the_order_of_the_graph(tmp_path, caplog):
     files.write_table(  # the same file, its rows in another order
         tmp_path / "mps.parquet", files.read_table(tmp_path / "cpu.parquet")[::-1]
     )
-    write_agreement.main(
-        graph_files=graph_files,
-        names=["cpu", "mps"],
-        batchings=["full", "sampled"],
-        vectors=[tmp_path / "cpu.parquet", tmp_path / "mps.parquet"],
-        histories=[tmp_path / "history.parquet"] * 2,
-        candidates=[tmp_path / "candidates.parquet", None],
-        agreement_out=tmp_path / "agreement.json",
-        settings=SETTINGS,
-        seed=0,
-    )
+
+    def compare_named(*names):
+        write_agreement.main(
+            graph_files=graph_files,
+            names=names,
+            batchings=["full", "sampled"],
+            vectors=[tmp_path / "cpu.parquet", tmp_path / "mps.parquet"],
+            histories=[tmp_path / "history.parquet"] * 2,
+            candidates=[tmp_path / "candidates.parquet", None],
+            agreement_out=tmp_path / "agreement.json",
+            settings=SETTINGS,
+            seed=0,
+        )
+        return files.read_json(tmp_path / "agreement.json")
+
+    assert compare_named("cpu-seed1", "mps-seed2")["agrees"] is None
+    assert compare_named("cpu-seed1", "mps-seed1")["agrees"] is True
+    compare_named("cpu", "mps")
     (pair,) = files.read_json(tmp_path / "agreement.json")["pairs"]
     assert values(pair) == pytest.approx({"neighbour_overlap": 1.0, "cka": 1.0})
     assert pair["notes"] == ["mps has no candidates"]

@@ -148,6 +148,44 @@ def test_devices_are_compared_and_a_disagreement_stands_on_top(agrees):
     assert "Agreement of devices" in text
 
 
+def test_runs_with_different_seeds_have_figures_without_a_judgement():
+    content, *others = example({"cpu-seed1": True, "cpu-seed2": True})
+    compared = agreement_of_two(None)
+    check = compared["pairs"][0]["checks"][0]
+    compared["pairs"][0]["checks"] = [{**check, "side": "", "threshold": None, "passed": None}]
+    html = page.render({**content, "agreement": compared, "pooled": pooled_of_two()}, *others)
+    text = Page(html).text
+    assert f"relative difference of the first losses 0.0567 {DASH} {DASH}" in text
+    assert "do not agree" not in text
+    assert "two runs with different seeds are compared without a judgement" in text
+
+
+def pooled_of_two():
+    """The section on the pooled candidates of two runs."""
+    pair = {"head_id": "D9", "head_name": "<i>drug", "tail_id": "4", "tail_name": "gout", "known": ""}
+    pair |= {"score": -1.0, "probability": 0.25, "rank": 3, "rank_low": 2, "rank_high": 17}
+    spread = {"value": 0.0456, "low": 0.0123, "high": 0.0789}
+    return {
+        "runs": ["cpu-seed1", "cpu-seed2"],
+        "candidates": 1900,
+        "metrics": {"disease": {"auroc": spread, "auprc": spread, "recall_at_100": None, "mrr": spread}},
+        "top": [{**pair, "caution": "no <binds>", "listed_by": 1}],
+    }
+
+
+def test_pooled_candidates_are_shown_with_the_range_of_their_ranks():
+    content, *others = example({"cpu-seed1": True, "cpu-seed2": True})
+    html = page.render({**content, "pooled": pooled_of_two()}, *others)
+    text = Page(html).text
+    assert "The runs cpu-seed1, cpu-seed2 passed the gate and are pooled" in text
+    assert "disease 0.0456 0.0123 to 0.0789" in text
+    assert "gout 4 0.250 3 2 to 17 1 of 2 no <binds>" in text and "<i>drug" not in html
+    nothing = {"runs": [], "candidates": 0, "metrics": {}, "top": []}
+    text = Page(page.render({**content, "pooled": nothing}, *others)).text
+    assert "Fewer than two runs passed the gate, so nothing was pooled." in text
+    assert "Pooled" not in Page(page.render(content, *others)).text
+
+
 def test_a_run_with_one_device_has_no_section_on_agreement():
     assert "Agreement of devices" not in Page(render({"cpu": True})).text
 
@@ -421,6 +459,7 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
         **paths,
         **{name: tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")},
         agreement=None,
+        pooled=None,
         summary_out=tmp_path / "summary.json",
         report_out=tmp_path / "report.html",
     )

@@ -224,3 +224,62 @@ def test_a_run_without_a_passing_device_fails_with_the_verdict(tmp_path):
     files.write_json(path, make_summary(row("cpu", False, "x: y"), row("mps", True)))
     require_pass.main(summary_in=path, passed_out=out)
     assert files.read_json(out) == {"passed": ["mps"]}
+
+
+def hgt_metrics(auprc, mrr):
+    def estimate(value):
+        return None if value is None else {"value": value, "low": value - 1, "high": value + 1}
+
+    methods = {"auroc": 0.9, "auprc": auprc, "recall_at_100": 0.5, "mrr": mrr}
+    hgt = {name: estimate(value) for name, value in methods.items()}
+    return {"schemes": {"random": {"hgt": hgt, "svd": {name: estimate(0.1) for name in methods}}}}
+
+
+def pooled_candidates(runs, count=3):
+    """Candidates whose order by score is not that by probability."""
+    table = candidates(np.arange(count, dtype=float))
+    table = table.set_column(
+        table.schema.get_field_index("probability"), "probability", pa.array(np.linspace(0.5, 0.1, count))
+    )
+    table = table.append_column("listed_by", pa.array([len(runs)] * count, pa.int32()))
+    return table.replace_schema_metadata({"runs": json.dumps(runs)})
+
+
+def test_the_pooled_section_has_the_spread_over_the_pooled_runs_and_the_best_by_mean_log_odds():
+    rows = [
+        {"device": "cpu-seed1", "metrics": hgt_metrics(0.25, 0.5)},
+        {"device": "cpu-seed2", "metrics": hgt_metrics(0.75, None)},
+        {"device": "cpu-seed3", "metrics": None},
+        {"device": "given", "metrics": hgt_metrics(1.0, 1.0)},
+    ]
+    section = summary.pooled(rows, pooled_candidates(["cpu-seed1", "cpu-seed2"]))
+    assert section["runs"] == ["cpu-seed1", "cpu-seed2"] and section["candidates"] == 3
+    spread = section["metrics"]["random"]
+    assert spread["auprc"] == {"value": 0.5, "low": 0.25, "high": 0.75}
+    assert spread["mrr"] is None and spread["auroc"]["low"] == spread["auroc"]["high"] == 0.9
+    assert [row["head_id"] for row in section["top"]] == ["D2", "D1", "D0"]
+    assert section["top"][0]["listed_by"] == 2
+    json.dumps(section, allow_nan=False)
+
+
+def test_a_pool_of_nothing_has_no_metrics_and_no_candidates():
+    rows = [{"device": "cpu-seed1", "metrics": hgt_metrics(0.25, 0.5)}]
+    empty = {"runs": [], "candidates": 0, "metrics": {}, "top": []}
+    assert summary.pooled(rows, pooled_candidates([], 0)) == empty
+
+
+def test_only_a_config_with_seeds_has_a_pooled_section_and_counts_runs():
+    certificate = {"positives": 10, "negatives": 4}
+    plain, seeded = (
+        [
+            summary.outcome(verdict(check("a", passed), device=name), training(), None, 8)
+            for name, passed in ((names[0], True), (names[1], False))
+        ]
+        for names in (("cpu", "mps"), ("cpu-seed1", "cpu-seed2"))
+    )
+    content = summary.summary(plain, RELATIONS, LEDGER, certificate)
+    assert "pooled" not in content
+    assert summary.verdict_sentence(content).startswith("1 of 2 devices passed the gate: cpu; failed: mps: ")
+    content = summary.summary(seeded, RELATIONS, LEDGER, certificate, None, {"runs": []})
+    assert content["pooled"] == {"runs": []}
+    assert summary.verdict_sentence(content).startswith("1 of 2 runs passed the gate: cpu-seed1; ")

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from repurpose.config.sections import Target
 from repurpose.core import files
-from repurpose.evaluation.calibration import probabilities
+from repurpose.evaluation import calibration
 from repurpose.evaluation.ranks import MemberScorer, Scorer
 from repurpose.graph.graph import Graph
 from repurpose.pairs.pairs import Known
@@ -77,25 +77,33 @@ class Annotator:
             return scores
         return scores - self.penalties[slice(None) if heads is None else heads]
 
-    def probabilities(self, scores: np.ndarray, tails: np.ndarray) -> np.ndarray:
-        """Probabilities of adjusted scores (n,) of pairs of tails (n,), float64.
+    def log_odds(self, scores: np.ndarray, heads: np.ndarray | None, tails: np.ndarray) -> np.ndarray:
+        """Calibrated log-odds, float64, of pairs (n,), or of tails (m,) with heads (h,), None for all.
 
         Lists of tails with known treatments have a curve of their own, if the calibration has one.
         """
-        result = probabilities(scores, self.calibration)
-        if self.calibration.get("treated"):
-            return np.where(self.treated[tails], probabilities(scores, self.calibration["treated"]), result)
-        return result
+        adjusted = self.adjusted(scores, heads)
+        result = calibration.log_odds(adjusted, self.calibration)
+        if not self.calibration.get("treated"):
+            return result
+        is_treated = self.treated[tails].reshape(-1, *[1] * (scores.ndim - 1))
+        return np.where(is_treated, calibration.log_odds(adjusted, self.calibration["treated"]), result)
 
     def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:
         """The columns of PAIR except the rank, one row per pair."""
+        probability = calibration.probabilities_of(self.log_odds(scores, heads, tails))
+        return self.described(heads, tails, scores, probability)
+
+    def described(
+        self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray, probability: np.ndarray
+    ) -> dict[str, pa.Array]:
+        """The same columns of pairs whose probability is given."""
         ends = (self.target.head_type, heads, "head"), (self.target.tail_type, tails, "tail")
         names = {
             f"{side}_{name}": pa.array(column[node_type], pa.string()).take(pa.array(nodes))
             for node_type, nodes, side in ends
             for name, column in (("id", self.kg.node_ids), ("name", self.kg.node_names))
         }
-        probability = self.probabilities(self.adjusted(scores, heads), tails)
         negative = self.negative(heads, tails) if self.negative else np.full(len(heads), np.nan, np.float32)
         likeness = np.where(negative > probability, "more like a known negative than like a treatment", "")
         of_nodes = (texts[nodes] for texts, nodes in zip(self.cautions, (heads, tails), strict=True))
@@ -129,12 +137,7 @@ def rank(
     `rank_high`: best and worst rank by a single ensemble member. `listed_by`: number of members with the pair
     among their LISTED best. `score`: the model's score, before any penalty.
     """
-    tail_order = np.argsort(annotator.kg.node_ids[annotator.target.tail_type], kind="stable")
-    if tails is not None:
-        tail_order = tail_order[np.isin(tail_order, tails)]
-    step = max(1, chunk // annotator.heads)
-    for start in range(0, len(tail_order), step):
-        block = tail_order[start : start + step].astype(np.int32)
+    for block in tail_blocks(annotator, tails, chunk):
         stack = score(block)
         stack = stack if heads is None else stack[:, :, heads]
         for collector in collectors:
@@ -153,6 +156,16 @@ def rank(
         fields |= {"rank": place + 1, "rank_low": ranks.min(axis=0), "rank_high": ranks.max(axis=0)}
         fields["listed_by"] = np.sum(ranks <= LISTED, axis=0)
         yield table(fields, SCHEMA)
+
+
+def tail_blocks(annotator: Annotator, tails: np.ndarray | None, chunk: int) -> Iterator[np.ndarray]:
+    """Blocks of the tails to rank, int32, in the order of their ids; a block has about `chunk` pairs."""
+    tail_order = np.argsort(annotator.kg.node_ids[annotator.target.tail_type], kind="stable")
+    if tails is not None:
+        tail_order = tail_order[np.isin(tail_order, tails)]
+    step = max(1, chunk // annotator.heads)
+    for start in range(0, len(tail_order), step):
+        yield tail_order[start : start + step].astype(np.int32)
 
 
 def best(scores: np.ndarray, count: int) -> np.ndarray:

@@ -38,7 +38,10 @@ class Task:
 
     The examples do not depend on the vectors, so that methods are compared on the same examples. pairs:
     labelled pairs with one column per scheme. external_pairs: test pairs that are never used for training
-    (see `external`). metapaths: fitted models on metapaths, None for a model of embeddings alone.
+    (see `external`). metapaths: fitted models on metapaths, None for a model of embeddings alone. seed: of
+    the negatives and the fits. evaluation_seed: of the test, None for `seed`. It draws the unknown pairs that
+    the test pairs are ranked among, and the bootstrap; only methods with the same one can be compared pair by
+    pair.
     """
 
     vectors: Vectors
@@ -49,6 +52,12 @@ class Task:
     threads: int
     external_pairs: pd.DataFrame = field(default_factory=lambda: external.load(None))
     metapaths: MetapathFits | None = None
+    evaluation_seed: int | None = None
+
+    @property
+    def test_seed(self) -> int:
+        """The seed of the test: `evaluation_seed`, or else `seed`."""
+        return self.seed if self.evaluation_seed is None else self.evaluation_seed
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -187,7 +196,7 @@ def effect_of_correction(task: Task, fits: Mapping[str, Fit]) -> dict[str, Any]:
             mean,
             fit.ranked,
             HELD_OUT.get(scheme),
-            task.seed,
+            task.test_seed,
         )
     return effects
 
@@ -277,7 +286,7 @@ def rank_tests(task: Task, scheme: str, score: ranks.Scorer) -> tuple[ranks.Rank
     """Rank the test pairs of a scheme, or EXTERNAL, by any scores of pairs; returns ranks and metrics."""
     if scheme == EXTERNAL:
         ranked = _ranked(task, scheme, score, task.external_pairs)
-        return ranked, evaluation.evaluate(ranked, None, task.seed)
+        return ranked, evaluation.evaluate(ranked, None, task.test_seed)
     heads, tails = _pools(task, scheme)
     test_pairs = task.pairs[task.pairs[scheme] == "test"]
     # External non-treatments join the test of every scheme if their head and tail are in its pools.
@@ -285,7 +294,7 @@ def rank_tests(task: Task, scheme: str, score: ranks.Scorer) -> tuple[ranks.Rank
     is_in_pools = non_treatments["head_index"].isin(heads) & non_treatments["tail_index"].isin(tails)
     test_pairs = pd.concat([test_pairs[non_treatments.columns], non_treatments[is_in_pools]])
     ranked = _ranked(task, scheme, score, test_pairs)
-    metrics = evaluation.evaluate(ranked, HELD_OUT.get(scheme), task.seed)
+    metrics = evaluation.evaluate(ranked, HELD_OUT.get(scheme), task.test_seed)
     log.info("%s: test AUPRC %s", scheme, (metrics["auprc"] or {}).get("value"))
     return ranked, metrics
 
@@ -294,7 +303,7 @@ def _ranked(task: Task, scheme: str, score: ranks.Scorer, test_pairs: pd.DataFra
     learned = task.pairs if scheme == EXTERNAL else task.pairs[task.pairs[scheme] == "train"]
     options = {
         "limit": task.settings.evaluation_pairs,
-        "seed": task.seed,
+        "seed": task.test_seed,
         "treated": pairs.treated(learned)[1],
     }
     return ranks.rank(score, test_pairs, task.taken, *_pools(task, scheme), **options)

@@ -37,6 +37,17 @@ class Config:
         ge=0,
         le=2147483647,
     )
+    seeds: list[Annotated[int, Field(ge=0, le=2147483647, description="a seed")]] = key(
+        [],
+        "optional: seeds of several runs per device, such as [1, 2, 3]",
+        (
+            "Seeds for several runs: every device trains once for each, with its own embedding file and "
+            "results, for example `cpu-seed2`, and the candidates of all runs are pooled. The split of the "
+            "pairs and the baselines keep `seed`, so all runs are judged on the same pairs. Empty: each "
+            "device is one run, with `seed`."
+        ),
+        unique=True,
+    )
     edges: str = key(
         "demo",
         "demo, or path or URL of an edges table",
@@ -61,7 +72,7 @@ class Config:
                 pattern="^((cpu|mps|cuda(:[0-9]+)?)(-full|-sampled)?|given)$",
                 description=(
                     "a device is cpu, mps, cuda or cuda:1, optionally with the suffix -full or -sampled, or "
-                    "given"
+                    "given; seeds are listed in the key seeds"
                 ),
             ),
         ]

@@ -67,7 +67,12 @@ def log_odds(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
 
 def probabilities(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
     """Calibrated probabilities of margins, same shape, float64: in (0, 1), in the order of the margins."""
-    return np.clip(expit(log_odds(margins, curve)), LEAST, MOST)
+    return probabilities_of(log_odds(margins, curve))
+
+
+def probabilities_of(odds: np.ndarray) -> np.ndarray:
+    """Probabilities of log-odds, same shape, float64: in (0, 1), in their order."""
+    return np.clip(expit(odds), LEAST, MOST)
 
 
 def select_curve(calibration: Mapping[str, Any], share: float, path: object) -> dict[str, Any]:

@@ -20,16 +20,17 @@ MIN_NODES = 20  # types with fewer nodes are skipped: two lists of neighbours ov
 ROUNDING = 1e-12  # a smaller spread, relative to the largest value, is only rounding
 SAMPLED_NODES = 2000  # at most so many nodes per type are compared
 CANDIDATE_COLUMNS = ["head_id", "tail_id", "known"]
+OTHER_SEEDS = "their seeds differ, so the tolerances do not apply"
 
 Shortlist = dict[str, set[str]]  # tail id -> ids of its best heads
 
 
 @dataclass(frozen=True)
 class DeviceRun:
-    """The results of one device that are compared.
+    """The results of one run (a device with a seed) that are compared.
 
     vectors: node type -> (nodes, d), empty if its training was refused; losses: link loss of its first
-    steps; candidates: its shortlist, None if it did not pass the gate.
+    steps; candidates: its shortlist, None if it did not pass the gate. seed: None for the config's `seed`.
     """
 
     name: str
@@ -37,19 +38,24 @@ class DeviceRun:
     vectors: Mapping[str, np.ndarray]
     losses: Sequence[float | None]
     candidates: Shortlist | None
+    seed: int | None = None
 
 
 def compare(
     devices: Sequence[DeviceRun], connected: Mapping[str, np.ndarray], settings: AgreementSettings, seed: int
 ) -> dict[str, Any]:
-    """Compare every pair of devices; the result is ready for JSON.
+    """Compare every pair of runs; the result is ready for JSON.
+
+    The tolerances are for runs with the same seed. Two runs with different seeds get the same figures, but
+    without a tolerance or a judgement: `agrees`, `threshold` and `passed` are None, and a note says why.
 
     connected: node type -> bool (nodes,), True for nodes that have edges.
     """
     pairs = [_compare_two(*two, connected, settings, seed) for two in itertools.combinations(devices, 2)]
+    judgements = [pair["agrees"] for pair in pairs if pair["agrees"] is not None]
     return {
         "devices": [device.name for device in devices],
-        "agrees": all(pair["agrees"] for pair in pairs),
+        "agrees": all(judgements) if judgements else None,
         "pairs": pairs,
     }
 
@@ -151,9 +157,13 @@ def _compare_two(
     if first.batching == second.batching:
         difference = loss_difference(first.losses, second.losses, settings.first_steps)
         checks.append(_check_at_most("first_losses", difference, settings.max_loss_difference))
+    is_judged = first.seed == second.seed
+    if not is_judged:
+        checks = [{**check, "side": "", "threshold": None, "passed": None} for check in checks]
+        notes.append(OTHER_SEEDS)
     return {
         "devices": [first.name, second.name],
-        "agrees": all(check["passed"] for check in checks),
+        "agrees": all(check["passed"] for check in checks) if is_judged else None,
         "checks": checks,
         "types": types,
         "notes": notes,

@@ -61,6 +61,7 @@ def render(
         head_type=head_type,
         tail_type=tail_type,
         comparisons=CHECK_LABELS,
+        pooled=summary.get("pooled"),
         disagreements=disagreements(summary["agreement"]) if summary["agreement"] else [],
         missing=MISSING,
     )

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from repurpose.config.device import seed_in
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import paths
@@ -18,6 +19,8 @@ TOP_PAIRS = 50
 POPULAR = 10  # so many frequent flyers (heads in the lists of most tails) are in an outcome
 PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probability", "rank", "known"]
 PAIR_COLUMNS += ["caution", "rank_low", "rank_high"]
+POOLED_COLUMNS = [*PAIR_COLUMNS, "listed_by"]
+SPREAD_METRICS = ("auroc", "auprc", "recall_at_100", "mrr")  # whose range over the runs is in the summary
 
 
 class Ranked(NamedTuple):
@@ -90,23 +93,18 @@ def _calibration(candidates: pa.Table) -> dict[str, Any] | None:
     return json.loads((candidates.schema.metadata or {}).get(b"calibration", b"null"))
 
 
-def best_new(candidates: pa.Table, count: int) -> pa.Table:
+def best_new(candidates: pa.Table, count: int, by: Sequence[str] = ("probability", "score")) -> pa.Table:
     """The `count` pairs without a known relation that have the highest probability.
 
     Ties are sorted by score, tail_id and head_id. A score or probability that is not finite becomes null
-    and sorts last.
+    and sorts last. by: columns to sort by, the first one first.
     """
     novel = candidates.filter(pc.equal(candidates["known"], ""))
     for name in ("score", "probability"):
         values = novel[name]
         finite = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
         novel = novel.set_column(novel.schema.get_field_index(name), name, finite)
-    order = [
-        ("probability", "descending"),
-        ("score", "descending"),
-        ("tail_id", "ascending"),
-        ("head_id", "ascending"),
-    ]
+    order = [*((name, "descending") for name in by), ("tail_id", "ascending"), ("head_id", "ascending")]
     # A partial sort is enough, and faster: with `per_tail: 0` the table holds every pair of the graph.
     return novel.take(pc.select_k_unstable(novel, k=count, sort_keys=order))
 
@@ -130,18 +128,54 @@ def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) 
     return [{**pair, **path_by_pair.get((pair["head_id"], pair["tail_id"]), no_path)} for pair in best]
 
 
+def pooled(outcomes: Sequence[Mapping[str, Any]], candidates: pa.Table) -> dict[str, Any]:
+    """The summary's section on the pooled candidates, ready for JSON.
+
+    outcomes: of all runs. candidates: POOLED_COLUMNS of the pooled candidates, with its metadata. In the
+    result, `runs` are the pooled runs, none if fewer than two passed. `metrics`: scheme -> metric -> mean,
+    lowest and highest value of hgt over these runs. `top`: the best new pairs by mean log-odds.
+    """
+    names = json.loads((candidates.schema.metadata or {}).get(b"runs", b"[]"))
+    schemes_of_runs = [row["metrics"]["schemes"] for row in outcomes if row["device"] in names]
+    return {
+        "runs": names,
+        "candidates": candidates.num_rows,
+        "metrics": {
+            scheme: _spread([schemes[scheme]["hgt"] for schemes in schemes_of_runs])
+            for scheme in (schemes_of_runs[0] if schemes_of_runs else {})
+        },
+        "top": best_new(candidates, TOP_PAIRS, ("score", "probability")).to_pylist(),
+    }
+
+
+def _spread(metrics_of_runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float] | None]:
+    """Mean, lowest and highest value of each metric over the runs; None if a run has no value."""
+    result: dict[str, dict[str, float] | None] = {}
+    for name in SPREAD_METRICS:
+        values = [(metrics[name] or {}).get("value") for metrics in metrics_of_runs]
+        known = [value for value in values if value is not None]
+        result[name] = (
+            {"value": sum(known) / len(known), "low": min(known), "high": max(known)}
+            if len(known) == len(values)
+            else None
+        )
+    return result
+
+
 def summary(
     outcomes: Sequence[Mapping[str, Any]],
     relations: Sequence[Mapping[str, Any]],
     ledger: Mapping[str, Any],
     certificate: Mapping[str, Any],
     agreement: Mapping[str, Any] | None = None,
+    pooled: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The summary of a run, ready for JSON: all outcomes, who passed, and the size of graph and pairs.
 
     `relations`, `ledger`, `certificate` and `agreement` (None for a single device) are the contents of the
-    JSON files of those names. In the result, `edges` counts an undirected edge once; `rows` and `dropped`
-    count rows of the edges table.
+    JSON files of those names. `pooled`: see the function of this name; None, without the config's `seeds`,
+    leaves the key out. In the result, `edges` counts an undirected edge once; `rows` and `dropped` count rows
+    of the edges table.
     """
     # Some certificates have the counts of pairs in the section `pairs`, others at the top level.
     pairs = certificate.get("pairs", certificate)
@@ -157,6 +191,7 @@ def summary(
         },
         "pairs": {"positives": pairs["positives"], "negatives": pairs["negatives"]},
         "agreement": agreement,
+        **({"pooled": pooled} if pooled else {}),
     }
 
 
@@ -171,7 +206,8 @@ def verdict_sentence(summary: Mapping[str, Any]) -> str:
     if not passed:
         return f"no device passed the gate: {failed}"
     total = len(summary["devices"])
-    noun = "device" if total == 1 else "devices"
+    noun = "device" if seed_in(summary["devices"][0]["device"]) is None else "run"
+    noun += "" if total == 1 else "s"
     sentence = f"{len(passed)} of {total} {noun} passed the gate: {', '.join(passed)}"
     return f"{sentence}; failed: {failed}" if failed else sentence
 
@@ -182,7 +218,7 @@ def disagreements(agreement: Mapping[str, Any]) -> list[str]:
         f"{' and '.join(pair['devices'])} do not agree: "
         + "; ".join(_out_of_tolerance(check) for check in pair["checks"] if not check["passed"])
         for pair in agreement["pairs"]
-        if not pair["agrees"]
+        if pair["agrees"] is False
     ]
 
 
