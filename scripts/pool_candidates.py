@@ -81,7 +81,8 @@ if __name__ == "__main__":
     graph_files = GraphFiles.of(snakemake.input)
     parts = ("embeddings", "model", "kernel", "metrics", "negatives")
     paths = [snakemake.input.get(part, []) for part in parts]
-    metapaths = {"metapaths": Path(path) for path in [snakemake.input.get("metapaths")] if path}
+    models = snakemake.input.get("metapaths")
+    metapaths = {"metapaths": Path(models)} if models else {}
     job = jobs.Job(snakemake)
     if not job.restore_previous():
         with job.replacing() as output:

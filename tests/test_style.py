@@ -23,6 +23,7 @@ PACKAGES = (
     "provenance",
     "report",
     "pairs",
+    "metapaths",
     "vectors",
     "evaluation",
     "hgt",

@@ -7,7 +7,7 @@ import planted
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from candidate_lists import annotator
+from candidate_lists import annotator, scorer
 from scipy.special import expit
 from script_runs import ScriptRun
 
@@ -25,7 +25,7 @@ def line(slope, level):
 def run(kg, scores, calibration, **changes):
     """A run whose scores (drugs, diseases) a test chooses; changes: other fields of its annotator."""
     own = dataclasses.replace(annotator(kg), calibration=calibration, **changes)
-    return PooledRun(lambda tails: scores.T[tails][None], own)
+    return PooledRun(scorer(scores), own)
 
 
 def rows_of(runs, **options):
@@ -105,6 +105,22 @@ def test_equal_runs_pool_to_their_own_ranking(kg):
     same = ["head_id", "tail_id", "rank", "rank_low", "rank_high", "known", "caution"]
     assert rows[same].equals(own[same]) and (rows["listed_by"] == 3).all()
     assert rows["probability"].tolist() == pytest.approx(own["probability"].tolist())
+
+
+def test_lists_of_treated_tails_have_the_curve_of_treated_tails(kg):
+    calibration = {**line(0.5, -1.0), "treated": line(2.0, -7.0)}
+    plain, own_curve, other = (
+        rows_of([run(kg, FIRST, curve, treated=np.array(treated))] * 2).to_pandas()
+        for curve, treated in (
+            (line(0.5, -1.0), [True, False]),
+            (calibration, [True, False]),
+            (line(2.0, -7.0), [False, False]),
+        )
+    )
+    is_treated = plain["tail_id"] == "disease:0"
+    assert own_curve["score"][~is_treated].tolist() == plain["score"][~is_treated].tolist()
+    assert own_curve["score"][is_treated].tolist() == other["score"][is_treated].tolist()
+    assert own_curve["score"][is_treated].tolist() != plain["score"][is_treated].tolist()
 
 
 def test_chosen_heads_and_tails_are_ranked_among_themselves(two):
