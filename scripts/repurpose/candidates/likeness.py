@@ -6,6 +6,7 @@ import numpy as np
 
 from repurpose.candidates import candidates
 from repurpose.candidates.candidates import Annotator
+from repurpose.core import streams
 from repurpose.pairs.pairs import Known
 
 PLACES = 10  # of a list
@@ -121,7 +122,9 @@ def _pairs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Distinct pairs of different numbers below `count`: all, or PAIRS of them drawn at random."""
     total = count * (count - 1) // 2
     # Few numbers of a large range are drawn without a list of the range.
-    drawn = np.random.default_rng(seed).choice(total, min(PAIRS, total), replace=False)
+    drawn = streams.generator(seed, "tails whose lists are compared").choice(
+        total, min(PAIRS, total), replace=False
+    )
     # Pair n of (1, 0), (2, 0), (2, 1), (3, 0) and so on.
     second = ((1 + np.sqrt(1 + 8 * drawn)) // 2).astype(np.int64)
     return drawn - second * (second - 1) // 2, second
