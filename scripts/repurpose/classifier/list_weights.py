@@ -18,7 +18,7 @@ EMBEDDED = ("trees", "kernel")  # the parts that read embeddings
 KINDS = ("untreated_tail", "treated_tail", "untreated_head", "treated_head")
 # The weights from which a choice starts. Validation pairs are few, so a choice stays near them.
 PRIOR = {"trees": 0.5, "kernel": 0.2, "metapaths": 0.8, "specificity": 0.45}
-# Without metapaths the kernel takes the larger part: on Hetionet, its best lists are those of weights from 1:4 up.
+# Without metapaths the kernel takes the larger part (on Hetionet, lists are best from 1:4 up).
 EMBEDDED_PRIOR = {"trees": 0.25, "kernel": 1.0}
 PENALTY = 20.0  # validation pairs that the prior counts as, about
 RANGE = 0.0, 4.0  # of a weight, relative to its prior
