@@ -134,7 +134,7 @@ rule train_classifier:
 
 
 # This model has trees alone, without a search.
-UNREAD_HERE = ("search_trials", "parts", "metapath_steps", "metapaths_kept")
+UNREAD_HERE = ("search_trials", "parts", "question", "metapath_steps", "metapaths_kept")
 
 
 rule train_contraindications:

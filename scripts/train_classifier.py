@@ -100,6 +100,7 @@ def main(
         "counts": counts,
         "model_digests": [files.digest(path) for path in (model_out, kernel_out)],
         "weights": final.weights.described(),
+        "question": settings.question,
         "members": members,
     }
     ranked = {scheme: {name: fit[scheme].ranked for name, fit in by_method.items()} for scheme in fits}

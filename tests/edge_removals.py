@@ -108,7 +108,7 @@ def save(fitted_model, device_files):
     """Write the files of the classifier's rule that the explanations read."""
     pair_model.save(fitted_model, device_files.model, device_files.kernel)
     digests = [files.digest(path) for path in (device_files.model, device_files.kernel)]
-    metrics = {"model_digests": digests, "weights": fitted_model.weights.described()}
+    metrics = {"model_digests": digests, "weights": fitted_model.weights.described(), "question": "each"}
     files.write_json(device_files.metrics, metrics)
 
 

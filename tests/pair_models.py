@@ -17,6 +17,7 @@ SETTINGS = ClassifierSettings(
     patience=10,
     svd_dim=16,
     parts=["trees", "kernel", "metapaths", "specificity"],
+    question="each",
     metapath_steps=4,
     metapaths_kept=24,
     evaluation_pairs=10**6,

@@ -34,6 +34,7 @@ SETTINGS = ClassifierSettings(
     patience=5,
     svd_dim=4,
     parts=["trees", "kernel"],
+    question="each",
     metapath_steps=3,
     metapaths_kept=24,
     evaluation_pairs=1000,

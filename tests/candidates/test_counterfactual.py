@@ -116,7 +116,7 @@ def test_the_svd_part_is_the_sum_over_the_remaining_neighbours(monkeypatch):
             )  # up to the SVD's convergence
             before = encoder.stored[node, part] / np.linalg.norm(encoder.stored[node, part])
             differ += before @ direction < 0.98
-    assert differ > 6
+    assert differ > 4
 
 
 def test_the_svd_part_of_a_node_without_edges_is_zero(monkeypatch):

@@ -218,6 +218,17 @@ def test_the_final_model_has_the_weights_of_the_scheme_that_asks_for_its_lists(c
     assert np.flatnonzero(found.treated[1]).tolist() == sorted(set(positives["tail_index"]))
 
 
+def test_a_question_gives_all_lists_the_weights_of_one_kind(case, fits):
+    for question, expected in (("treated", True), ("untreated", False)):
+        settings = dataclasses.replace(SETTINGS, question=question)
+        task = classifier.Task(*case, settings, 0, 1)
+        model, _ = classifier.refit(task, fits)
+        assert [set(mask.tolist()) for mask in model.weights.treated] == [{expected}] * 2
+        tails = np.arange(70, dtype=np.int32)
+        own = model.weights.by_kind[f"{question}_tail"]
+        assert np.array_equal(model.weights.of_tails("kernel", tails), np.full(70, own[1]))
+
+
 def test_an_ablated_model_has_fewer_parts_and_its_own_weights(case, fits):
     task = classifier.Task(*case, SETTINGS, 0, 1)
     found = classifier.ablated(task, fits, ["trees"])

@@ -18,6 +18,7 @@ SETTINGS = ClassifierSettings(
     patience=5,
     svd_dim=8,
     parts=["trees", "kernel"],
+    question="each",
     metapath_steps=3,
     metapaths_kept=24,
     evaluation_pairs=10**6,

@@ -159,7 +159,7 @@ def load(files_of_device: DeviceFiles, target: Target) -> FinishedDevice:
         files_of_device.kernel,
         metrics,
         metapath_fits.load(metapaths, kg, target.types, labelled).fitted(FINAL) if metapaths else None,
-        classifier.treated_masks(pairs.treated(labelled), sizes),
+        classifier.treated_masks(pairs.treated(labelled), sizes, metrics["question"]),
     )
     return FinishedDevice(
         files_of_device,

@@ -122,12 +122,11 @@ def fit_final(
         )
         for number, count in enumerate(rounds)
     ]
-    treated = treated_masks(pairs.treated(task.pairs), task.sizes)
     return Model(
         ensemble.merged(members),
         boosting.fit_kernel(task.vectors, examples, task.seed) if "kernel" in weights.parts else None,
         task.metapaths.fitted(metapaths) if set(weights.parts) - set(EMBEDDED) else None,
-        replace(weights, treated=treated),
+        replace(weights, treated=_treated(task)),
     )
 
 
@@ -160,12 +159,24 @@ def final_weights(task: Task, fits: Mapping[str, Fit]) -> ListWeights:
         asked = [scheme for scheme in (*schemes, *fits) if scheme in fits]
         by_kind[kind] = fits[asked[0]].model.weights.by_kind[kind]
     parts = next(iter(fits.values())).model.weights.parts
-    return ListWeights(parts, by_kind, treated_masks(pairs.treated(task.pairs), task.sizes))
+    return ListWeights(parts, by_kind, _treated(task))
 
 
-def treated_masks(treated: tuple[np.ndarray, np.ndarray], sizes: tuple[int, int]) -> tuple[np.ndarray, ...]:
-    """Whether each head, and each tail, has a known treatment; treated: heads and tails of the treatments."""
+def treated_masks(
+    treated: tuple[np.ndarray, np.ndarray], sizes: tuple[int, int], question: str
+) -> tuple[np.ndarray, ...]:
+    """Whether the list of each head, and of each tail, has the weights of lists with known treatments.
+
+    treated: heads and tails of the treatments. question: see `ClassifierSettings`; `each` asks whether the
+    node has a treatment.
+    """
+    if question != "each":
+        return tuple(np.full(size, question == "treated") for size in sizes)
     return tuple(np.bincount(ends, minlength=size) > 0 for ends, size in zip(treated, sizes, strict=True))
+
+
+def _treated(task: Task) -> tuple[np.ndarray, ...]:
+    return treated_masks(pairs.treated(task.pairs), task.sizes, task.settings.question)
 
 
 def ablated(task: Task, fits: Mapping[str, Fit], parts: Sequence[str]) -> dict[str, Fit]:

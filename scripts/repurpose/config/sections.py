@@ -720,6 +720,15 @@ class ClassifierSettings:
         min_length=1,
         unique=True,
     )
+    question: Literal["each", "treated", "untreated"] = key(
+        "each",
+        "whose weights rank: those of each list's own kind, or of lists with (or without) known treatments",
+        (
+            "Which question the lists answer. `each`: a disease, or a drug, with known treatments has the "
+            "weights that rank further treatments best, one without any those that rank first treatments "
+            "best. `treated`, `untreated`: all lists have the weights of that kind."
+        ),
+    )
     metapath_steps: int = key(
         4,
         "longest metapath from a head to a tail",
