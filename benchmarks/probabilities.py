@@ -16,7 +16,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ import numpy as np
 
 from repurpose.classifier import classifier, out_of_fold, pair_model
 from repurpose.classifier.classifier import Task
+from repurpose.classifier.list_weights import EMBEDDED, ListWeights
 from repurpose.config import settings
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, threads
@@ -55,8 +55,11 @@ def main() -> None:
     print(json.dumps(untreated(options.results, options.device)))
     for name, best in metrics["calibration"].get("curves", [{}])[0].get("best", {}).items():
         print(json.dumps({"what": "best", "tails": name, **best}))
+    weights = ListWeights.read(metrics["weights"], tuple(np.zeros(size, bool) for size in task.sizes))
+    if options.schemes and not set(weights.parts) <= set(EMBEDDED):
+        parser.error("--schemes needs a run with classifier: {parts: [trees, kernel]}, or a part of these")
     for scheme in options.schemes:
-        for row in tested(task, scheme, metrics["members"], metrics["kernel_weight"]):
+        for row in tested(task, scheme, metrics["members"], weights):
             print(json.dumps(row), flush=True)
 
 
@@ -95,19 +98,18 @@ def untreated(results: Path, device: str) -> dict[str, Any]:
     }
 
 
-def tested(task: Task, scheme: str, rounds: list[int], weight: float) -> Iterator[dict[str, Any]]:
+def tested(task: Task, scheme: str, rounds: list[int], weights: ListWeights) -> Iterator[dict[str, Any]]:
     """The rows of the test pairs of a scheme (see the module's docstring)."""
     is_test = (task.pairs[scheme] == "test").to_numpy()
     training_task = out_of_fold.without(task, is_test)
-    curve = out_of_fold.calibrated(training_task, rounds, weight, shares=(0.0,))["curves"][0]
-    vectors = task.vectors if weight else replace(task.vectors, blocks=None)
-    model = classifier.fit_final(replace(training_task, vectors=vectors), rounds, weight)
+    curve = out_of_fold.calibrated(training_task, rounds, weights, shares=(0.0,))["curves"][0]
+    model = classifier.fit_final(training_task, rounds, weights)
     positive = task.pairs["label"] == 1
     hidden, treated = task.pairs[positive & is_test], np.unique(task.pairs.loc[positive, "tail_index"])
-    tails, weights = np.arange(task.sizes[1]), np.ones(task.sizes[1])
+    tails, tail_weights = np.arange(task.sizes[1]), np.ones(task.sizes[1])
     if scheme == "disease":
         hidden_tails = np.unique(hidden["tail_index"])
-        weights[np.setdiff1d(tails, treated)] = len(hidden_tails) / len(treated)
+        tail_weights[np.setdiff1d(tails, treated)] = len(hidden_tails) / len(treated)
         tails = np.sort(np.concatenate([hidden_tails, np.setdiff1d(tails, treated)]))
     margins = pair_model.members(model, task.vectors, [sum(rounds)])(tails.astype(np.int32))[0]
     labels, is_taken = (np.zeros((task.sizes[1], task.sizes[0]), bool) for _ in range(2))
@@ -116,10 +118,12 @@ def tested(task: Task, scheme: str, rounds: list[int], weight: float) -> Iterato
     row, head = np.nonzero((labels | ~is_taken)[tails])
     predicted = calibration.probabilities(margins[row, head], curve)
     is_treatment, tail = labels[tails[row], head].astype(np.int8), tails[row]
-    reliability = calibration.reliability(predicted, is_treatment, weights[tail])
-    means = (float(np.average(values, weights=weights[tail])) for values in (predicted, is_treatment))
+    reliability = calibration.reliability(predicted, is_treatment, tail_weights[tail])
+    means = (float(np.average(values, weights=tail_weights[tail])) for values in (predicted, is_treatment))
     yield {"what": scheme, **dict(zip(("predicted", "found"), means, strict=True)), **reliability}
-    for name, best in calibration.summarise_top_pairs(predicted, is_treatment, tail, weights[tail]).items():
+    for name, best in calibration.summarise_top_pairs(
+        predicted, is_treatment, tail, tail_weights[tail]
+    ).items():
         yield {"what": f"{scheme}, best", "tails": name, **best}
 
 

@@ -1,8 +1,8 @@
 """The protocol of the quality benchmark: folds, examples, classifiers and ranks.
 
 Every method gets the same positives, folds, random negatives and classifiers: XGBoost on the features [head,
-tail, head x tail] (`trees`), kernel ridge regression (`kernel`), and their combination with the largest
-weight of `classifier.kernel_weights` (`both`). Only the rank of each positive of a test fold is kept; all
+tail, head x tail] (`trees`), kernel ridge regression (`kernel`), and their sum with the kernel's logarithm
+KERNEL_WEIGHT times (`both`). Only the rank of each positive of a test fold is kept; all
 metrics follow from the ranks.
 """
 
@@ -24,6 +24,7 @@ DRAWS = 2  # draws of negatives, each with a model; the margins of the models ar
 VALID_SHARE = 0.125  # of the training pairs of a fold, or of their heads or tails
 TOP = 100
 CLASSIFIERS = ("trees", "kernel", "both")
+KERNEL_WEIGHT = 6.0  # of the kernel in `both`
 SIDES = {"drug": 0, "disease": 1}  # scheme -> the side of a pair whose nodes are held out whole
 
 
@@ -161,7 +162,7 @@ def ranks(
         trees += pair_model.tree_scorer(booster, vectors, threads)(*head_and_tail) / draws
     ridge = boosting.fit_kernel(vectors, training_examples, stream[0])
     similar = kernel.scorer(ridge, vectors.heads, vectors.tails)(*head_and_tail)
-    both = pair_model.joined(trees, similar, max(settings.kernel_weights))
+    both = trees + np.float32(KERNEL_WEIGHT) * kernel.logarithm(similar)
     scores = np.full(job.counts, -np.inf, np.float32)
     ranks_by_classifier = {}
     for name, values in zip(CLASSIFIERS, (trees, similar, both), strict=True):

@@ -31,6 +31,7 @@ from scipy.special import expit
 
 from repurpose.candidates import by_head, candidates
 from repurpose.classifier import kernel, pair_model, trees
+from repurpose.classifier.list_weights import EMBEDDED, ListWeights
 from repurpose.config.sections import Target
 from repurpose.core import files, threads
 from repurpose.graph import graph
@@ -84,7 +85,14 @@ def model(vectors: Vectors, positives: tuple[np.ndarray, np.ndarray], rounds: in
     labels = np.repeat([1, 0], [len(positives[0]), len(random_pairs[0])])
     data = xgboost.QuantileDMatrix(vectors.features(*pair_indices), labels, max_bin=TREES["max_bin"])
     booster = xgboost.train({**TREES, "learning_rate": 0.1, "nthread": threads.current()}, data, rounds)
-    return pair_model.Model(booster, kernel.fit(vectors.heads, vectors.tails, positives, generator), 2.0)
+    ridge = kernel.fit(vectors.heads, vectors.tails, positives, generator)
+    return pair_model.Model(booster, ridge, None, weights(vectors))
+
+
+def weights(vectors: Vectors) -> ListWeights:
+    """The same weights of trees and kernel for all lists."""
+    values, sizes = np.array([1, 2], np.float32), (len(vectors.heads), len(vectors.tails))
+    return ListWeights.of_lists(EMBEDDED, values, values, sizes)
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -150,6 +158,7 @@ def score_full_matrix(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
         Target("heads", "tails", ["known"], []),
         pairs.Known(none, none, np.zeros(0, object)),
         {"margins": [0.0, 1.0], "log_odds": [0.0, 1.0]},
+        np.zeros(sizes["tails"], bool),
         tuple(np.full(sizes[side], "", object) for side in ("heads", "tails")),
         pair_model.tree_scorer(fitted.booster, vectors, threads.current()),
     )
@@ -167,8 +176,10 @@ def score_full_matrix(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
 def _load(folder: Path) -> tuple[Vectors, pair_model.Model]:
     rows = [np.load(folder / f"{side}.npy") for side in ("heads", "tails")]
     paths = [folder / name for name in FILES]
-    trained = {"model_digests": [files.digest(path) for path in paths], "kernel_weight": 2.0}
-    return Vectors(*rows, product=True), pair_model.load(*paths, trained)
+    vectors = Vectors(*rows, product=True)
+    digests, of_lists = [files.digest(path) for path in paths], weights(vectors)
+    trained = {"model_digests": digests, "weights": of_lists.described()}
+    return vectors, pair_model.load(*paths, trained, None, of_lists.treated)
 
 
 def main() -> None:

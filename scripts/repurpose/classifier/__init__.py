@@ -1,5 +1,5 @@
-"""The classifier of drug-disease pairs: boosted trees and kernel ridge regression on node vectors.
+"""The score of drug-disease pairs: models of node vectors and of metapaths, summed with chosen weights.
 
-In: node vectors, labelled pairs. Out: a model, its metrics on every split, its probabilities.
-Read first: classifier, pair_model.
+In: node vectors, metapaths and votes, labelled pairs. Out: a model, its metrics on every split, its
+probabilities. Read first: classifier, pair_model, metapath_model.
 """
