@@ -63,6 +63,16 @@ def test_the_report_says_how_reliable_the_listed_probabilities_are():
     assert "with 0.25 of a compound's mean score taken off in place of 0.3" in corrected
 
 
+def test_probabilities_of_diseases_with_known_treatments_are_shown_if_they_have_a_curve():
+    content = example({"cpu": True})
+    words = "Of diseases with known treatments"
+    content[0]["devices"][0]["calibration"] = CALIBRATION
+    assert words not in page.render(*content)
+    content[0]["devices"][0]["calibration"] = CALIBRATION | {"treated": CALIBRATION}
+    shown = page.render(*content)
+    assert words in shown and shown.count("Reliability of the probabilities") > 1
+
+
 def test_the_calibration_of_a_device_is_that_of_its_candidates_file():
     negatives, popular = {"model": None, "reason": ""}, pa.table({"head_id": ["D1"]})
     evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": [[{"text": "", "change": None}]]})

@@ -139,6 +139,11 @@ def _device(
         "clusters": Markup(charts.enrichment_chart(verdict["clusters"], row["device"])),
         "calibration": calibration,
         "reliability": Markup(charts.reliability_diagram(calibration.get("reliability"), row["device"])),
+        "reliability_of_treated": Markup(
+            charts.reliability_diagram(
+                (calibration.get("treated") or {}).get("reliability"), f"{row['device']}, known treatments"
+            )
+        ),
         "leading": metric_tables.leading_tables(row["metrics"], *types),
         "differences": metric_tables.difference_table(row["metrics"]),
         "corrections": metric_tables.correction_rows(row["metrics"]),
