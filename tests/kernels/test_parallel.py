@@ -122,3 +122,27 @@ def test_the_next_loop_uses_the_same_threads(use_threads):
         parallel.run(lambda first, last: seen.add(threading.current_thread()), np.arange(9))
     assert 1 <= len(seen) <= 3
     assert threading.current_thread() not in seen
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_results_of_blocks_are_in_order_and_a_block_may_run_loops(use_threads, count):
+    use_threads(count)
+
+    def squares(block):
+        found = np.zeros(len(block))
+
+        def loop(first, last, values):
+            found[first:last] = values[first:last] ** 2
+
+        parallel.run(loop, np.array([0, len(block) // 2, len(block)]), block)
+        return found
+
+    blocks = [np.arange(n, n + 50.0) for n in range(20)]
+    for found, block in zip(parallel.over_blocks(squares, blocks), blocks, strict=True):
+        assert np.array_equal(found, block**2)
+
+
+def test_an_error_in_a_block_is_raised(use_threads):
+    use_threads(2)
+    with pytest.raises(ZeroDivisionError):
+        parallel.over_blocks(lambda block: 1 // block, [2, 1, 0, 1])

@@ -53,7 +53,7 @@ def test_hiding_known_pairs_does_not_change_the_scale():
 def test_blocks_are_all_tails_and_fit_into_memory(monkeypatch):
     made = pair_features()
     monkeypatch.setattr(features, "BLOCK_VALUES", made.count * 6 * 2)
-    blocks = list(made.blocks(TAILS))
+    blocks = made.over_blocks(lambda block: block, TAILS)
     assert [len(block) for block in blocks] == [2, 2, 1] and np.array_equal(np.concatenate(blocks), TAILS)
     rng = np.random.default_rng(0)
     pairs = rng.integers(0, 6, 30), rng.integers(0, 5, 30)

@@ -63,11 +63,13 @@ class Reasoner:
         """The features of pairs (n,): (n, features)."""
         features = self.fitted.features
         rows = np.empty((len(heads), features.count), np.float32)
-        for block in features.blocks(np.unique(tails)):
-            values = features.block(block)
+
+        def fill(block: np.ndarray) -> None:
             of_block = np.flatnonzero(np.isin(tails, block))
             place = np.searchsorted(block, tails[of_block])
-            rows[of_block] = values[:, place, heads[of_block]].T
+            rows[of_block] = features.block(block)[:, place, heads[of_block]].T
+
+        features.over_blocks(fill, np.unique(tails))
         return rows
 
     def _voters(self, number: int, head: int, tail: int) -> list[str]:

@@ -70,9 +70,11 @@ class MetapathModel:
 
     def linear(self, block: np.ndarray) -> np.ndarray:
         """The linear model's scores of features (f, ...), not less the heads' means: float32 (...)."""
-        shape = (-1,) + (1,) * (block.ndim - 1)
-        cut = np.clip(block, -self.cuts.reshape(shape), self.cuts.reshape(shape))
-        return np.einsum("f,f...->...", self.coefficients, cut)
+        # Feature by feature, so that the sum of a pair does not depend on the other pairs.
+        result = np.zeros(block.shape[1:], np.float32)
+        for values, cut, coefficient in zip(block, self.cuts, self.coefficients, strict=True):
+            result += coefficient * np.clip(values, -cut, cut)
+        return result
 
     def scores(self, block: np.ndarray) -> np.ndarray:
         """Scores of features (f, m, heads) of some tails with all heads: (2, m, heads) float32.
@@ -84,9 +86,9 @@ class MetapathModel:
         return np.stack([margins, specificity])
 
     @cached_property
-    def forest(self) -> trees.Forest:
+    def forest(self) -> trees.Forest | None:
         """The boosted trees, ready for `trees.column_scores`."""
-        return trees.read_columns(self.booster)
+        return trees.read_columns(self.booster) if self.booster else None
 
     def contributions(self, rows: np.ndarray) -> np.ndarray:
         """How much each feature adds to the two scores of pairs: rows (n, f) -> float32 (2, n, f).
@@ -144,8 +146,10 @@ def fit(pair_features: PairFeatures, taken: Known, rng: np.random.Generator, thr
     coefficients, cuts = fit_linear(values, labels, is_matched)
     model = MetapathModel(booster, coefficients, cuts, np.zeros(pair_features.sizes[0], np.float32))
     sample = np.sort(rng.permutation(pair_features.sizes[1])[:SAMPLED_TAILS])
-    sums = sum(model.linear(pair_features.block(block)).sum(axis=0) for block in pair_features.blocks(sample))
-    return MetapathModel(booster, coefficients, cuts, (sums / len(sample)).astype(np.float32))
+    sums = pair_features.over_blocks(
+        lambda block: model.linear(pair_features.block(block)).sum(axis=0, dtype=np.float64), sample
+    )
+    return MetapathModel(booster, coefficients, cuts, (sum(sums) / len(sample)).astype(np.float32))
 
 
 def boost(values: np.ndarray, labels: np.ndarray, rng: np.random.Generator, threads: int) -> xgboost.Booster:
@@ -174,16 +178,23 @@ class FittedMetapaths:
 
     def scores(self, tails: np.ndarray) -> np.ndarray:
         """Scores of some tails (m,) with all heads: (2, m, heads) float32 (see `MetapathModel.scores`)."""
-        blocks = [self.model.scores(self.features.block(block)) for block in self.features.blocks(tails)]
+        _ = self.model.forest
+        blocks = self.features.over_blocks(
+            lambda block: self.model.scores(self.features.block(block)), np.asarray(tails)
+        )
         return np.concatenate([np.zeros((2, 0, self.features.sizes[0]), np.float32), *blocks], axis=1)
 
     def of_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """Scores of single pairs (n,): (2, n) float32; those of `scores`."""
         result = np.empty((2, len(heads)), np.float32)
         order = np.argsort(tails, kind="stable")
-        for block in self.features.blocks(np.unique(tails)):
+        _ = self.model.forest
+
+        def fill(block: np.ndarray) -> None:
             first, last = np.searchsorted(tails[order], [block[0], block[-1] + 1])
             rows = order[first:last]
             scores = self.model.scores(self.features.block(block))
             result[:, rows] = scores[:, np.searchsorted(block, tails[rows]), heads[rows]]
+
+        self.features.over_blocks(fill, np.unique(tails))
         return result

@@ -1,13 +1,15 @@
 """Run compiled loops over ranges on several threads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from repurpose.core import threads
+
+Result = TypeVar("Result")
 
 PIECES = 16  # at most; more than threads, so that no thread waits long for the slowest piece
 SMALL = 4096  # units of work; a smaller piece is not worth a thread
@@ -46,6 +48,24 @@ def _pieces(work: int) -> int:
     return int(np.clip(work // SMALL, 1, PIECES))
 
 
+def over_blocks(function: Callable[[Any], Result], blocks: Sequence[Any]) -> list[Result]:
+    """The results of `function` for each block, in their order, computed on several threads.
+
+    The function may itself call `run`. It gains if most of its time is in numpy or scipy, which release the
+    GIL.
+    """
+    count = threads.current()
+    if count == 1 or len(blocks) < 2:
+        return [function(block) for block in blocks]
+    return list(_block_pool(count).map(function, blocks))
+
+
 @cache
 def _pool(count: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count, "kernel")
+
+
+# Not the pool of `run`: if all threads of one pool waited for loops in the same pool, none would run.
+@cache
+def _block_pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, "block")
