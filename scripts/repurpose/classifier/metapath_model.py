@@ -1,9 +1,9 @@
 """Two models of pairs on metapaths and votes, which need no embeddings.
 
-`metapaths`: boosted trees, fitted with negatives drawn uniformly among the heads of each known pair's tail:
-how well a head fits the tail, popular heads included. `specificity`: a linear model, fitted with negatives
-that are drawn in proportion to how many known pairs a head has, less the head's mean score over tails: how
-much better a head fits this tail than other tails.
+`metapaths`: boosted trees, fitted with negatives drawn uniformly among the heads of each known pair's tail
+and among the tails of its head: how well the two fit, popular nodes included. `specificity`: a linear model,
+fitted with negatives that are drawn in proportion to how many known pairs a head has, less the head's mean
+score over tails: how much better a head fits this tail than other tails.
 
 Both learn each known pair twice: with single pairs hidden, as for a new treatment of a tail with treatments,
 and with all pairs of its tail hidden, as for a tail without any. So one model serves both kinds of tails.
@@ -42,7 +42,7 @@ SAMPLED_TAILS = 500  # tails of which a head's mean score is taken
 
 
 class Examples(NamedTuple):
-    """Pairs to fit to: each known pair, followed by negatives of the same tail.
+    """Pairs to fit to: known pairs, and for each of them negatives with one of its ends.
 
     labels (n,): 1 for known pairs. is_matched (n,): negatives that are drawn by popularity. source (n,): the
     number of the known pair that an example belongs to.
@@ -101,9 +101,11 @@ class MetapathModel:
 
 
 def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator) -> Examples:
-    """Known pairs (P,) and their negatives: unknown pairs (not in `taken`) of the same tail.
+    """Known pairs (P,) and their negatives, unknown pairs (not in `taken`); heads: number of heads.
 
-    heads: number of heads.
+    Half of the uniform negatives are other heads of the known pair's tail, for lists of tails; the others are
+    other tails of its head, among those with known pairs, for lists of heads. Matched negatives are other
+    heads of the tail, drawn by how many known pairs they have.
     """
     fewer = min(1.0, MOST_ROWS / (len(known[0]) * (1 + UNIFORM + MATCHED)))
     counts = [max(1, round(fewer * count)) for count in (UNIFORM, MATCHED)]
@@ -113,6 +115,10 @@ def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator) -> Ex
     head = np.concatenate([known[0], uniform, matched]).astype(np.int32)
     group = np.concatenate(source)
     tail = known[1][group].astype(np.int32)
+    of_head = len(known[0]) + np.arange(0, len(uniform), 2)
+    treated = np.unique(known[1])
+    head[of_head] = known[0][group[of_head]]
+    tail[of_head] = treated[rng.integers(0, len(treated), len(of_head))]
     is_negative = np.arange(len(head)) >= len(known[0])
     kept = ~is_negative | ~unknown.is_known(taken, head, tail)
     is_matched = np.repeat([False, False, True], [len(part) for part in source])
