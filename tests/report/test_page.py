@@ -178,7 +178,7 @@ def pooled_of_two():
     return {
         "runs": ["cpu-seed1", "cpu-seed2"],
         "candidates": 1900,
-        "metrics": {"disease": {"auroc": spread, "auprc": spread, "recall_at_100": None, "mrr": spread}},
+        "metrics": {"disease": dict.fromkeys(summary.SPREAD_METRICS, spread) | {"auroc": None}},
         "top": [{**pair, "caution": "no <binds>", "listed_by": 1}],
     }
 

@@ -230,7 +230,7 @@ def hgt_metrics(auprc, mrr):
     def estimate(value):
         return None if value is None else {"value": value, "low": value - 1, "high": value + 1}
 
-    methods = {"auroc": 0.9, "auprc": auprc, "recall_at_100": 0.5, "mrr": mrr}
+    methods = dict.fromkeys(summary.SPREAD_METRICS, 0.9) | {"auprc": auprc, "mrr_of_first": mrr}
     hgt = {name: estimate(value) for name, value in methods.items()}
     return {"schemes": {"random": {"hgt": hgt, "svd": {name: estimate(0.1) for name in methods}}}}
 
@@ -256,7 +256,7 @@ def test_the_pooled_section_has_the_spread_over_the_pooled_runs_and_the_best_by_
     assert section["runs"] == ["cpu-seed1", "cpu-seed2"] and section["candidates"] == 3
     spread = section["metrics"]["random"]
     assert spread["auprc"] == {"value": 0.5, "low": 0.25, "high": 0.75}
-    assert spread["mrr"] is None and spread["auroc"]["low"] == spread["auroc"]["high"] == 0.9
+    assert spread["mrr_of_first"] is None and spread["auroc"]["low"] == spread["auroc"]["high"] == 0.9
     assert [row["head_id"] for row in section["top"]] == ["D2", "D1", "D0"]
     assert section["top"][0]["listed_by"] == 2
     json.dumps(section, allow_nan=False)

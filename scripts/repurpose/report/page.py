@@ -62,6 +62,7 @@ def render(
         tail_type=tail_type,
         comparisons=CHECK_LABELS,
         pooled=summary.get("pooled"),
+        spread_labels=metric_tables.LIST_METRICS | metric_tables.POOLED_METRICS,
         disagreements=disagreements(summary["agreement"]) if summary["agreement"] else [],
         missing=MISSING,
     )

@@ -14,13 +14,15 @@ from repurpose.config.device import seed_in
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import paths
+from repurpose.report import metric_tables
 
 TOP_PAIRS = 50
 POPULAR = 10  # so many frequent flyers (heads in the lists of most tails) are in an outcome
 PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probability", "rank", "known"]
 PAIR_COLUMNS += ["caution", "rank_low", "rank_high"]
 POOLED_COLUMNS = [*PAIR_COLUMNS, "listed_by"]
-SPREAD_METRICS = ("auroc", "auprc", "recall_at_100", "mrr")  # whose range over the runs is in the summary
+# Those whose range over the runs is in the summary.
+SPREAD_METRICS = (*metric_tables.LIST_METRICS, *metric_tables.POOLED_METRICS)
 
 
 class Ranked(NamedTuple):
