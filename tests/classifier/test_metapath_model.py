@@ -116,10 +116,9 @@ def test_negatives_are_unknown_pairs_with_an_end_of_the_known_pair():
     assert means[0] > popularity.mean() + 0.1 > means[1] - 2
 
 
-def test_many_known_pairs_have_fewer_negatives(monkeypatch):
+def test_many_known_pairs_have_fewer_negatives():
     made, taken = case(1, planted_by_genes=True)
-    monkeypatch.setattr(metapath_model, "MOST_ROWS", 800)
-    examples = metapath_model.draw(made.known, taken, SIZES[0], np.random.default_rng(0))
+    examples = metapath_model.draw(made.known, taken, SIZES[0], np.random.default_rng(0), 800)
     assert 320 < len(examples.heads) <= 1000
 
 

@@ -36,6 +36,7 @@ MOST_METAPATHS = 4000
 # all tails, and the votes once more for each fold of each model.
 KEPT_WALKS, KEPT_VOTES = 6_000_000, 2_000_000
 CANDIDATES_WORK = 20_000_000_000  # multiplications that the choice of features may need
+CHOICE_ROWS = 60_000  # pairs that choose the features: with 700 features in two views, 336 MB
 FEWEST = 20  # known pairs that a choice of features needs; with fewer, all known pairs choose
 
 
@@ -225,7 +226,7 @@ def _choose(
         return candidates
     rng = streams.generator(seed, "negatives and folds of the choice of features")
     features = _within_budget(candidates, len(np.unique(known[1]))).voted_by(known)
-    examples = metapath_model.draw(known, taken, features.sizes[0], rng)
+    examples = metapath_model.draw(known, taken, features.sizes[0], rng, CHOICE_ROWS)
     values = metapath_model.rows(features, examples, rng)
     labels, is_uniform = np.tile(examples.labels, 2), ~np.tile(examples.is_matched, 2)
     booster = metapath_model.boost(values[is_uniform], labels[is_uniform], rng, threads)

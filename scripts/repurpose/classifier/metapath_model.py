@@ -100,14 +100,17 @@ class MetapathModel:
         return np.stack([shapley, np.clip(rows, -self.cuts, self.cuts) * self.coefficients])
 
 
-def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator) -> Examples:
-    """Known pairs (P,) and their negatives, unknown pairs (not in `taken`); heads: number of heads.
+def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator, most: int = MOST_ROWS) -> Examples:
+    """Known pairs (P,) and their negatives, unknown pairs (not in `taken`).
+
+    heads: number of heads. most: about as many examples are drawn at most, with at least one negative of each
+    kind per known pair.
 
     Half of the uniform negatives are other heads of the known pair's tail, for lists of tails; the others are
     other tails of its head, among those with known pairs, for lists of heads. Matched negatives are other
     heads of the tail, drawn by how many known pairs they have.
     """
-    fewer = min(1.0, MOST_ROWS / (len(known[0]) * (1 + UNIFORM + MATCHED)))
+    fewer = min(1.0, most / (len(known[0]) * (1 + UNIFORM + MATCHED)))
     counts = [max(1, round(fewer * count)) for count in (UNIFORM, MATCHED)]
     source = [np.arange(len(known[0])), *(np.repeat(np.arange(len(known[0])), count) for count in counts)]
     uniform = rng.integers(0, heads, len(source[1]))
