@@ -70,11 +70,12 @@ def compile_linear_algebra() -> None:
 
 
 def compile_scoring() -> None:
-    """Score one pair with a tree that has a single leaf."""
+    """Score one pair with a tree that has a single leaf, by vectors and by features of the pair."""
     node = np.full(1, trees.LEAF, np.int64)
     root, value = np.array([0, 1], np.int64), np.zeros(1, np.float32)
     forest = trees.Forest(root, node, node, node, node, value, np.float32(0), 1)
     trees.scores(forest, trees.columns(np.zeros((1, 1), np.float32)), np.zeros((1, 1), np.float32))
+    trees.column_scores(forest, np.zeros((1, 1, 1), np.float32))
 
 
 def _graph() -> Graph:

@@ -50,6 +50,7 @@ def test_true_passes_and_false_does_not(tmp_path):
             ledger=path,
             certificate=path,
             agreement=None,
+            pooled=None,
             summary_out=path,
             report_out=path,
         ),

@@ -34,6 +34,7 @@ print(json.dumps([result, sum(scaled.stats.cache_hits.values()), sum(scaled.stat
 TRAINING = """
 import dataclasses, json
 import forests, small_trainings
+import numpy as np
 from repurpose.hgt import attention_kernels
 from repurpose.hgt import fused
 from repurpose.hgt import messages
@@ -45,6 +46,7 @@ small_trainings.fit(encoder=encoder, epochs=5)
 small_trainings.fit(encoder=encoder, batching="sampled")
 vectors, booster, _ = forests.case(40, 3, 2, 0)
 forests.scored(vectors, trees.read(booster, 2))
+trees.column_scores(trees.read_columns(booster), np.zeros((6, 3, 40), np.float32))
 modules = [*map(vars, (fused, messages, readout, sampling, trees)), vars(attention_kernels.of_width(8))]
 functions = [item for module in modules for item in module.items() if hasattr(item[1], "stats")]
 # Inlined functions have no nogil: they are not compiled alone.
