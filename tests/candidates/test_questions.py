@@ -233,7 +233,8 @@ def test_reasons_are_the_metapaths_and_votes_that_raise_the_score_most(run):
         assert [reason["text"] for reason in few] == [reason["text"] for reason in reasons][:2]
     # Together with the features that lower the score, they are the part of the score that metapaths carry.
     fitted, weights = reasoner.fitted, reasoner.weights
-    rows = reasoner._rows(heads, tails)
+    features = fitted.features
+    rows = features.at_pairs(features.block, heads, tails, features.count).T
     parts = fitted.of_pairs(heads, tails)
     specificity = parts[1] + fitted.model.head_means[heads]
     contributions = fitted.model.contributions(rows)

@@ -71,5 +71,5 @@ def test_the_known_pairs_of_a_tail_are_spread_over_the_folds():
 
 def test_folds_of_tails_have_about_as_many_known_pairs():
     tails = np.repeat(np.arange(12), np.arange(12))
-    folds = features.folds_of_tails((tails, tails), 14, 4, np.random.default_rng(0))
+    folds = features.folds_of_nodes(tails, 14, 4, np.random.default_rng(0))
     assert len(folds) == 14 and np.ptp(np.bincount(folds[tails])) <= 12

@@ -17,7 +17,6 @@ from repurpose.candidates.counterfactual import CounterfactualScorer
 from repurpose.candidates.evidence import Explainer
 from repurpose.candidates.reasons import Reasoner
 from repurpose.classifier import classifier, metapath_fits, pair_model
-from repurpose.classifier.metapath_fits import FINAL
 from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import Target
 from repurpose.core import files, threads
@@ -158,7 +157,7 @@ def load(files_of_device: DeviceFiles, target: Target) -> FinishedDevice:
         files_of_device.model,
         files_of_device.kernel,
         metrics,
-        metapath_fits.load(metapaths, kg, target.types, labelled).fitted(FINAL) if metapaths else None,
+        metapath_fits.load_final(metapaths, kg, target.types, labelled) if metapaths else None,
         classifier.treated_masks(pairs.treated(labelled), sizes, metrics["question"]),
     )
     return FinishedDevice(

@@ -35,7 +35,7 @@ class Reasoner:
         an average pair. voters: the known pairs that vote most, "head for tail".
         """
         features = self.fitted.features
-        rows = self._rows(heads, tails)
+        rows = features.at_pairs(features.block, heads, tails, features.count).T
         of_parts = self.fitted.model.contributions(rows)
         part_weights = np.stack([self.weights.of_tails(part, tails) for part in ("metapaths", "specificity")])
         shares = (part_weights[:, :, None] * of_parts).sum(axis=0)
@@ -58,19 +58,6 @@ class Reasoner:
                 ]
             )
         return result
-
-    def _rows(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-        """The features of pairs (n,): (n, features)."""
-        features = self.fitted.features
-        rows = np.empty((len(heads), features.count), np.float32)
-
-        def fill(block: np.ndarray) -> None:
-            of_block = np.flatnonzero(np.isin(tails, block))
-            place = np.searchsorted(block, tails[of_block])
-            rows[of_block] = features.block(block)[:, place, heads[of_block]].T
-
-        features.over_blocks(fill, np.unique(tails))
-        return rows
 
     def _voters(self, number: int, head: int, tail: int) -> list[str]:
         election = self.fitted.features.election

@@ -12,20 +12,20 @@ from sklearn.metrics import average_precision_score
 
 from repurpose.classifier import boosting, ensemble, list_weights, metapath_fits, pair_model
 from repurpose.classifier.examples import Examples, asked_pools, make_examples, split_examples
+from repurpose.classifier.folds import SIDES
 from repurpose.classifier.list_weights import EMBEDDED, PARTS, ListWeights, prior
 from repurpose.classifier.metapath_fits import MetapathFits
 from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import ClassifierSettings
 from repurpose.core import streams
 from repurpose.evaluation import evaluation, popularity, ranks
-from repurpose.pairs import external, pairs
+from repurpose.pairs import external, pairs, unknown
 from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
 from repurpose.vectors.vectors import Vectors
 
 log = logging.getLogger(__name__)
 
 EXTERNAL = "external"  # name of the test on the external pairs, next to the schemes
-SIDES = ("head_index", "tail_index")
 # Lists of tails that weights are chosen on, tails that heads are ranked among, and unknown pairs of each
 # list.
 LISTS, TAILS, RIVALS = 300, 600, 400
@@ -228,8 +228,8 @@ def choose_weights(task: Task, scheme: str, model: Model, parts: Sequence[str]) 
     used = np.sort(np.concatenate([asked, others])).astype(np.int32)
     unweighted = ListWeights.of_lists(parts, prior(parts), prior(parts), task.sizes)
     scores = pair_model.part_matrix(model._replace(weights=unweighted), task.vectors)(used)
-    is_positive = _mask(heads, tails, used, task.sizes[0])
-    is_unknown = ~_mask(task.taken.heads, task.taken.tails, used, task.sizes[0])
+    is_positive = unknown.marked(heads, tails, used, task.sizes[0])
+    is_unknown = ~unknown.marked(task.taken.heads, task.taken.tails, used, task.sizes[0])
     is_unknown &= np.isin(np.arange(task.sizes[0]), pools[0])
     chosen = [
         list_weights.choose(_lists(*masks_and_scores, rng), parts)
@@ -239,13 +239,6 @@ def choose_weights(task: Task, scheme: str, model: Model, parts: Sequence[str]) 
         )
     ]
     return model._replace(weights=ListWeights.of_lists(parts, *chosen, task.sizes))
-
-
-def _mask(heads: np.ndarray, tails: np.ndarray, used: np.ndarray, n_heads: int) -> np.ndarray:
-    """Which pairs of the tails `used` (m,) with all heads are among pairs (n,): bool (m, heads)."""
-    result, is_used = np.zeros((len(used), n_heads), bool), np.isin(tails, used)
-    result[np.searchsorted(used, tails[is_used]), heads[is_used]] = True
-    return result
 
 
 def _lists(

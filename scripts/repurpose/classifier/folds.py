@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from repurpose.core import streams
+from repurpose.metapaths import features
 
 FOLDS = 4
 SIDES = ("head_index", "tail_index")
@@ -35,9 +36,5 @@ def make(pairs: pd.DataFrame, sizes: tuple[int, int], seed: int) -> Folds:
     treated = pairs[pairs["label"] == 1]
     column = "tail_index" if treated["tail_index"].nunique() >= FOLDS else "head_index"
     size = sizes[SIDES.index(column)]
-    count = np.bincount(treated[column], minlength=size)
-    folds = min(FOLDS, int((count > 0).sum()))
-    of_node = np.empty(size, np.int64)
-    # Nodes are assigned in the order of their number of treatments, so that all folds have about as many.
-    of_node[np.argsort(-(count + rng.random(size)), kind="stable")] = np.arange(size) % folds
-    return Folds(column, of_node, folds)
+    folds = min(FOLDS, treated[column].nunique())
+    return Folds(column, features.folds_of_nodes(treated[column].to_numpy(), size, folds, rng), folds)

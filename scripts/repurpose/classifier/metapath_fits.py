@@ -7,7 +7,7 @@ training pairs in every scheme, so that no model has features that were chosen b
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from repurpose.metapaths import steps as steps_module
 from repurpose.metapaths import votes, walks
 from repurpose.metapaths.features import PairFeatures, Pairs
 from repurpose.metapaths.votes import Vote
-from repurpose.pairs.pairs import ALL_SCHEMES, Known
+from repurpose.pairs.pairs import ALL_SCHEMES, Known, treated
 
 log = logging.getLogger(__name__)
 
@@ -189,16 +189,12 @@ def candidate_features(
     affordable = [metapath for metapath in metapaths if walks.cost(steps, [metapath]) <= KEPT_WALKS]
     features = PairFeatures(steps, tuple(affordable), votes.kinds(steps, *types), known, sizes)
     kinds = [kind for kind in features.kinds if votes.cost(features.election, [kind]) <= KEPT_VOTES]
-    return PairFeatures(steps, features.metapaths, tuple(kinds), known, sizes)
+    return replace(features, kinds=tuple(kinds))
 
 
 def training_pairs(pairs: pd.DataFrame, scheme: str | None) -> Pairs:
     """Heads and tails of the known treatments in the training part of a scheme; None: all."""
-    is_used = pairs["label"] == 1
-    if scheme:
-        is_used &= pairs[scheme] == "train"
-    rows = pairs[is_used]
-    return rows["head_index"].to_numpy(), rows["tail_index"].to_numpy()
+    return treated(pairs[pairs[scheme] == "train"] if scheme else pairs)
 
 
 def _known_pairs(pairs: pd.DataFrame, folds: Folds) -> Iterator[tuple[str, Pairs]]:
@@ -241,7 +237,7 @@ def _choose(
         KEPT_VOTES,
     )
     log.info("%d of %d metapaths and votes are kept", len(metapaths) + len(kinds), candidates.count)
-    return PairFeatures(features.steps, metapaths, tuple(kinds), candidates.known, candidates.sizes)
+    return replace(candidates, metapaths=metapaths, kinds=tuple(kinds))
 
 
 def _within_budget(candidates: PairFeatures, tails: int) -> PairFeatures:
@@ -251,7 +247,7 @@ def _within_budget(candidates: PairFeatures, tails: int) -> PairFeatures:
     metapaths = candidates.metapaths
     while metapaths and walks.cost(candidates.steps, metapaths) + of_votes > budget:
         metapaths = metapaths[: len(metapaths) * 9 // 10]
-    return PairFeatures(candidates.steps, metapaths, candidates.kinds, candidates.known, candidates.sizes)
+    return replace(candidates, metapaths=metapaths)
 
 
 def affordable_votes(candidates: PairFeatures) -> tuple[Vote, ...]:

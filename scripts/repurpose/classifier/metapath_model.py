@@ -9,7 +9,7 @@ Both learn each known pair twice: with single pairs hidden, as for a new treatme
 and with all pairs of its tail hidden, as for a tail without any. So one model serves both kinds of tails.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -138,7 +138,7 @@ def rows(pair_features: PairFeatures, examples: Examples, rng: np.random.Generat
     """
     known, tails = pair_features.known, pair_features.sizes[1]
     fold_of_pair = features.folds_of_pairs(known, FOLDS, rng)
-    fold_of_tail = features.folds_of_tails(known, tails, FOLDS, rng)
+    fold_of_tail = features.folds_of_nodes(known[1], tails, FOLDS, rng)
     hidden = [fold_of_pair == fold for fold in range(FOLDS)]
     hidden += [fold_of_tail[known[1]] == fold for fold in range(FOLDS)]
     fold = np.concatenate([fold_of_pair[examples.source], FOLDS + fold_of_tail[examples.tails]])
@@ -158,7 +158,7 @@ def fit(pair_features: PairFeatures, taken: Known, rng: np.random.Generator, thr
     sums = pair_features.over_blocks(
         lambda block: model.linear(pair_features.block(block)).sum(axis=0, dtype=np.float64), sample
     )
-    return MetapathModel(booster, coefficients, cuts, (sum(sums) / len(sample)).astype(np.float32))
+    return replace(model, head_means=(sum(sums) / len(sample)).astype(np.float32))
 
 
 def boost(values: np.ndarray, labels: np.ndarray, rng: np.random.Generator, threads: int) -> xgboost.Booster:
@@ -195,15 +195,7 @@ class FittedMetapaths:
 
     def of_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """Scores of single pairs (n,): (2, n) float32; those of `scores`."""
-        result = np.empty((2, len(heads)), np.float32)
-        order = np.argsort(tails, kind="stable")
         _ = self.model.forest
-
-        def fill(block: np.ndarray) -> None:
-            first, last = np.searchsorted(tails[order], [block[0], block[-1] + 1])
-            rows = order[first:last]
-            scores = self.model.scores(self.features.block(block))
-            result[:, rows] = scores[:, np.searchsorted(block, tails[rows]), heads[rows]]
-
-        self.features.over_blocks(fill, np.unique(tails))
-        return result
+        return self.features.at_pairs(
+            lambda block: self.model.scores(self.features.block(block)), heads, tails, 2
+        )

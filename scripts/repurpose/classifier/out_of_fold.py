@@ -185,17 +185,11 @@ def _pair_masks(task: Task, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Treatments and unknown pairs are scored.
     """
-
-    def marked(heads: np.ndarray, tails_of_pairs: np.ndarray) -> np.ndarray:
-        mask, is_sampled = np.zeros((len(tails), task.sizes[0]), bool), np.isin(tails_of_pairs, tails)
-        mask[np.searchsorted(tails, tails_of_pairs[is_sampled]), heads[is_sampled]] = True
-        return mask
-
     labelled = {
-        label: marked(*(rows[column].to_numpy() for column in SIDES))
+        label: unknown.marked(*(rows[column].to_numpy() for column in SIDES), tails, task.sizes[0])
         for label, rows in task.pairs.groupby("label")
     }
-    is_unknown = ~marked(task.taken.heads, task.taken.tails)
+    is_unknown = ~unknown.marked(task.taken.heads, task.taken.tails, tails, task.sizes[0])
     # Known negatives do not represent the unknown pairs; they are used only if there is no unknown pair.
     comparison = is_unknown if is_unknown.any() else labelled.get(0, is_unknown)
     return labelled[1].astype(np.int8), labelled[1] | comparison

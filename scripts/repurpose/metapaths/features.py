@@ -78,6 +78,21 @@ class PairFeatures:
         _ = self.scales, self.election.similarities, self.election.by_tail
         return parallel.over_blocks(function, [tails[n : n + step] for n in range(0, len(tails), step)])
 
+    def at_pairs(
+        self, values: Callable[[np.ndarray], np.ndarray], heads: np.ndarray, tails: np.ndarray, rows: int
+    ) -> np.ndarray:
+        """Values of pairs (n,), float32 (rows, n), from a function of tails (m,) -> (rows, m, heads)."""
+        result = np.empty((rows, len(heads)), np.float32)
+        order = np.argsort(tails, kind="stable")
+
+        def fill(block: np.ndarray) -> None:
+            first, last = np.searchsorted(tails[order], [block[0], block[-1] + 1])
+            pairs = order[first:last]
+            result[:, pairs] = values(block)[:, np.searchsorted(block, tails[pairs]), heads[pairs]]
+
+        self.over_blocks(fill, np.unique(tails))
+        return result
+
     def voted_by(self, known: Pairs) -> "PairFeatures":
         """The same features with the votes of other known pairs, at the same scale."""
         # A scale of its own would tell how many pairs are hidden.
@@ -137,9 +152,10 @@ def folds_of_pairs(known: Pairs, count: int, rng: np.random.Generator) -> np.nda
     return folds
 
 
-def folds_of_tails(known: Pairs, tails: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """A fold for each tail (tails,), so that all folds have about as many known pairs."""
-    pairs = np.bincount(known[1], minlength=tails)
-    folds = np.empty(tails, np.int64)
-    folds[np.argsort(-(pairs + rng.random(tails)), kind="stable")] = np.arange(tails) % count
+def folds_of_nodes(ends: np.ndarray, nodes: int, count: int, rng: np.random.Generator) -> np.ndarray:
+    """A fold for each node (nodes,), so that all folds have about as many known pairs; ends: of the pairs."""
+    pairs = np.bincount(ends, minlength=nodes)
+    folds = np.empty(nodes, np.int64)
+    # In the order of their number of pairs.
+    folds[np.argsort(-(pairs + rng.random(nodes)), kind="stable")] = np.arange(nodes) % count
     return folds

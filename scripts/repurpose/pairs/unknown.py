@@ -50,6 +50,13 @@ def is_known(known: Known, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
     return np.isin(tails * width + heads, known.tails * width + known.heads)
 
 
+def marked(heads: np.ndarray, tails: np.ndarray, rows: np.ndarray, n_heads: int) -> np.ndarray:
+    """Which pairs of ascending tails `rows` (m,) with all heads are among pairs (n,): bool (m, n_heads)."""
+    mask, is_in_rows = np.zeros((len(rows), n_heads), bool), np.isin(tails, rows)
+    mask[np.searchsorted(rows, tails[is_in_rows]), heads[is_in_rows]] = True
+    return mask
+
+
 def _inside(known: Known, heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions, in sorted heads and tails, of the known pairs whose head and tail are both in them."""
     head_positions, tail_positions = _positions(heads, known.heads), _positions(tails, known.tails)
