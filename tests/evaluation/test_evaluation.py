@@ -175,7 +175,9 @@ def test_only_the_pairs_of_the_pools_count(limit):
     assert run(scores, heads[is_inside], tails[is_inside], known, pools=pools, limit=limit) != metrics
 
 
-def test_a_large_matrix_is_sampled_and_says_so():
+@pytest.mark.parametrize("most_tails", [4000, 200])
+def test_a_large_matrix_is_sampled_and_says_so(most_tails, monkeypatch):
+    monkeypatch.setattr(ranks, "SAMPLED_TAILS", most_tails)
     rng = np.random.default_rng(0)
     scores, heads, tails, known = matrix(12, n_heads=200, n_tails=300, n_test=1500)
     # Positives lie in the first 60 tails, whose scores are high: a sample of these tails alone is biased.
@@ -184,16 +186,23 @@ def test_a_large_matrix_is_sampled_and_says_so():
     scores[:, :60] += 1
     scores[heads, tails] += 2
     exact = run(scores, heads, tails, known)
-    sizes = []
+    sizes, scored_tails = [], []
 
     def score(h, t):
         sizes.append(len(h))
+        scored_tails.append(np.unique(t))
         return scores[h, t]
 
     ranks_of_sample = ranked(score, heads, tails, known, shape=scores.shape, limit=20_000)
     sampled = evaluation.evaluate(ranks_of_sample, None, 0)
+    of_all = ranked(scores, heads, tails, known).frame["head_above"]
+    is_ranked = ranks_of_sample.frame["head_above"].notna()
+    assert ranks_of_sample.frame["head_above"].mean() == pytest.approx(of_all[is_ranked].mean(), rel=0.1)
     assert (exact["sampled"], sampled["sampled"]) == (False, True)
     assert sum(sizes) <= 20_000 + len(heads)
+    # Positives, matched pairs and lists of tails add up to 60 tails each.
+    assert len(np.unique(np.concatenate(scored_tails))) <= min(300, most_tails + 60)
+    assert sum(map(len, scored_tails)) <= 2 * min(300, most_tails) + 3 * 60
     assert (sampled["negatives"], sampled["tails"]) == (exact["negatives"], 25)
     assert sampled["against"]["matched"]["auroc"]["value"] == pytest.approx(
         exact["against"]["matched"]["auroc"]["value"], abs=0.02

@@ -28,6 +28,9 @@ TailScorer = Callable[[np.ndarray], np.ndarray]
 MemberScorer = Callable[[np.ndarray], np.ndarray]
 
 CHUNK = 200_000  # pairs that are scored at once
+# Tails that a sample of unknown pairs comes from: a model may need milliseconds for each tail, however few of
+# its pairs are asked for.
+SAMPLED_TAILS = 4000
 # The sets of unknown pairs that an evaluated pair is ranked among: all; "matched", which are made of the
 # positives' heads and tails, each as often as it has positives; those with the same tail; those with the same
 # head.
@@ -67,8 +70,9 @@ def rank(
     """Rank pairs (columns head_index, tail_index, label) among the unknown pairs of heads x tails.
 
     `heads` and `tails` are sorted and distinct, and contain those of the evaluated pairs. If the matrix has
-    more than `limit` pairs, about `limit` are scored: a uniform sample of the matrix, all pairs of some tails
-    and of some heads, and a sample of the matched pairs. treated: tails with a treatment that the model
+    more than `limit` pairs, about `limit` are scored: a uniform sample of the pairs of at most SAMPLED_TAILS
+    tails, all pairs of some tails, all pairs of some heads with the sampled tails, and a sample of the
+    matched pairs. Counts of samples are scaled to all tails. treated: tails with a treatment that the model
     learned from, so that metrics of treated and of untreated tails can be reported apart. Raises ValueError
     if a score is not finite.
     """
@@ -83,13 +87,15 @@ def rank(
     pools, rng = {"head": heads, "tail": tails}, streams.generator(seed, "pairs of the ranking")
     ranked = {side: np.unique(ends[side]) for side in SIDES}
     sampled, sample_size = len(heads) * len(tails) > limit, limit // 4
+    rivals = pools
     if sampled:
+        rivals = {"head": heads, "tail": np.sort(rng.permutation(tails)[:SAMPLED_TAILS])}
         for side, other in (("head", "tail"), ("tail", "head")):
-            count = max(1, sample_size // len(pools[other]))
+            count = max(1, sample_size // len(rivals[other]))
             ranked[side] = np.sort(rng.permutation(ranked[side])[:count])
     counts = {side: np.zeros((2, len(evaluated_scores)), np.int64) for side in SIDES}
     histogram = np.zeros(2 * len(levels) + 1, np.int64)
-    for block, uses in _passes(known, pools, ranked, sampled, sample_size, rng, chunk):
+    for block, uses in _passes(known, rivals, ranked, sampled, sample_size, rng, chunk):
         scores = _of_lists(score(*block))
         if "all" in uses:
             histogram += _histogram(levels, scores["tail"])
@@ -99,8 +105,10 @@ def rank(
                 counts[side] += count_above(
                     nodes[is_ranked], scores[side][is_ranked], ends[side], of_lists[side]
                 )
+    part_of_tails = {"tail": 1.0, "head": len(tails) / max(1, len(rivals["tail"]))}
     for side in SIDES:
-        counts[side] = np.where(np.isin(ends[side], ranked[side]), counts[side], np.nan)
+        is_ranked = np.isin(ends[side], ranked[side])
+        counts[side] = np.where(is_ranked, counts[side] * part_of_tails[side], np.nan)
     totals = {"all": float(unknown.count(known, heads, tails))}
     scale = totals["all"] / max(histogram.sum(), 1)
     matched = np.zeros(len(histogram))
@@ -169,8 +177,10 @@ def _passes(
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...]]]:
     """Blocks of unknown pairs to score, each with the sets of AMONG that it covers.
 
-    Without sampling, each block covers "all", "head" and "tail". With sampling, blocks of a uniform sample
-    cover "all"; blocks with all pairs of the ranked heads (tails) cover "head" ("tail").
+    pools: the heads that tails are compared with, and the tails that heads are compared with. Without
+    sampling, each block covers "all", "head" and "tail". With sampling, blocks of a uniform sample cover
+    "all"; blocks with all pairs of the ranked heads (tails) cover "head" ("tail"). Pairs of one tail follow
+    one another.
     """
     if not len(ranked["tail"]):
         return
@@ -178,7 +188,7 @@ def _passes(
         for block in unknown.blocks(known, pools["head"], pools["tail"], chunk):
             yield block, ("all", *SIDES)
         return
-    drawn = unknown.draw(known, pools["head"], pools["tail"], sample_size, rng)
+    drawn = _by_tail(*unknown.draw(known, pools["head"], pools["tail"], sample_size, rng))
     for start in range(0, len(drawn[0]), chunk):
         yield (drawn[0][start : start + chunk], drawn[1][start : start + chunk]), ("all",)
     for side in SIDES:
@@ -205,9 +215,16 @@ def _matched(
         return
     head, tail = (rng.choice(positives[f"{side}_index"].to_numpy(), limit) for side in SIDES)
     free = ~unknown.is_known(known, head, tail)
-    for start in range(0, int(free.sum()), chunk):
-        block = head[free][start : start + chunk], tail[free][start : start + chunk]
+    head, tail = _by_tail(head[free], tail[free])
+    for start in range(0, len(head), chunk):
+        block = head[start : start + chunk], tail[start : start + chunk]
         yield *block, np.ones(len(block[0]))
+
+
+def _by_tail(heads: np.ndarray, tails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (n,) in the order of their tails."""
+    order = np.argsort(tails, kind="stable")
+    return heads[order], tails[order]
 
 
 def _of_lists(scores: np.ndarray) -> dict[str, np.ndarray]:
