@@ -5,9 +5,12 @@
 The embeddings of a finished run are used for all splits: no treatment is in the graph that they were trained
 on. `disease`: in each of five folds, the treatments of a fifth of the treated diseases are hidden; validation
 pairs are those of an eighth of the others. `random`: the same with single pairs. Methods: `whole` (the
-workflow's score), `embedding` (its parts that read embeddings), `metapaths` (its other parts), `previous`
-(trees and six times the kernel, the score before version 2), `svd` (the embedding's parts on a truncated
-SVD), and the baselines.
+workflow's score), `prior` (the same plus a share of the drug's mean score, the share chosen on validation
+pairs), `embedding` (its parts that read embeddings), `metapaths` (its other parts), `previous`
+(trees and six times the kernel, the score before version 2), `popularity` (number of known treatments of a
+drug), and the embedding's parts on other vectors: `svd` (a truncated SVD), `untrained` (an encoder that was
+not trained), `no_layers` (the file without the columns of the encoder output), `degree`; `votes` and `paths`
+are the workflow's baselines.
 
 With --untreated RELATION, the pairs of a relation that is neither in the graph nor among the labels are a
 test of the diseases without a treatment, by the model of all treatments: for Hetionet,
@@ -40,7 +43,7 @@ from repurpose.classifier.metapath_fits import MetapathFits
 from repurpose.config import settings
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import streams, threads
-from repurpose.evaluation import evaluation
+from repurpose.evaluation import evaluation, popularity
 from repurpose.graph import graph
 from repurpose.graph.graph import Graph, GraphFiles
 from repurpose.pairs import pairs
@@ -51,7 +54,18 @@ PROJECT = Path(__file__).resolve().parents[1]
 FOLDS = 5
 VALID = 8  # one of so many of the other diseases, or pairs, is for validation
 METRICS = ("ap", "mrr_of_first", "recall_at_10", "recall_at_50", "ndcg_at_10")
-METHODS = ("whole", "embedding", "metapaths", "previous", "votes", "paths", "svd", "degree")
+METHODS = (
+    *("whole", "prior", "embedding", "metapaths", "previous", "votes", "paths"),
+    *("svd", "no_layers", "untrained", "degree", "popularity"),
+)
+SHARES = (
+    -1.0,
+    -0.5,
+    -0.25,
+    0.0,
+    0.25,
+    0.5,
+)  # of a drug's mean score, subtracted: negative favours popular drugs
 PREVIOUS_KERNEL = 6.0  # the kernel's weight in benchmarks/hetionet.yaml before version 2
 
 
@@ -121,15 +135,24 @@ def read(results: Path, device: str, config: Mapping[str, Any], n_threads: int) 
     classifier_settings = ClassifierSettings(**config["classifier"])
     labelled = pairs.load(results / "pairs" / "pairs.parquet")
     vectors = Vectors.read(results / "embeddings" / device / "embeddings.parquet", kg, target.types)
+    untrained = Vectors.read(results / "baselines" / "untrained.parquet", kg, target.types)
     known = pairs.known(kg, *target.types)
     task = Task(vectors, labelled, known, classifier_settings, 0, n_threads)
     components = baselines.svd(kg, classifier_settings.svd_dim, config["seed"])
     degrees = (baselines.degree_features(kg, node_type) for node_type in target.types)
     other_vectors = {
         "svd": Vectors(*(components[node_type] for node_type in target.types), product=True),
+        "no_layers": without_layers(vectors),
+        "untrained": untrained,
         "degree": Vectors(*degrees, product=False),
     }
     return Bench(kg, target.types, task, other_vectors)
+
+
+def without_layers(vectors: Vectors) -> Vectors:
+    """The SVD and the relation profile of an embedding file's vectors, which follow the encoder output."""
+    ends = [blocks[0] for blocks in vectors.blocks]
+    return Vectors(vectors.heads[:, ends[0] :], vectors.tails[:, ends[1] :], product=True)
 
 
 def fold_labels(labelled: pd.DataFrame, scheme: str, fold: int, seed: int) -> np.ndarray:
@@ -183,7 +206,57 @@ def fitted(
             if method == "degree":
                 alone = replace(alone, settings=replace(task.settings, parts=["trees"]))
             fits[method] = alone, classifier.evaluate_all(alone)
+    if "prior" in methods:
+        fits["prior"] = task, with_prior(task, whole)
+    if "popularity" in methods:
+        fits["popularity"] = task, {scheme: by_popularity(task, scheme, fit) for scheme, fit in whole.items()}
     return {method: fit for method, fit in fits.items() if method in methods}
+
+
+def with_prior(task: Task, fits: Mapping[str, Fit]) -> dict[str, Fit]:
+    """The tests ranked by the score less a share of the drug's mean score, chosen on validation pairs.
+
+    The external pairs have the share of the scheme `disease`.
+    """
+    result: dict[str, Fit] = {}
+    chosen: dict[str, float] = {}
+    for scheme, fit in fits.items():
+        score, mean = pair_model.scorer(fit.model, task.vectors, task.threads), head_means(task, fit)
+        if scheme == EXTERNAL:
+            chosen[scheme] = chosen["disease"]
+        else:
+            split = task.pairs[scheme].replace({"valid": "test", "test": "set aside"})
+            validation = replace(task, pairs=task.pairs.assign(**{scheme: split}))
+            ap = {
+                share: evaluation.values_by_tail(
+                    classifier.rank_tests(validation, scheme, popularity.corrected(score, mean, share))[0]
+                )["ap"].mean()
+                for share in SHARES
+            }
+            chosen[scheme] = max(ap, key=ap.__getitem__)
+        corrected = popularity.corrected(score, mean, chosen[scheme])
+        ranked, metrics = classifier.rank_tests(task, scheme, corrected)
+        result[scheme] = fit._replace(ranked=ranked, metrics={**metrics, "share": chosen[scheme]})
+    return result
+
+
+def head_means(task: Task, fit: Fit) -> np.ndarray:
+    """The mean score of each head over tails, float32 (heads,)."""
+    score = pair_model.members(fit.model, task.vectors, [sum(fit.rounds)])
+    return popularity.means(lambda tails: score(tails)[0], task.sizes[1], task.seed)
+
+
+def by_popularity(task: Task, scheme: str, fit: Fit) -> Fit:
+    """The test ranked by how many known treatments a head has; without a model."""
+    counts = treatments(task, scheme)
+    ranked, metrics = classifier.rank_tests(task, scheme, lambda heads, tails: counts[heads])
+    return fit._replace(model=None, ranked=ranked, metrics=metrics)
+
+
+def treatments(task: Task, scheme: str) -> np.ndarray:
+    """The number of training treatments of each head, float32 (heads,)."""
+    known = metapath_fits.training_pairs(task.pairs, None if scheme == EXTERNAL else scheme)
+    return np.bincount(known[0], minlength=task.sizes[0]).astype(np.float32)
 
 
 def with_metapaths(bench: Bench, task: Task) -> Task:
@@ -224,11 +297,19 @@ def untreated(bench: Bench, relation: str, seed: int, methods: list[str]) -> Ite
     tests = tests[tests["tail_index"].isin(asked)].reset_index(drop=True)
     for method, (task, fits) in fitted(bench, labels_by_scheme, seed, methods, tests).items():
         fit = fits[EXTERNAL]
-        score = pair_model.part_matrix(fit.model, task.vectors)
-        scores = fit.model.weights.combined(score(asked), None, asked)[0]
+        scores = list_scores(method, task, fit, asked)
         lists = np.argsort(-scores, axis=1, kind="stable")[:, : likeness.PLACES]
         alike = likeness.describe(lists, task.vectors.tails[asked], seed)
         yield {"method": method, **metrics_by_tail(fit), "heads": alike["heads"], "share": alike["share"]}
+
+
+def list_scores(method: str, task: Task, fit: Fit, tails: np.ndarray) -> np.ndarray:
+    """Scores (m, heads) of tails (m,) by the model of all treatments."""
+    if method == "popularity":
+        return np.tile(treatments(task, EXTERNAL), (len(tails), 1))
+    score = pair_model.part_matrix(fit.model, task.vectors)
+    scores = fit.model.weights.combined(score(tails), None, tails)[0]
+    return scores - fit.metrics["share"] * head_means(task, fit) if method == "prior" else scores
 
 
 def metrics_by_tail(fit: Fit) -> dict[str, list[float]]:

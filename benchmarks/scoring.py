@@ -159,6 +159,7 @@ def score_full_matrix(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
         pairs.Known(none, none, np.zeros(0, object)),
         {"margins": [0.0, 1.0], "log_odds": [0.0, 1.0]},
         np.zeros(sizes["tails"], bool),
+        np.zeros(sizes["tails"], np.float32),
         tuple(np.full(sizes[side], "", object) for side in ("heads", "tails")),
         pair_model.tree_scorer(fitted.booster, vectors, threads.current()),
     )

@@ -51,7 +51,8 @@ class Annotator:
     """Turns scored pairs into rows: ids, names, probability, known relations, cautions.
 
     calibration: the curve from scores to probabilities (see `calibration.select_curve`). treated: of each
-    tail, whether it has a known treatment. cautions: of each head and of each tail, "" for none (see
+    tail, whether it has a known treatment. distances: of each tail from the nearest one with a known
+    treatment (see `out_of_fold.distances`). cautions: of each head and of each tail, "" for none (see
     `applicability`). negative: computes the probability of pairs to be known negatives (see
     `contraindications`); None without such a model. penalties: float32 (heads,), subtracted from the scores
     of a head before they are ranked and calibrated (see `popularity`); None for no correction.
@@ -62,6 +63,7 @@ class Annotator:
     known: Known
     calibration: Mapping[str, Any]
     treated: np.ndarray
+    distances: np.ndarray
     cautions: tuple[np.ndarray, np.ndarray]
     negative: Scorer | None = None
     penalties: np.ndarray | None = None
@@ -80,13 +82,15 @@ class Annotator:
     def log_odds(self, scores: np.ndarray, heads: np.ndarray | None, tails: np.ndarray) -> np.ndarray:
         """Calibrated log-odds, float64, of pairs (n,), or of tails (m,) with heads (h,), None for all.
 
-        Lists of tails with known treatments have a curve of their own, if the calibration has one.
+        Lists of tails with known treatments have a curve of their own, if the calibration has one. In other
+        lists, the log-odds fall with the distance of the tail from such tails.
         """
-        adjusted = self.adjusted(scores, heads)
-        result = calibration.log_odds(adjusted, self.calibration)
+        adjusted, of_tails = self.adjusted(scores, heads), (-1, *[1] * (scores.ndim - 1))
+        far = calibration.lowered(self.distances[tails], self.calibration)
+        result = calibration.log_odds(adjusted, self.calibration) - far.reshape(of_tails)
         if not self.calibration.get("treated"):
             return result
-        is_treated = self.treated[tails].reshape(-1, *[1] * (scores.ndim - 1))
+        is_treated = self.treated[tails].reshape(of_tails)
         return np.where(is_treated, calibration.log_odds(adjusted, self.calibration["treated"]), result)
 
     def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:

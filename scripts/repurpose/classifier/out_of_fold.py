@@ -2,7 +2,8 @@
 
 The tails are randomly assigned to folds. For each fold, the final model is fitted again, with the same rounds
 and weights, without the labelled pairs of the fold's tails. The scores of these tails' pairs are on the
-final model's scale, at the level of a tail without a known treatment.
+final model's scale, at the level of a tail without a known treatment. The farther a tail is from all tails
+with known treatments, the fewer of its pairs turn out to be treatments: the curve learns how much fewer.
 """
 
 import logging
@@ -19,11 +20,13 @@ from repurpose.classifier.folds import FOLDS, SIDES
 from repurpose.classifier.list_weights import ListWeights
 from repurpose.core import streams
 from repurpose.evaluation import calibration, popularity
-from repurpose.pairs import unknown
+from repurpose.pairs import pairs, unknown
 from repurpose.pairs.pairs import Known
+from repurpose.vectors.vectors import Vectors, nearest_cosine
 
 log = logging.getLogger(__name__)
 
+SIDE_NAMES = ("head", "tail")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a head's mean score that is subtracted (see `popularity`)
 
 
@@ -32,7 +35,8 @@ class Sample(NamedTuple):
 
     margins (n,): float32. means (n,): mean margin of the pair's head over all tails by the same model,
     float32. labels, tails and folds (n,). weights (n,): number of pairs that each pair represents, above 1 if
-    only a sample of the tails is scored.
+    only a sample of the tails is scored. distances (n,): of the pair's tail (see `distances`); None where
+    this does not matter.
     """
 
     margins: np.ndarray
@@ -41,6 +45,7 @@ class Sample(NamedTuple):
     tails: np.ndarray
     folds: np.ndarray
     weights: np.ndarray
+    distances: np.ndarray | None
 
 
 def calibrated(
@@ -104,8 +109,16 @@ def sample(task: Task, rounds: Sequence[int], weights: ListWeights) -> tuple[Sam
         row, head = np.nonzero(is_used)
         tail = np.flatnonzero(is_in_fold)[row]
         columns = margins[row, head], means[head], labels[tail, head], tails[tail], np.full(len(row), number)
-        parts.append((*columns, tail_weights[tail]))
-    return Sample(*map(np.concatenate, zip(*parts, strict=True))), ("head", "tail")[side], folds.count
+        far = distances(task.vectors, pairs.treated(remaining.pairs)[1])[tails[tail]]
+        parts.append((*columns, tail_weights[tail], far))
+    scored = Sample(*map(np.concatenate, zip(*parts, strict=True)))
+    # Where heads are held out, the model knows pairs of the tails.
+    return scored if side else scored._replace(distances=None), SIDE_NAMES[side], folds.count
+
+
+def distances(vectors: Vectors, treated: np.ndarray) -> np.ndarray:
+    """1 less the cosine of each tail's vector with the nearest other treated one: float32 (tails,)."""
+    return 1 - nearest_cosine(vectors.tails, np.unique(treated))
 
 
 def sample_of_treated(task: Task, fit: classifier.Fit) -> Sample:
@@ -127,7 +140,8 @@ def sample_of_treated(task: Task, fit: classifier.Fit) -> Sample:
     margins = _scores(score, tails, task.sizes[0])
     row, head = np.nonzero(is_scored)
     weights = np.full(len(row), len(known) / max(1, len(tails)))
-    return Sample(margins[row, head], means[head], labels[row, head], tails[row], fold_of_tail[row], weights)
+    columns = margins[row, head], means[head], labels[row, head], tails[row], fold_of_tail[row], weights
+    return Sample(*columns, None)
 
 
 def _described(scored: Sample, shares: Sequence[float]) -> dict[str, Any]:
@@ -146,15 +160,21 @@ def _curve(scored: Sample, share: float) -> dict[str, Any]:
     predicted = np.empty(len(margins))
     for number in np.unique(scored.folds):
         is_held_out = scored.folds == number
-        other_folds = calibration.fit(
-            margins[~is_held_out], scored.labels[~is_held_out], scored.weights[~is_held_out]
-        )
-        predicted[is_held_out] = calibration.probabilities(margins[is_held_out], other_folds)
+        other_folds = _fitted(margins, scored, ~is_held_out)
+        odds = calibration.log_odds(margins[is_held_out], other_folds)
+        if scored.distances is not None:
+            odds -= calibration.lowered(scored.distances[is_held_out], other_folds)
+        predicted[is_held_out] = calibration.probabilities_of(odds)
     return {
-        **calibration.fit(margins, scored.labels, scored.weights),
+        **_fitted(margins, scored, slice(None)),
         "reliability": calibration.reliability(predicted, scored.labels, scored.weights),
         "best": calibration.summarise_top_pairs(predicted, scored.labels, scored.tails, scored.weights),
     }
+
+
+def _fitted(margins: np.ndarray, scored: Sample, rows: np.ndarray | slice) -> dict[str, Any]:
+    far = None if scored.distances is None else scored.distances[rows]
+    return calibration.fit(margins[rows], scored.labels[rows], scored.weights[rows], far)
 
 
 def without(task: Task, held: np.ndarray) -> Task:

@@ -15,16 +15,24 @@ KNOTS = 5  # margins where the slope may change: quantiles of the positives' mar
 STIFFNESS = 1.0  # weight of the penalty: half the squared difference of the logarithms of neighbouring slopes
 SLOPES = 0.01, 100.0  # smallest and largest slope, in log-odds per standard deviation of the margins
 CELLS = 4096  # bins of equal width; the pairs in one bin are fitted as one point
+LEVELS = 16  # bins of the distances
 LEAST, MOST = np.finfo(np.float64).tiny, float(np.nextafter(1, 0))  # smallest and largest probability
 BINS = 10
 Z = 1.96  # half width of a 95 % interval, in standard errors
 
 
-def fit(margins: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+def fit(
+    margins: np.ndarray, labels: np.ndarray, weights: np.ndarray, distances: np.ndarray | None = None
+) -> dict[str, Any]:
     """Fit a strictly increasing, piecewise linear curve from margins (n,) to log-odds.
 
-    The result has the points of the curve as the lists `margins` and `log_odds`, and `is_flat`. labels (n,):
-    1 for positives, 0 for negatives. weights (n,): how many pairs each row represents.
+    The result has the points of the curve as the lists `margins` and `log_odds`, `is_flat`, and `distance`.
+    labels (n,): 1 for positives, 0 for negatives. weights (n,): how many pairs each row represents.
+
+    distances (n,): of each pair's tail from the tails that the model knows pairs of; None to leave them out.
+    Log-odds fall with the distance: the points are for the mean distance of the pairs, `distance` has how
+    much a farther pair has less (`slope`), the mean (`typical`), and the smallest and largest distance of the
+    pairs (`low`, `high`), beyond which nothing changes (see `lowered`).
 
     The method is Platt's logistic regression ("Probabilistic outputs for support vector machines", 1999),
     with a slope that may change at KNOTS margins. The slopes stay within SLOPES, and a penalty keeps
@@ -46,12 +54,29 @@ def fit(margins: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[st
     negative_target = positive_weight / (negative_weight * (count + 2)) if negative_weight else 0.0
     targets = np.where(is_positive, (count + 1) / (count + 2), negative_target)
     # Rescaled so that a positive weighs 1: the number of positives decides how strong the penalty is.
-    z, targets, weights = _cells(z, targets, weights * count / positive_weight)
-    slopes, level = _slopes(_segments(z, knots), targets, weights)
+    far, distance = _standardised(distances, weights)
+    z, targets, far, weights = _cells(z, targets, far, weights * count / positive_weight)
+    slopes, level, fall = _slopes(_segments(z, knots), far, targets, weights)
+    if distance:
+        distance["slope"] = fall / distance.pop("deviation")
     nodes = np.concatenate([[knots[0] - 1], knots, [knots[-1] + 1]])
     odds = slopes @ _segments(nodes, knots) + level
     is_flat = bool(slopes.max() < 1.01 * SLOPES[0])
-    return {"margins": (mean + deviation * nodes).tolist(), "log_odds": odds.tolist(), "is_flat": is_flat}
+    return {
+        "margins": (mean + deviation * nodes).tolist(),
+        "log_odds": odds.tolist(),
+        "is_flat": is_flat,
+        "distance": distance,
+    }
+
+
+def lowered(distances: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
+    """How much lower the log-odds of pairs at these distances are than those of the curve's points."""
+    distance = curve.get("distance")
+    if not distance:
+        return np.zeros(distances.shape)
+    within = np.clip(distances.astype(np.float64), distance["low"], distance["high"])
+    return distance["slope"] * (within - distance["typical"])
 
 
 def log_odds(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
@@ -103,7 +128,11 @@ def select_curve(calibration: Mapping[str, Any], share: float, path: object) -> 
     fraction = (share - shares[below]) / (shares[above] - shares[below])
     keys = ("margins", "log_odds")
     low, high = (np.array([curves[index][key] for key in keys]) for index in (below, above))
-    return curve | dict(zip(keys, ((1 - fraction) * low + fraction * high).tolist(), strict=True))
+    curve |= dict(zip(keys, ((1 - fraction) * low + fraction * high).tolist(), strict=True))
+    if curve.get("distance"):
+        low, high = (curves[index]["distance"]["slope"] for index in (below, above))
+        curve["distance"] = {**curve["distance"], "slope": (1 - fraction) * low + fraction * high}
+    return curve
 
 
 def reliability(predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
@@ -183,16 +212,40 @@ def _interval(share: float, count: float) -> tuple[float, float]:
     return max(0.0, float(centre - half_width)), min(1.0, float(centre + half_width))
 
 
+def _standardised(
+    distances: np.ndarray | None, weights: np.ndarray
+) -> tuple[np.ndarray, dict[str, float] | None]:
+    """Distances with mean 0 and deviation 1, and their mean, deviation and range.
+
+    Without distances, or if all are equal, zeros and None.
+    """
+    if distances is None or np.ptp(distances) == 0:
+        return np.zeros(len(weights)), None
+    x = distances.astype(np.float64)
+    mean = float(np.average(x, weights=weights))
+    deviation = float(np.sqrt(np.average((x - mean) ** 2, weights=weights)))
+    described = {"typical": mean, "deviation": deviation, "low": float(x.min()), "high": float(x.max())}
+    return (x - mean) / deviation, described
+
+
 def _cells(
-    z: np.ndarray, targets: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean z, mean target and total weight of each non-empty bin of z."""
-    low, high = z.min(), z.max()
-    cell = np.minimum(((z - low) * (CELLS / ((high - low) or 1.0))).astype(np.int64), CELLS - 1)
-    total = np.bincount(cell, weights, CELLS)
+    z: np.ndarray, targets: np.ndarray, far: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean z, target and distance, and total weight of each non-empty bin of z and distance."""
+    cell = _bins(z, CELLS) * LEVELS + _bins(far, LEVELS)
+    total = np.bincount(cell, weights, CELLS * LEVELS)
     is_filled = total > 0
-    means = (np.bincount(cell, weights * each, CELLS)[is_filled] / total[is_filled] for each in (z, targets))
+    means = (
+        np.bincount(cell, weights * column, CELLS * LEVELS)[is_filled] / total[is_filled]
+        for column in (z, targets, far)
+    )
     return *means, total[is_filled]
+
+
+def _bins(values: np.ndarray, count: int) -> np.ndarray:
+    """The number of each value's bin, of `count` bins of equal width."""
+    low, high = values.min(), values.max()
+    return np.minimum(((values - low) * (count / ((high - low) or 1.0))).astype(np.int64), count - 1)
 
 
 def _segments(z: np.ndarray, knots: np.ndarray) -> np.ndarray:
@@ -204,20 +257,28 @@ def _segments(z: np.ndarray, knots: np.ndarray) -> np.ndarray:
     return np.stack([np.clip(z, *span) - np.clip(middle, *span) for span in pairwise(ends)])
 
 
-def _slopes(segments: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """The slope of each segment and the log-odds at the middle knot that minimise the loss."""
+def _slopes(
+    segments: np.ndarray, far: np.ndarray, targets: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, float, float]:
+    """What minimises the loss.
+
+    That is the slope of each segment, the log-odds at the middle knot, and their fall per deviation of the
+    distance, which is never negative.
+    """
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        slopes, steps = np.exp(theta[:-1]), np.diff(theta[:-1])
-        odds = slopes @ segments + theta[-1]
-        value = weights @ (np.logaddexp(0, odds) - targets * odds) + STIFFNESS / 2 * (steps @ steps)
+        slopes, steps, (level, fall) = np.exp(theta[:-2]), np.diff(theta[:-2]), theta[-2:]
+        odds = slopes @ segments + level - fall * far
+        value = weights @ (np.logaddexp(0, odds) - targets * odds)
+        value += STIFFNESS / 2 * (steps @ steps + fall**2)
         errors = weights * (expit(odds) - targets)
         penalty = STIFFNESS * (np.append(0.0, steps) - np.append(steps, 0.0))
-        return value, np.append((segments @ errors) * slopes + penalty, errors.sum())
+        of_ends = errors.sum(), STIFFNESS * fall - errors @ far
+        return value, np.append((segments @ errors) * slopes + penalty, of_ends)
 
     share = np.clip(np.average(targets, weights=weights), 1e-9, 0.5)
-    start = np.append(np.zeros(len(segments)), logit(share))
-    bounds = [tuple(np.log(SLOPES))] * len(segments) + [(None, None)]
+    start = np.concatenate([np.zeros(len(segments)), [logit(share), 0.0]])
+    bounds = [tuple(np.log(SLOPES))] * len(segments) + [(None, None), (0.0, None)]
     options = {"maxiter": 1000, "ftol": 1e-12, "gtol": 1e-7}
     optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-    return np.exp(optimum.x[:-1]), float(optimum.x[-1])
+    return np.exp(optimum.x[:-2]), float(optimum.x[-2]), float(optimum.x[-1])
