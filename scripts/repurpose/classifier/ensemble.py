@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import xgboost
 from scipy.special import expit, logit
 
@@ -28,6 +29,22 @@ def merged(boosters: Sequence[xgboost.Booster]) -> xgboost.Booster:
     learner = models[0]["learner"]
     parameters = learner["learner_model_param"] | {"base_score": f"[{base:.9E}]"}
     return of_trees({**models[0], "learner": learner | {"learner_model_param": parameters}}, trees)
+
+
+def on_columns(booster: xgboost.Booster, columns: np.ndarray, width: int) -> xgboost.Booster:
+    """A model of features `columns`, as the same model of all `width` features."""
+    model = json.loads(booster.save_raw("json"))
+    learner = model["learner"]
+    trees = [
+        tree
+        | {
+            "split_indices": columns[tree["split_indices"]].tolist(),
+            "tree_param": tree["tree_param"] | {"num_feature": str(width)},
+        }
+        for tree in learner["gradient_booster"]["model"]["trees"]
+    ]
+    parameters = learner["learner_model_param"] | {"num_feature": str(width)}
+    return of_trees({**model, "learner": learner | {"learner_model_param": parameters}}, trees)
 
 
 def of_trees(model: Mapping[str, Any], trees: Sequence[Mapping[str, Any]]) -> xgboost.Booster:

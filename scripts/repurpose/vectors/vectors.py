@@ -49,10 +49,16 @@ class Vectors:
         """Take the vectors of the two types from type -> (nodes, d); with product."""
         return cls(*(rows[node_type] for node_type in types), product=True)
 
+    @property
+    def width(self) -> int:
+        """Number of features of a pair."""
+        dims = self.heads.shape[1], self.tails.shape[1]
+        return sum(dims) + (dims[0] if self.product else 0)
+
     def features(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
         """Features [head, tail, head x tail] of pairs: float32 (pairs, d + e), (pairs, 3 d) with product."""
         head_dim, tail_dim = self.heads.shape[1], self.tails.shape[1]
-        rows = np.empty((len(heads), head_dim + tail_dim + (head_dim if self.product else 0)), np.float32)
+        rows = np.empty((len(heads), self.width), np.float32)
         rows[:, :head_dim] = self.heads[heads]
         rows[:, head_dim : head_dim + tail_dim] = self.tails[tails]
         if self.product:
