@@ -54,3 +54,18 @@ def test_members_keep_their_order():
     for part, booster in zip(parts, boosters, strict=True):
         own = (margins(booster, rows) - trees.read(booster, 4).base) / 3
         assert part - start == pytest.approx(own, abs=1e-5)
+
+
+def test_a_model_of_some_columns_scores_all_columns_as_it_scored_its_own():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 30)).astype(np.float32)
+    labels, columns = (rows[:, 3] + rows[:, 17] > 0).astype(int), np.delete(np.arange(30), [0, 4, 29])
+    own_rows = np.ascontiguousarray(rows[:, columns])
+    own = xgboost.train({"max_depth": 4}, xgboost.QuantileDMatrix(own_rows, labels), 20)
+    of_all = ensemble.on_columns(own, columns, 30)
+    assert np.array_equal(margins(of_all, rows), margins(own, own_rows))
+    assert (of_all.num_features(), of_all.num_boosted_rounds()) == (30, 20)
+    rows[:, [0, 4, 29]] += 9
+    assert np.array_equal(margins(of_all, rows), margins(own, own_rows))
+    rows[:, 17] += 9
+    assert not np.array_equal(margins(of_all, rows), margins(own, own_rows))

@@ -151,7 +151,7 @@ def test_of_a_curve_between_two_shares_the_fall_with_distance_is_between_theirs(
 
 
 def groups(fall, seed=0, count=300, size=200):
-    """Margins, labels, weights, distances and group of pairs; log-odds fall by `fall` per unit of distance."""
+    """Margins, labels, weights and distances of pairs; log-odds fall by `fall` per unit of distance."""
     rng = np.random.default_rng(seed)
     margins, group = rng.normal(size=count * size), np.repeat(np.arange(count), size)
     distances = rng.uniform(0, 2, count)[group].astype(np.float32)

@@ -59,7 +59,7 @@ def boost(
 
 
 def member_columns(vectors: Vectors, draws: int, seed: int, member: int) -> np.ndarray:
-    """The columns of the pair features that a member of `draws` reads, ascending; every column has one member.
+    """The columns of the pair features that a member of `draws` reads, ascending; each has one member.
 
     XGBoost counts all columns of a matrix in each round, also those that a tree may not split on, so a
     member on a third of the columns takes a third of the time.
