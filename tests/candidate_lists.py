@@ -14,9 +14,11 @@ def annotator(kg, cautions=None, penalties=None):
     """An annotator of the candidates of a graph, with `CALIBRATION`."""
     none = [np.full(kg.count(node_type), "", object) for node_type in TARGET.types]
     known = pairs.known(kg, *TARGET.types)
-    treated, near = np.zeros(kg.count("disease"), bool), np.zeros(kg.count("disease"), np.float32)
+    treated, support = np.zeros(kg.count("disease"), bool), np.zeros(kg.count("disease"), np.float32)
     cautions = cautions or tuple(none)
-    return candidates.Annotator(kg, TARGET, known, CALIBRATION, treated, near, cautions, penalties=penalties)
+    return candidates.Annotator(
+        kg, TARGET, known, CALIBRATION, treated, support, cautions, penalties=penalties
+    )
 
 
 def scorer(scores):

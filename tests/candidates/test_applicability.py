@@ -5,7 +5,6 @@ import planted
 import pytest
 
 from repurpose.candidates import applicability
-from repurpose.vectors.vectors import nearest_cosine
 
 RNG = np.random.default_rng(0)
 
@@ -45,7 +44,7 @@ def test_a_trained_node_gets_no_caution_even_if_it_is_unlike_the_others():
     rows = (np.array([1, 0, 0]) + 0.1 * RNG.normal(size=(12, 3))).astype(np.float32)
     rows[8] = rows[9] = [0, 0, 1]
     rows[9] += 0.01
-    nearest = nearest_cosine(rows, np.arange(9))
+    nearest = applicability._nearest(rows, np.arange(9))
     assert nearest[8] < np.quantile(nearest[:9], applicability.UNLIKE)
     assert applicability.cautions(kg, "drug", rows, np.arange(9))[8] == ""
 
@@ -54,9 +53,9 @@ def test_a_node_is_not_its_own_nearest_node():
     """Negative control: with itself as neighbour, an unusual trained node would have similarity 1."""
     rows = np.eye(12, 12, dtype=np.float32)
     rows[:11] = np.array([1] + [0] * 11) + 0.1 * RNG.normal(size=(11, 12))
-    found = nearest_cosine(rows, np.arange(12))
+    found = applicability._nearest(rows, np.arange(12))
     assert found[11] < 0.5 and found[:11].min() > 0.7
-    assert np.allclose(nearest_cosine(rows, np.array([11]))[11], -1)
+    assert np.allclose(applicability._nearest(rows, np.array([11]))[11], -1)
 
 
 def test_a_disease_unlike_all_diseases_with_a_known_treatment_gets_a_caution():

@@ -11,7 +11,7 @@ from pair_models import SETTINGS
 from script_runs import ScriptRun
 
 from repurpose.candidates import finished
-from repurpose.classifier import classifier, out_of_fold
+from repurpose.classifier import classifier, out_of_fold, pair_model
 from repurpose.core import files
 from repurpose.evaluation import calibration, popularity
 from repurpose.graph import graph
@@ -48,10 +48,12 @@ def half_known():
     return kg, rows, truth
 
 
-def trained(folder, kg, rows):
+def trained(folder, kg, rows, *, metapaths=False):
     """A run of the scripts up to the classifier and the contraindication model."""
     run = ScriptRun(folder, SETTINGS)
     run.begin(kg, rows)
+    if metapaths:
+        run.train_metapaths()
     run.train_baselines()
     run.train_classifier()
     run.train_contraindications()
@@ -67,7 +69,7 @@ def ranked(run, share=0.0):
 def finished_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     kg, rows, _ = half_known()
-    return trained(folder, kg, rows)
+    return trained(folder, kg, rows, metapaths=True)
 
 
 @pytest.mark.parametrize("kernels", [(4.0, 0.0), (0.0, 4.0), (2.0, 2.0)], ids=str)
@@ -112,7 +114,7 @@ def test_probabilities_follow_the_ranking_strictly_through_parquet(run, share):
     assert frame["probability"].gt(0).all() and frame["probability"].lt(1).all()
     is_treated = frame["tail_id"].isin(frame["tail_id"][frame["known"] == "indication"])
     if not share:
-        # Treated diseases have one curve; those of the others are at the level of the disease's distance.
+        # Treated diseases have one curve; those of the others are at the level of the disease's support.
         for _, of_level in [(0, frame[is_treated]), *frame[~is_treated].groupby("tail_id")]:
             rows = of_level.sort_values("score")
             steps, rises = np.diff(rows["score"]), np.diff(rows["probability"])
@@ -139,14 +141,13 @@ def test_the_file_says_how_reliable_its_probabilities_are(run, share):
         frame = listed.to_pandas()
         is_treated = frame["tail_id"].isin(frame["tail_id"][frame["known"] == "indication"]).to_numpy()
         tails = frame["tail_id"].str.split(":").str[1].astype(int).to_numpy()
-        rows = finished.load(run.device_files, planted.TARGET).vectors
-        distances = out_of_fold.distances(rows, tails[is_treated])[tails]
+        support = pair_model.support(finished.load(run.device_files, planted.TARGET).model)[tails]
         for curve, rows in ((content, ~is_treated), (content["treated"], is_treated)):
             odds = calibration.log_odds(frame["score"].to_numpy()[rows], curve)
-            odds -= calibration.lowered(distances[rows], curve)
+            odds += calibration.raised(support[rows], curve)
             again = calibration.probabilities_of(odds)
             assert np.array_equal(again, frame["probability"].to_numpy()[rows]) and rows.any()
-        assert content["distance"]["low"] < content["distance"]["high"] and not content["treated"]["distance"]
+        assert content["support"]["low"] < content["support"]["high"] and not content["treated"]["support"]
 
 
 def test_a_popularity_correction_changes_ranks_and_has_its_own_curve(run):
@@ -201,14 +202,14 @@ def test_reliability_is_measured_with_curves_fitted_to_the_other_folds(task, fou
     predicted = np.zeros(len(scored.margins))
     for number in range(4):
         is_held_out = scored.folds == number
-        columns = scored.margins, scored.labels, scored.weights, scored.distances
+        columns = scored.margins, scored.labels, scored.weights, scored.support
         other_folds = calibration.fit(*(column[~is_held_out] for column in columns))
         odds = calibration.log_odds(scored.margins[is_held_out], other_folds)
-        odds -= calibration.lowered(scored.distances[is_held_out], other_folds)
+        odds += calibration.raised(scored.support[is_held_out], other_folds)
         predicted[is_held_out] = calibration.probabilities_of(odds)
     first = found["curves"][0]
     assert first["reliability"] == calibration.reliability(predicted, scored.labels, scored.weights)
-    whole = calibration.fit(scored.margins, scored.labels, scored.weights, scored.distances)
+    whole = calibration.fit(scored.margins, scored.labels, scored.weights, scored.support)
     assert {key: first[key] for key in whole} == whole
     assert first["reliability"]["ece"] < 0.5 * scored.labels.mean()
     best = first["best"]["treated"]
@@ -237,7 +238,7 @@ def test_treatments_of_few_tails_are_held_out_by_whole_heads(task):
     few = replace(task, pairs=task.pairs[kept].reset_index(drop=True))
     content = out_of_fold.calibrated(few, ROUNDS, WEIGHTS, shares=(0.0,))
     assert content["held_out"] == "head" and content["folds"] == 4
-    assert content["curves"][0]["distance"] is None
+    assert content["curves"][0]["support"] is None
     assert content["positives"] == (few.pairs["label"] == 1).sum()
     assert content["curves"][0]["reliability"]["ece"] < 0.02
 
@@ -249,21 +250,6 @@ def test_weights_of_sampled_tails_add_up_to_all_tails(task):
     assert len(np.unique(scored.tails)) == 20 + min(20, 70 - len(treated))
     assert scored.weights.sum() == pytest.approx(315 + 90 * 70 - len(task.known.heads), rel=0.1)
     assert scored.weights[scored.labels == 1].sum() == pytest.approx(315, rel=0.3)
-
-
-def test_the_distance_of_a_tail_is_from_the_treated_tails_of_the_other_folds(task):
-    scored, _, _ = out_of_fold.sample(task, ROUNDS, TREES)
-    rows = task.vectors.tails / np.linalg.norm(task.vectors.tails, axis=1, keepdims=True)
-    treated = np.unique(pairs.treated(task.pairs)[1])
-    fold_of_tail = dict(zip(scored.tails.tolist(), scored.folds.tolist(), strict=True))
-    others = 0
-    for tail, fold in fold_of_tail.items():
-        known = [other for other in treated if fold_of_tail[other] != fold]
-        nearest = (rows[known] @ rows[tail]).max()
-        assert scored.distances[scored.tails == tail] == pytest.approx(1 - nearest, abs=1e-5)
-        others += (np.delete(rows, tail, 0) @ rows[tail]).max() > nearest + 1e-5
-    # Negative control: the nearest tail of all is often another one.
-    assert others > 10
 
 
 def test_each_fold_and_head_has_one_mean(task):

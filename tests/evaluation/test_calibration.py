@@ -9,9 +9,9 @@ from repurpose.core.errors import InputError
 from repurpose.evaluation.calibration import (
     fit,
     log_odds,
-    lowered,
     probabilities,
     probabilities_of,
+    raised,
     reliability,
     select_curve,
     summarise_top_pairs,
@@ -137,49 +137,48 @@ def test_a_curve_between_two_measured_shares_is_between_theirs_and_rises():
     assert select_curve({"curves": curves[:1]}, 0.7, "")["measured_share"] == 0.0
 
 
-def test_of_a_curve_between_two_shares_the_fall_with_distance_is_between_theirs():
+def test_of_a_curve_between_two_shares_the_rise_with_support_is_between_theirs():
     points = {"margins": [0.0, 1.0], "log_odds": [-5.0, -4.0]}
     curves = [
-        {**points, "share": share, "distance": {"slope": slope, "typical": 0.4, "low": 0.1, "high": 0.9}}
+        {**points, "share": share, "support": {"slope": slope, "typical": 0.4, "low": 0.1, "high": 0.9}}
         for share, slope in ((0.0, 2.0), (0.5, 4.0))
     ]
     curve = select_curve({"curves": curves}, 0.125, "")
-    assert curve["distance"] == {"slope": 2.5, "typical": 0.4, "low": 0.1, "high": 0.9}
-    # Nearer than the nearest and farther than the farthest pair that the curve was fitted to: no further.
-    assert lowered(np.array([0.0, 0.1, 0.4, 0.9, 1.9]), curve) == pytest.approx([-0.75, -0.75, 0, 1.25, 1.25])
-    assert not lowered(np.array([0.1, 0.9]), {**points, "distance": None}).any()
+    assert curve["support"] == {"slope": 2.5, "typical": 0.4, "low": 0.1, "high": 0.9}
+    # Below the lowest and above the highest support that the curve was fitted to: no further.
+    assert raised(np.array([0.0, 0.1, 0.4, 0.9, 1.9]), curve) == pytest.approx([-0.75, -0.75, 0, 1.25, 1.25])
+    assert not raised(np.array([0.1, 0.9]), {**points, "support": None}).any()
 
 
-def groups(fall, seed=0, count=300, size=200):
-    """Margins, labels, weights and distances of pairs; log-odds fall by `fall` per unit of distance."""
-    rng = np.random.default_rng(seed)
+def groups(rise, count=300, size=200):
+    """Margins, labels, weights and support of pairs; log-odds rise by `rise` per unit of support."""
+    rng = np.random.default_rng(0)
     margins, group = rng.normal(size=count * size), np.repeat(np.arange(count), size)
-    distances = rng.uniform(0, 2, count)[group].astype(np.float32)
-    labels = (rng.random(count * size) < expit(2 * margins - 5 - fall * (distances - 1))).astype(np.int8)
-    return margins, labels, np.ones(len(labels)), distances
+    support = rng.uniform(0, 2, count)[group].astype(np.float32)
+    labels = (rng.random(count * size) < expit(2 * margins - 5 + rise * (support - 1))).astype(np.int8)
+    return margins, labels, np.ones(len(labels)), support
 
 
-@pytest.mark.parametrize("fall", [0.0, 1.5])
-def test_the_fall_of_log_odds_with_distance_is_recovered(fall):
-    margins, labels, weights, distances = groups(fall)
-    curve = fit(margins, labels, weights, distances)
-    assert curve["distance"]["slope"] == pytest.approx(fall, abs=0.15)
-    typical = curve["distance"]["typical"]
-    asked = np.linspace(-1, 3, 9)
-    assert log_odds(asked, curve) == pytest.approx(2 * asked - 5 - fall * (typical - 1), abs=0.25)
-    far = distances > 1.5
-    odds = log_odds(margins, curve) - lowered(distances, curve)
-    expected = labels[far].mean()
-    assert probabilities_of(odds[far]).mean() == pytest.approx(expected, rel=0.1)
-    if fall:
-        # Negative control: a curve that does not know the distances expects too much far away.
+@pytest.mark.parametrize("rise", [0.0, 1.5])
+def test_the_rise_of_log_odds_with_support_is_recovered(rise):
+    margins, labels, weights, support = groups(rise)
+    curve = fit(margins, labels, weights, support)
+    assert curve["support"]["slope"] == pytest.approx(rise, abs=0.15)
+    asked, typical = np.linspace(-1, 3, 9), curve["support"]["typical"]
+    assert log_odds(asked, curve) == pytest.approx(2 * asked - 5 + rise * (typical - 1), abs=0.25)
+    is_low = support < 0.5
+    odds = log_odds(margins, curve) + raised(support, curve)
+    expected = labels[is_low].mean()
+    assert probabilities_of(odds[is_low]).mean() == pytest.approx(expected, rel=0.1)
+    if rise:
+        # Negative control: a curve that does not know the support expects too much where it is low.
         blind = fit(margins, labels, weights)
-        assert blind["distance"] is None and probabilities(margins[far], blind).mean() > 1.5 * expected
+        assert blind["support"] is None and probabilities(margins[is_low], blind).mean() > 1.5 * expected
 
 
-def test_pairs_that_are_positive_more_often_far_away_are_not_lowered():
-    margins, labels, weights, distances = groups(-1.5)
-    assert fit(margins, labels, weights, distances)["distance"]["slope"] == 0
+def test_pairs_that_are_positive_more_often_with_little_support_are_not_raised():
+    margins, labels, weights, support = groups(-1.5)
+    assert fit(margins, labels, weights, support)["support"]["slope"] == 0
 
 
 @pytest.mark.parametrize("earlier", [{"method": "platt", "slope": 1.0, "intercept": 0.0}, {}])

@@ -42,6 +42,17 @@ def test_features_of_pairs_lack_the_votes_that_their_fold_hides():
     assert differs == 3
 
 
+def test_the_support_of_a_tail_is_its_strongest_kind_of_vote():
+    made = pair_features(3)
+    votes_of_tails = made.election.counts(TAILS) / made.scales[len(made.metapaths) :][:, None, None]
+    expected = np.log(features.SUPPORT_FLOOR + votes_of_tails.mean(axis=2).max(axis=0))
+    assert np.allclose(made.support(), expected, atol=1e-5) and np.ptp(expected) > 0
+    heads, tails = made.known
+    nothing = made.voted_by((heads[:0], tails[:0])).support()
+    assert np.allclose(nothing, np.log(features.SUPPORT_FLOOR))
+    assert not PairFeatures(made.steps, made.metapaths, (), made.known, made.sizes).support().any()
+
+
 def test_hiding_known_pairs_does_not_change_the_scale():
     made = pair_features(2)
     left = made.voted_by(tuple(ends[:3] for ends in made.known))

@@ -54,6 +54,7 @@ def test_means_and_voters_add_up_to_the_counts():
     _, elected = election(3)
     counts = elected.counts(TAILS)
     assert np.allclose(elected.means(), counts.mean(axis=(1, 2)), rtol=1e-4)
+    assert np.allclose(elected.means_by_tail(), counts.mean(axis=2), rtol=1e-4, atol=1e-7)
     for number, kind in enumerate(elected.kinds):
         for head, tail in PAIRS[::7]:
             *_, weights = elected.voters(kind, head, tail)

@@ -10,7 +10,6 @@ import numpy as np
 
 from repurpose.config.sections import Target
 from repurpose.graph.graph import Graph
-from repurpose.vectors.vectors import nearest_cosine
 
 USUAL = 0.8  # a relation is usual if at least this share of the trained nodes has an edge of it
 UNLIKE = 0.05  # quantile of the trained nodes' nearest similarities; new nodes below it are unlike them
@@ -43,7 +42,7 @@ def unlike(vectors: np.ndarray, trained: np.ndarray) -> np.ndarray:
     """
     if len(trained) < 2:
         return np.zeros(len(vectors), bool)
-    nearest = nearest_cosine(vectors, trained)
+    nearest = _nearest(vectors, trained)
     is_new = ~np.isin(np.arange(len(vectors)), trained)
     return is_new & (nearest < np.quantile(nearest[trained], UNLIKE))
 
@@ -76,6 +75,18 @@ def _relations(kg: Graph, node_type: str) -> tuple[list[str], np.ndarray]:
             names.append(relation.relation)
             columns.append(has_edge)
     return names, np.stack(columns, axis=1) if columns else np.zeros((kg.count(node_type), 0), bool)
+
+
+def _nearest(vectors: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """Cosine of each vector with the nearest trained one except itself: float32 (n,); -1 if there is none."""
+    length = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    directions = (vectors / length).astype(np.float32)
+    nearest = np.full(len(vectors), -1, np.float32)
+    for block in np.array_split(np.arange(len(vectors)), len(vectors) // 2048 + 1):
+        similarity = directions[block] @ directions[trained].T
+        similarity[block[:, None] == trained] = -1
+        nearest[block] = similarity.max(axis=1, initial=-1)
+    return nearest
 
 
 def _joined(reasons: Sequence[tuple[str, np.ndarray]], count: int) -> np.ndarray:

@@ -51,11 +51,11 @@ class Annotator:
     """Turns scored pairs into rows: ids, names, probability, known relations, cautions.
 
     calibration: the curve from scores to probabilities (see `calibration.select_curve`). treated: of each
-    tail, whether it has a known treatment. distances: of each tail from the nearest one with a known
-    treatment (see `out_of_fold.distances`). cautions: of each head and of each tail, "" for none (see
-    `applicability`). negative: computes the probability of pairs to be known negatives (see
-    `contraindications`); None without such a model. penalties: float32 (heads,), subtracted from the scores
-    of a head before they are ranked and calibrated (see `popularity`); None for no correction.
+    tail, whether it has a known treatment. support: of each tail (see `pair_model.support`). cautions: of
+    each head and of each tail, "" for none (see `applicability`). negative: computes the probability of pairs
+    to be known negatives (see `contraindications`); None without such a model. penalties: float32 (heads,),
+    subtracted from the scores of a head before they are ranked and calibrated (see `popularity`); None for no
+    correction.
     """
 
     kg: Graph
@@ -63,7 +63,7 @@ class Annotator:
     known: Known
     calibration: Mapping[str, Any]
     treated: np.ndarray
-    distances: np.ndarray
+    support: np.ndarray
     cautions: tuple[np.ndarray, np.ndarray]
     negative: Scorer | None = None
     penalties: np.ndarray | None = None
@@ -83,11 +83,11 @@ class Annotator:
         """Calibrated log-odds, float64, of pairs (n,), or of tails (m,) with heads (h,), None for all.
 
         Lists of tails with known treatments have a curve of their own, if the calibration has one. In other
-        lists, the log-odds fall with the distance of the tail from such tails.
+        lists, the log-odds rise with the support of the tail.
         """
         adjusted, of_tails = self.adjusted(scores, heads), (-1, *[1] * (scores.ndim - 1))
-        far = calibration.lowered(self.distances[tails], self.calibration)
-        result = calibration.log_odds(adjusted, self.calibration) - far.reshape(of_tails)
+        raised = calibration.raised(self.support[tails], self.calibration)
+        result = calibration.log_odds(adjusted, self.calibration) + raised.reshape(of_tails)
         if not self.calibration.get("treated"):
             return result
         is_treated = self.treated[tails].reshape(of_tails)

@@ -16,7 +16,7 @@ from repurpose.candidates.candidates import Annotator
 from repurpose.candidates.counterfactual import CounterfactualScorer
 from repurpose.candidates.evidence import Explainer
 from repurpose.candidates.reasons import Reasoner
-from repurpose.classifier import classifier, metapath_fits, out_of_fold, pair_model
+from repurpose.classifier import classifier, metapath_fits, pair_model
 from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import Target
 from repurpose.core import files, threads
@@ -116,7 +116,7 @@ class FinishedDevice:
             pairs.known(self.kg, *self.target.types),
             calibration.select_curve(self.metrics["calibration"], correct_popularity, self.source.metrics),
             self.model.weights.treated[1],
-            out_of_fold.distances(self.vectors, self.treated[1]),
+            pair_model.support(self.model),
             self.cautions,
             pair_model.known_negative(self.source.negatives, self.vectors, threads.current()),
             penalties,

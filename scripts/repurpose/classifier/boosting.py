@@ -65,7 +65,8 @@ def member_columns(vectors: Vectors, draws: int, seed: int, member: int) -> np.n
     member on a third of the columns takes a third of the time.
     """
     order = streams.generator(seed, "columns of the members").permutation(vectors.width)
-    return np.sort(order[member % draws :: draws])
+    # With more members than columns, members share columns.
+    return np.sort(order[member % min(draws, vectors.width) :: draws])
 
 
 def fit_kernel(vectors: Vectors, examples: Examples, seed: int) -> kernel.Ridge:

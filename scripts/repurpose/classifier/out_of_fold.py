@@ -2,8 +2,8 @@
 
 The tails are randomly assigned to folds. For each fold, the final model is fitted again, with the same rounds
 and weights, without the labelled pairs of the fold's tails. The scores of these tails' pairs are on the
-final model's scale, at the level of a tail without a known treatment. The farther a tail is from all tails
-with known treatments, the fewer of its pairs turn out to be treatments: the curve learns how much fewer.
+final model's scale, at the level of a tail without a known treatment. The less the known treatments of other
+tails say about a tail, the fewer of its pairs turn out to be treatments: the curve learns how much fewer.
 """
 
 import logging
@@ -20,13 +20,11 @@ from repurpose.classifier.folds import FOLDS, SIDES
 from repurpose.classifier.list_weights import ListWeights
 from repurpose.core import streams
 from repurpose.evaluation import calibration, popularity
-from repurpose.pairs import pairs, unknown
+from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
-from repurpose.vectors.vectors import Vectors, nearest_cosine
 
 log = logging.getLogger(__name__)
 
-SIDE_NAMES = ("head", "tail")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of a head's mean score that is subtracted (see `popularity`)
 
 
@@ -35,8 +33,8 @@ class Sample(NamedTuple):
 
     margins (n,): float32. means (n,): mean margin of the pair's head over all tails by the same model,
     float32. labels, tails and folds (n,). weights (n,): number of pairs that each pair represents, above 1 if
-    only a sample of the tails is scored. distances (n,): of the pair's tail (see `distances`); None where
-    this does not matter.
+    only a sample of the tails is scored. support (n,): of the pair's tail (see `pair_model.support`), 0 where
+    the model knows pairs of the tails.
     """
 
     margins: np.ndarray
@@ -45,7 +43,7 @@ class Sample(NamedTuple):
     tails: np.ndarray
     folds: np.ndarray
     weights: np.ndarray
-    distances: np.ndarray | None
+    support: np.ndarray
 
 
 def calibrated(
@@ -109,16 +107,10 @@ def sample(task: Task, rounds: Sequence[int], weights: ListWeights) -> tuple[Sam
         row, head = np.nonzero(is_used)
         tail = np.flatnonzero(is_in_fold)[row]
         columns = margins[row, head], means[head], labels[tail, head], tails[tail], np.full(len(row), number)
-        far = distances(task.vectors, pairs.treated(remaining.pairs)[1])[tails[tail]]
-        parts.append((*columns, tail_weights[tail], far))
-    scored = Sample(*map(np.concatenate, zip(*parts, strict=True)))
-    # Where heads are held out, the model knows pairs of the tails.
-    return scored if side else scored._replace(distances=None), SIDE_NAMES[side], folds.count
-
-
-def distances(vectors: Vectors, treated: np.ndarray) -> np.ndarray:
-    """1 less the cosine of each tail's vector with the nearest other treated one: float32 (tails,)."""
-    return 1 - nearest_cosine(vectors.tails, np.unique(treated))
+        # Where heads are held out, the model knows pairs of the tails.
+        support = pair_model.support(model)[tails[tail]] if side else np.zeros(len(tail), np.float32)
+        parts.append((*columns, tail_weights[tail], support))
+    return Sample(*map(np.concatenate, zip(*parts, strict=True))), ("head", "tail")[side], folds.count
 
 
 def sample_of_treated(task: Task, fit: classifier.Fit) -> Sample:
@@ -141,7 +133,7 @@ def sample_of_treated(task: Task, fit: classifier.Fit) -> Sample:
     row, head = np.nonzero(is_scored)
     weights = np.full(len(row), len(known) / max(1, len(tails)))
     columns = margins[row, head], means[head], labels[row, head], tails[row], fold_of_tail[row], weights
-    return Sample(*columns, None)
+    return Sample(*columns, np.zeros(len(row), np.float32))
 
 
 def _described(scored: Sample, shares: Sequence[float]) -> dict[str, Any]:
@@ -162,8 +154,7 @@ def _curve(scored: Sample, share: float) -> dict[str, Any]:
         is_held_out = scored.folds == number
         other_folds = _fitted(margins, scored, ~is_held_out)
         odds = calibration.log_odds(margins[is_held_out], other_folds)
-        if scored.distances is not None:
-            odds -= calibration.lowered(scored.distances[is_held_out], other_folds)
+        odds += calibration.raised(scored.support[is_held_out], other_folds)
         predicted[is_held_out] = calibration.probabilities_of(odds)
     return {
         **_fitted(margins, scored, slice(None)),
@@ -173,8 +164,7 @@ def _curve(scored: Sample, share: float) -> dict[str, Any]:
 
 
 def _fitted(margins: np.ndarray, scored: Sample, rows: np.ndarray | slice) -> dict[str, Any]:
-    far = None if scored.distances is None else scored.distances[rows]
-    return calibration.fit(margins[rows], scored.labels[rows], scored.weights[rows], far)
+    return calibration.fit(margins[rows], scored.labels[rows], scored.weights[rows], scored.support[rows])
 
 
 def without(task: Task, held: np.ndarray) -> Task:

@@ -103,6 +103,16 @@ def members(model: Model, vectors: Vectors, rounds: Sequence[int]) -> MemberScor
     return score
 
 
+def support(model: Model) -> np.ndarray:
+    """How much the known pairs of other tails say about each tail (see `PairFeatures.support`): (tails,).
+
+    0 for a model that reads no votes.
+    """
+    if model.metapaths:
+        return model.metapaths.features.support()
+    return np.zeros(len(model.weights.treated[1]), np.float32)
+
+
 def _kept(scores: np.ndarray, parts: Sequence[str]) -> np.ndarray:
     """Those of the two scores of `FittedMetapaths` that are parts of the model."""
     return scores[[name in parts for name in PARTS[2:]]]

@@ -15,24 +15,24 @@ KNOTS = 5  # margins where the slope may change: quantiles of the positives' mar
 STIFFNESS = 1.0  # weight of the penalty: half the squared difference of the logarithms of neighbouring slopes
 SLOPES = 0.01, 100.0  # smallest and largest slope, in log-odds per standard deviation of the margins
 CELLS = 4096  # bins of equal width; the pairs in one bin are fitted as one point
-LEVELS = 16  # bins of the distances
+LEVELS = 16  # bins of the support
 LEAST, MOST = np.finfo(np.float64).tiny, float(np.nextafter(1, 0))  # smallest and largest probability
 BINS = 10
 Z = 1.96  # half width of a 95 % interval, in standard errors
 
 
 def fit(
-    margins: np.ndarray, labels: np.ndarray, weights: np.ndarray, distances: np.ndarray | None = None
+    margins: np.ndarray, labels: np.ndarray, weights: np.ndarray, support: np.ndarray | None = None
 ) -> dict[str, Any]:
     """Fit a strictly increasing, piecewise linear curve from margins (n,) to log-odds.
 
-    The result has the points of the curve as the lists `margins` and `log_odds`, `is_flat`, and `distance`.
+    The result has the points of the curve as the lists `margins` and `log_odds`, `is_flat`, and `support`.
     labels (n,): 1 for positives, 0 for negatives. weights (n,): how many pairs each row represents.
 
-    distances (n,): of each pair's tail from the tails that the model knows pairs of; None to leave them out.
-    Log-odds fall with the distance: the points are for the mean distance of the pairs, `distance` has how
-    much a farther pair has less (`slope`), the mean (`typical`), and the smallest and largest distance of the
-    pairs (`low`, `high`), beyond which nothing changes (see `lowered`).
+    support (n,): how much is known that speaks of each pair's tail, None to leave it out. Log-odds rise with
+    it: the points are for pairs of mean support. The result's `support` has the rise per unit (`slope`), the
+    mean (`typical`), and the smallest and largest support of the pairs (`low`, `high`), beyond which nothing
+    changes (see `raised`).
 
     The method is Platt's logistic regression ("Probabilistic outputs for support vector machines", 1999),
     with a slope that may change at KNOTS margins. The slopes stay within SLOPES, and a penalty keeps
@@ -54,29 +54,29 @@ def fit(
     negative_target = positive_weight / (negative_weight * (count + 2)) if negative_weight else 0.0
     targets = np.where(is_positive, (count + 1) / (count + 2), negative_target)
     # Rescaled so that a positive weighs 1: the number of positives decides how strong the penalty is.
-    far, distance = _standardised(distances, weights)
-    z, targets, far, weights = _cells(z, targets, far, weights * count / positive_weight)
-    slopes, level, fall = _slopes(_segments(z, knots), far, targets, weights)
-    if distance:
-        distance["slope"] = fall / distance.pop("deviation")
+    level, described = _standardised(support, weights)
+    z, targets, level, weights = _cells(z, targets, level, weights * count / positive_weight)
+    slopes, middle, rise = _slopes(_segments(z, knots), level, targets, weights)
+    if described:
+        described["slope"] = rise / described.pop("deviation")
     nodes = np.concatenate([[knots[0] - 1], knots, [knots[-1] + 1]])
-    odds = slopes @ _segments(nodes, knots) + level
+    odds = slopes @ _segments(nodes, knots) + middle
     is_flat = bool(slopes.max() < 1.01 * SLOPES[0])
     return {
         "margins": (mean + deviation * nodes).tolist(),
         "log_odds": odds.tolist(),
         "is_flat": is_flat,
-        "distance": distance,
+        "support": described,
     }
 
 
-def lowered(distances: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
-    """How much lower the log-odds of pairs at these distances are than those of the curve's points."""
-    distance = curve.get("distance")
-    if not distance:
-        return np.zeros(distances.shape)
-    within = np.clip(distances.astype(np.float64), distance["low"], distance["high"])
-    return distance["slope"] * (within - distance["typical"])
+def raised(support: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
+    """How much the log-odds of pairs of this support are above those of the curve's points."""
+    described = curve.get("support")
+    if not described:
+        return np.zeros(support.shape)
+    within = np.clip(support.astype(np.float64), described["low"], described["high"])
+    return described["slope"] * (within - described["typical"])
 
 
 def log_odds(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
@@ -129,9 +129,9 @@ def select_curve(calibration: Mapping[str, Any], share: float, path: object) -> 
     keys = ("margins", "log_odds")
     low, high = (np.array([curves[index][key] for key in keys]) for index in (below, above))
     curve |= dict(zip(keys, ((1 - fraction) * low + fraction * high).tolist(), strict=True))
-    if curve.get("distance"):
-        low, high = (curves[index]["distance"]["slope"] for index in (below, above))
-        curve["distance"] = {**curve["distance"], "slope": (1 - fraction) * low + fraction * high}
+    if curve.get("support"):
+        low, high = (curves[index]["support"]["slope"] for index in (below, above))
+        curve["support"] = {**curve["support"], "slope": (1 - fraction) * low + fraction * high}
     return curve
 
 
@@ -213,15 +213,15 @@ def _interval(share: float, count: float) -> tuple[float, float]:
 
 
 def _standardised(
-    distances: np.ndarray | None, weights: np.ndarray
+    support: np.ndarray | None, weights: np.ndarray
 ) -> tuple[np.ndarray, dict[str, float] | None]:
-    """Distances with mean 0 and deviation 1, and their mean, deviation and range.
+    """Support with mean 0 and deviation 1, and its mean, deviation and range.
 
-    Without distances, or if all are equal, zeros and None.
+    Without it, or if that of all pairs is equal, zeros and None.
     """
-    if distances is None or np.ptp(distances) == 0:
+    if support is None or np.ptp(support) == 0:
         return np.zeros(len(weights)), None
-    x = distances.astype(np.float64)
+    x = support.astype(np.float64)
     mean = float(np.average(x, weights=weights))
     deviation = float(np.sqrt(np.average((x - mean) ** 2, weights=weights)))
     described = {"typical": mean, "deviation": deviation, "low": float(x.min()), "high": float(x.max())}
@@ -229,15 +229,15 @@ def _standardised(
 
 
 def _cells(
-    z: np.ndarray, targets: np.ndarray, far: np.ndarray, weights: np.ndarray
+    z: np.ndarray, targets: np.ndarray, level: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Mean z, target and distance, and total weight of each non-empty bin of z and distance."""
-    cell = _bins(z, CELLS) * LEVELS + _bins(far, LEVELS)
+    """Mean z, target and support, and total weight of each non-empty bin of z and support."""
+    cell = _bins(z, CELLS) * LEVELS + _bins(level, LEVELS)
     total = np.bincount(cell, weights, CELLS * LEVELS)
     is_filled = total > 0
     means = (
         np.bincount(cell, weights * column, CELLS * LEVELS)[is_filled] / total[is_filled]
-        for column in (z, targets, far)
+        for column in (z, targets, level)
     )
     return *means, total[is_filled]
 
@@ -258,22 +258,22 @@ def _segments(z: np.ndarray, knots: np.ndarray) -> np.ndarray:
 
 
 def _slopes(
-    segments: np.ndarray, far: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    segments: np.ndarray, level: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, float, float]:
     """What minimises the loss.
 
-    That is the slope of each segment, the log-odds at the middle knot, and their fall per deviation of the
-    distance, which is never negative.
+    That is the slope of each segment, the log-odds at the middle knot, and their rise per deviation of the
+    support, which is never negative.
     """
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
-        slopes, steps, (level, fall) = np.exp(theta[:-2]), np.diff(theta[:-2]), theta[-2:]
-        odds = slopes @ segments + level - fall * far
+        slopes, steps, (middle, rise) = np.exp(theta[:-2]), np.diff(theta[:-2]), theta[-2:]
+        odds = slopes @ segments + middle + rise * level
         value = weights @ (np.logaddexp(0, odds) - targets * odds)
-        value += STIFFNESS / 2 * (steps @ steps + fall**2)
+        value += STIFFNESS / 2 * (steps @ steps + rise**2)
         errors = weights * (expit(odds) - targets)
         penalty = STIFFNESS * (np.append(0.0, steps) - np.append(steps, 0.0))
-        of_ends = errors.sum(), STIFFNESS * fall - errors @ far
+        of_ends = errors.sum(), STIFFNESS * rise + errors @ level
         return value, np.append((segments @ errors) * slopes + penalty, of_ends)
 
     share = np.clip(np.average(targets, weights=weights), 1e-9, 0.5)

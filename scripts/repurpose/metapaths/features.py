@@ -19,6 +19,7 @@ from repurpose.metapaths.votes import Election, Vote
 # Feature values of a block of tails: 16 MB of float32 for each thread. A feature of a block then fits a
 # core's cache.
 BLOCK_VALUES = 1 << 22
+SUPPORT_FLOOR = 0.05  # votes, relative to the mean tail, below which tails hardly differ in support
 
 Result = TypeVar("Result")
 Pairs = tuple[np.ndarray, np.ndarray]  # heads and tails (n,)
@@ -56,6 +57,17 @@ class PairFeatures:
             return self.given_scales
         means = np.concatenate([walks.means(self.steps, self.metapaths), self.election.means()])
         return np.where(means > 0, means, 1).astype(np.float32)
+
+    def support(self) -> np.ndarray:
+        """How much known pairs say about each tail: float32 (tails,); 0 without votes.
+
+        It is log(SUPPORT_FLOOR + votes): the mean votes over heads, relative to those of all tails, of the
+        kind of vote that gives the tail most.
+        """
+        if not self.kinds:
+            return np.zeros(self.sizes[1], np.float32)
+        relative = self.election.means_by_tail() / self.scales[len(self.metapaths) :, None]
+        return np.log(SUPPORT_FLOOR + relative.max(axis=0)).astype(np.float32)
 
     def block(self, tails: np.ndarray) -> np.ndarray:
         """The features of some tails (m,) with all heads: float32 (features, m, heads)."""

@@ -60,6 +60,10 @@ class Similarity(NamedTuple):
             return self.outward @ values
         return self.outward @ (self.outward.T @ values) - self.own[:, None] * values
 
+    def transposed(self, values: np.ndarray) -> np.ndarray:
+        """The transposed similarities times values (n, m)."""
+        return self.times(values) if self.inward is None else self.inward @ values
+
     @property
     def cost(self) -> int:
         """Multiplications of `times` for one column."""
@@ -123,16 +127,16 @@ class Election:
 
     def means(self) -> np.ndarray:
         """The mean of `counts` over all heads and tails, float64 (kinds,)."""
-        ones = np.ones((self.sizes[1], 1))
-        of_tails = {
-            None: ones,
-            **{step: similar.times(ones) for step, similar in self.similarities[1].items()},
-        }
-        sums = [
-            self._sums_of_heads(kind.heads).T @ (self.treatments @ of_tails[kind.tails])
-            for kind in self.kinds
-        ]
-        return np.array([total.item() for total in sums]) / np.prod(self.sizes, dtype=np.float64)
+        return self.means_by_tail().mean(axis=1)
+
+    def means_by_tail(self) -> np.ndarray:
+        """The mean of `counts` over all heads, float64 (kinds, tails)."""
+        of_tails = self.similarities[1]
+        result = np.empty((len(self.kinds), self.sizes[1]))
+        for number, kind in enumerate(self.kinds):
+            sums = self.treatments.T @ self._sums_of_heads(kind.heads)  # (tails, 1)
+            result[number] = (sums if kind.tails is None else of_tails[kind.tails].transposed(sums))[:, 0]
+        return result / self.sizes[0]
 
     def voters(self, kind: Vote, head: int, tail: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The known pairs that vote for a pair, heaviest first: their heads, tails and weights."""
@@ -161,8 +165,7 @@ class Election:
         ones = np.ones((self.sizes[0], 1))
         if step is None:
             return ones
-        similarity = self.similarities[0][step]
-        return similarity.times(ones) if similarity.inward is None else similarity.inward @ ones
+        return self.similarities[0][step].transposed(ones)
 
     def _similarity(self, step: int, side: int) -> Similarity:
         if step == LABELS:

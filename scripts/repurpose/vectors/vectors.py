@@ -66,21 +66,6 @@ class Vectors:
         return rows
 
 
-def nearest_cosine(rows: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Cosine of each vector (n, d) with the nearest one of `known` except itself: float32 (n,).
-
-    known: indices of vectors. -1 if there is none.
-    """
-    length = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    directions = (rows / length).astype(np.float32)
-    nearest = np.full(len(rows), -1, np.float32)
-    for block in np.array_split(np.arange(len(rows)), len(rows) // 2048 + 1):
-        similarity = directions[block] @ directions[known].T
-        similarity[block[:, None] == known] = -1
-        nearest[block] = similarity.max(axis=1, initial=-1)
-    return nearest
-
-
 def count_pairs(vectors: Vectors, pairs: pd.DataFrame, known: Known) -> dict[str, int]:
     """Count the pairs. Pairs without embedding have a head or a tail whose vector is all zeros."""
     has_no_vector = (
