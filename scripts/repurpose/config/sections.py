@@ -672,8 +672,8 @@ class ClassifierSettings:
         3,
         "draws of random negatives; each trains an ensemble member",
         (
-            "Draws of random negatives. Each draw trains one ensemble member, and the members' "
-            "margins are averaged."
+            "Draws of random negatives. Each draw trains one ensemble member on its own part of the "
+            "embeddings' columns, and the members' margins are averaged."
         ),
         ge=1,
         le=1000,
