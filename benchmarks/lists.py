@@ -36,7 +36,13 @@ import pandas as pd
 import row_files
 
 from repurpose.candidates import likeness
-from repurpose.classifier import classifier, metapath_baselines, metapath_fits, pair_model
+from repurpose.classifier import (
+    classifier,
+    metapath_baselines,
+    metapath_fits,
+    pair_model,
+    popularity_baseline,
+)
 from repurpose.classifier.classifier import EXTERNAL, Fit, Task
 from repurpose.classifier.list_weights import EMBEDDED, ListWeights
 from repurpose.classifier.metapath_fits import MetapathFits
@@ -142,17 +148,11 @@ def read(results: Path, device: str, config: Mapping[str, Any], n_threads: int) 
     degrees = (baselines.degree_features(kg, node_type) for node_type in target.types)
     other_vectors = {
         "svd": Vectors(*(components[node_type] for node_type in target.types), product=True),
-        "no_layers": without_layers(vectors),
+        "no_layers": vectors.without_layers(),
         "untrained": untrained,
         "degree": Vectors(*degrees, product=False),
     }
     return Bench(kg, target.types, task, other_vectors)
-
-
-def without_layers(vectors: Vectors) -> Vectors:
-    """The SVD and the relation profile of an embedding file's vectors, which follow the encoder output."""
-    ends = [blocks[0] for blocks in vectors.blocks]
-    return Vectors(vectors.heads[:, ends[0] :], vectors.tails[:, ends[1] :], product=True)
 
 
 def fold_labels(labelled: pd.DataFrame, scheme: str, fold: int, seed: int) -> np.ndarray:
@@ -209,7 +209,7 @@ def fitted(
     if "prior" in methods:
         fits["prior"] = task, with_prior(task, whole)
     if "popularity" in methods:
-        fits["popularity"] = task, {scheme: by_popularity(task, scheme, fit) for scheme, fit in whole.items()}
+        fits["popularity"] = task, popularity_baseline.evaluate_all(task)
     return {method: fit for method, fit in fits.items() if method in methods}
 
 
@@ -244,19 +244,6 @@ def head_means(task: Task, fit: Fit) -> np.ndarray:
     """The mean score of each head over tails, float32 (heads,)."""
     score = pair_model.members(fit.model, task.vectors, [sum(fit.rounds)])
     return popularity.means(lambda tails: score(tails)[0], task.sizes[1], task.seed)
-
-
-def by_popularity(task: Task, scheme: str, fit: Fit) -> Fit:
-    """The test ranked by how many known treatments a head has; without a model."""
-    counts = treatments(task, scheme)
-    ranked, metrics = classifier.rank_tests(task, scheme, lambda heads, tails: counts[heads])
-    return fit._replace(model=None, ranked=ranked, metrics=metrics)
-
-
-def treatments(task: Task, scheme: str) -> np.ndarray:
-    """The number of training treatments of each head, float32 (heads,)."""
-    known = metapath_fits.training_pairs(task.pairs, None if scheme == EXTERNAL else scheme)
-    return np.bincount(known[0], minlength=task.sizes[0]).astype(np.float32)
 
 
 def with_metapaths(bench: Bench, task: Task) -> Task:
@@ -306,7 +293,9 @@ def untreated(bench: Bench, relation: str, seed: int, methods: list[str]) -> Ite
 def list_scores(method: str, task: Task, fit: Fit, tails: np.ndarray) -> np.ndarray:
     """Scores (m, heads) of tails (m,) by the model of all treatments."""
     if method == "popularity":
-        return np.tile(treatments(task, EXTERNAL), (len(tails), 1))
+        heads = np.arange(task.sizes[0])
+        of_heads = popularity_baseline.scorer(task, EXTERNAL)(heads, np.zeros_like(heads))[0]
+        return np.tile(of_heads, (len(tails), 1))
     score = pair_model.part_matrix(fit.model, task.vectors)
     scores = fit.model.weights.combined(score(tails), None, tails)[0]
     return scores - fit.metrics["share"] * head_means(task, fit) if method == "prior" else scores

@@ -1,10 +1,16 @@
-"""Train and evaluate the baselines: node degrees, SVD, an untrained encoder, votes, paths, metapaths."""
+"""Train and evaluate the baselines: popularity, node degrees, SVD, an untrained encoder, votes, paths."""
 
 import logging
 from dataclasses import replace
 from pathlib import Path
 
-from repurpose.classifier import classifier, metapath_baselines, metapath_fits, search
+from repurpose.classifier import (
+    classifier,
+    metapath_baselines,
+    metapath_fits,
+    popularity_baseline,
+    search,
+)
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.evaluation import ranks
@@ -45,6 +51,7 @@ def main(
         logging.info("baseline %s", name)
         task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external_pairs)
         fits[name] = classifier.evaluate_all(replace(task, settings=search.search(task).settings))
+    fits["popularity"] = popularity_baseline.evaluate_all(task)
     if metapaths_in:
         metapaths = metapath_fits.load(metapaths_in, kg, target.types, labelled)
         fits |= metapath_baselines.evaluate_all(replace(task, metapaths=metapaths), kg, target.types)

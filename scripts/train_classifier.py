@@ -67,6 +67,12 @@ def main(
     by_method = {"hgt": fits}
     if metapaths:
         by_method["embedding"] = classifier.ablated(task, fits, EMBEDDED)
+    without_layers = vectors.without_layers()
+    if without_layers:
+        logging.info("without layers")
+        by_method["no_layers"] = classifier.evaluate_all(
+            replace(task, vectors=without_layers, metapaths=None)
+        )
     baseline_metrics = files.read_json(baselines)["schemes"]
     baseline_results = ranks.load(baseline_ranks)
     compared = {

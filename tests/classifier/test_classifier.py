@@ -277,7 +277,7 @@ def test_the_scripts_turn_a_graph_into_candidates(tmp_path):
     outputs = device.model, device.kernel, device.metrics, run.path("classifier/cpu/ranks.parquet")
     metrics = files.read_json(device.metrics)
     assert set(metrics["schemes"]) == {"random", "disease", "drug"}
-    assert set(metrics["schemes"]["drug"]) == {"hgt", "degree", "svd", "untrained"}
+    assert set(metrics["schemes"]["drug"]) == {"hgt", "degree", "svd", "untrained", "popularity"}
     values = {name: each["auprc"]["value"] for name, each in metrics["schemes"]["random"].items()}
     assert values["hgt"] > values["degree"]
     lead = metrics["differences"]["random"]["degree"]["auprc"]

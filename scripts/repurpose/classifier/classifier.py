@@ -79,12 +79,12 @@ class Task:
 class Fit(NamedTuple):
     """A model fitted to the training pairs of one scheme, with its metrics.
 
-    rounds: number of trees of each member after early stopping. valid: validation examples. valid_auprc:
-    validation AUPRC of each part and of the whole. ranked: the test pairs with their ranks. metrics: on the
-    test pairs.
+    model: None for a baseline without one. rounds: number of trees of each member after early stopping.
+    valid: validation examples. valid_auprc: validation AUPRC of each part and of the whole. ranked: the test
+    pairs with their ranks. metrics: on the test pairs.
     """
 
-    model: Model
+    model: Model | None
     rounds: tuple[int, ...]
     valid: Examples
     valid_auprc: dict[str, float]

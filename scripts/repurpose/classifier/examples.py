@@ -33,6 +33,9 @@ class Examples(NamedTuple):
         return examples._replace(weights=np.ones(int(kept.sum()), np.float32))
 
 
+NO_EXAMPLES = Examples(*(np.zeros(0, np.int64) for _ in Examples._fields))
+
+
 def make_examples(
     pairs: pd.DataFrame,
     known: Known,

@@ -12,7 +12,7 @@ import numpy as np
 
 from repurpose.classifier import classifier, metapath_fits, metapath_model
 from repurpose.classifier.classifier import EXTERNAL, Fit, Task
-from repurpose.classifier.examples import Examples
+from repurpose.classifier.examples import NO_EXAMPLES
 from repurpose.classifier.list_weights import ListWeights, prior
 from repurpose.classifier.metapath_model import FittedMetapaths, MetapathModel
 from repurpose.classifier.pair_model import Model
@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 
 LONGEST = 3  # steps of the metapaths of `paths`
 METHODS = ("votes", "paths", "metapaths")
-_NO_EXAMPLES = Examples(*(np.zeros(0, np.int64) for _ in Examples._fields))
 
 
 def evaluate_all(task: Task, kg: Graph, types: tuple[str, str]) -> dict[str, dict[str, Fit]]:
@@ -44,7 +43,7 @@ def evaluate_all(task: Task, kg: Graph, types: tuple[str, str]) -> dict[str, dic
         }
         for method, model in models.items():
             log.info("baseline %s", method)
-            untested = Fit(model, (), _NO_EXAMPLES, {}, *classifier.UNTESTED)
+            untested = Fit(model, (), NO_EXAMPLES, {}, *classifier.UNTESTED)
             result[method][scheme] = classifier.tested(task, scheme, untested)
     return result
 

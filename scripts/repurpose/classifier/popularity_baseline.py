@@ -1,0 +1,34 @@
+"""A baseline without a model: a node ranks by its number of known treatments.
+
+In the list of a tail, heads rank by how many training treatments they have, and tails in the list of a head.
+So all lists are the same: what a method adds to this is knowledge of the single pair.
+"""
+
+import numpy as np
+
+from repurpose.classifier import classifier, metapath_fits
+from repurpose.classifier.classifier import EXTERNAL, Fit, Task
+from repurpose.classifier.examples import NO_EXAMPLES
+from repurpose.evaluation.ranks import Scorer
+from repurpose.pairs.pairs import ALL_SCHEMES
+
+
+def evaluate_all(task: Task) -> dict[str, Fit]:
+    """Test the baseline: scheme -> fit, whose model is None."""
+    schemes = [scheme for scheme in ALL_SCHEMES if scheme in task.pairs]
+    if (task.external_pairs["label"] == 1).any():
+        schemes.append(EXTERNAL)
+    return {
+        scheme: Fit(None, (), NO_EXAMPLES, {}, *classifier.rank_tests(task, scheme, scorer(task, scheme)))
+        for scheme in schemes
+    }
+
+
+def scorer(task: Task, scheme: str) -> Scorer:
+    """The number of training treatments of a pair's head, and of its tail: (2, n) float32."""
+    known = metapath_fits.training_pairs(task.pairs, None if scheme == EXTERNAL else scheme)
+    of_heads, of_tails = (
+        np.bincount(ends, minlength=size).astype(np.float32)
+        for ends, size in zip(known, task.sizes, strict=True)
+    )
+    return lambda heads, tails: np.stack([of_heads[heads], of_tails[tails]])
