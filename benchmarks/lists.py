@@ -24,7 +24,7 @@ stopped. At the end, the table is printed: means over diseases, and over seeds; 
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ def main() -> None:
 def measure(options: argparse.Namespace) -> None:
     """Append a row for each method, split and seed that has none."""
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
-    bench = read(options.results, options.device, config, threads.limit(options.threads))
+    bench = read(options.results, options.device, config, threads.limit(options.threads), options.methods)
     path = row_files.new_rows_file(options.rows)
     for seed in options.seeds:
         for scheme in options.schemes:
@@ -135,23 +135,27 @@ def missing(options: argparse.Namespace, seed: int, scheme: str, fold: int) -> l
     return [method for method in options.methods if method not in done]
 
 
-def read(results: Path, device: str, config: Mapping[str, Any], n_threads: int) -> Bench:
-    """The graph, pairs and vectors of a run."""
+def read(
+    results: Path, device: str, config: Mapping[str, Any], n_threads: int, methods: Sequence[str]
+) -> Bench:
+    """The graph, pairs and vectors of a run that these methods need."""
     kg, target = graph.load(GraphFiles.in_folder(results / "graph")), Target(**config["target"])
     classifier_settings = ClassifierSettings(**config["classifier"])
     labelled = pairs.load(results / "pairs" / "pairs.parquet")
     vectors = Vectors.read(results / "embeddings" / device / "embeddings.parquet", kg, target.types)
-    untrained = Vectors.read(results / "baselines" / "untrained.parquet", kg, target.types)
     known = pairs.known(kg, *target.types)
     task = Task(vectors, labelled, known, classifier_settings, 0, n_threads)
-    components = baselines.svd(kg, classifier_settings.svd_dim, config["seed"])
-    degrees = (baselines.degree_features(kg, node_type) for node_type in target.types)
-    other_vectors = {
-        "svd": Vectors(*(components[node_type] for node_type in target.types), product=True),
-        "no_layers": vectors.without_layers(),
-        "untrained": untrained,
-        "degree": Vectors(*degrees, product=False),
+    makers = {
+        "svd": lambda: Vectors.from_rows(
+            baselines.svd(kg, classifier_settings.svd_dim, config["seed"]), target.types
+        ),
+        "no_layers": vectors.without_layers,
+        "untrained": lambda: Vectors.read(results / "baselines" / "untrained.parquet", kg, target.types),
+        "degree": lambda: Vectors(
+            *(baselines.degree_features(kg, node_type) for node_type in target.types), product=False
+        ),
     }
+    other_vectors = {method: make() for method, make in makers.items() if method in methods}
     return Bench(kg, target.types, task, other_vectors)
 
 
