@@ -73,6 +73,15 @@ def test_probabilities_of_diseases_with_known_treatments_are_shown_if_they_have_
     assert words in shown and shown.count("Reliability of the probabilities") > 1
 
 
+def test_the_report_says_how_much_lower_the_odds_of_little_known_diseases_are():
+    content = example({"cpu": True})
+    content[0]["devices"][0]["calibration"] = CALIBRATION
+    assert "say least about" not in Page(page.render(*content)).text
+    support = {"slope": 0.5, "typical": 0.2, "low": -2.0, "high": 1.0}
+    content[0]["devices"][0]["calibration"] = CALIBRATION | {"support": support}
+    assert "say least about has 0.223 times the odds" in Page(page.render(*content)).text
+
+
 def test_the_calibration_of_a_device_is_that_of_its_candidates_file():
     negatives, popular = {"model": None, "reason": ""}, pa.table({"head_id": ["D1"]})
     evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": [[{"text": "", "change": None}]]})

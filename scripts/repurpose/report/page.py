@@ -139,6 +139,7 @@ def _device(
         "curves": [Markup(curve) for curve in curves if curve],
         "clusters": Markup(charts.enrichment_chart(verdict["clusters"], row["device"])),
         "calibration": calibration,
+        "odds_without_support": _odds_without_support(calibration),
         "reliability": Markup(charts.reliability_diagram(calibration.get("reliability"), row["device"])),
         "reliability_of_treated": Markup(
             charts.reliability_diagram(
@@ -151,6 +152,12 @@ def _device(
         "further": metric_tables.further_tables(row["metrics"], *types),
         "repeated": repeated_head(row["lists"]),
     }
+
+
+def _odds_without_support(calibration: Mapping[str, Any]) -> float | None:
+    """The odds of a pair whose tail has the least support, relative to one of the most, at the same score."""
+    support = calibration.get("support")
+    return math.exp(support["slope"] * (support["low"] - support["high"])) if support else None
 
 
 def _total(dropped: int | Mapping[str, int]) -> int:
