@@ -202,7 +202,7 @@ def fitted(
     if "previous" in methods:
         fits["previous"] = task, {scheme: previous(task, scheme, fit) for scheme, fit in whole.items()}
     if set(metapath_baselines.METHODS) & set(methods):
-        found = metapath_baselines.evaluate_all(task, bench.kg, bench.types)
+        found = metapath_baselines.evaluate_all(task, bench.types)
         fits |= {method: (task, fit_by_scheme) for method, fit_by_scheme in found.items()}
     for method, vectors in bench.other_vectors.items():
         if method in methods:

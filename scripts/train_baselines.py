@@ -54,7 +54,7 @@ def main(
     fits["popularity"] = popularity_baseline.evaluate_all(task)
     if metapaths_in:
         metapaths = metapath_fits.load(metapaths_in, kg, target.types, labelled)
-        fits |= metapath_baselines.evaluate_all(replace(task, metapaths=metapaths), kg, target.types)
+        fits |= metapath_baselines.evaluate_all(replace(task, metapaths=metapaths), target.types)
     schemes = list(fits["degree"])
     content = {
         "schemes": {scheme: {name: fits[name][scheme].metrics for name in fits} for scheme in schemes},

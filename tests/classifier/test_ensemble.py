@@ -69,3 +69,11 @@ def test_a_model_of_some_columns_scores_all_columns_as_it_scored_its_own():
     assert np.array_equal(margins(of_all, rows), margins(own, own_rows))
     rows[:, 17] += 9
     assert not np.array_equal(margins(of_all, rows), margins(own, own_rows))
+
+
+def test_a_model_is_kept_as_text_and_a_changed_text_is_refused():
+    (booster, *_), rows = members(1)
+    text, digest = ensemble.to_text(booster)
+    assert np.array_equal(margins(ensemble.of_text(text, digest), rows), margins(booster, rows))
+    with pytest.raises(ValueError, match="digest"):
+        ensemble.of_text(text[:-9], digest)

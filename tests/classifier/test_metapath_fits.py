@@ -10,7 +10,7 @@ from pair_models import SETTINGS, make
 from repurpose.classifier import classifier, metapath_baselines, metapath_fits
 from repurpose.classifier.metapath_fits import FINAL
 from repurpose.core.errors import InputError
-from repurpose.metapaths import votes, walks
+from repurpose.metapaths import steps, votes, walks
 from repurpose.pairs import pairs
 from repurpose.vectors.vectors import Vectors
 
@@ -60,7 +60,9 @@ def test_features_are_chosen_by_pairs_that_no_scheme_holds_out(case, monkeypatch
 
 def test_kept_features_cost_no_more_than_the_limits(case, monkeypatch):
     kg, _, labelled, known, _ = case
-    everything = metapath_fits.candidate_features(kg, TYPES, case[4].known_by_name[FINAL], (90, 70), 4)
+    everything = metapath_fits.candidate_features(
+        steps.of_graph(kg), TYPES, case[4].known_by_name[FINAL], (90, 70), 4
+    )
     limits = walks.cost(everything.steps, everything.metapaths[:2]), 3000
     monkeypatch.setattr(metapath_fits, "KEPT_WALKS", limits[0])
     monkeypatch.setattr(metapath_fits, "KEPT_VOTES", limits[1])
@@ -73,7 +75,9 @@ def test_kept_features_cost_no_more_than_the_limits(case, monkeypatch):
 
 def test_a_small_budget_tries_short_metapaths_only(case, monkeypatch):
     kg, _, labelled, known, _ = case
-    everything = metapath_fits.candidate_features(kg, TYPES, case[4].known_by_name[FINAL], (90, 70), 4)
+    everything = metapath_fits.candidate_features(
+        steps.of_graph(kg), TYPES, case[4].known_by_name[FINAL], (90, 70), 4
+    )
     short = walks.cost(everything.steps, [m for m in everything.metapaths if len(m) == 2])
     of_votes = 8 * votes.cost(everything.election, everything.kinds)
     monkeypatch.setattr(metapath_fits, "CANDIDATES_WORK", 70 * (short + of_votes))
@@ -119,7 +123,7 @@ def test_the_score_with_metapaths_is_tested_in_each_scheme_and_so_are_the_baseli
     assert task.parts == ("trees", "kernel", "metapaths", "specificity")
     whole = classifier.evaluate_all(task)
     alone = classifier.ablated(task, whole, ("trees", "kernel"))
-    baselines = metapath_baselines.evaluate_all(task, kg, TYPES)
+    baselines = metapath_baselines.evaluate_all(task, TYPES)
     assert list(baselines) == ["votes", "paths", "metapaths"]
     for scheme in ("random", "disease", "drug"):
         assert whole[scheme].model.weights.parts == task.parts

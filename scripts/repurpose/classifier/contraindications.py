@@ -5,14 +5,13 @@ near the disease in the graph. A separate model therefore learns the known negat
 classifier, with the labels of treatments and known negatives exchanged.
 """
 
-import hashlib
 import logging
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from repurpose.classifier import classifier, out_of_fold
+from repurpose.classifier import classifier, ensemble, out_of_fold
 from repurpose.classifier.classifier import Task
 from repurpose.pairs import external
 from repurpose.pairs.pairs import ALL_SCHEMES
@@ -41,7 +40,7 @@ def train(task: Task) -> dict[str, Any]:
     exchanged = _exchange_labels(task, scheme)
     fits = classifier.evaluate_all(exchanged)
     model, rounds = classifier.refit(exchanged, fits)
-    text = model.booster.save_raw("json").decode()
+    text, digest = ensemble.to_text(model.booster)
     metrics = fits[scheme].metrics
     auroc = {"unknown": metrics["auroc"], "treatments": metrics["against"]["known"]["auroc"]}
     log.info(
@@ -52,7 +51,7 @@ def train(task: Task) -> dict[str, Any]:
         **result,
         "reason": "",
         "model": text,
-        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "digest": digest,
         "calibration": out_of_fold.calibrated(exchanged, rounds, model.weights, shares=(0.0,)),
         "auroc": auroc,
     }

@@ -1,5 +1,6 @@
-"""Merge several boosted models into one, in XGBoost's own format."""
+"""Boosted models in XGBoost's own format: merge several, name other columns, keep them as text."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,8 +62,30 @@ def of_trees(model: Mapping[str, Any], trees: Sequence[Mapping[str, Any]]) -> xg
         "gradient_booster": learner["gradient_booster"] | {"model": tree_model},
         "attributes": {},
     }
+    return of_bytes(json.dumps({**model, "learner": learner}).encode())
+
+
+def to_text(booster: xgboost.Booster) -> tuple[str, str]:
+    """A model as JSON text, and the digest of the text."""
+    text = booster.save_raw("json").decode()
+    return text, hashlib.sha256(text.encode()).hexdigest()
+
+
+def of_text(text: str, digest: str) -> xgboost.Booster:
+    """The model of a text that `to_text` made; raises ValueError if the text is another one."""
+    content = text.encode()
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ValueError("the digest of a model is not the one that was written with it")
+    return of_bytes(content)
+
+
+def of_bytes(content: bytes) -> xgboost.Booster:
+    """The model of a file's content, JSON or UBJSON.
+
+    XGBoost ends the whole process on some damaged content, so the caller checks a digest first.
+    """
     booster = xgboost.Booster()
-    booster.load_model(bytearray(json.dumps({**model, "learner": learner}).encode()))
+    booster.load_model(bytearray(content))
     return booster
 
 

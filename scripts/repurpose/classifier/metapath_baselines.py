@@ -17,7 +17,6 @@ from repurpose.classifier.list_weights import ListWeights, prior
 from repurpose.classifier.metapath_model import FittedMetapaths, MetapathModel
 from repurpose.classifier.pair_model import Model
 from repurpose.core import streams
-from repurpose.graph.graph import Graph
 from repurpose.metapaths import walks
 from repurpose.metapaths.features import PairFeatures, Pairs
 from repurpose.pairs.pairs import ALL_SCHEMES
@@ -28,7 +27,7 @@ LONGEST = 3  # steps of the metapaths of `paths`
 METHODS = ("votes", "paths", "metapaths")
 
 
-def evaluate_all(task: Task, kg: Graph, types: tuple[str, str]) -> dict[str, dict[str, Fit]]:
+def evaluate_all(task: Task, types: tuple[str, str]) -> dict[str, dict[str, Fit]]:
     """Fit and test the baselines: name -> scheme -> fit; types: head and tail type."""
     result: dict[str, dict[str, Fit]] = {method: {} for method in METHODS}
     schemes = [scheme for scheme in ALL_SCHEMES if scheme in task.pairs]
@@ -37,8 +36,8 @@ def evaluate_all(task: Task, kg: Graph, types: tuple[str, str]) -> dict[str, dic
         name = metapath_fits.FINAL if scheme == EXTERNAL else scheme
         known = task.metapaths.known_by_name[name]
         models = {
-            "votes": _single(fit_votes(task, kg, types, known), "metapaths", task),
-            "paths": _single(fit_paths(task, kg, types, known), "specificity", task),
+            "votes": _single(fit_votes(task, types, known), "metapaths", task),
+            "paths": _single(fit_paths(task, types, known), "specificity", task),
             "metapaths": _metapaths(task, scheme, name, result["metapaths"]),
         }
         for method, model in models.items():
@@ -48,9 +47,10 @@ def evaluate_all(task: Task, kg: Graph, types: tuple[str, str]) -> dict[str, dic
     return result
 
 
-def fit_votes(task: Task, kg: Graph, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
+def fit_votes(task: Task, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
     """Boosted trees on all votes that can be computed for all tails."""
-    candidates = metapath_fits.candidate_features(kg, types, known, task.sizes, LONGEST)
+    steps = task.metapaths.features.steps
+    candidates = metapath_fits.candidate_features(steps, types, known, task.sizes, LONGEST)
     features = replace(candidates, metapaths=(), kinds=metapath_fits.affordable_votes(candidates))
     values, labels, is_matched, rng = _examples(task, features)
     booster = metapath_model.boost(values[~is_matched], labels[~is_matched], rng, task.threads)
@@ -58,9 +58,10 @@ def fit_votes(task: Task, kg: Graph, types: tuple[str, str], known: Pairs) -> Fi
     return FittedMetapaths(features, MetapathModel(booster, *unused, np.zeros(task.sizes[0], np.float32)))
 
 
-def fit_paths(task: Task, kg: Graph, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
+def fit_paths(task: Task, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
     """Logistic regression on all metapaths of up to LONGEST steps that can be computed for all tails."""
-    candidates = metapath_fits.candidate_features(kg, types, known, task.sizes, LONGEST)
+    steps = task.metapaths.features.steps
+    candidates = metapath_fits.candidate_features(steps, types, known, task.sizes, LONGEST)
     metapaths = walks.affordable(candidates.steps, candidates.metapaths, metapath_fits.KEPT_WALKS)
     features = replace(candidates, metapaths=metapaths, kinds=())
     values, labels, is_matched, _ = _examples(task, features)

@@ -4,7 +4,6 @@ They read no embeddings, so all devices share them. The features are chosen once
 training pairs in every scheme, so that no model has features that were chosen by its test pairs.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xgboost
 
+from repurpose.classifier import ensemble, metapath_model
 from repurpose.classifier import folds as folds_module
-from repurpose.classifier import metapath_model
 from repurpose.classifier.folds import Folds
 from repurpose.classifier.metapath_model import FittedMetapaths, MetapathModel
 from repurpose.core import files, streams
@@ -25,6 +23,7 @@ from repurpose.graph.graph import Graph
 from repurpose.metapaths import steps as steps_module
 from repurpose.metapaths import votes, walks
 from repurpose.metapaths.features import PairFeatures, Pairs
+from repurpose.metapaths.steps import Steps
 from repurpose.metapaths.votes import Vote
 from repurpose.pairs.pairs import ALL_SCHEMES, Known, treated
 
@@ -100,7 +99,7 @@ def choose_features(
     """
     sizes = kg.count(types[0]), kg.count(types[1])
     known = training_pairs(pairs, None)
-    candidates = candidate_features(kg, types, known, sizes, longest)
+    candidates = candidate_features(steps_module.of_graph(kg), types, known, sizes, longest)
     return _choose(candidates, _choosing_pairs(pairs), taken, kept, seed, threads).voted_by(known)
 
 
@@ -178,13 +177,12 @@ def described(features: PairFeatures, types: tuple[str, str]) -> list[str]:
 
 
 def candidate_features(
-    kg: Graph, types: tuple[str, str], known: Pairs, sizes: tuple[int, int], longest: int
+    steps: Steps, types: tuple[str, str], known: Pairs, sizes: tuple[int, int], longest: int
 ) -> PairFeatures:
     """All metapaths of up to `longest` steps and votes that are cheap enough to be kept, one by one.
 
     types: head and tail type. known: the pairs that vote. sizes: number of heads and tails.
     """
-    steps = steps_module.of_graph(kg)
     metapaths = steps_module.metapaths(steps, *types, longest, MOST_METAPATHS)
     affordable = [metapath for metapath in metapaths if walks.cost(steps, [metapath]) <= KEPT_WALKS]
     features = PairFeatures(steps, tuple(affordable), votes.kinds(steps, *types), known, sizes)
@@ -266,10 +264,10 @@ def _affordable(items: Sequence[Any], cost: Any, limit: int) -> list[Any]:
 
 
 def _to_json(model: MetapathModel) -> dict[str, Any]:
-    text = model.booster.save_raw("json").decode()
+    text, digest = ensemble.to_text(model.booster)
     return {
         "booster": text,
-        "digest": hashlib.sha256(text.encode()).hexdigest(),
+        "digest": digest,
         "coefficients": model.coefficients.tolist(),
         "cuts": model.cuts.tolist(),
         "head_means": model.head_means.tolist(),
@@ -277,11 +275,6 @@ def _to_json(model: MetapathModel) -> dict[str, Any]:
 
 
 def _from_json(content: Mapping[str, Any]) -> MetapathModel:
-    text = content["booster"].encode()
-    # XGBoost ends the whole process on some damaged content.
-    if hashlib.sha256(text).hexdigest() != content["digest"]:
-        raise ValueError("the digest of a model is not the one that was written with it")
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(text))
+    booster = ensemble.of_text(content["booster"], content["digest"])
     arrays = (np.array(content[key], np.float32) for key in ("coefficients", "cuts", "head_means"))
     return MetapathModel(booster, *arrays)

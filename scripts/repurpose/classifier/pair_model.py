@@ -14,7 +14,7 @@ import numpy as np
 import safetensors.numpy
 import xgboost
 
-from repurpose.classifier import kernel, trees
+from repurpose.classifier import ensemble, kernel, trees
 from repurpose.classifier.list_weights import EMBEDDED, PARTS, ListWeights
 from repurpose.classifier.metapath_model import FittedMetapaths
 from repurpose.core import files
@@ -202,10 +202,11 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
     content = files.read_json(path)
     if content["model"] is None:
         return None
-    text = content["model"].encode()
-    if hashlib.sha256(text).hexdigest() != content["digest"]:
-        raise InputError(f"{path} is damaged; {files.rebuild_hint(path)}")
-    score = tree_scorer(_booster(text), vectors, threads)
+    try:
+        booster = ensemble.of_text(content["model"], content["digest"])
+    except ValueError as error:
+        raise InputError(f"{path} is damaged; {files.rebuild_hint(path)}") from error
+    score = tree_scorer(booster, vectors, threads)
     curve = calibration.select_curve(content["calibration"], 0.0, path)
     return lambda heads, tails: calibration.probabilities(score(heads, tails), curve).astype(np.float32)
 
@@ -238,17 +239,7 @@ def load(
     ridge = kernel.Ridge(**safetensors.numpy.load(arrays)) if arrays else None
     weights = ListWeights.read(trained["weights"], treated)
     reads_metapaths = set(weights.parts) - set(EMBEDDED)
-    return Model(_booster(content), ridge, metapaths if reads_metapaths else None, weights)
-
-
-def _booster(content: bytes) -> xgboost.Booster:
-    """Read trees in one of XGBoost's formats.
-
-    XGBoost ends the whole process on some damaged content, so the caller checks the digest first.
-    """
-    booster = xgboost.Booster()
-    booster.load_model(bytearray(content))
-    return booster
+    return Model(ensemble.of_bytes(content), ridge, metapaths if reads_metapaths else None, weights)
 
 
 def _content(path: str | Path, digest: str) -> bytes:
