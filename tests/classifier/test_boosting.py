@@ -58,6 +58,22 @@ def test_a_member_splits_on_its_own_columns_and_scores_rows_with_all_columns(fit
     assert len({frozenset(split_columns(booster)) for booster in members}) == 3
 
 
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_members_that_are_fitted_at_the_same_time_are_the_same(fitted, threads):
+    vectors, settings, members = fitted
+    _, labelled, known = pair_models.make(shuffled=False)
+    train, valid = split_examples(labelled, "random", known, 90, 70, settings, 0)
+    used = []
+
+    def fit(number, threads_of_member):
+        used.append(threads_of_member)
+        return boosting.fit(vectors, train.of_draw(number), valid, settings, 0, threads_of_member, number)
+
+    together = boosting.of_members(fit, 3, threads)
+    assert [each.save_raw("json") for each in together] == [each.save_raw("json") for each in members]
+    assert used == [max(1, threads // 3)] * 3
+
+
 def test_a_fixed_number_of_rounds_gives_the_trees_of_the_same_columns(fitted):
     vectors, settings, members = fitted
     _, labelled, known = pair_models.make(shuffled=False)

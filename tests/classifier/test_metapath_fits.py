@@ -118,7 +118,7 @@ def test_a_damaged_file_is_named_with_the_command_that_rebuilds_it(case, tmp_pat
 
 
 def test_the_score_with_metapaths_is_tested_in_each_scheme_and_so_are_the_baselines(case):
-    kg, vectors, labelled, known, fits = case
+    _, vectors, labelled, known, fits = case
     task = classifier.Task(vectors, labelled, known, SETTINGS, 0, 1, metapaths=fits)
     assert task.parts == ("trees", "kernel", "metapaths", "specificity")
     whole = classifier.evaluate_all(task)

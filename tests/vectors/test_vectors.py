@@ -20,6 +20,19 @@ def test_the_width_is_that_of_the_features(product):
     assert rows.shape == (4, made.width) and made.width == (27 if product else 18)
 
 
+@pytest.mark.parametrize("product", [True, False])
+def test_some_features_are_the_columns_of_all(product):
+    made, (heads, tails) = vectors(None, product), RNG.integers(0, 4, (2, 20))
+    rows = made.features(heads, tails)
+    expected = np.concatenate([made.heads[heads], made.tails[tails]], axis=1)
+    assert np.array_equal(rows[:, :18], expected)
+    if product:
+        assert np.array_equal(rows[:, 18:], made.heads[heads] * made.tails[tails])
+    for columns in ([0, 8, 9, 17], [3], list(range(made.width))[::2], [made.width - 1], []):
+        some = made.features(heads, tails, np.array(columns, np.int64))
+        assert np.array_equal(some, rows[:, columns])
+
+
 def test_without_layers_the_svd_and_the_profile_are_left_with_their_blocks():
     made = vectors(([2, 5, 9], [3, 5, 9]), product=False)
     left = made.without_layers()

@@ -1,5 +1,7 @@
 """Fit the two parts of the pair model to examples: boosted trees and kernel ridge regression."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -58,6 +60,20 @@ def boost(
     return ensemble.on_columns(booster, columns, vectors.width)
 
 
+def of_members(
+    fit_member: Callable[[int, int], xgboost.Booster], draws: int, threads: int
+) -> list[xgboost.Booster]:
+    """The results of a function of (member, threads) for all members, several of which are fitted at a time.
+
+    XGBoost gains little from a second thread on pairs like these, but members need not wait for one another.
+    With two threads, three members at a time keep both busy.
+    """
+    at_a_time = 1 if threads == 1 else min(draws, threads + 1)
+    with ThreadPoolExecutor(at_a_time) as pool:
+        each = max(1, threads // at_a_time)
+        return list(pool.map(lambda number: fit_member(number, each), range(draws)))
+
+
 def member_columns(vectors: Vectors, draws: int, seed: int, member: int) -> np.ndarray:
     """The columns of the pair features that a member of `draws` reads, ascending; each has one member.
 
@@ -80,7 +96,7 @@ def fit_kernel(vectors: Vectors, examples: Examples, seed: int) -> kernel.Ridge:
 def _matrix(
     vectors: Vectors, examples: Examples, columns: np.ndarray, threads: int, **options: Any
 ) -> xgboost.QuantileDMatrix:
-    features = np.ascontiguousarray(vectors.features(examples.heads, examples.tails)[:, columns])
+    features = vectors.features(examples.heads, examples.tails, columns)
     options |= {"weight": examples.weights, "max_bin": BINS, "nthread": threads}
     return xgboost.QuantileDMatrix(features, examples.labels, **options)
 

@@ -116,12 +116,13 @@ def fit_final(
     rng = streams.generator(task.seed, "negatives of the final model")
     pools = np.arange(task.sizes[0]), np.arange(task.sizes[1])
     examples = make_examples(task.pairs, task.taken, *pools, task.settings, rng)
-    members = [
-        boosting.boost(
-            task.vectors, examples.of_draw(number), count, task.settings, task.seed, task.threads, number
-        )
-        for number, count in enumerate(rounds)
-    ]
+    members = boosting.of_members(
+        lambda number, threads: boosting.boost(
+            task.vectors, examples.of_draw(number), rounds[number], task.settings, task.seed, threads, number
+        ),
+        len(rounds),
+        task.threads,
+    )
     return Model(
         ensemble.merged(members),
         boosting.fit_kernel(task.vectors, examples, task.seed) if "kernel" in weights.parts else None,
@@ -256,10 +257,13 @@ def _lists(
 def _evaluate_scheme(task: Task, scheme: str) -> Fit:
     settings, vectors = task.settings, task.vectors
     train, valid = split_examples(task.pairs, scheme, task.taken, *task.sizes, settings, task.seed)
-    members = [
-        boosting.fit(vectors, train.of_draw(number), valid, settings, task.seed, task.threads, number)
-        for number in range(settings.draws)
-    ]
+    members = boosting.of_members(
+        lambda number, threads: boosting.fit(
+            vectors, train.of_draw(number), valid, settings, task.seed, threads, number
+        ),
+        settings.draws,
+        task.threads,
+    )
     ridge = boosting.fit_kernel(vectors, train, task.seed) if "kernel" in task.parts else None
     fitted = task.metapaths.fitted(scheme) if set(task.parts) - set(EMBEDDED) else None
     weights = ListWeights.of_lists(task.parts, prior(task.parts), prior(task.parts), task.sizes)

@@ -66,14 +66,26 @@ class Vectors:
         dims = self.heads.shape[1], self.tails.shape[1]
         return sum(dims) + (dims[0] if self.product else 0)
 
-    def features(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-        """Features [head, tail, head x tail] of pairs: float32 (pairs, d + e), (pairs, 3 d) with product."""
-        head_dim, tail_dim = self.heads.shape[1], self.tails.shape[1]
-        rows = np.empty((len(heads), self.width), np.float32)
-        rows[:, :head_dim] = self.heads[heads]
-        rows[:, head_dim : head_dim + tail_dim] = self.tails[tails]
-        if self.product:
-            np.multiply(rows[:, :head_dim], rows[:, head_dim : 2 * head_dim], out=rows[:, 2 * head_dim :])
+    def features(self, heads: np.ndarray, tails: np.ndarray, columns: np.ndarray | None = None) -> np.ndarray:
+        """Features [head, tail, head x tail] of pairs: float32 (pairs, d + e), (pairs, 3 d) with product.
+
+        columns: ascending numbers of the features to compute, None for all.
+        """
+        dims = self.heads.shape[1], self.tails.shape[1]
+        if columns is None:
+            sizes = *dims, self.width - sum(dims)
+            of_head = of_tail = of_product = slice(None)
+        else:
+            first, second = np.searchsorted(columns, [dims[0], sum(dims)])
+            sizes = first, second - first, len(columns) - second
+            of_head, of_tail = columns[:first], columns[first:second] - dims[0]
+            of_product = columns[second:] - sum(dims)
+        rows = np.empty((len(heads), sum(sizes)), np.float32)
+        rows[:, : sizes[0]] = self.heads[:, of_head][heads]
+        rows[:, sizes[0] : sum(sizes[:2])] = self.tails[:, of_tail][tails]
+        if sizes[2]:
+            products = self.heads[:, of_product][heads], self.tails[:, of_product][tails]
+            np.multiply(*products, out=rows[:, sum(sizes[:2]) :])
         return rows
 
 
