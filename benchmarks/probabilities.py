@@ -10,6 +10,10 @@ the scheme; the rows have mean probability and share of treatments, reliability,
 tail. `disease` uses tails whose treatments are all hidden, and tails without treatments, which get weights so
 that both are in the proportion of the whole graph. `random` uses all tails; some of their treatments are
 hidden, and the model knows the others.
+
+With --support, the pairs of tails whose treatments are hidden get probabilities by curves with and without
+the tails' support: mean log loss, calibration error, the highest bin, and the best head of each tail, with
+tails without a known treatment apart. All are cross-validated, as in metrics.json.
 """
 
 import argparse
@@ -23,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
 import numpy as np
 
-from repurpose.classifier import classifier, out_of_fold, pair_model
+from repurpose.classifier import classifier, metapath_fits, out_of_fold, pair_model
 from repurpose.classifier.classifier import Task
 from repurpose.classifier.list_weights import EMBEDDED, ListWeights
 from repurpose.config import settings
@@ -47,6 +51,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--config", nargs="*", default=[], type=Path, help="the overlays of that run")
     parser.add_argument("--schemes", nargs="*", default=[], choices=["disease", "random"])
+    parser.add_argument("--support", action="store_true", help="compare curves with and without support")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     config = settings.load([PROJECT / "config" / "config.yaml", *options.config])
@@ -56,6 +61,9 @@ def main() -> None:
     for name, best in metrics["calibration"].get("curves", [{}])[0].get("best", {}).items():
         print(json.dumps({"what": "best", "tails": name, **best}))
     weights = ListWeights.read(metrics["weights"], tuple(np.zeros(size, bool) for size in task.sizes))
+    if options.support:
+        for row in supported(task, metrics["members"], weights):
+            print(json.dumps(row), flush=True)
     if options.schemes and not set(weights.parts) <= set(EMBEDDED):
         parser.error("--schemes needs a run with classifier: {parts: [trees, kernel]}, or a part of these")
     for scheme in options.schemes:
@@ -63,20 +71,39 @@ def main() -> None:
             print(json.dumps(row), flush=True)
 
 
+def supported(task: Task, rounds: list[int], weights: ListWeights) -> Iterator[dict[str, Any]]:
+    """The rows with and without the tails' support (see the module's docstring)."""
+    scored, _, _ = out_of_fold.sample(task, rounds, weights)
+    treated = np.unique(pairs.treated(task.pairs)[1])
+    for name, support in (("with", scored.support), ("without", np.zeros_like(scored.support))):
+        predicted = out_of_fold.cross_validated(scored._replace(support=support))
+        losses = -np.log(np.where(scored.labels == 1, predicted, 1 - predicted))
+        reliability = calibration.reliability(predicted, scored.labels, scored.weights)
+        row = {"what": f"{name} support", "log_loss": float(np.average(losses, weights=scored.weights))}
+        row |= {"ece": reliability["ece"], "highest": reliability["bins"][-1]}
+        for group, is_in_group in (("treated", True), ("untreated", False)):
+            rows = np.isin(scored.tails, treated) == is_in_group
+            columns = (column[rows] for column in (predicted, scored.labels, scored.tails, scored.weights))
+            row[group] = calibration.summarise_top_pairs(*columns)["all"]
+        yield row
+
+
 def read(results: Path, device: str, config: dict[str, Any], used: int) -> Task:
     """The task of the run's classifier: vectors, labelled pairs, known pairs and settings."""
     kg = graph.load(GraphFiles.in_folder(results / "graph"))
     types = Target(**config["target"]).types
     vectors = Vectors.read(results / "embeddings" / device / "embeddings.parquet", kg, types)
-    labelled, external_pairs = (results / "pairs" / name for name in ("pairs.parquet", "external.parquet"))
+    pairs_in, external_pairs = (results / "pairs" / name for name in ("pairs.parquet", "external.parquet"))
+    models, labelled = results / "metapaths" / "models.json", pairs.load(pairs_in)
     return Task(
         vectors,
-        pairs.load(labelled),
+        labelled,
         pairs.known(kg, *types),
         ClassifierSettings(**config["classifier"]),
         config["seed"],
         used,
         external.load(external_pairs if external_pairs.exists() else None),
+        metapath_fits.load(models, kg, types, labelled) if models.exists() else None,
     )
 
 

@@ -1,6 +1,6 @@
 """The benchmark of probabilities: predicted and observed shares agree, and untreated tails are right."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pair_models
@@ -11,7 +11,8 @@ import pytest
 from pair_models import SETTINGS
 from planted import TARGET
 
-from repurpose.classifier import classifier
+from repurpose.classifier import classifier, metapath_fits
+from repurpose.classifier.list_weights import PARTS, ListWeights
 from repurpose.core import files
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
@@ -39,6 +40,22 @@ def test_only_hidden_treatments_of_known_tails_count_as_positives(task):
     hidden = ((task.pairs["random"] == "test") & (task.pairs["label"] == 1)).sum()
     assert sum(row["positives"] for row in rows[0]["bins"]) == hidden
     assert rows[0]["predicted"] > rows[0]["found"]
+
+
+def test_curves_with_and_without_support_are_compared_on_the_same_pairs(task):
+    kg, _ = planted.repurposing(90, 70)
+    options = {"longest": 4, "kept": 8, "seed": 0, "threads": 1}
+    fits = metapath_fits.fit_all(kg, TARGET.types, task.pairs, task.known, **options)
+    with_metapaths = replace(task, metapaths=fits)
+    values = np.array([1, 1, 1, 1], np.float32)
+    weights = ListWeights.of_lists(PARTS, values, values, task.sizes)
+    first, second = probabilities.supported(with_metapaths, [14, 9], weights)
+    assert (first["what"], second["what"]) == ("with support", "without support")
+    assert first["log_loss"] != second["log_loss"]
+    assert first["treated"]["count"] == second["treated"]["count"]
+    # Without metapaths in the score there is no support to learn from.
+    same = list(probabilities.supported(task, [14, 9], pair_models.weights(1, 3)))
+    assert same[0] == {**same[1], "what": "with support"}
 
 
 def test_untreated_tails_have_no_treatment_and_only_their_best_new_head_counts(tmp_path):

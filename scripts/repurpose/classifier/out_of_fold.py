@@ -149,22 +149,30 @@ def _described(scored: Sample, shares: Sequence[float]) -> dict[str, Any]:
 
 def _curve(scored: Sample, share: float) -> dict[str, Any]:
     margins = scored.margins - np.float32(share) * scored.means
-    predicted = np.empty(len(margins))
-    for number in np.unique(scored.folds):
-        is_held_out = scored.folds == number
-        other_folds = _fitted(margins, scored, ~is_held_out)
-        odds = calibration.log_odds(margins[is_held_out], other_folds)
-        odds += calibration.raised(scored.support[is_held_out], other_folds)
-        predicted[is_held_out] = calibration.probabilities_of(odds)
+    predicted = cross_validated(scored._replace(margins=margins))
     return {
-        **_fitted(margins, scored, slice(None)),
+        **_fitted(scored._replace(margins=margins), slice(None)),
         "reliability": calibration.reliability(predicted, scored.labels, scored.weights),
         "best": calibration.summarise_top_pairs(predicted, scored.labels, scored.tails, scored.weights),
     }
 
 
-def _fitted(margins: np.ndarray, scored: Sample, rows: np.ndarray | slice) -> dict[str, Any]:
-    return calibration.fit(margins[rows], scored.labels[rows], scored.weights[rows], scored.support[rows])
+def cross_validated(scored: Sample) -> np.ndarray:
+    """The probabilities (n,) of a sample's pairs, each fold by a curve that is fitted to the other folds."""
+    predicted = np.empty(len(scored.margins))
+    for number in np.unique(scored.folds):
+        is_held_out = scored.folds == number
+        other_folds = _fitted(scored, ~is_held_out)
+        odds = calibration.log_odds(scored.margins[is_held_out], other_folds)
+        odds += calibration.raised(scored.support[is_held_out], other_folds)
+        predicted[is_held_out] = calibration.probabilities_of(odds)
+    return predicted
+
+
+def _fitted(scored: Sample, rows: np.ndarray | slice) -> dict[str, Any]:
+    return calibration.fit(
+        scored.margins[rows], scored.labels[rows], scored.weights[rows], scored.support[rows]
+    )
 
 
 def without(task: Task, held: np.ndarray) -> Task:
