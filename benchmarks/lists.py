@@ -177,8 +177,8 @@ def tested(
     bench: Bench, scheme: str, labels: np.ndarray, seed: int, methods: list[str]
 ) -> Iterator[dict[str, Any]]:
     """The row of each method on one split."""
-    for method, (_, fits) in fitted(bench, {scheme: labels}, seed, methods).items():
-        yield {"method": method, **metrics_by_tail(fits[scheme])}
+    for method, (task, fits) in fitted(bench, {scheme: labels}, seed, methods).items():
+        yield {"method": method, **metrics_by_tail(task, fits[scheme])}
 
 
 def fitted(
@@ -291,7 +291,12 @@ def untreated(bench: Bench, relation: str, seed: int, methods: list[str]) -> Ite
         scores = list_scores(method, task, fit, asked)
         lists = np.argsort(-scores, axis=1, kind="stable")[:, : likeness.PLACES]
         alike = likeness.describe(lists, task.vectors.tails[asked], seed)
-        yield {"method": method, **metrics_by_tail(fit), "heads": alike["heads"], "share": alike["share"]}
+        yield {
+            "method": method,
+            **metrics_by_tail(task, fit),
+            "heads": alike["heads"],
+            "share": alike["share"],
+        }
 
 
 def list_scores(method: str, task: Task, fit: Fit, tails: np.ndarray) -> np.ndarray:
@@ -305,12 +310,12 @@ def list_scores(method: str, task: Task, fit: Fit, tails: np.ndarray) -> np.ndar
     return scores - fit.metrics["share"] * head_means(task, fit) if method == "prior" else scores
 
 
-def metrics_by_tail(fit: Fit) -> dict[str, list[float]]:
-    """The tails of a test, and each metric of each tail, with its AUROC."""
+def metrics_by_tail(task: Task, fit: Fit) -> dict[str, list[float]]:
+    """The tails of a test, and each metric of each tail, with its AUROC among all heads."""
     values = evaluation.values_by_tail(fit.ranked)
-    frame, totals = fit.ranked.frame, fit.ranked.totals
-    positives = frame[frame["label"] == 1]
-    unknown_pairs = totals["all"] / max(1, frame["tail_index"].nunique())
+    positives = fit.ranked.frame[fit.ranked.frame["label"] == 1]
+    known = np.bincount(task.taken.tails, minlength=task.sizes[1])
+    unknown_pairs = task.sizes[0] - known[positives["tail_index"]]
     below = 1 - (positives["tail_above"] + positives["tail_tied"] / 2) / unknown_pairs
     auroc = below.groupby(positives["tail_index"]).mean()
     return {

@@ -10,8 +10,11 @@ import planted
 import polo
 import pytest
 from pair_models import SETTINGS
+from sklearn.metrics import roc_auc_score
 
-from repurpose.classifier.classifier import Task
+from repurpose.classifier import classifier
+from repurpose.classifier.classifier import Fit, Task
+from repurpose.classifier.examples import NO_EXAMPLES
 from repurpose.vectors.vectors import Vectors
 
 METHODS = ["whole", "prior", "embedding", "metapaths", "popularity", "svd"]
@@ -68,6 +71,21 @@ def test_the_ranks_of_diseases_without_a_treatment_and_how_alike_their_lists_are
     assert rows["whole"]["heads"] > 10
 
 
+@pytest.mark.parametrize("scheme", ["disease", "random"])
+def test_the_auroc_of_a_disease_is_that_of_its_list(bench, scheme):
+    task, scores = bench.task, np.random.default_rng(0).normal(size=(90, 70))
+    ranked, metrics = classifier.rank_tests(task, scheme, lambda heads, tails: scores[heads, tails])
+    row = lists.metrics_by_tail(task, Fit(None, (), NO_EXAMPLES, {}, ranked, metrics))
+    tests = task.pairs[(task.pairs[scheme] == "test") & (task.pairs["label"] == 1)]
+    for tail, auroc in zip(row["tails"], row["auroc"], strict=True):
+        positives = tests.loc[tests["tail_index"] == tail, "head_index"].to_numpy()
+        unknown = np.setdiff1d(np.arange(90), task.taken.heads[task.taken.tails == tail])
+        labels = np.repeat([1, 0], [len(positives), len(unknown)])
+        assert auroc == pytest.approx(
+            roc_auc_score(labels, scores[np.concatenate([positives, unknown]), tail])
+        )
+
+
 def test_the_table_has_means_over_seeds_and_paired_differences():
     rows = [
         {
@@ -108,7 +126,7 @@ def test_the_public_split_is_read_and_ranked_by_hand(tmp_path):
 def test_the_share_of_the_mean_score_is_chosen_on_validation_pairs(bench, monkeypatch):
     labels = lists.fold_labels(bench.task.pairs, "disease", 0, 1)
     task = replace(bench.task, pairs=bench.task.pairs.assign(disease=labels).drop(columns=["random", "drug"]))
-    fits = lists.classifier.evaluate_all(task)
+    fits = classifier.evaluate_all(task)
     chosen = lists.with_prior(task, fits)["disease"].metrics["share"]
     assert chosen in lists.SHARES
     monkeypatch.setattr(lists, "SHARES", (0.0,))
