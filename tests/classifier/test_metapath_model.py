@@ -122,6 +122,19 @@ def test_many_known_pairs_have_fewer_negatives():
     assert 320 < len(examples.heads) <= 1000
 
 
+def test_of_many_tails_some_are_learned_from_with_all_their_known_pairs(monkeypatch):
+    made, taken = case(1, planted_by_genes=True)
+    monkeypatch.setattr(metapath_model, "MOST_TAILS", 5)
+    examples = metapath_model.draw(made.known, taken, SIZES[0], np.random.default_rng(0))
+    tails = np.unique(examples.tails)
+    assert len(tails) == 5 < len(np.unique(made.known[1]))
+    learned = np.flatnonzero(np.isin(made.known[1], tails))
+    is_known = examples.labels == 1
+    assert np.array_equal(np.sort(examples.source[is_known]), learned)
+    for ends, known_ends in ((examples.heads, made.known[0]), (examples.tails, made.known[1])):
+        assert np.array_equal(ends[is_known], known_ends[examples.source[is_known]])
+
+
 def test_scores_of_pairs_are_those_of_the_matrix_and_contributions_add_up():
     made, taken = case(2, planted_by_genes=True)
     fitted = FittedMetapaths(made, metapath_model.fit(made, taken, np.random.default_rng(0), 1))

@@ -25,6 +25,7 @@ from repurpose.pairs.pairs import Known
 
 FOLDS = 4  # of known pairs, and of tails, that are hidden in turn
 UNIFORM, MATCHED = 20, 10  # negatives of each kind per known pair
+MOST_TAILS = 1500  # tails whose known pairs are learned from, at most: features cost by the tail
 MOST_ROWS = 400_000  # pairs to fit to, at most: fewer negatives per known pair if there are many known pairs
 ROUNDS, DEPTH, RATE, SUBSAMPLE, COLUMNS = 150, 4, 0.06, 0.7, 0.5
 PARAMETERS = {
@@ -101,28 +102,31 @@ class MetapathModel:
 
 
 def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator, most: int = MOST_ROWS) -> Examples:
-    """Known pairs (P,) and their negatives, unknown pairs (not in `taken`).
+    """Known pairs and their negatives, unknown pairs (not in `taken`).
 
-    heads: number of heads. most: about as many examples are drawn at most, with at least one negative of each
-    kind per known pair.
+    known: (P,); those of at most MOST_TAILS tails become examples. heads: number of heads. most: about as
+    many examples are drawn at most, with at least one negative of each kind per known pair.
 
     Half of the uniform negatives are other heads of the known pair's tail, for lists of tails; the others are
     other tails of its head, among those with known pairs, for lists of heads. Matched negatives are other
     heads of the tail, drawn by how many known pairs they have.
     """
-    fewer = min(1.0, most / (len(known[0]) * (1 + UNIFORM + MATCHED)))
+    treated = np.unique(known[1])
+    if len(treated) > MOST_TAILS:
+        treated = np.sort(rng.permutation(treated)[:MOST_TAILS])
+    learned = np.flatnonzero(np.isin(known[1], treated))
+    fewer = min(1.0, most / (len(learned) * (1 + UNIFORM + MATCHED)))
     counts = [max(1, round(fewer * count)) for count in (UNIFORM, MATCHED)]
-    source = [np.arange(len(known[0])), *(np.repeat(np.arange(len(known[0])), count) for count in counts)]
+    source = [learned, *(np.repeat(learned, count) for count in counts)]
     uniform = rng.integers(0, heads, len(source[1]))
     matched = known[0][rng.integers(0, len(known[0]), len(source[2]))]
-    head = np.concatenate([known[0], uniform, matched]).astype(np.int32)
+    head = np.concatenate([known[0][learned], uniform, matched]).astype(np.int32)
     group = np.concatenate(source)
     tail = known[1][group].astype(np.int32)
-    of_head = len(known[0]) + np.arange(0, len(uniform), 2)
-    treated = np.unique(known[1])
+    of_head = len(learned) + np.arange(0, len(uniform), 2)
     head[of_head] = known[0][group[of_head]]
     tail[of_head] = treated[rng.integers(0, len(treated), len(of_head))]
-    is_negative = np.arange(len(head)) >= len(known[0])
+    is_negative = np.arange(len(head)) >= len(learned)
     kept = ~is_negative | ~unknown.is_known(taken, head, tail)
     is_matched = np.repeat([False, False, True], [len(part) for part in source])
     return Examples(
