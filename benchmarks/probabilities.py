@@ -1,15 +1,15 @@
 """Calibration of a finished run's probabilities: for untreated tails, and on test pairs.
 
-    python benchmarks/probabilities.py --results results --config my.yaml --schemes disease random
+    python benchmarks/probabilities.py --results results --config my.yaml --disease
 
 The output is one JSON object per line. `untreated`: for tails without a known treatment, the mean probability
 of their best new head in candidates.parquet. `best`: for tails whose treatments were hidden, the mean
-probability of their best head and how often it is a treatment (from metrics.json). Then, for each scheme, a
-model and a calibration curve are fitted with the settings of the final model but without the test pairs of
-the scheme; the rows have mean probability and share of treatments, reliability, and the best head of each
-tail. `disease` uses tails whose treatments are all hidden, and tails without treatments, which get weights so
-that both are in the proportion of the whole graph. `random` uses all tails; some of their treatments are
-hidden, and the model knows the others.
+probability of their best head and how often it is a treatment (from metrics.json).
+
+With --disease, a model and a calibration curve are fitted with the settings of the final model but without
+the test pairs of the scheme `disease`; the rows have mean probability and share of treatments, reliability,
+and the best head of each tail. The tails are those whose treatments are all hidden, and those without
+treatments, which get weights so that both are in the proportion of the whole graph.
 
 With --support, the pairs of tails whose treatments are hidden get probabilities by curves with and without
 the tails' support: mean log loss, calibration error, the highest bin, and the best head of each tail, with
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("results"), help="of a finished run")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--config", nargs="*", default=[], type=Path, help="the overlays of that run")
-    parser.add_argument("--schemes", nargs="*", default=[], choices=["disease", "random"])
+    parser.add_argument("--disease", action="store_true", help="test a curve on held-out tails")
     parser.add_argument("--support", action="store_true", help="compare curves with and without support")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -64,11 +64,10 @@ def main() -> None:
     if options.support:
         for row in supported(task, metrics["members"], weights):
             print(json.dumps(row), flush=True)
-    if options.schemes and not set(weights.parts) <= set(EMBEDDED):
-        parser.error("--schemes needs a run with classifier: {parts: [trees, kernel]}, or a part of these")
-    for scheme in options.schemes:
-        for row in tested(task, scheme, metrics["members"], weights):
-            print(json.dumps(row), flush=True)
+    if options.disease and not set(weights.parts) <= set(EMBEDDED):
+        parser.error("--disease needs a run with classifier: {parts: [trees, kernel]}, or a part of these")
+    for row in tested(task, metrics["members"], weights) if options.disease else []:
+        print(json.dumps(row), flush=True)
 
 
 def supported(task: Task, rounds: list[int], weights: ListWeights) -> Iterator[dict[str, Any]]:
@@ -84,7 +83,7 @@ def supported(task: Task, rounds: list[int], weights: ListWeights) -> Iterator[d
         for group, is_in_group in (("treated", True), ("untreated", False)):
             rows = np.isin(scored.tails, treated) == is_in_group
             columns = (column[rows] for column in (predicted, scored.labels, scored.tails, scored.weights))
-            row[group] = calibration.summarise_top_pairs(*columns)["all"]
+            row[group] = calibration.summarise_top_pairs(*columns)["all"] if rows.any() else None
         yield row
 
 
@@ -125,19 +124,18 @@ def untreated(results: Path, device: str) -> dict[str, Any]:
     }
 
 
-def tested(task: Task, scheme: str, rounds: list[int], weights: ListWeights) -> Iterator[dict[str, Any]]:
-    """The rows of the test pairs of a scheme (see the module's docstring)."""
-    is_test = (task.pairs[scheme] == "test").to_numpy()
+def tested(task: Task, rounds: list[int], weights: ListWeights) -> Iterator[dict[str, Any]]:
+    """The rows of the test pairs of the scheme `disease` (see the module's docstring)."""
+    is_test = (task.pairs["disease"] == "test").to_numpy()
     training_task = out_of_fold.without(task, is_test)
     curve = out_of_fold.calibrated(training_task, rounds, weights, shares=(0.0,))["curves"][0]
     model = classifier.fit_final(training_task, rounds, weights)
     positive = task.pairs["label"] == 1
     hidden, treated = task.pairs[positive & is_test], np.unique(task.pairs.loc[positive, "tail_index"])
-    tails, tail_weights = np.arange(task.sizes[1]), np.ones(task.sizes[1])
-    if scheme == "disease":
-        hidden_tails = np.unique(hidden["tail_index"])
-        tail_weights[np.setdiff1d(tails, treated)] = len(hidden_tails) / len(treated)
-        tails = np.sort(np.concatenate([hidden_tails, np.setdiff1d(tails, treated)]))
+    untreated, tail_weights = np.setdiff1d(np.arange(task.sizes[1]), treated), np.ones(task.sizes[1])
+    hidden_tails = np.unique(hidden["tail_index"])
+    tail_weights[untreated] = len(hidden_tails) / len(treated)
+    tails = np.sort(np.concatenate([hidden_tails, untreated]))
     margins = pair_model.members(model, task.vectors, [sum(rounds)])(tails.astype(np.int32))[0]
     labels, is_taken = (np.zeros((task.sizes[1], task.sizes[0]), bool) for _ in range(2))
     labels[hidden["tail_index"], hidden["head_index"]] = True
@@ -147,11 +145,11 @@ def tested(task: Task, scheme: str, rounds: list[int], weights: ListWeights) -> 
     is_treatment, tail = labels[tails[row], head].astype(np.int8), tails[row]
     reliability = calibration.reliability(predicted, is_treatment, tail_weights[tail])
     means = (float(np.average(values, weights=tail_weights[tail])) for values in (predicted, is_treatment))
-    yield {"what": scheme, **dict(zip(("predicted", "found"), means, strict=True)), **reliability}
+    yield {"what": "disease", **dict(zip(("predicted", "found"), means, strict=True)), **reliability}
     for name, best in calibration.summarise_top_pairs(
         predicted, is_treatment, tail, tail_weights[tail]
     ).items():
-        yield {"what": f"{scheme}, best", "tails": name, **best}
+        yield {"what": "disease, best", "tails": name, **best}
 
 
 if __name__ == "__main__":

@@ -123,12 +123,14 @@ def fit_final(
         len(rounds),
         task.threads,
     )
-    return Model(
+    model = Model(
         ensemble.merged(members),
         boosting.fit_kernel(task.vectors, examples, task.seed) if "kernel" in weights.parts else None,
         task.metapaths.fitted(metapaths) if set(weights.parts) - set(EMBEDDED) else None,
         replace(weights, treated=_treated(task)),
     )
+    means = pair_model.embedded_means(model, task.vectors, task.seed)
+    return model._replace(weights=model.weights.less_means(means))
 
 
 def refit(task: Task, fits: Mapping[str, Fit]) -> tuple[Model, tuple[int, ...]]:
@@ -218,7 +220,7 @@ def choose_weights(task: Task, scheme: str, model: Model, parts: Sequence[str]) 
 
     One set of weights is chosen on the lists of tails, one on the lists of heads (see `list_weights`). At
     most LISTS tails with validation pairs are used, and other tails up to TAILS in all, against which heads
-    are ranked.
+    are ranked. Where whole tails are held out, their lists are those of untreated tails.
     """
     rng = streams.generator(task.seed, "lists of the weights", ALL_SCHEMES.index(scheme))
     is_valid = (task.pairs[scheme] == "valid") & (task.pairs["label"] == 1)
@@ -228,18 +230,25 @@ def choose_weights(task: Task, scheme: str, model: Model, parts: Sequence[str]) 
     others = rng.permutation(np.setdiff1d(pools[1], asked))[: max(0, TAILS - len(asked))]
     used = np.sort(np.concatenate([asked, others])).astype(np.int32)
     unweighted = ListWeights.of_lists(parts, prior(parts), prior(parts), task.sizes)
-    scores = pair_model.part_matrix(model._replace(weights=unweighted), task.vectors)(used)
+    model = model._replace(weights=unweighted)
+    scores = pair_model.part_matrix(model, task.vectors)(used)
     is_positive = unknown.marked(heads, tails, used, task.sizes[0])
     is_unknown = ~unknown.marked(task.taken.heads, task.taken.tails, used, task.sizes[0])
     is_unknown &= np.isin(np.arange(task.sizes[0]), pools[0])
+    is_untreated = HELD_OUT.get(scheme) == "tail_index" and task.settings.question != "treated"
+    means = pair_model.embedded_means(model, task.vectors, task.seed) if is_untreated else None
+    centred = scores if means is None else scores - list_weights.SHARE * means[:, None]
     chosen = [
         list_weights.choose(_lists(*masks_and_scores, rng), parts)
         for masks_and_scores in (
-            (is_positive, is_unknown, scores),
+            (is_positive, is_unknown, centred),
             (is_positive.T, is_unknown.T, scores.transpose(0, 2, 1)),
         )
     ]
-    return model._replace(weights=ListWeights.of_lists(parts, *chosen, task.sizes))
+    weights = ListWeights.of_lists(parts, *chosen, task.sizes)
+    if means is not None:
+        weights = replace(weights.less_means(means), treated=(weights.treated[0], ~weights.treated[1]))
+    return model._replace(weights=weights)
 
 
 def _lists(

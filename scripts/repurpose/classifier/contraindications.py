@@ -62,7 +62,14 @@ def _exchange_labels(task: Task, scheme: str) -> Task:
     other_schemes = [name for name in _schemes(task) if name != scheme]
     pairs = task.pairs.drop(columns=other_schemes).assign(label=(1 - task.pairs["label"]).astype(np.int8))
     n_negatives = min(NEGATIVES, task.settings.negatives_per_positive)
-    settings = replace(task.settings, draws=1, parts=["trees"], negatives_per_positive=n_negatives)
+    # The margins of the trees alone are the score: no list has an offset.
+    settings = replace(
+        task.settings,
+        draws=1,
+        parts=["trees"],
+        negatives_per_positive=n_negatives,
+        question="treated",
+    )
     return replace(task, pairs=pairs, settings=settings, external_pairs=external.load(None), metapaths=None)
 
 

@@ -3,10 +3,14 @@
 Which heads suit a tail with known pairs is another question than which suit a tail without any: popularity
 and similar treatments tell more about the first, metapaths more about the second. So each kind of list has
 weights of its own, chosen where the question is asked: on validation pairs, within each list.
+
+In the list of a tail without known pairs, the parts that read embeddings count less a share of their head's
+mean over all tails: heads with many known pairs score high by these parts for nearly every such tail, and
+would fill its list.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,7 @@ KINDS = ("untreated_tail", "treated_tail", "untreated_head", "treated_head")
 PRIOR = {"trees": 0.5, "kernel": 0.2, "metapaths": 0.8, "specificity": 0.45}
 # Without metapaths the kernel takes the larger part (on Hetionet, lists are best from 1:4 up).
 EMBEDDED_PRIOR = {"trees": 0.25, "kernel": 1.0}
+SHARE = 0.5  # of a head's mean by the embedded parts, which the lists of untreated tails are without
 PENALTY = 20.0  # validation pairs that the prior counts as, about
 RANGE = 0.0, 4.0  # of a weight, relative to its prior
 
@@ -29,12 +34,14 @@ class ListWeights:
     """The weight of each part for each kind of list.
 
     parts: names from PARTS. by_kind: kind -> float32 (parts,). treated: of each head (heads,) and of each
-    tail (tails,), whether the model knows a pair of it.
+    tail (tails,), whether the model knows a pair of it. offsets: float32 (heads,), subtracted from the scores
+    of a head in the lists of untreated tails (see `less_means`); None for no offset.
     """
 
     parts: tuple[str, ...]
     by_kind: Mapping[str, np.ndarray]
     treated: tuple[np.ndarray, np.ndarray]
+    offsets: np.ndarray | None = None
 
     @classmethod
     def of_lists(
@@ -59,7 +66,19 @@ class ListWeights:
             of_tails, of_heads = tail_rows[number], head_rows[number]
             result[0] += values * (of_tails[:, None] if is_matrix else of_tails)
             result[1] += values * of_heads
+        if self.offsets is not None:
+            is_untreated = ~self.treated[1][tails]
+            of_heads = self.offsets if is_matrix else self.offsets[heads]
+            result[0] -= of_heads * (is_untreated[:, None] if is_matrix else is_untreated)
         return result
+
+    def less_means(self, means: np.ndarray) -> "ListWeights":
+        """The same weights with the offsets of a model.
+
+        means: mean score of each head over tails by each part, float32 (parts, heads), 0 for the parts that
+        do not read embeddings (see `pair_model.embedded_means`).
+        """
+        return replace(self, offsets=(SHARE * self.by_kind["untreated_tail"] @ means).astype(np.float32))
 
     def of_tails(self, part: str, tails: np.ndarray) -> np.ndarray:
         """The weight of a part in the lists of tails (m,): float32 (m,); 0 for a part that is not there."""
@@ -75,11 +94,16 @@ class ListWeights:
         }
 
     @classmethod
-    def read(cls, content: Mapping[str, Any], treated: tuple[np.ndarray, np.ndarray]) -> "ListWeights":
-        """The weights of a metrics.json; treated: see the class."""
+    def read(
+        cls,
+        content: Mapping[str, Any],
+        treated: tuple[np.ndarray, np.ndarray],
+        offsets: np.ndarray | None = None,
+    ) -> "ListWeights":
+        """The weights of a metrics.json; treated, offsets: see the class."""
         parts = tuple(content[KINDS[0]])
         by_kind = {kind: np.array([content[kind][part] for part in parts], np.float32) for kind in KINDS}
-        return cls(parts, by_kind, treated)
+        return cls(parts, by_kind, treated, offsets)
 
     def _of_nodes(self, end: str, side: int, nodes: np.ndarray | slice) -> np.ndarray:
         is_treated = self.treated[side][nodes]

@@ -19,12 +19,13 @@ from repurpose.classifier.list_weights import EMBEDDED, PARTS, ListWeights
 from repurpose.classifier.metapath_model import FittedMetapaths
 from repurpose.core import files
 from repurpose.core.errors import InputError
-from repurpose.evaluation import calibration
+from repurpose.evaluation import calibration, popularity
 from repurpose.evaluation.ranks import MemberScorer, Scorer, TailScorer
 from repurpose.vectors.vectors import Vectors
 
 # Values of a feature matrix built at once for scoring: 128 MB of float32.
 BLOCK_VALUES = 1 << 25
+OFFSETS = "head_offsets"  # name of the weights' offsets in the kernel's file
 DENSE = 1 / 8  # share of all heads x tails, from which scoring all of them is faster than single pairs
 
 
@@ -101,6 +102,25 @@ def members(model: Model, vectors: Vectors, rounds: Sequence[int]) -> MemberScor
         return np.stack(result)
 
     return score
+
+
+def embedded_means(model: Model, vectors: Vectors, seed: int) -> np.ndarray:
+    """The mean score of each head over a sample of tails by each part that reads embeddings.
+
+    float32 (parts, heads); 0 for the other parts.
+    """
+    parts = model.weights.parts
+    embedded = [part for part in parts if part in EMBEDDED]
+    means = np.zeros((len(parts), len(vectors.heads)), np.float32)
+    if embedded:
+        unused = np.zeros(len(embedded), np.float32)
+        weights = ListWeights.of_lists(embedded, unused, unused, (len(vectors.heads), len(vectors.tails)))
+        score = part_matrix(model._replace(metapaths=None, weights=weights), vectors)
+        for number, part in enumerate(embedded):
+            means[parts.index(part)] = popularity.means(
+                lambda tails, number=number: score(tails)[number], len(vectors.tails), seed
+            )
+    return means
 
 
 def support(model: Model) -> np.ndarray:
@@ -212,12 +232,14 @@ def known_negative(path: str | Path, vectors: Vectors, threads: int) -> Scorer |
 
 
 def save(model: Model, booster: str | Path, similar: str | Path) -> None:
-    """Write the trees as UBJSON and the kernel as safetensors, an empty file without kernel."""
+    """Write the trees as UBJSON, and the kernel and the offsets of the weights as safetensors."""
     with files.replacing(booster) as temporary:
         temporary.write_bytes(model.booster.save_raw("ubj"))
+    arrays = model.ridge._asdict() if model.ridge else {}
+    if model.weights.offsets is not None:
+        arrays = {**arrays, OFFSETS: model.weights.offsets}
     with files.replacing(similar) as temporary:
-        content = safetensors.numpy.save(model.ridge._asdict()) if model.ridge else b""
-        temporary.write_bytes(content)
+        temporary.write_bytes(safetensors.numpy.save(arrays))
 
 
 def load(
@@ -233,11 +255,12 @@ def load(
     treatment. Raises InputError if a file is missing, or its digest is not the one in metrics.json.
     """
     digests = trained["model_digests"]
-    content, arrays = (
+    content, saved = (
         _content(path, digest) for path, digest in zip((booster, similar), digests, strict=True)
     )
-    ridge = kernel.Ridge(**safetensors.numpy.load(arrays)) if arrays else None
-    weights = ListWeights.read(trained["weights"], treated)
+    arrays = safetensors.numpy.load(saved) if saved else {}
+    weights = ListWeights.read(trained["weights"], treated, arrays.pop(OFFSETS, None))
+    ridge = kernel.Ridge(**arrays) if arrays else None
     reads_metapaths = set(weights.parts) - set(EMBEDDED)
     return Model(ensemble.of_bytes(content), ridge, metapaths if reads_metapaths else None, weights)
 

@@ -176,8 +176,8 @@ def summarise_top_pairs(
 ) -> dict[str, Any]:
     """How often the pair with the highest probability of each group (tail) is a positive.
 
-    The result has `all` (all groups) and `treated` (groups with at least one positive; their share is higher,
-    because it is 0 in the other groups as far as is known). Each has `predicted`, the mean probability;
+    The result has `all` (all groups) and, if there are such, `treated` (groups with at least one positive;
+    their share is higher, because it is 0 in the other groups as far as is known). Each has `predicted`, the mean probability;
     `found`, the share of positives with its 95 % interval; `count` and `positives`, the number of top pairs
     and of positives among them. weights: of each pair, the same within a group.
     """
@@ -188,6 +188,7 @@ def summarise_top_pairs(
     return {
         name: _share_of_positives(predicted[rows], labels[rows], weights[rows])
         for name, rows in (("all", top_rows), ("treated", top_rows[is_treated]))
+        if len(rows)
     }
 
 
