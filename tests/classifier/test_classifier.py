@@ -9,8 +9,9 @@ from script_runs import ScriptRun
 
 import train_classifier
 import train_contraindications
-from repurpose.classifier import boosting, classifier, kernel, pair_model, trees
+from repurpose.classifier import boosting, classifier, kernel, list_weights, pair_model, trees
 from repurpose.classifier.examples import split_examples
+from repurpose.classifier.list_weights import ListWeights
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.evaluation import evaluation, ranks
@@ -227,6 +228,51 @@ def test_a_question_gives_all_lists_the_weights_of_one_kind(case, fits):
         tails = np.arange(70, dtype=np.int32)
         own = model.weights.by_kind[f"{question}_tail"]
         assert np.array_equal(model.weights.of_tails("kernel", tails), np.full(70, own[1]))
+
+
+def test_lists_of_untreated_tails_are_without_half_of_the_heads_mean_by_the_embedded_parts(case, fits):
+    vectors, _, _ = case
+    task = classifier.Task(*case, SETTINGS, 0, 1)
+    assert fits["random"].model.weights.offsets is None and fits["drug"].model.weights.offsets is None
+    assert not fits["disease"].model.weights.treated[1].any()
+    for model in (fits["disease"].model, classifier.refit(task, fits)[0]):
+        parts = pair_model.part_matrix(model, vectors)(np.arange(70, dtype=np.int32))
+        expected = list_weights.SHARE * model.weights.by_kind["untreated_tail"] @ parts.mean(axis=1)
+        assert model.weights.offsets == pytest.approx(expected, abs=1e-4)
+        assert np.abs(expected).max() > 0.1
+    # Who asks for lists of treated tails alone gets none.
+    settings = dataclasses.replace(SETTINGS, question="treated")
+    model = classifier.evaluate_all(dataclasses.replace(task, settings=settings))["disease"].model
+    assert model.weights.offsets is None
+
+
+def test_offsets_are_kept_with_the_kernel_and_without_it(case, fits, tmp_path):
+    vectors, labelled, _ = case
+    ends = labelled["head_index"].to_numpy(), labelled["tail_index"].to_numpy()
+    paths = tmp_path / "model.ubj", tmp_path / "kernel.safetensors"
+    untreated = np.ones(90, bool), np.zeros(70, bool)
+    for ridge in (fits["disease"].model.ridge, None):
+        given = weights(1, 4 if ridge else 0)
+        means = pair_model.embedded_means(fits["disease"].model._replace(weights=given), vectors, 0)
+        kept = dataclasses.replace(given.less_means(means), treated=untreated)
+        model = fits["disease"].model._replace(weights=kept, ridge=ridge)
+        if not ridge:
+            model = model._replace(weights=dataclasses.replace(kept, parts=("trees",)))
+        pair_model.save(model, *paths)
+        trained = {"model_digests": [files.digest(path) for path in paths]}
+        trained["weights"] = (
+            model.weights.described()
+            if ridge
+            else ListWeights.of_lists(
+                ["trees"], np.ones(1, np.float32), np.ones(1, np.float32), (90, 70)
+            ).described()
+        )
+        back = pair_model.load(*paths, trained, None, untreated)
+        assert np.array_equal(back.weights.offsets, kept.offsets)
+        assert (back.ridge is None) == (ridge is None)
+        if ridge:
+            scores = [pair_model.scorer(each, vectors, 1)(*ends) for each in (model, back)]
+            assert np.array_equal(*scores)
 
 
 def test_an_ablated_model_has_fewer_parts_and_its_own_weights(case, fits):

@@ -87,3 +87,13 @@ def test_a_candidate_more_like_a_known_negative_gets_a_caution():
     assert columns["negative_probability"].to_pylist() == pytest.approx([level + 0.1, level - 0.1], abs=1e-6)
     assert list(columns["caution"]) == ["more like a known negative than like a treatment", ""]
     assert {"negative_probability"} <= set(candidates.SCHEMA.names)
+
+
+def test_its_curve_is_that_of_the_margins_of_its_trees(planted, content, tmp_path):
+    """The score has no offsets: probabilities are computed from the trees alone."""
+    exchanged = contraindications._exchange_labels(planted, "disease")
+    fits = classifier.evaluate_all(exchanged)
+    model, _ = classifier.refit(exchanged, fits)
+    heads, tails = planted.pairs["head_index"].to_numpy(), planted.pairs["tail_index"].to_numpy()
+    margins = pair_model.tree_scorer(model.booster, planted.vectors, 1)(heads, tails)
+    assert np.array_equal(pair_model.scorer(model, planted.vectors, 1)(heads, tails)[0], margins)

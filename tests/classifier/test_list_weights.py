@@ -89,3 +89,22 @@ def test_weights_survive_json_and_a_missing_part_has_none():
     few = ListWeights.of_lists(["trees"], np.ones(1, np.float32), np.ones(1, np.float32), (7, 5))
     assert few.of_tails("kernel", np.arange(5)).tolist() == [0] * 5
     assert few.of_tails("trees", np.arange(5)).tolist() == [1] * 5
+
+
+def test_only_lists_of_untreated_tails_are_without_the_offset_of_their_heads():
+    rng = np.random.default_rng(0)
+    tails, heads = np.array([3, 0, 2], np.int32), np.arange(6)
+    treated = np.ones(6, bool), np.array([True, False, False, True])
+    by_kind = {kind: rng.random(2).astype(np.float32) for kind in KINDS}
+    plain = ListWeights(EMBEDDED, by_kind, treated)
+    means = rng.normal(size=(2, 6)).astype(np.float32)
+    less = plain.less_means(means)
+    assert less.offsets == pytest.approx(list_weights.SHARE * by_kind["untreated_tail"] @ means)
+    parts = rng.normal(size=(2, 3, 6)).astype(np.float32)
+    before, after = (weights.combined(parts, None, tails) for weights in (plain, less))
+    assert np.array_equal(after[1], before[1])
+    assert np.array_equal(after[0], before[0] - np.outer([0, 0, 1], less.offsets).astype(np.float32))
+    # The same bits for single pairs.
+    pair_tails, pair_heads = np.repeat(tails, 6), np.tile(heads, 3)
+    singly = less.combined(parts.reshape(2, 18), pair_heads, pair_tails)
+    assert np.array_equal(singly, after.reshape(2, 18))

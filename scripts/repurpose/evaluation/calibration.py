@@ -177,7 +177,8 @@ def summarise_top_pairs(
     """How often the pair with the highest probability of each group (tail) is a positive.
 
     The result has `all` (all groups) and, if there are such, `treated` (groups with at least one positive;
-    their share is higher, because it is 0 in the other groups as far as is known). Each has `predicted`, the mean probability;
+    their share is higher, because it is 0 in the other groups as far as is known). Each has `predicted`, the
+    mean probability;
     `found`, the share of positives with its 95 % interval; `count` and `positives`, the number of top pairs
     and of positives among them. weights: of each pair, the same within a group.
     """
