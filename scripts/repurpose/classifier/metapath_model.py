@@ -1,7 +1,7 @@
 """Two models of pairs on metapaths and votes, which need no embeddings.
 
-`metapaths`: boosted trees, fitted with negatives drawn uniformly among the heads of each known pair's tail
-and among the tails of its head: how well the two fit, popular nodes included. `specificity`: a linear model,
+`metapaths`: boosted trees, fitted with negatives drawn uniformly among the heads of each known pair's tail:
+how well the two fit, popular heads included. `specificity`: a linear model,
 fitted with negatives that are drawn in proportion to how many known pairs a head has, less the head's mean
 score over tails: how much better a head fits this tail than other tails.
 
@@ -43,7 +43,7 @@ SAMPLED_TAILS = 500  # tails of which a head's mean score is taken
 
 
 class Examples(NamedTuple):
-    """Pairs to fit to: known pairs, and for each of them negatives with one of its ends.
+    """Pairs to fit to: known pairs, and for each of them negatives with its tail.
 
     labels (n,): 1 for known pairs. is_matched (n,): negatives that are drawn by popularity. source (n,): the
     number of the known pair that an example belongs to.
@@ -107,9 +107,9 @@ def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator, most:
     known: (P,); those of at most MOST_TAILS tails become examples. heads: number of heads. most: about as
     many examples are drawn at most, with at least one negative of each kind per known pair.
 
-    Half of the uniform negatives are other heads of the known pair's tail, for lists of tails; the others are
-    other tails of its head, among those with known pairs, for lists of heads. Matched negatives are other
-    heads of the tail, drawn by how many known pairs they have.
+    Uniform negatives are other heads of the known pair's tail. Negatives with other tails of its head would
+    make the lists of heads better and those of tails worse. Matched negatives are other heads of the tail,
+    drawn by how many known pairs they have.
     """
     treated = np.unique(known[1])
     if len(treated) > MOST_TAILS:
@@ -123,9 +123,6 @@ def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator, most:
     head = np.concatenate([known[0][learned], uniform, matched]).astype(np.int32)
     group = np.concatenate(source)
     tail = known[1][group].astype(np.int32)
-    of_head = len(learned) + np.arange(0, len(uniform), 2)
-    head[of_head] = known[0][group[of_head]]
-    tail[of_head] = treated[rng.integers(0, len(treated), len(of_head))]
     is_negative = np.arange(len(head)) >= len(learned)
     kept = ~is_negative | ~unknown.is_known(taken, head, tail)
     is_matched = np.repeat([False, False, True], [len(part) for part in source])
