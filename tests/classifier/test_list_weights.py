@@ -108,3 +108,14 @@ def test_only_lists_of_untreated_tails_are_without_the_offset_of_their_heads():
     pair_tails, pair_heads = np.repeat(tails, 6), np.tile(heads, 3)
     singly = less.combined(parts.reshape(2, 18), pair_heads, pair_tails)
     assert np.array_equal(singly, after.reshape(2, 18))
+
+
+def test_lists_of_heads_take_the_last_row_as_the_part_metapaths():
+    rng = np.random.default_rng(1)
+    parts, by_kind = ("trees", "metapaths"), {kind: rng.random(2).astype(np.float32) for kind in KINDS}
+    weights = ListWeights(parts, by_kind, (np.ones(6, bool), np.ones(3, bool)))
+    tails, scores = np.arange(3, dtype=np.int32), rng.normal(size=(3, 3, 6)).astype(np.float32)
+    combined = weights.combined(scores, None, tails)
+    assert np.array_equal(combined[0], weights.combined(scores[:2], None, tails)[0])
+    assert np.array_equal(combined[1], weights.combined(scores[[0, 2]], None, tails)[1])
+    assert not np.array_equal(combined[1], weights.combined(scores[:2], None, tails)[1])

@@ -97,7 +97,9 @@ def test_models_read_from_the_file_give_the_same_scores(case, tmp_path):
     assert back.folds.count == 4 and np.array_equal(back.folds.of_node, fits.folds.of_node)
 
 
-@pytest.mark.parametrize("damage", ["digest", "names", "booster", "models", "metapaths"])
+@pytest.mark.parametrize(
+    "damage", ["digest", "names", "booster", "head_booster", "number", "models", "metapaths"]
+)
 def test_a_damaged_file_is_named_with_the_command_that_rebuilds_it(case, tmp_path, damage):
     kg, _, labelled, _, fits = case
     path = tmp_path / "models.json"
@@ -110,8 +112,11 @@ def test_a_damaged_file_is_named_with_the_command_that_rebuilds_it(case, tmp_pat
         content["metapaths"] = [[99, 0]]
     elif damage == "models":
         del content["models"]
+    elif damage == "number":
+        model["booster"] = [1, 2]
     else:
-        model[damage] = model[damage][:-2]
+        name, place = ("booster", 1) if damage == "digest" else (damage, 0)
+        model[name][place] = model[name][place][:-2]
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"models\.json does not fit .* --forcerun"):
         metapath_fits.load(path, kg, TYPES, labelled)

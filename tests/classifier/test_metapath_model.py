@@ -1,12 +1,21 @@
 """The models on metapaths and votes."""
 
+from dataclasses import replace
+
 import numpy as np
 import planted
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from repurpose.classifier import metapath_model
-from repurpose.classifier.metapath_model import FittedMetapaths
+from repurpose.classifier.metapath_model import (
+    KNOWN,
+    MATCHED_HEAD,
+    NEGATIVES,
+    OTHER_HEAD,
+    OTHER_TAIL,
+    FittedMetapaths,
+)
 from repurpose.metapaths import features, steps, votes
 from repurpose.metapaths.features import PairFeatures
 from repurpose.pairs.pairs import Known
@@ -75,8 +84,8 @@ def test_labels_drawn_at_random_are_read_from_no_feature():
                 rows = features.of_pairs(made, pairs, nothing, np.zeros(2 * len(examples.heads), int))
             else:
                 rows = metapath_model.rows(made, examples, rng)
-            is_used = np.tile(~examples.is_matched, 2)
-            kept = rows[is_used], np.tile(examples.labels, 2)[is_used], np.tile(examples.tails, 2)[is_used]
+            is_used = np.tile(np.isin(examples.kind, (KNOWN, OTHER_HEAD)), 2)
+            kept = *examples.labelled(rows, OTHER_HEAD), np.tile(examples.tails, 2)[is_used]
             sample.append(kept)
         aurocs = []
         for group, others in ((sample[:3], sample[3:]), (sample[3:], sample[:3])):
@@ -86,7 +95,7 @@ def test_labels_drawn_at_random_are_read_from_no_feature():
                 np.random.default_rng(0),
                 1,
             )
-            model = metapath_model.MetapathModel(booster, *[np.zeros(1, np.float32)] * 3)
+            model = metapath_model.MetapathModel(booster, None, *[np.zeros(1, np.float32)] * 3)
             for rows, labels, tails in group:
                 scores = model.booster.inplace_predict(rows, predict_type="margin")
                 aurocs.append(within_tails(scores, labels, tails))
@@ -96,18 +105,46 @@ def test_labels_drawn_at_random_are_read_from_no_feature():
     assert 0.45 < read_from(hides=True) < 0.55
 
 
-def test_negatives_are_unknown_pairs_with_the_tail_of_the_known_pair():
+def test_negatives_are_unknown_pairs_with_an_end_of_the_known_pair():
     made, taken = case(1, planted_by_genes=True)
     examples = metapath_model.draw(made.known, taken, SIZES[0], np.random.default_rng(0))
     known = set(zip(*(ends.tolist() for ends in made.known), strict=True))
     pairs = list(zip(examples.heads.tolist(), examples.tails.tolist(), strict=True))
-    assert [pair in known for pair in pairs] == (examples.labels == 1).tolist()
-    assert np.array_equal(examples.tails, made.known[1][examples.source])
+    assert [pair in known for pair in pairs] == (examples.kind == KNOWN).tolist()
+    has_tail, has_head = (
+        ends == known_ends[examples.source]
+        for ends, known_ends in ((examples.tails, made.known[1]), (examples.heads, made.known[0]))
+    )
+    of_kind = {kind: examples.kind == kind for kind in range(4)}
+    assert has_tail[of_kind[OTHER_HEAD] | of_kind[MATCHED_HEAD]].all() and has_head[of_kind[OTHER_TAIL]].all()
+    assert not has_head[of_kind[OTHER_HEAD]].any() and not has_tail[of_kind[OTHER_TAIL]].any()
     assert set(examples.tails) == set(made.known[1])
-    assert examples.labels.sum() == 160 and not examples.labels[examples.is_matched].any()
+    counts = [int(mask.sum()) for mask in of_kind.values()]
+    assert counts[0] == 160 and all(0.6 < counts[kind] / (160 * NEGATIVES[kind]) <= 1 for kind in NEGATIVES)
     popularity = np.bincount(made.known[0], minlength=SIZES[0])
-    means = [popularity[examples.heads[examples.is_matched == matched]].mean() for matched in (True, False)]
+    means = [popularity[examples.heads[of_kind[kind]]].mean() for kind in (MATCHED_HEAD, OTHER_HEAD)]
     assert means[0] > popularity.mean() + 0.1 > means[1] - 2
+
+
+def test_labels_of_one_kind_of_negatives_are_those_of_both_views():
+    made, taken = case(1, planted_by_genes=True)
+    rng = np.random.default_rng(0)
+    examples = metapath_model.draw(made.known, taken, SIZES[0], rng)
+    values = np.arange(2 * len(examples.heads))
+    rows, labels = examples.labelled(values, OTHER_TAIL)
+    assert np.array_equal(np.tile(examples.kind, 2)[rows] == KNOWN, labels == 1)
+    assert set(np.tile(examples.kind, 2)[rows]) == {KNOWN, OTHER_TAIL}
+    assert labels.sum() == 2 * 160 and len(rows) == 2 * np.isin(examples.kind, (KNOWN, OTHER_TAIL)).sum()
+
+
+def test_lists_of_heads_have_trees_of_their_own():
+    made, taken = case(0, planted_by_genes=True)
+    model = metapath_model.fit(made, taken, np.random.default_rng(0), 1)
+    of_tails, _, of_heads = FittedMetapaths(made, model).scores(np.arange(SIZES[1]))
+    assert not np.array_equal(of_tails, of_heads)
+    alone = replace(model, head_booster=None)
+    same, _, again = FittedMetapaths(made, alone).scores(np.arange(SIZES[1]))
+    assert np.array_equal(same, of_tails) and np.array_equal(again, of_tails)
 
 
 def test_many_known_pairs_have_fewer_negatives():
@@ -123,7 +160,7 @@ def test_of_many_tails_some_are_learned_from_with_all_their_known_pairs(monkeypa
     tails = np.unique(examples.tails)
     assert len(tails) == 5 < len(np.unique(made.known[1]))
     learned = np.flatnonzero(np.isin(made.known[1], tails))
-    is_known = examples.labels == 1
+    is_known = examples.kind == KNOWN
     assert np.array_equal(np.sort(examples.source[is_known]), learned)
     for ends, known_ends in ((examples.heads, made.known[0]), (examples.tails, made.known[1])):
         assert np.array_equal(ends[is_known], known_ends[examples.source[is_known]])

@@ -237,12 +237,13 @@ def choose_weights(task: Task, scheme: str, model: Model, parts: Sequence[str]) 
     is_unknown &= np.isin(np.arange(task.sizes[0]), pools[0])
     is_untreated = HELD_OUT.get(scheme) == "tail_index" and task.settings.question != "treated"
     means = pair_model.embedded_means(model, task.vectors, task.seed) if is_untreated else None
-    centred = scores if means is None else scores - list_weights.SHARE * means[:, None]
+    of_heads = np.stack(list_weights.in_lists_of_heads(scores, tuple(parts)))
+    centred = scores[: len(parts)] - (0 if means is None else list_weights.SHARE * means[:, None])
     chosen = [
         list_weights.choose(_lists(*masks_and_scores, rng), parts)
         for masks_and_scores in (
             (is_positive, is_unknown, centred),
-            (is_positive.T, is_unknown.T, scores.transpose(0, 2, 1)),
+            (is_positive.T, is_unknown.T, of_heads.transpose(0, 2, 1)),
         )
     ]
     weights = ListWeights.of_lists(parts, *chosen, task.sizes)
@@ -288,7 +289,9 @@ def _valid_auprc(task: Task, model: Model, valid: Examples) -> dict[str, float]:
     whole = model.weights.combined(parts, valid.heads, valid.tails)[0]
     return {
         name: float(average_precision_score(valid.labels, scores, sample_weight=valid.weights))
-        for name, scores in zip((*model.weights.parts, "whole"), (*parts, whole), strict=True)
+        for name, scores in zip(
+            (*model.weights.parts, "whole"), (*parts[: len(model.weights.parts)], whole), strict=True
+        )
     }
 
 

@@ -55,17 +55,18 @@ class ListWeights:
         """Two scores: for the list of the pair's tail, and for the list of its head.
 
         parts: (parts, n) of pairs with heads (n,) and tails (n,), returns (2, n); or (parts, m, heads) of
-        tails (m,) with all heads (None), returns (2, m, heads). Each part is added to the sum in turn, in
-        float32, so that a pair has the same score in either shape.
+        tails (m,) with all heads (None), returns (2, m, heads); either with the last row of
+        `in_lists_of_heads`. Each part is added to the sum in turn, in float32, so that a pair has the same
+        score in either shape.
         """
         is_matrix = heads is None
         tail_rows = self._of_nodes("tail", 1, tails)
         head_rows = self._of_nodes("head", 0, slice(None) if is_matrix else heads)
         result = np.zeros((2, *parts.shape[1:]), np.float32)
-        for number, values in enumerate(parts):
+        for number, head_values in enumerate(in_lists_of_heads(parts, self.parts)):
             of_tails, of_heads = tail_rows[number], head_rows[number]
-            result[0] += values * (of_tails[:, None] if is_matrix else of_tails)
-            result[1] += values * of_heads
+            result[0] += parts[number] * (of_tails[:, None] if is_matrix else of_tails)
+            result[1] += head_values * of_heads
         if self.offsets is not None:
             is_untreated = ~self.treated[1][tails]
             of_heads = self.offsets if is_matrix else self.offsets[heads]
@@ -109,6 +110,18 @@ class ListWeights:
         is_treated = self.treated[side][nodes]
         untreated, treated = (self.by_kind[f"{name}_{end}"][:, None] for name in ("untreated", "treated"))
         return np.where(is_treated, treated, untreated)
+
+
+def in_lists_of_heads(scores: np.ndarray, parts: Sequence[str]) -> list[np.ndarray]:
+    """The scores by each part for lists of heads.
+
+    scores: by each part for lists of tails, first axis (parts,). If there is one row more, it is the part
+    metapaths for lists of heads.
+    """
+    result = list(scores[: len(parts)])
+    if len(scores) > len(parts):
+        result[parts.index("metapaths")] = scores[-1]
+    return result
 
 
 def prior(parts: Sequence[str]) -> np.ndarray:

@@ -52,10 +52,10 @@ def fit_votes(task: Task, types: tuple[str, str], known: Pairs) -> FittedMetapat
     steps = task.metapaths.features.steps
     candidates = metapath_fits.candidate_features(steps, types, known, task.sizes, LONGEST)
     features = replace(candidates, metapaths=(), kinds=metapath_fits.affordable_votes(candidates))
-    values, labels, is_matched, rng = _examples(task, features)
-    booster = metapath_model.boost(values[~is_matched], labels[~is_matched], rng, task.threads)
+    examples, values, rng = _examples(task, features)
+    boosters = metapath_model.fit_boosters(examples, values, rng, task.threads)
     unused = np.zeros(features.count, np.float32), np.ones(features.count, np.float32)
-    return FittedMetapaths(features, MetapathModel(booster, *unused, np.zeros(task.sizes[0], np.float32)))
+    return FittedMetapaths(features, MetapathModel(*boosters, *unused, np.zeros(task.sizes[0], np.float32)))
 
 
 def fit_paths(task: Task, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
@@ -64,17 +64,18 @@ def fit_paths(task: Task, types: tuple[str, str], known: Pairs) -> FittedMetapat
     candidates = metapath_fits.candidate_features(steps, types, known, task.sizes, LONGEST)
     metapaths = walks.affordable(candidates.steps, candidates.metapaths, metapath_fits.KEPT_WALKS)
     features = replace(candidates, metapaths=metapaths, kinds=())
-    values, labels, is_matched, _ = _examples(task, features)
-    linear = metapath_model.fit_linear(values, labels, ~is_matched)
-    return FittedMetapaths(features, MetapathModel(None, *linear, np.zeros(task.sizes[0], np.float32)))
+    examples, values, _ = _examples(task, features)
+    linear = metapath_model.fit_linear(*examples.labelled(values, metapath_model.OTHER_HEAD))
+    return FittedMetapaths(features, MetapathModel(None, None, *linear, np.zeros(task.sizes[0], np.float32)))
 
 
-def _examples(task: Task, features: PairFeatures) -> tuple[np.ndarray, ...]:
-    """Features, labels, which negatives are matched, and the generator after the draws."""
+def _examples(
+    task: Task, features: PairFeatures
+) -> tuple[metapath_model.Examples, np.ndarray, np.random.Generator]:
+    """Examples, their features, and the generator after the draws."""
     rng = streams.generator(task.seed, "negatives and folds of the votes and paths")
     examples = metapath_model.draw(features.known, task.taken, task.sizes[0], rng)
-    values = metapath_model.rows(features, examples, rng)
-    return values, np.tile(examples.labels, 2), np.tile(examples.is_matched, 2), rng
+    return examples, metapath_model.rows(features, examples, rng), rng
 
 
 def _single(fitted: FittedMetapaths, part: str, task: Task) -> Model:

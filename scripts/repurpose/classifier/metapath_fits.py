@@ -36,6 +36,7 @@ MOST_METAPATHS = 4000
 KEPT_WALKS, KEPT_VOTES = 6_000_000, 2_000_000
 CANDIDATES_WORK = 20_000_000_000  # multiplications that the choice of features may need
 CHOICE_ROWS = 60_000  # pairs that choose the features: with 700 features in two views, 336 MB
+ARRAYS = ("coefficients", "cuts", "head_means")  # of a `MetapathModel`
 FEWEST = 20  # known pairs that a choice of features needs; with fewer, all known pairs choose
 
 
@@ -156,7 +157,7 @@ def load(path: str | Path, kg: Graph, types: tuple[str, str], pairs: pd.DataFram
         if described(features, types) != content["names"]:
             raise ValueError("its features are not those of this graph")
         models = {name: _from_json(model) for name, model in content["models"].items()}
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise InputError(
             f"{path} does not fit the graph or is damaged ({error}); {files.rebuild_hint(path)}"
         ) from error
@@ -222,8 +223,8 @@ def _choose(
     features = _within_budget(candidates, len(np.unique(known[1]))).voted_by(known)
     examples = metapath_model.draw(known, taken, features.sizes[0], rng, CHOICE_ROWS)
     values = metapath_model.rows(features, examples, rng)
-    labels, is_uniform = np.tile(examples.labels, 2), ~np.tile(examples.is_matched, 2)
-    booster = metapath_model.boost(values[is_uniform], labels[is_uniform], rng, threads)
+    chosen = examples.labelled(values, metapath_model.OTHER_HEAD)
+    booster = metapath_model.boost(*chosen, rng, threads)
     gains = booster.get_score(importance_type="total_gain")
     order = sorted(range(features.count), key=lambda number: -gains.get(f"f{number}", 0.0))
     width = len(features.metapaths)
@@ -264,17 +265,13 @@ def _affordable(items: Sequence[Any], cost: Any, limit: int) -> list[Any]:
 
 
 def _to_json(model: MetapathModel) -> dict[str, Any]:
-    text, digest = ensemble.to_text(model.booster)
-    return {
-        "booster": text,
-        "digest": digest,
-        "coefficients": model.coefficients.tolist(),
-        "cuts": model.cuts.tolist(),
-        "head_means": model.head_means.tolist(),
-    }
+    arrays = {name: getattr(model, name).tolist() for name in ARRAYS}
+    boosters = {"booster": model.booster, "head_booster": model.head_booster}
+    texts = {name: booster and ensemble.to_text(booster) for name, booster in boosters.items()}
+    return {**texts, **arrays}
 
 
 def _from_json(content: Mapping[str, Any]) -> MetapathModel:
-    booster = ensemble.of_text(content["booster"], content["digest"])
-    arrays = (np.array(content[key], np.float32) for key in ("coefficients", "cuts", "head_means"))
-    return MetapathModel(booster, *arrays)
+    texts = content["booster"], content["head_booster"]
+    boosters = (ensemble.of_text(*text) if text else None for text in texts)
+    return MetapathModel(*boosters, *(np.array(content[name], np.float32) for name in ARRAYS))

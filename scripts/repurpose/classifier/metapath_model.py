@@ -1,7 +1,8 @@
 """Two models of pairs on metapaths and votes, which need no embeddings.
 
-`metapaths`: boosted trees, fitted with negatives drawn uniformly among the heads of each known pair's tail:
-how well the two fit, popular heads included. `specificity`: a linear model,
+`metapaths`: boosted trees, one for lists of tails and one for lists of heads: how well the two fit, popular
+nodes included. The first are fitted with negatives drawn uniformly among the heads of each known pair's tail,
+the second with other tails of its head. `specificity`: a linear model,
 fitted with negatives that are drawn in proportion to how many known pairs a head has, less the head's mean
 score over tails: how much better a head fits this tail than other tails.
 
@@ -24,7 +25,10 @@ from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
 
 FOLDS = 4  # of known pairs, and of tails, that are hidden in turn
-UNIFORM, MATCHED = 20, 10  # negatives of each kind per known pair
+# Kinds of examples: known pairs, and negatives that keep the tail, that keep it and are as popular, and that
+# keep the head.
+KNOWN, OTHER_HEAD, MATCHED_HEAD, OTHER_TAIL = range(4)
+NEGATIVES = {OTHER_HEAD: 20, MATCHED_HEAD: 10, OTHER_TAIL: 10}  # of each kind per known pair
 MOST_TAILS = 1500  # tails whose known pairs are learned from, at most: features cost by the tail
 MOST_ROWS = 400_000  # pairs to fit to, at most: fewer negatives per known pair if there are many known pairs
 ROUNDS, DEPTH, RATE, SUBSAMPLE, COLUMNS = 150, 4, 0.06, 0.7, 0.5
@@ -43,28 +47,34 @@ SAMPLED_TAILS = 500  # tails of which a head's mean score is taken
 
 
 class Examples(NamedTuple):
-    """Pairs to fit to: known pairs, and for each of them negatives with its tail.
+    """Pairs to fit to: known pairs, and for each of them negatives with one of its ends.
 
-    labels (n,): 1 for known pairs. is_matched (n,): negatives that are drawn by popularity. source (n,): the
-    number of the known pair that an example belongs to.
+    kind (n,): KNOWN and so on. source (n,): the number of the known pair that an example belongs to.
     """
 
     heads: np.ndarray
     tails: np.ndarray
-    labels: np.ndarray
-    is_matched: np.ndarray
+    kind: np.ndarray
     source: np.ndarray
+
+    def labelled(self, values: np.ndarray, negatives: int) -> tuple[np.ndarray, np.ndarray]:
+        """The rows (see `rows`) and labels of the known pairs and of one kind of negatives, in both views."""
+        kind = np.tile(self.kind, 2)
+        is_used = (kind == KNOWN) | (kind == negatives)
+        return values[is_used], (kind[is_used] == KNOWN).astype(np.int8)
 
 
 @dataclass(frozen=True)
 class MetapathModel:
     """The two fitted models.
 
-    booster: None for a baseline that is only linear. coefficients (features,), cuts (features,): of the
+    booster: for lists of tails, None for a baseline that is only linear. head_booster: for lists of heads,
+    None if they have the same as lists of tails. coefficients (features,), cuts (features,): of the
     linear model. head_means (heads,): mean score of each head by the linear model. All float32.
     """
 
     booster: xgboost.Booster | None
+    head_booster: xgboost.Booster | None
     coefficients: np.ndarray
     cuts: np.ndarray
     head_means: np.ndarray
@@ -78,21 +88,25 @@ class MetapathModel:
         return result
 
     def scores(self, block: np.ndarray) -> np.ndarray:
-        """Scores of features (f, m, heads) of some tails with all heads: (2, m, heads) float32.
+        """Scores of features (f, m, heads) of some tails with all heads: (3, m, heads) float32.
 
-        The first are the trees' margins, the second the specificity.
+        The first are the trees' margins for lists of tails, the second the specificity, the third the trees'
+        margins for lists of heads.
         """
         specificity = self.linear(block) - self.head_means
-        margins = trees.column_scores(self.forest, block) if self.booster else np.zeros_like(specificity)
-        return np.stack([margins, specificity])
+        forest, head_forest = self.forests
+        margins = trees.column_scores(forest, block) if forest else np.zeros_like(specificity)
+        head_margins = trees.column_scores(head_forest, block) if head_forest else margins
+        return np.stack([margins, specificity, head_margins])
 
     @cached_property
-    def forest(self) -> trees.Forest | None:
-        """The boosted trees, ready for `trees.column_scores`."""
-        return trees.read_columns(self.booster) if self.booster else None
+    def forests(self) -> tuple[trees.Forest | None, trees.Forest | None]:
+        """The boosted trees for lists of tails and of heads, ready for `trees.column_scores`."""
+        boosters = self.booster, self.head_booster
+        return tuple(trees.read_columns(booster) if booster else None for booster in boosters)
 
     def contributions(self, rows: np.ndarray) -> np.ndarray:
-        """How much each feature adds to the two scores of pairs: rows (n, f) -> float32 (2, n, f).
+        """How much each feature adds to scores for lists of tails: rows (n, f) -> float32 (2, n, f).
 
         Of the trees: Shapley values (Lundberg et al., "From local explanations to global understanding with
         explainable AI for trees", Nature Machine Intelligence 2020).
@@ -107,28 +121,26 @@ def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator, most:
     known: (P,); those of at most MOST_TAILS tails become examples. heads: number of heads. most: about as
     many examples are drawn at most, with at least one negative of each kind per known pair.
 
-    Uniform negatives are other heads of the known pair's tail. Negatives with other tails of its head would
-    make the lists of heads better and those of tails worse. Matched negatives are other heads of the tail,
-    drawn by how many known pairs they have.
+    OTHER_HEAD: any other heads of the known pair's tail. MATCHED_HEAD: other heads of the tail, drawn by how
+    many known pairs they have. OTHER_TAIL: other tails of its head, among those that are learned from.
     """
     treated = np.unique(known[1])
     if len(treated) > MOST_TAILS:
         treated = np.sort(rng.permutation(treated)[:MOST_TAILS])
     learned = np.flatnonzero(np.isin(known[1], treated))
-    fewer = min(1.0, most / (len(learned) * (1 + UNIFORM + MATCHED)))
-    counts = [max(1, round(fewer * count)) for count in (UNIFORM, MATCHED)]
-    source = [learned, *(np.repeat(learned, count) for count in counts)]
-    uniform = rng.integers(0, heads, len(source[1]))
-    matched = known[0][rng.integers(0, len(known[0]), len(source[2]))]
-    head = np.concatenate([known[0][learned], uniform, matched]).astype(np.int32)
-    group = np.concatenate(source)
-    tail = known[1][group].astype(np.int32)
-    is_negative = np.arange(len(head)) >= len(learned)
-    kept = ~is_negative | ~unknown.is_known(taken, head, tail)
-    is_matched = np.repeat([False, False, True], [len(part) for part in source])
-    return Examples(
-        head[kept], tail[kept], (~is_negative[kept]).astype(np.int8), is_matched[kept], group[kept]
-    )
+    fewer = min(1.0, most / (len(learned) * (1 + sum(NEGATIVES.values()))))
+    sources, kinds = [learned], [np.full(len(learned), KNOWN)]
+    for kind, count in NEGATIVES.items():
+        sources.append(np.repeat(learned, max(1, round(fewer * count))))
+        kinds.append(np.full(len(sources[-1]), kind))
+    source, kind = np.concatenate(sources), np.concatenate(kinds).astype(np.int8)
+    head, tail = (ends[source].astype(np.int32) for ends in known)
+    drawn = {name: np.flatnonzero(kind == name) for name in NEGATIVES}
+    head[drawn[OTHER_HEAD]] = rng.integers(0, heads, len(drawn[OTHER_HEAD]))
+    head[drawn[MATCHED_HEAD]] = known[0][rng.integers(0, len(known[0]), len(drawn[MATCHED_HEAD]))]
+    tail[drawn[OTHER_TAIL]] = treated[rng.integers(0, len(treated), len(drawn[OTHER_TAIL]))]
+    kept = (kind == KNOWN) | ~unknown.is_known(taken, head, tail)
+    return Examples(head[kept], tail[kept], kind[kept], source[kept])
 
 
 def rows(pair_features: PairFeatures, examples: Examples, rng: np.random.Generator) -> np.ndarray:
@@ -151,15 +163,27 @@ def fit(pair_features: PairFeatures, taken: Known, rng: np.random.Generator, thr
     """Fit both models to the known pairs of `pair_features`; taken: pairs that may not be negatives."""
     examples = draw(pair_features.known, taken, pair_features.sizes[0], rng)
     values = rows(pair_features, examples, rng)
-    labels, is_matched = np.tile(examples.labels, 2), np.tile(examples.is_matched, 2)
-    booster = boost(values[~is_matched], labels[~is_matched], rng, threads)
-    coefficients, cuts = fit_linear(values, labels, is_matched)
-    model = MetapathModel(booster, coefficients, cuts, np.zeros(pair_features.sizes[0], np.float32))
+    boosters = fit_boosters(examples, values, rng, threads)
+    linear = fit_linear(*examples.labelled(values, MATCHED_HEAD))
+    model = MetapathModel(*boosters, *linear, np.zeros(pair_features.sizes[0], np.float32))
     sample = np.sort(rng.permutation(pair_features.sizes[1])[:SAMPLED_TAILS])
     sums = pair_features.over_blocks(
         lambda block: model.linear(pair_features.block(block)).sum(axis=0, dtype=np.float64), sample
     )
     return replace(model, head_means=(sum(sums) / len(sample)).astype(np.float32))
+
+
+def fit_boosters(
+    examples: Examples, values: np.ndarray, rng: np.random.Generator, threads: int
+) -> list[xgboost.Booster | None]:
+    """Boosted trees for lists of tails and for lists of heads; None where there is no negative.
+
+    values: the features of the examples (see `rows`).
+    """
+    return [
+        boost(*examples.labelled(values, kind), rng, threads) if (examples.kind == kind).any() else None
+        for kind in (OTHER_HEAD, OTHER_TAIL)
+    ]
 
 
 def boost(values: np.ndarray, labels: np.ndarray, rng: np.random.Generator, threads: int) -> xgboost.Booster:
@@ -168,14 +192,11 @@ def boost(values: np.ndarray, labels: np.ndarray, rng: np.random.Generator, thre
     return xgboost.train({**PARAMETERS, "seed": int(rng.integers(1 << 31)), "nthread": threads}, data, ROUNDS)
 
 
-def fit_linear(
-    values: np.ndarray, labels: np.ndarray, is_negative: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients and cuts (f,) of a logistic regression of known pairs against the negatives of a mask."""
-    is_used = is_negative | (labels == 1)
-    deviation = np.maximum(values[is_used].std(axis=0), 1e-6)
-    standardised = np.clip(values[is_used] / deviation, -CUT, CUT)
-    model = LogisticRegression(C=PENALTY, max_iter=1000).fit(standardised, labels[is_used])
+def fit_linear(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients and cuts (f,) of a logistic regression on features (n, f) with labels (n,)."""
+    deviation = np.maximum(values.std(axis=0), 1e-6)
+    standardised = np.clip(values / deviation, -CUT, CUT)
+    model = LogisticRegression(C=PENALTY, max_iter=1000).fit(standardised, labels)
     return (model.coef_[0] / deviation).astype(np.float32), (CUT * deviation).astype(np.float32)
 
 
@@ -187,16 +208,16 @@ class FittedMetapaths:
     model: MetapathModel
 
     def scores(self, tails: np.ndarray) -> np.ndarray:
-        """Scores of some tails (m,) with all heads: (2, m, heads) float32 (see `MetapathModel.scores`)."""
-        _ = self.model.forest
+        """Scores of some tails (m,) with all heads: (3, m, heads) float32 (see `MetapathModel.scores`)."""
+        _ = self.model.forests
         blocks = self.features.over_blocks(
             lambda block: self.model.scores(self.features.block(block)), np.asarray(tails)
         )
-        return np.concatenate([np.zeros((2, 0, self.features.sizes[0]), np.float32), *blocks], axis=1)
+        return np.concatenate([np.zeros((3, 0, self.features.sizes[0]), np.float32), *blocks], axis=1)
 
     def of_pairs(self, heads: np.ndarray, tails: np.ndarray) -> np.ndarray:
-        """Scores of single pairs (n,): (2, n) float32; those of `scores`."""
-        _ = self.model.forest
+        """Scores of single pairs (n,): (3, n) float32; those of `scores`."""
+        _ = self.model.forests
         return self.features.at_pairs(
-            lambda block: self.model.scores(self.features.block(block)), heads, tails, 2
+            lambda block: self.model.scores(self.features.block(block)), heads, tails, 3
         )

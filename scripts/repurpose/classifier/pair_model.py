@@ -45,7 +45,10 @@ def scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
 
 
 def part_scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
-    """A function that computes the scores of pairs (n,) by each part of a model: (parts, n)."""
+    """A function that computes the scores of pairs (n,) by each part of a model: (parts, n).
+
+    A last row follows if the part metapaths has other scores for lists of heads (see `in_lists_of_heads`).
+    """
     parts, scorers = model.weights.parts, []
     if "trees" in parts:
         scorers.append(tree_scorer(model.booster, vectors, threads))
@@ -60,7 +63,7 @@ def part_scorer(model: Model, vectors: Vectors, threads: int) -> Scorer:
 def part_matrix(model: Model, vectors: Vectors, leaves_trees: bool = False) -> TailScorer:
     """A function that computes the scores of tails (m,) with all heads by each part: (parts, m, heads).
 
-    leaves_trees: the trees' scores are left as 0.
+    A last row follows as in `part_scorer`. leaves_trees: the trees' scores are left as 0.
     """
     parts, scorers = model.weights.parts, []
     if "trees" in parts:
@@ -134,8 +137,8 @@ def support(model: Model) -> np.ndarray:
 
 
 def _kept(scores: np.ndarray, parts: Sequence[str]) -> np.ndarray:
-    """Those of the two scores of `FittedMetapaths` that are parts of the model."""
-    return scores[[name in parts for name in PARTS[2:]]]
+    """Those of the scores of `FittedMetapaths` that belong to parts of the model."""
+    return scores[[name in parts for name in (*PARTS[2:], "metapaths")]]
 
 
 def _no_margins(heads: int) -> TailScorer:
