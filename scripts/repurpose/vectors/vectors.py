@@ -50,15 +50,15 @@ class Vectors:
         return cls(*(rows[node_type] for node_type in types), product=True)
 
     def without_layers(self) -> "Vectors | None":
-        """The vectors without their first part, the encoder output; None if they have no other part.
+        """The vectors without their last part, the encoder output; None if they have no other part.
 
-        What is left is the SVD and the relation profile, which need no training.
+        What is left is the relation profile and the SVD, which need no training.
         """
         if not self.blocks or len(self.blocks[0]) < 2:
             return None
-        (head_start, *head_ends), (tail_start, *tail_ends) = self.blocks
-        blocks = [end - head_start for end in head_ends], [end - tail_start for end in tail_ends]
-        return Vectors(self.heads[:, head_start:], self.tails[:, tail_start:], self.product, blocks)
+        (*head_ends, _), (*tail_ends, _) = self.blocks
+        rows = self.heads[:, : head_ends[-1]], self.tails[:, : tail_ends[-1]]
+        return Vectors(*rows, self.product, (head_ends, tail_ends))
 
     @property
     def width(self) -> int:
