@@ -21,7 +21,8 @@ from repurpose.provenance import jobs, records, runs, shelf
 def folder(tmp_path, monkeypatch):
     """The working directory: a new folder with a user's table."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(jobs, "WATCH_SECONDS", 3600.0)
+    # The watching thread of a job would end this process, if it first looked when the next test has begun.
+    monkeypatch.setattr(jobs.Job, "_watch", lambda job: None)
     small_run.TABLE.write_text("ab\n")
     yield tmp_path
     small_run.forget_run()
