@@ -64,14 +64,8 @@ METHODS = (
     *("whole", "prior", "embedding", "metapaths", "previous", "votes", "paths"),
     *("svd", "no_layers", "untrained", "degree", "popularity"),
 )
-SHARES = (
-    -1.0,
-    -0.5,
-    -0.25,
-    0.0,
-    0.25,
-    0.5,
-)  # of a drug's mean score, subtracted: negative favours popular drugs
+# Shares of a drug's mean score that may be subtracted; a negative one favours popular drugs.
+SHARES = (-1.0, -0.5, -0.25, 0.0, 0.25, 0.5)
 PREVIOUS_KERNEL = 6.0  # the kernel's weight in benchmarks/hetionet.yaml before version 2
 
 

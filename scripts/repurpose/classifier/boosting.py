@@ -77,8 +77,8 @@ def of_members(
 def member_columns(vectors: Vectors, draws: int, seed: int, member: int) -> np.ndarray:
     """The columns of the pair features that a member of `draws` reads, ascending; each has one member.
 
-    XGBoost counts all columns of a matrix in each round, also those that a tree may not split on, so a
-    member on a third of the columns takes a third of the time.
+    XGBoost counts all columns of a matrix in each round, also those that a tree may not split on. So a round
+    on a third of the 2,304 columns of Hetionet's pairs takes about half the time.
     """
     order = streams.generator(seed, "columns of the members").permutation(vectors.width)
     # With more members than columns, members share columns.

@@ -70,6 +70,12 @@ class Task:
         """Number of heads and of tails."""
         return len(self.vectors.heads), len(self.vectors.tails)
 
+    @property
+    def tests(self) -> list[str]:
+        """The schemes of the pairs, then EXTERNAL if there are external treatments."""
+        schemes = [scheme for scheme in ALL_SCHEMES if scheme in self.pairs]
+        return [*schemes, EXTERNAL] if (self.external_pairs["label"] == 1).any() else schemes
+
     @cached_property
     def taken(self) -> Known:
         """Pairs that may not be drawn as negatives: the known pairs and the external pairs."""
@@ -97,8 +103,8 @@ def evaluate_all(task: Task) -> dict[str, Fit]:
 
     If there are external treatments, the key EXTERNAL holds the final model, tested on the external pairs.
     """
-    fits = {scheme: _evaluate_scheme(task, scheme) for scheme in ALL_SCHEMES if scheme in task.pairs}
-    if (task.external_pairs["label"] == 1).any():
+    fits = {scheme: _evaluate_scheme(task, scheme) for scheme in task.tests if scheme != EXTERNAL}
+    if EXTERNAL in task.tests:
         reference = _reference_fit(fits)
         model = fit_final(task, reference.rounds, final_weights(task, fits))
         fits[EXTERNAL] = tested(task, EXTERNAL, reference._replace(model=model))

@@ -19,7 +19,6 @@ from repurpose.classifier.pair_model import Model
 from repurpose.core import streams
 from repurpose.metapaths import walks
 from repurpose.metapaths.features import PairFeatures, Pairs
-from repurpose.pairs.pairs import ALL_SCHEMES
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +29,7 @@ METHODS = ("votes", "paths", "metapaths")
 def evaluate_all(task: Task, types: tuple[str, str]) -> dict[str, dict[str, Fit]]:
     """Fit and test the baselines: name -> scheme -> fit; types: head and tail type."""
     result: dict[str, dict[str, Fit]] = {method: {} for method in METHODS}
-    schemes = [scheme for scheme in ALL_SCHEMES if scheme in task.pairs]
-    has_external = (task.external_pairs["label"] == 1).any()
-    for scheme in [*schemes, EXTERNAL] if has_external else schemes:
+    for scheme in task.tests:
         name = metapath_fits.FINAL if scheme == EXTERNAL else scheme
         known = task.metapaths.known_by_name[name]
         models = {

@@ -119,10 +119,7 @@ def embedded_means(model: Model, vectors: Vectors, seed: int) -> np.ndarray:
         unused = np.zeros(len(embedded), np.float32)
         weights = ListWeights.of_lists(embedded, unused, unused, (len(vectors.heads), len(vectors.tails)))
         score = part_matrix(model._replace(metapaths=None, weights=weights), vectors)
-        for number, part in enumerate(embedded):
-            means[parts.index(part)] = popularity.means(
-                lambda tails, number=number: score(tails)[number], len(vectors.tails), seed
-            )
+        means[[part in EMBEDDED for part in parts]] = popularity.means(score, len(vectors.tails), seed)
     return means
 
 

@@ -10,17 +10,13 @@ from repurpose.classifier import classifier, metapath_fits
 from repurpose.classifier.classifier import EXTERNAL, Fit, Task
 from repurpose.classifier.examples import NO_EXAMPLES
 from repurpose.evaluation.ranks import Scorer
-from repurpose.pairs.pairs import ALL_SCHEMES
 
 
 def evaluate_all(task: Task) -> dict[str, Fit]:
     """Test the baseline: scheme -> fit, whose model is None."""
-    schemes = [scheme for scheme in ALL_SCHEMES if scheme in task.pairs]
-    if (task.external_pairs["label"] == 1).any():
-        schemes.append(EXTERNAL)
     return {
         scheme: Fit(None, (), NO_EXAMPLES, {}, *classifier.rank_tests(task, scheme, scorer(task, scheme)))
-        for scheme in schemes
+        for scheme in task.tests
     }
 
 

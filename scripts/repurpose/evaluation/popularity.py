@@ -19,12 +19,15 @@ REPORTED = ("ap", "mrr_of_first", "recall_at_10", "recall_at_50", "ndcg_at_10", 
 
 
 def means(score: TailScorer, tails: int, seed: int) -> np.ndarray:
-    """The mean score of each head over a random sample of SAMPLE tails, float32 (heads,)."""
+    """The mean score of each head over a random sample of SAMPLE tails, float32 (heads,).
+
+    If `score` returns several scores of each pair, (k, m, heads), there are several means: (k, heads).
+    """
     sample = np.sort(streams.generator(seed, "tails of the popularity").permutation(tails)[:SAMPLE]).astype(
         np.int32
     )
     sums = [
-        score(block).sum(axis=0, dtype=np.float64) for block in np.array_split(sample, len(sample) // 50 + 1)
+        score(block).sum(axis=-2, dtype=np.float64) for block in np.array_split(sample, len(sample) // 50 + 1)
     ]
     return (np.sum(sums, axis=0) / len(sample)).astype(np.float32)
 
