@@ -79,10 +79,18 @@ def test_the_best_columns_of_a_row_equal_those_of_a_stable_sort(scores, count):
 @pytest.mark.parametrize("count", [1, 5, 11, 12, 40])
 def test_the_best_tails_of_each_head_are_kept(kg, scores, count, chunk):
     of_heads = by_head.HeadCollector(len(scores), count)
-    every = ranked(kg, scores, per_tail=0, collectors=[of_heads], chunk=chunk).to_pandas()
+    # The scores for lists of heads, which order a head's list, are others, and many are equal.
+    head_scores = np.round(np.random.default_rng(1).normal(size=scores.shape), 1).astype(np.float32)
+    both = np.stack([scores, head_scores]).swapaxes(1, 2)
+    options = {"per_tail": 0, "collectors": [of_heads], "chunk": chunk}
+    every = ranked(kg, lambda tails: both[:, tails], **options).to_pandas()
+    every["head_score"] = [
+        head_scores[int(head.split(":")[1]), int(tail.split(":")[1])]
+        for head, tail in zip(every["head_id"], every["tail_id"], strict=True)
+    ]
     found = of_heads.table(annotator(kg)).to_pandas()
     # Equal scores in the order of tail ids.
-    expected = every.sort_values(["head_id", "score", "tail_id"], ascending=[True, False, True])
+    expected = every.sort_values(["head_id", "head_score", "tail_id"], ascending=[True, False, True])
     expected["rank"] = (expected.groupby("head_id").cumcount() + 1).astype("int32")
     expected = expected[expected["rank"] <= count].reset_index(drop=True)
     assert found.equals(expected[found.columns])

@@ -123,7 +123,8 @@ def test_known_pairs_do_not_reduce_the_number_of_new_ones(run):
 
 def test_the_tails_of_a_drug_and_a_pair_agree_with_the_list_of_the_disease(run):
     best = run.tails_of(4, 3, True).to_pylist()
-    scores = [row["score"] for row in best]
+    # A drug's list is ordered by its own score; `score` is that of the disease's list.
+    scores = [row["head_score"] for row in best]
     assert scores == sorted(scores, reverse=True) and [row["rank"] for row in best] == [1, 2, 3]
     row = run.pair(4, int(best[0]["tail_id"].split(":")[1]))
     assert row["score"] == pytest.approx(best[0]["score"], abs=1e-5) and row["of"] == 90

@@ -5,7 +5,9 @@ import pyarrow as pa
 
 from repurpose.candidates import candidates
 
-BY_HEAD = pa.schema(candidates.PAIR)
+# head_score: the score in the list of the head, which the rank follows. score and probability are those of
+# the list of the tail, as in the candidates' table.
+BY_HEAD = pa.schema([*candidates.PAIR, ("head_score", pa.float32())])
 # listed: number of tails whose best new candidates include the head; share: of all tails. known_tails: number
 # of tails that the head has a known pair with. mean_score: over all tails.
 POPULARITY = pa.schema(
@@ -55,12 +57,13 @@ class HeadCollector:
     def table(self, annotator: candidates.Annotator) -> pa.Table:
         """The best tails of each head (BY_HEAD), sorted by head id and rank of the tail for the head."""
         self._merge()
-        head, tail, _, score = self.blocks[0]
+        head, tail, head_score, score = self.blocks[0]
         places = np.arange(len(head)) - np.searchsorted(head, head)
         ids = annotator.kg.node_ids[annotator.target.head_type]
         order = np.lexsort((places, np.argsort(np.argsort(ids, kind="stable"))[head]))
         head, tail, score, places = (column[order] for column in (head, tail, score, places))
-        columns = annotator.columns(head, tail, score) | {"rank": (places + 1).astype(np.int32)}
+        columns = annotator.columns(head, tail, score)
+        columns |= {"rank": (places + 1).astype(np.int32), "head_score": head_score[order]}
         return candidates.table(columns, BY_HEAD)
 
     def popularity(self, annotator: candidates.Annotator) -> pa.Table:
