@@ -86,8 +86,8 @@ class Annotator:
         lists, the log-odds rise with the support of the tail.
         """
         adjusted, of_tails = self.adjusted(scores, heads), (-1, *[1] * (scores.ndim - 1))
-        raised = calibration.raised(self.support[tails], self.calibration)
-        result = calibration.log_odds(adjusted, self.calibration) + raised.reshape(of_tails)
+        support = self.support[tails].reshape(of_tails)
+        result = calibration.log_odds(adjusted, self.calibration, support)
         if not self.calibration.get("treated"):
             return result
         is_treated = self.treated[tails].reshape(of_tails)

@@ -221,7 +221,8 @@ def _choose(
         return candidates
     rng = streams.generator(seed, "negatives and folds of the choice of features")
     features = _within_budget(candidates, len(np.unique(known[1]))).voted_by(known)
-    examples = metapath_model.draw(known, taken, features.sizes[0], rng, CHOICE_ROWS)
+    asked = {metapath_model.OTHER_HEAD: metapath_model.NEGATIVES[metapath_model.OTHER_HEAD]}
+    examples = metapath_model.draw(known, taken, features.sizes[0], rng, CHOICE_ROWS, asked)
     values = metapath_model.rows(features, examples, rng)
     chosen = examples.labelled(values, metapath_model.OTHER_HEAD)
     booster = metapath_model.boost(*chosen, rng, threads)

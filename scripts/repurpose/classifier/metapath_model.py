@@ -10,8 +10,10 @@ Both learn each known pair twice: with single pairs hidden, as for a new treatme
 and with all pairs of its tail hidden, as for a tail without any. So one model serves both kinds of tails.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -115,11 +117,19 @@ class MetapathModel:
         return np.stack([shapley, np.clip(rows, -self.cuts, self.cuts) * self.coefficients])
 
 
-def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator, most: int = MOST_ROWS) -> Examples:
+def draw(
+    known: Pairs,
+    taken: Known,
+    heads: int,
+    rng: np.random.Generator,
+    most: int = MOST_ROWS,
+    negatives: Mapping[int, int] = MappingProxyType(NEGATIVES),
+) -> Examples:
     """Known pairs and their negatives, unknown pairs (not in `taken`).
 
     known: (P,); those of at most MOST_TAILS tails become examples. heads: number of heads. most: about as
-    many examples are drawn at most, with at least one negative of each kind per known pair.
+    many examples are drawn at most, with at least one negative of each kind per known pair. negatives: how
+    many of each kind are drawn per known pair.
 
     OTHER_HEAD: any other heads of the known pair's tail. MATCHED_HEAD: other heads of the tail, drawn by how
     many known pairs they have. OTHER_TAIL: other tails of its head, among those that are learned from.
@@ -128,9 +138,9 @@ def draw(known: Pairs, taken: Known, heads: int, rng: np.random.Generator, most:
     if len(treated) > MOST_TAILS:
         treated = np.sort(rng.permutation(treated)[:MOST_TAILS])
     learned = np.flatnonzero(np.isin(known[1], treated))
-    fewer = min(1.0, most / (len(learned) * (1 + sum(NEGATIVES.values()))))
+    fewer = min(1.0, most / (len(learned) * (1 + sum(negatives.values()))))
     sources, kinds = [learned], [np.full(len(learned), KNOWN)]
-    for kind, count in NEGATIVES.items():
+    for kind, count in negatives.items():
         sources.append(np.repeat(learned, max(1, round(fewer * count))))
         kinds.append(np.full(len(sources[-1]), kind))
     source, kind = np.concatenate(sources), np.concatenate(kinds).astype(np.int8)

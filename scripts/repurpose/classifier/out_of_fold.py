@@ -163,9 +163,8 @@ def cross_validated(scored: Sample) -> np.ndarray:
     for number in np.unique(scored.folds):
         is_held_out = scored.folds == number
         other_folds = _fitted(scored, ~is_held_out)
-        odds = calibration.log_odds(scored.margins[is_held_out], other_folds)
-        odds += calibration.raised(scored.support[is_held_out], other_folds)
-        predicted[is_held_out] = calibration.probabilities_of(odds)
+        of_fold = scored.margins[is_held_out], other_folds, scored.support[is_held_out]
+        predicted[is_held_out] = calibration.probabilities_of(calibration.log_odds(*of_fold))
     return predicted
 
 

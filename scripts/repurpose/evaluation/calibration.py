@@ -79,15 +79,17 @@ def raised(support: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
     return described["slope"] * (within - described["typical"])
 
 
-def log_odds(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
+def log_odds(margins: np.ndarray, curve: Mapping[str, Any], support: np.ndarray | None = None) -> np.ndarray:
     """Log-odds of margins of any shape, float64.
 
-    Beyond the first and the last point the curve continues as a straight line.
+    Beyond the first and the last point the curve continues as a straight line. support: raises the log-odds
+    (see `raised`); of each margin, or of a shape that fits.
     """
     x, nodes, odds = margins.astype(np.float64), *(np.array(curve[key]) for key in ("margins", "log_odds"))
     first, last = (odds[1] - odds[0]) / (nodes[1] - nodes[0]), (odds[-1] - odds[-2]) / (nodes[-1] - nodes[-2])
     beyond = np.minimum(x - nodes[0], 0) * first + np.maximum(x - nodes[-1], 0) * last
-    return np.interp(x, nodes, odds) + beyond
+    result = np.interp(x, nodes, odds) + beyond
+    return result if support is None else result + raised(support, curve)
 
 
 def probabilities(margins: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
