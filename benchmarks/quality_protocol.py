@@ -23,6 +23,7 @@ FOLDS = 5
 DRAWS = 2  # draws of negatives, each with a model; the margins of the models are averaged
 VALID_SHARE = 0.125  # of the training pairs of a fold, or of their heads or tails
 TOP = 100
+LIST = 50  # places of a tail's list
 CLASSIFIERS = ("trees", "kernel", "both")
 KERNEL_WEIGHT = 6.0  # of the kernel in `both`
 SIDES = {"drug": 0, "disease": 1}  # scheme -> the side of a pair whose nodes are held out whole
@@ -238,6 +239,30 @@ def recall(
     positives_on_top, positives = (weights * (place < 2 * top)) @ of_tail, weights @ of_tail
     shares = np.divide(positives_on_top, positives, out=np.zeros_like(positives_on_top), where=positives > 0)
     return shares.sum(axis=1) / np.maximum((positives > 0).sum(axis=1), 1)
+
+
+def list_metrics(
+    place: np.ndarray, tails: np.ndarray, weights: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Metrics of the list of one tail, means over tails (W,), per row of weights (W, P).
+
+    The pairs of a tail have one weight, that of the tail. `ap`: the mean precision at the tail's positives.
+    `mrr_of_first`: 1 / rank of the first one. `recall_at_50`: see `recall`. A tie counts half.
+    """
+    names, first, tail_of_pair = np.unique(tails, return_index=True, return_inverse=True)
+    order = np.lexsort((place, tail_of_pair))
+    counts = np.bincount(tail_of_pair)
+    starts = np.cumsum(counts) - counts
+    rank = place[order] / 2 + 1
+    precision = (np.arange(len(place)) - np.repeat(starts, counts) + 1) / rank
+    values = {
+        "ap": np.add.reduceat(precision, starts) / counts,
+        "mrr_of_first": 1 / rank[starts],
+        "recall_at_50": np.add.reduceat(rank < LIST + 1, starts, dtype=float) / counts,
+    }
+    of_tails = np.ones((1, len(names))) if weights is None else weights[:, first]
+    total = np.maximum(of_tails.sum(axis=1), 1e-9)
+    return {name: of_tails @ of_tail / total for name, of_tail in values.items()}
 
 
 def _groups(job: Task, scheme: str) -> np.ndarray:

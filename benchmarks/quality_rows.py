@@ -10,7 +10,11 @@ import numpy as np
 import quality_protocol as protocol
 from matplotlib.figure import Figure
 
-METRICS = ("auroc", "auprc", "recall_at_100")
+# Of the list of one tail, and of all pairs in one list (Recall@100 is within tails too, but its intervals
+# draw what the split holds out).
+LIST_METRICS = ("ap", "mrr_of_first", "recall_at_50")
+METRICS = (*LIST_METRICS, "auroc", "auprc", "recall_at_100")
+TITLES = ("AP", "MRR", "Recall@50", "AUROC, all pairs", "AUPRC, all pairs", "Recall@100")
 RESAMPLES = 1000
 MARKERS = "os^vDPX*<>"  # one per method in the figure
 Row = Mapping[str, Any]
@@ -33,25 +37,36 @@ def positives(rows: Iterable[Row]) -> protocol.Positives:
     return protocol.Positives(*map(np.array, pairs_of_rows[0]))
 
 
-def metrics(row: Row, job: protocol.Positives, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def metrics(
+    row: Row,
+    job: protocol.Positives,
+    weights: np.ndarray | None = None,
+    tail_weights: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
     """Metric -> means (W,) over the folds of a test row, one per row of weights (W, positives).
 
-    Without weights, W is 1. If a row of weights is zero for all positives of a fold, that fold does not
-    count.
+    tail_weights: of LIST_METRICS, the same for all positives of a tail. Without weights, W is 1. If a row of
+    weights is zero for all positives of a fold, that fold does not count.
     """
-    values_by_metric: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
-    is_counted = []
+    values: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
+    is_counted: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
     for positions, above, place, negatives in zip(
         row["positions"], row["above"], row["place"], row["negatives"], strict=True
     ):
-        fold_weights = None if weights is None else weights[:, positions]
-        above, tails = np.array(above), job.tails[positions]
-        values_by_metric["auroc"].append(protocol.auroc(above, negatives, fold_weights))
-        values_by_metric["auprc"].append(protocol.auprc(above, fold_weights))
-        values_by_metric["recall_at_100"].append(protocol.recall(np.array(place), tails, fold_weights))
-        is_counted.append(np.ones(1, bool) if fold_weights is None else fold_weights.any(axis=1))
-    share = np.array(is_counted) / np.sum(is_counted, axis=0)
-    return {name: (np.array(values) * share).sum(axis=0) for name, values in values_by_metric.items()}
+        of_pairs, of_tails = (
+            given if given is None else given[:, positions] for given in (weights, tail_weights)
+        )
+        above, place, tails = np.array(above), np.array(place), job.tails[positions]
+        found = protocol.list_metrics(place, tails, of_tails)
+        found["auroc"] = protocol.auroc(above, negatives, of_pairs)
+        found["auprc"] = protocol.auprc(above, of_pairs)
+        found["recall_at_100"] = protocol.recall(place, tails, of_pairs)
+        for name, of_fold in found.items():
+            used = of_tails if name in LIST_METRICS else of_pairs
+            values[name].append(of_fold)
+            is_counted[name].append(np.ones(1, bool) if used is None else used.any(axis=1))
+    shares = {name: np.array(counted) / np.sum(counted, axis=0) for name, counted in is_counted.items()}
+    return {name: (np.array(of_folds) * shares[name]).sum(axis=0) for name, of_folds in values.items()}
 
 
 def bootstrap_weights(job: protocol.Positives, scheme: str, seed: int = 0) -> np.ndarray:
@@ -72,15 +87,15 @@ def summary(
     """Per method: mean, minimum and maximum over seeds, and the interval of the difference from `reference`.
 
     The bootstrap is paired: both methods get the same weights of pairs, and differences are averaged over the
-    seeds that both methods have.
+    seeds that both methods have. Metrics of the list of one tail draw tails.
     """
-    weights = bootstrap_weights(job, scheme)
+    weights, tail_weights = bootstrap_weights(job, scheme), bootstrap_weights(job, "disease")
     tests = [row for row in rows if row["kind"] == "test" and row["scheme"] == scheme]
     points: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     draws: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for row in tests:
         points.setdefault(row["method"], {})[row["seed"]] = metrics(row, job)
-        draws.setdefault(row["method"], {})[row["seed"]] = metrics(row, job, weights)
+        draws.setdefault(row["method"], {})[row["seed"]] = metrics(row, job, weights, tail_weights)
     result = []
     for method, metrics_by_seed in points.items():
         entry: dict[str, Any] = {"scheme": scheme, "method": method, "seeds": len(metrics_by_seed)}
@@ -111,8 +126,8 @@ def costs(rows: Iterable[Row], method: str) -> dict[str, float]:
 def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
     """The summary as Markdown; a star marks differences whose interval excludes zero."""
     lines = [
-        "| split | classifier | method | seeds | AUROC | AUPRC | Recall@100 | seconds | peak GB |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| split | classifier | method | seeds | {' | '.join(TITLES)} | seconds | peak GB |",
+        f"|{'---|' * (len(METRICS) + 6)}",
     ]
     for entry in entries:
         cells = [entry["scheme"], entry["classifier"], entry["method"], str(entry["seeds"])]
@@ -128,7 +143,7 @@ def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
 
 
 def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw AUPRC with its range over seeds against training seconds, a panel per split and classifier."""
+    """Draw AP with its range over seeds against training seconds, a panel per split and classifier."""
     schemes, classifiers, methods = (
         list(dict.fromkeys(entry[key] for entry in entries)) for key in ("scheme", "classifier", "method")
     )
@@ -139,12 +154,14 @@ def draw(entries: Sequence[Mapping[str, Any]], path: Path) -> None:
     for axes, panel in zip(panels, itertools.product(classifiers, schemes), strict=True):
         panel_entries = [entry for entry in entries if (entry["classifier"], entry["scheme"]) == panel]
         for entry in panel_entries:
-            value, seconds = entry["auprc"], max(entry["training_seconds"], 0.1)
+            value, seconds = entry["ap"], max(entry["training_seconds"], 0.1)
             spread = [[value["mean"] - value["low"]], [value["high"] - value["mean"]]]
             number = methods.index(entry["method"])
             style = {"color": f"C{number}", "marker": MARKERS[number % len(MARKERS)], "linestyle": "none"}
             shown[entry["method"]] = axes.errorbar(seconds, value["mean"], yerr=spread, capsize=3, **style)
-        axes.set(xscale="log", xlabel="training, seconds", ylabel="AUPRC", title=f"{panel[1]}, {panel[0]}")
-        axes.set_ylim(0, 1.1 * max((entry["auprc"]["high"] for entry in panel_entries), default=1))
+        axes.set(
+            xscale="log", xlabel="training, seconds", ylabel="AP of one list", title=f"{panel[1]}, {panel[0]}"
+        )
+        axes.set_ylim(0, 1.1 * max((entry["ap"]["high"] for entry in panel_entries), default=1))
     figure.legend(shown.values(), shown, loc="outside right upper")
     figure.savefig(path)

@@ -94,6 +94,41 @@ def test_recall_gives_every_tail_the_same_weight():
     assert protocol.recall(place, tails, weights, top=3).tolist() == [1.0, 0.5, 0.0]
 
 
+def test_metrics_of_lists_equal_those_of_scikit_learn_tail_by_tail(job):
+    asked = np.arange(0, 120, 2)
+    scores = np.random.default_rng(1).normal(size=job.counts).astype(np.float32)
+    scores[job.heads, job.tails] += 1
+    ranks, labels, is_candidate = ranked(job, asked, scores)
+    tails = np.unique(job.tails[asked])
+    lists = [(labels[is_candidate[:, t], t], scores[is_candidate[:, t], t]) for t in tails]
+    expected = {
+        "ap": [average_precision_score(*of_tail) for of_tail in lists],
+        "mrr_of_first": [1 / (1 + np.argmax(label[np.argsort(-score)])) for label, score in lists],
+        "recall_at_50": [1.0] * len(lists),  # a list has at most 40 heads
+    }
+    place = np.array(ranks["place"])
+    found = protocol.list_metrics(place, job.tails[asked])
+    assert {name: values[0] for name, values in found.items()} == pytest.approx(
+        {name: np.mean(values) for name, values in expected.items()}
+    )
+    # Rows of weights repeat tails and leave tails out.
+    of_tail = np.random.default_rng(2).integers(0, 3, (4, len(tails)))
+    weights = of_tail[:, np.searchsorted(tails, job.tails[asked])]
+    found = protocol.list_metrics(place, job.tails[asked], weights)
+    for name, values in expected.items():
+        assert found[name] == pytest.approx([np.average(values, weights=row) for row in of_tail])
+
+
+def test_tied_positives_share_their_places_and_a_list_is_fifty_long():
+    # `place` is twice the number of pairs ahead: two positives of tail 7 tie for the first place; of tail 9,
+    # one has 49 pairs ahead and one 50.
+    place, tails = np.array([98, 1, 100, 1]), np.array([9, 7, 9, 7])
+    found = protocol.list_metrics(place, tails, np.array([[0, 1, 0, 1], [1, 0, 1, 0]]))
+    assert found["ap"] == pytest.approx([1, (1 / 50 + 2 / 51) / 2])
+    assert found["mrr_of_first"] == pytest.approx([1 / 1.5, 1 / 50])
+    assert found["recall_at_50"].tolist() == [1, 0.5]
+
+
 def test_bootstrap_weights_act_like_repeated_positives():
     generator = np.random.default_rng(3)
     ahead, weights = np.sort(generator.integers(0, 100, 20)), generator.integers(0, 4, (5, 20))
@@ -245,7 +280,8 @@ def test_the_paired_bootstrap_distinguishes_a_real_difference_from_none(job):
     assert entries["same"]["auprc"]["difference_low"] == entries["same"]["auprc"]["difference_high"] == 0
     # Seeds that the reference does not have are not used for the difference.
     assert entries["lucky"]["auprc"]["difference_low"] == entries["lucky"]["auprc"]["difference_high"] == 0
-    assert entries["better"]["auprc"]["difference_low"] > 0
+    for metric in ("auprc", "ap", "mrr_of_first"):
+        assert entries["better"][metric]["difference_low"] > 0
     assert "difference_low" not in entries["svd"]["auprc"]
     for entry in entries.values():
         entry |= {"training_seconds": 1.0, "peak_rss_gb": 1.0, "classifier": "trees"}
