@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 
 # Of the list of one tail, and of all pairs in one list (Recall@100 is within tails too, but its intervals
 # draw what the split holds out).
-LIST_METRICS = ("ap", "mrr_of_first", "recall_at_50")
-METRICS = (*LIST_METRICS, "auroc", "auprc", "recall_at_100")
-TITLES = ("AP", "MRR", "Recall@50", "AUROC, all pairs", "AUPRC, all pairs", "Recall@100")
+LIST_METRICS = {"ap": "AP", "mrr_of_first": "MRR", "recall_at_50": "Recall@50"}
+OTHER_METRICS = {"auroc": "AUROC, all pairs", "auprc": "AUPRC, all pairs", "recall_at_100": "Recall@100"}
+METRICS = LIST_METRICS | OTHER_METRICS  # name -> title
 RESAMPLES = 1000
 MARKERS = "os^vDPX*<>"  # one per method in the figure
 Row = Mapping[str, Any]
@@ -49,7 +49,6 @@ def metrics(
     weights is zero for all positives of a fold, that fold does not count.
     """
     values: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
-    is_counted: dict[str, list[np.ndarray]] = {name: [] for name in METRICS}
     for positions, above, place, negatives in zip(
         row["positions"], row["above"], row["place"], row["negatives"], strict=True
     ):
@@ -62,11 +61,18 @@ def metrics(
         found["auprc"] = protocol.auprc(above, of_pairs)
         found["recall_at_100"] = protocol.recall(place, tails, of_pairs)
         for name, of_fold in found.items():
-            used = of_tails if name in LIST_METRICS else of_pairs
             values[name].append(of_fold)
-            is_counted[name].append(np.ones(1, bool) if used is None else used.any(axis=1))
-    shares = {name: np.array(counted) / np.sum(counted, axis=0) for name, counted in is_counted.items()}
+    of_lists, of_others = (_shares(row["positions"], given) for given in (tail_weights, weights))
+    shares = dict.fromkeys(LIST_METRICS, of_lists) | dict.fromkeys(OTHER_METRICS, of_others)
     return {name: (np.array(of_folds) * shares[name]).sum(axis=0) for name, of_folds in values.items()}
+
+
+def _shares(positions: Sequence[Sequence[int]], weights: np.ndarray | None) -> np.ndarray:
+    """The share of each fold in a mean over the folds that count: (folds, W)."""
+    if weights is None:
+        return np.full((len(positions), 1), 1 / len(positions))
+    is_counted = np.array([weights[:, of_fold].any(axis=1) for of_fold in positions])
+    return is_counted / is_counted.sum(axis=0)
 
 
 def bootstrap_weights(job: protocol.Positives, scheme: str, seed: int = 0) -> np.ndarray:
@@ -126,7 +132,7 @@ def costs(rows: Iterable[Row], method: str) -> dict[str, float]:
 def table(entries: Sequence[Mapping[str, Any]], reference: str) -> str:
     """The summary as Markdown; a star marks differences whose interval excludes zero."""
     lines = [
-        f"| split | classifier | method | seeds | {' | '.join(TITLES)} | seconds | peak GB |",
+        f"| split | classifier | method | seeds | {' | '.join(METRICS.values())} | seconds | peak GB |",
         f"|{'---|' * (len(METRICS) + 6)}",
     ]
     for entry in entries:

@@ -61,9 +61,11 @@ class HeadCollector:
         places = np.arange(len(head)) - np.searchsorted(head, head)
         ids = annotator.kg.node_ids[annotator.target.head_type]
         order = np.lexsort((places, np.argsort(np.argsort(ids, kind="stable"))[head]))
-        head, tail, score, places = (column[order] for column in (head, tail, score, places))
+        head, tail, head_score, score, places = (
+            column[order] for column in (head, tail, head_score, score, places)
+        )
         columns = annotator.columns(head, tail, score)
-        columns |= {"rank": (places + 1).astype(np.int32), "head_score": head_score[order]}
+        columns |= {"rank": (places + 1).astype(np.int32), "head_score": head_score}
         return candidates.table(columns, BY_HEAD)
 
     def popularity(self, annotator: candidates.Annotator) -> pa.Table:

@@ -71,10 +71,15 @@ class Task:
         return len(self.vectors.heads), len(self.vectors.tails)
 
     @property
+    def schemes(self) -> list[str]:
+        """The split schemes of the pairs."""
+        return [scheme for scheme in ALL_SCHEMES if scheme in self.pairs]
+
+    @property
     def tests(self) -> list[str]:
-        """The schemes of the pairs, then EXTERNAL if there are external treatments."""
-        schemes = [scheme for scheme in ALL_SCHEMES if scheme in self.pairs]
-        return [*schemes, EXTERNAL] if (self.external_pairs["label"] == 1).any() else schemes
+        """The schemes, then EXTERNAL if there are external treatments."""
+        has_treatments = (self.external_pairs["label"] == 1).any()
+        return [*self.schemes, EXTERNAL] if has_treatments else self.schemes
 
     @cached_property
     def taken(self) -> Known:
@@ -103,7 +108,7 @@ def evaluate_all(task: Task) -> dict[str, Fit]:
 
     If there are external treatments, the key EXTERNAL holds the final model, tested on the external pairs.
     """
-    fits = {scheme: _evaluate_scheme(task, scheme) for scheme in task.tests if scheme != EXTERNAL}
+    fits = {scheme: _evaluate_scheme(task, scheme) for scheme in task.schemes}
     if EXTERNAL in task.tests:
         reference = _reference_fit(fits)
         model = fit_final(task, reference.rounds, final_weights(task, fits))

@@ -14,7 +14,6 @@ import numpy as np
 from repurpose.classifier import classifier, ensemble, out_of_fold
 from repurpose.classifier.classifier import Task
 from repurpose.pairs import external
-from repurpose.pairs.pairs import ALL_SCHEMES
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ def train(task: Task) -> dict[str, Any]:
     known negatives against unknown pairs, and against held-out treatments. If a part of the split has fewer
     than FEWEST known negatives, `model` is None and `reason` says why.
     """
-    scheme = "disease" if "disease" in task.pairs else _schemes(task)[0]
+    scheme = "disease" if "disease" in task.pairs else task.schemes[0]
     known_negatives = task.pairs[task.pairs["label"] == 0]
     counts = {part: int((known_negatives[scheme] == part).sum()) for part in ("train", "valid", "test")}
     result: dict[str, Any] = {"scheme": scheme, "known_negatives": counts, "model": None}
@@ -59,7 +58,7 @@ def train(task: Task) -> dict[str, Any]:
 
 def _exchange_labels(task: Task, scheme: str) -> Task:
     """The task with labels exchanged, so that known negatives are its positives: one split, trees only."""
-    other_schemes = [name for name in _schemes(task) if name != scheme]
+    other_schemes = [name for name in task.schemes if name != scheme]
     pairs = task.pairs.drop(columns=other_schemes).assign(label=(1 - task.pairs["label"]).astype(np.int8))
     n_negatives = min(NEGATIVES, task.settings.negatives_per_positive)
     # The margins of the trees alone are the score: no list has an offset.
@@ -71,7 +70,3 @@ def _exchange_labels(task: Task, scheme: str) -> Task:
         question="treated",
     )
     return replace(task, pairs=pairs, settings=settings, external_pairs=external.load(None), metapaths=None)
-
-
-def _schemes(task: Task) -> list[str]:
-    return [name for name in ALL_SCHEMES if name in task.pairs]

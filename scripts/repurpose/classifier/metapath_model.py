@@ -13,7 +13,6 @@ and with all pairs of its tail hidden, as for a tail without any. So one model s
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -123,7 +122,7 @@ def draw(
     heads: int,
     rng: np.random.Generator,
     most: int = MOST_ROWS,
-    negatives: Mapping[int, int] = MappingProxyType(NEGATIVES),
+    negatives: Mapping[int, int] = NEGATIVES,
 ) -> Examples:
     """Known pairs and their negatives, unknown pairs (not in `taken`).
 
