@@ -1,59 +1,79 @@
-"""Time the whole workflow on the demo graph, from an empty folder to the report, for several --cores.
+"""Time the whole workflow from an empty folder to the report, by default on the demo graph.
 
     python benchmarks/demo.py --json [--cores 8 2] [--rounds 1]
+    python benchmarks/demo.py --json --cores 2 --config benchmarks/scale.yaml --projects . ../older
 
-Rounds alternate between the numbers of cores, one run at a time. The output is one JSON object per line:
-cores, rounds, seconds (median), seconds_min, and the AUPRC on the random split of hgt, degree and svd.
+Rounds alternate between the projects (checkouts with an environment of their own, from `make env`) and the
+numbers of cores, one run at a time. The output is one JSON object per line: project, cores, rounds, seconds
+(median), seconds_min, of each rule the seconds of the last round, and the AUPRC on the random split of hgt,
+degree and svd. With several projects, `ratio` compares the seconds with those of the last project.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-PROJECT = Path(__file__).parent.parent
+PROJECT = Path(__file__).resolve().parents[1]
 
 
-def run(cores: int) -> tuple[float, dict[str, float]]:
-    """Seconds of one run in an empty folder, and the AUPRC of hgt and two baselines on the random split."""
+def run(project: Path, cores: int, configs: Sequence[Path]) -> dict[str, Any]:
+    """Seconds of one run in an empty folder and of its rules, and the AUPRC of hgt and two baselines."""
+    own = project / ".venv" / "bin" / "python"
+    python = own if own.exists() else sys.executable
     with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--cores",
-            str(cores),
-            "--snakefile",
-            PROJECT / "Snakefile",
-        ]
+        command = [python, "-m", "snakemake", "--cores", cores, "--directory", folder]
+        command += ["--snakefile", project / "Snakefile"]
+        command += ["--configfile", *configs] if configs else []
         started = time.perf_counter()
-        done = subprocess.run([*command, "--directory", folder], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            list(map(str, command)), cwd=project, capture_output=True, text=True, check=False
+        )
         seconds = time.perf_counter() - started
         if done.returncode:
-            sys.exit(f"snakemake --cores {cores} failed:\n{done.stdout}{done.stderr}")
-        metrics = json.loads(Path(folder, "results/classifier/cpu/metrics.json").read_text())
+            sys.exit(f"snakemake --cores {cores} failed in {project}:\n{done.stdout}{done.stderr}")
+        results = Path(folder, "results")
+        metrics = json.loads((results / "classifier" / "cpu" / "metrics.json").read_text())
+        rules = {
+            path.parent.name: float(path.read_text().split("\n")[1].split("\t")[0])
+            for path in sorted((results / "benchmarks").glob("*/*.tsv"))
+        }
     random = metrics["schemes"]["random"]
-    return seconds, {method: random[method]["auprc"]["value"] for method in ("hgt", "degree", "svd")}
+    auprc = {method: random[method]["auprc"]["value"] for method in ("hgt", "degree", "svd")}
+    return {"seconds": seconds, "rules": rules, "auprc": auprc}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time the workflow on the demo graph.")
+    """Run all rounds and print the rows."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per line (the only format)")
     parser.add_argument("--cores", type=int, nargs="+", default=[8, 2])
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--config", nargs="+", default=[], type=Path, help="overlays of the config")
+    parser.add_argument("--projects", nargs="+", default=[PROJECT], type=Path)
     chosen = parser.parse_args()
-    seconds: dict[int, list[float]] = {cores: [] for cores in chosen.cores}
-    for _ in range(chosen.rounds):
-        for cores in chosen.cores:
-            run_seconds, auprc = run(cores)
-            seconds[cores].append(run_seconds)
-    for cores, run_seconds in seconds.items():
-        row = {"cores": cores, "rounds": len(run_seconds), "seconds": statistics.median(run_seconds)}
-        print(json.dumps({**row, "seconds_min": min(run_seconds), "auprc": auprc}))
+    configs = [path.resolve() for path in chosen.config]
+    cases = list(itertools.product([path.resolve() for path in chosen.projects], chosen.cores))
+    runs: dict[tuple[Path, int], list[dict[str, Any]]] = {case: [] for case in cases}
+    for _, (project, cores) in itertools.product(range(chosen.rounds), cases):
+        runs[project, cores].append(run(project, cores, configs))
+    medians = {case: statistics.median(each["seconds"] for each in runs[case]) for case in cases}
+    for project, cores in cases:
+        of_case = runs[project, cores]
+        row = {"project": str(project), "cores": cores, "rounds": len(of_case)}
+        row |= {"seconds": medians[project, cores], "seconds_min": min(each["seconds"] for each in of_case)}
+        if len(chosen.projects) > 1:
+            row["ratio"] = medians[project, cores] / medians[cases[-1][0], cores]
+        print(json.dumps({**row, "rules": of_case[-1]["rules"], "auprc": of_case[-1]["auprc"]}))
 
 
 if __name__ == "__main__":

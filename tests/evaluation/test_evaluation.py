@@ -202,7 +202,7 @@ def test_a_large_matrix_is_sampled_and_says_so(most_tails, monkeypatch):
     assert sum(sizes) <= 20_000 + len(heads)
     # Positives, matched pairs and lists of tails add up to 60 tails each.
     assert len(np.unique(np.concatenate(scored_tails))) <= min(300, most_tails + 60)
-    assert sum(map(len, scored_tails)) <= 2 * min(300, most_tails) + 3 * 60
+    assert sum(map(len, scored_tails)) <= min(300, most_tails) + 3 * 60
     assert (sampled["negatives"], sampled["tails"]) == (exact["negatives"], 25)
     assert sampled["against"]["matched"]["auroc"]["value"] == pytest.approx(
         exact["against"]["matched"]["auroc"]["value"], abs=0.02

@@ -45,8 +45,8 @@ def run(bench, folder, *arguments, change=None):
         endings.Cell("find_chosen", "failed", "changed"),
         endings.Cell("rank_candidates", "killed_between_files", "back"),
         endings.Cell("validate_embeddings", "left_behind", "back"),
-        endings.Cell("explain_candidates", "out_of_memory", "same"),
-        endings.Cell("write_summary", "killed_after", "same"),
+        pytest.param(endings.Cell("explain_candidates", "out_of_memory", "same"), marks=pytest.mark.slow),
+        pytest.param(endings.Cell("write_summary", "killed_after", "same"), marks=pytest.mark.slow),
     ],
     ids=lambda cell: cell.name,
 )

@@ -98,12 +98,13 @@ def rank(
     for block, uses in _passes(known, rivals, ranked, sampled, sample_size, rng, chunk):
         scores = _of_lists(score(*block))
         if "all" in uses:
-            histogram += _histogram(levels, scores["tail"])
+            histogram += _histogram(levels, scores["tail"][uses["all"]])
         for side, nodes in zip(SIDES, block, strict=True):
             if side in uses:
-                is_ranked = np.isin(nodes, ranked[side])
+                compared, of_side = nodes[uses[side]], scores[side][uses[side]]
+                is_ranked = np.isin(compared, ranked[side])
                 counts[side] += count_above(
-                    nodes[is_ranked], scores[side][is_ranked], ends[side], of_lists[side]
+                    compared[is_ranked], of_side[is_ranked], ends[side], of_lists[side]
                 )
     part_of_tails = {"tail": 1.0, "head": len(tails) / max(1, len(rivals["tail"]))}
     for side in SIDES:
@@ -174,26 +175,34 @@ def _passes(
     sample_size: int,
     rng: np.random.Generator,
     chunk: int,
-) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], tuple[str, ...]]]:
-    """Blocks of unknown pairs to score, each with the sets of AMONG that it covers.
+) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], dict[str, slice]]]:
+    """Blocks of unknown pairs to score, and which of a block's pairs belong to which sets of AMONG.
 
     pools: the heads that tails are compared with, and the tails that heads are compared with. Without
-    sampling, each block covers "all", "head" and "tail". With sampling, blocks of a uniform sample cover
-    "all"; blocks with all pairs of the ranked heads (tails) cover "head" ("tail"). Pairs of one tail follow
-    one another.
+    sampling, all pairs belong to "all", "head" and "tail". With sampling, a uniform sample belongs to "all",
+    and all pairs of the ranked heads (tails) belong to "head" ("tail").
     """
+    everything = slice(None)
     if not len(ranked["tail"]):
         return
     if not sampled:
         for block in unknown.blocks(known, pools["head"], pools["tail"], chunk):
-            yield block, ("all", *SIDES)
+            yield block, dict.fromkeys(("all", *SIDES), everything)
         return
+    for block in unknown.blocks(known, pools["head"], ranked["tail"], chunk):
+        yield block, {"tail": everything}
     drawn = _by_tail(*unknown.draw(known, pools["head"], pools["tail"], sample_size, rng))
-    for start in range(0, len(drawn[0]), chunk):
-        yield (drawn[0][start : start + chunk], drawn[1][start : start + chunk]), ("all",)
-    for side in SIDES:
-        for block in unknown.blocks(known, *({**pools, side: ranked[side]}[each] for each in SIDES), chunk):
-            yield block, (side,)
+    per_tail = len(ranked["head"]) + len(drawn[0]) / max(1, len(pools["tail"]))
+    step = max(1, int(chunk / per_tail))
+    # The sample and the pairs of the ranked heads have the same tails; a model may need time for each tail.
+    for start in range(0, len(pools["tail"]), step):
+        tails = pools["tail"][start : start + step]
+        of_heads = next(unknown.blocks(known, ranked["head"], tails, len(tails) * len(ranked["head"])))
+        first, last = np.searchsorted(drawn[1], [tails[0], tails[-1] + 1])
+        block = tuple(
+            np.concatenate([ends, draw[first:last]]) for ends, draw in zip(of_heads, drawn, strict=True)
+        )
+        yield block, {"head": slice(len(of_heads[0])), "all": slice(len(of_heads[0]), None)}
 
 
 def _matched(
