@@ -18,9 +18,7 @@ from repurpose.pairs import external
 log = logging.getLogger(__name__)
 
 FEWEST = 5  # known negatives that each part of a split must have
-# Known negatives can far outnumber treatments: few random pairs for each, and fewer trees with larger steps.
-NEGATIVES = 5
-FASTER = 3  # times the learning rate, up to 1, so that about a third of the trees are needed
+NEGATIVES = 5  # random pairs per known negative; few, because known negatives can far outnumber treatments
 
 
 def train(task: Task) -> dict[str, Any]:
@@ -69,7 +67,6 @@ def _exchange_labels(task: Task, scheme: str) -> Task:
         draws=1,
         parts=["trees"],
         negatives_per_positive=n_negatives,
-        learning_rate=min(1.0, FASTER * task.settings.learning_rate),
         question="treated",
     )
     return replace(task, pairs=pairs, settings=settings, external_pairs=external.load(None), metapaths=None)
