@@ -41,13 +41,18 @@ def run(project: Path, cores: int, configs: Sequence[Path]) -> dict[str, Any]:
             sys.exit(f"snakemake --cores {cores} failed in {project}:\n{done.stdout}{done.stderr}")
         results = Path(folder, "results")
         metrics = json.loads((results / "classifier" / "cpu" / "metrics.json").read_text())
-        rules = {
-            path.parent.name: float(path.read_text().split("\n")[1].split("\t")[0])
-            for path in sorted((results / "benchmarks").glob("*/*.tsv"))
-        }
+        rules = seconds_of_rules(results)
     random = metrics["schemes"]["random"]
     auprc = {method: random[method]["auprc"]["value"] for method in ("hgt", "degree", "svd")}
     return {"seconds": seconds, "rules": rules, "auprc": auprc}
+
+
+def seconds_of_rules(results: Path) -> dict[str, float]:
+    """Seconds of each rule of a run on one device, as Snakemake wrote them."""
+    return {
+        path.parent.name: float(path.read_text().split("\n")[1].split("\t")[0])
+        for path in sorted((results / "benchmarks").glob("*/*.tsv"))
+    }
 
 
 def main() -> None:

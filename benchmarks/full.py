@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import demo
 import pyarrow.csv
 import pyarrow.parquet as pq
 import yaml
@@ -51,18 +52,13 @@ def measure(folder: Path, edges: Path, epochs: int, cores: int) -> dict[str, obj
     snakemake(folder, target, cores, PROJECT / "config/presets/full.yaml", overlay)
     seconds = time.perf_counter() - started
     record = json.loads((folder / EMBEDDINGS / "training.json").read_text())
-    rules = {path.parent.name: path for path in (folder / "results/benchmarks").glob("*/*.tsv")}
-    rules |= {path.stem: path for path in (folder / "results/benchmarks").glob("*.tsv")}
-    seconds_by_rule = {
-        name: float(path.read_text().split("\n")[1].split("\t")[0]) for name, path in rules.items()
-    }
     ledger = json.loads((folder / "results/graph/ledger.json").read_text())
     return {
         "nodes": pq.read_metadata(folder / "results/graph/nodes.parquet").num_rows,
         "edges": ledger["rows"],
         "epochs": record["steps"],
         "seconds": round(seconds, 1),
-        "seconds_of_rule": seconds_by_rule,
+        "seconds_of_rule": demo.seconds_of_rules(folder / "results"),
         "training_seconds": round(record["seconds"], 1),
         "peak_rss_gb": round(record["peak_rss_bytes"] / 1e9, 2),
         "predicted_peak_rss_gb": round(record["predicted_peak_rss_bytes"] / 1e9, 2),

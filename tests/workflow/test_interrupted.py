@@ -42,9 +42,9 @@ def never_interrupted(tmp_path_factory):
     return folder.path("embeddings/cpu/embeddings.parquet").read_bytes()
 
 
-def test_snakemake_killed_twice_gives_the_same_embeddings(whole, tmp_path):
+def test_snakemake_killed_three_times_gives_the_same_embeddings(whole, tmp_path):
     folder = project_runs.make(tmp_path)
-    for step in (10, 60):
+    for step in (10, 40, 70):
         process = folder.start(EMBEDDINGS, config=LONG)
         wait_for(
             lambda step=step: has_checkpoint(folder, step) and training_processes(folder),

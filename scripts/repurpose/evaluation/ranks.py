@@ -182,15 +182,14 @@ def _passes(
     sampling, all pairs belong to "all", "head" and "tail". With sampling, a uniform sample belongs to "all",
     and all pairs of the ranked heads (tails) belong to "head" ("tail").
     """
-    everything = slice(None)
     if not len(ranked["tail"]):
         return
     if not sampled:
         for block in unknown.blocks(known, pools["head"], pools["tail"], chunk):
-            yield block, dict.fromkeys(("all", *SIDES), everything)
+            yield block, dict.fromkeys(("all", *SIDES), slice(None))
         return
     for block in unknown.blocks(known, pools["head"], ranked["tail"], chunk):
-        yield block, {"tail": everything}
+        yield block, {"tail": slice(None)}
     drawn = _by_tail(*unknown.draw(known, pools["head"], pools["tail"], sample_size, rng))
     per_tail = len(ranked["head"]) + len(drawn[0]) / max(1, len(pools["tail"]))
     step = max(1, int(chunk / per_tail))
