@@ -6,14 +6,16 @@ This uses the demo's planted graph at PrimeKG's size, or a table (`--edges`, `--
 are random, because the time depends only on the graph and the widths. The classifier has 300 trees of depth 6
 and a kernel. The output is one JSON object for each of two diseases: among diseases with an edge, those of
 the median and of the highest degree. `seconds` is the time for all dossiers, and `seconds_of_changes` the
-part for the counterfactual score changes of the paths. The last JSON object has the seconds of preparation
-(`read`: the networks of edges and the profiles).
+part of it for the counterfactual score changes of the paths. The last JSON object has the seconds of
+preparation (`read`: the networks of edges and the profiles).
 """
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
@@ -75,22 +77,26 @@ def make_explainer(kg: Graph, config: dict[str, Any], used: int) -> tuple[Explai
 def explain(ready: Explainer, tail: int) -> dict[str, Any]:
     """Seconds to explain candidates of a tail, random heads with edges, and counts of the result."""
     scorer = ready.counterfactuals
-    first_head, first_tail = scorer.encoder.first
+    first_tail = scorer.encoder.first[1]
     degrees = scorer.encoder.degrees[ready.kg.span(ready.target.head_type)]
     heads = np.random.default_rng(1).permutation(np.flatnonzero(degrees))[:CANDIDATES]
-    seconds, dossiers = scoring.timed(lambda: ready.explain(heads, np.full(len(heads), tail), PATHS, SIMILAR))
-    candidate_paths = [
-        path
-        for paths_of_pair in paths.best(ready.network, heads + first_head, tail + first_tail, PATHS)
-        for path in paths_of_pair
-    ]
-    changes, _ = scoring.timed(lambda: scorer.changes(candidate_paths))
+    parts, changes = [], scorer.changes
+
+    def timed_changes(_: CounterfactualScorer, candidate_paths: Sequence[paths.Path]) -> list[float]:
+        part, found = scoring.timed(lambda: changes(candidate_paths))
+        parts.append(part)
+        return found
+
+    with mock.patch.object(CounterfactualScorer, "changes", timed_changes):
+        seconds, dossiers = scoring.timed(
+            lambda: ready.explain(heads, np.full(len(heads), tail), PATHS, SIMILAR)
+        )
     return {
         "degree": int(scorer.encoder.degrees[tail + first_tail]),
         "candidates": len(dossiers),
         "paths": sum(len(dossier["paths"]) for dossier in dossiers),
         "seconds": round(seconds, 2),
-        "seconds_of_changes": round(changes, 2),
+        "seconds_of_changes": round(sum(parts), 2),
     }
 
 

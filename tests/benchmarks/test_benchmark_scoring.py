@@ -31,5 +31,6 @@ def test_dossiers_are_timed_for_two_diseases():
     assert 0 < median["degree"] < highest["degree"]
     for row in (median, highest):
         assert row["paths"] > row["candidates"] > 50
-        assert row["seconds"] > 0.8 * row["seconds_of_changes"] > 0
+        # Both come from one run, so the part is never more than the whole.
+        assert row["seconds"] >= row["seconds_of_changes"] > 0
     assert last["nodes"] > 1000 and last["edges"] > 10_000 and last["read"] > 0
