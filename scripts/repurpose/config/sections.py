@@ -577,7 +577,7 @@ class TrainingSettings:
         le=1000000,
     )
     degree_matched_share: float = key(
-        0.5,
+        1.0,
         "share of negatives drawn in proportion to degree",
         ("Share of the negatives that are drawn in proportion to degree; the others are drawn uniformly."),
         ge=0,
