@@ -73,10 +73,11 @@ def primekg(folder: Path, scale: float) -> None:
     table = folder / "table.parquet"
     build_demo.main(edges_out=table, scale=scale, seed=config["demo"]["seed"])
     build_graph.main(
-        edges=table,
-        nodes_table="",
+        edges=str(table),
+        nodes="",
         graph_out=GraphFiles.in_folder(folder),
         ledger_out=folder / "ledger.json",
+        sources_out=folder / "sources.parquet",
         settings=GraphSettings(**config["graph"]),
         target=Target(**config["target"]),
     )

@@ -57,7 +57,7 @@ def rows(config: dict[str, Any], scale: float, seeds: int, used: int) -> Iterato
         pq.write_table(demo.to_table(planted), f"{folder}/kg.parquet")
         settings_of_graph = GraphSettings(**config["graph"])
         target = Target(**config["target"])
-        kg, _ = build_graph.read(f"{folder}/kg.parquet", "", settings_of_graph, target)
+        kg = build_graph.read(f"{folder}/kg.parquet", "", settings_of_graph, target).kg
     job = protocol.task(kg, Target(**config["target"]))
     # The id of a node is its number in the planted graph, which starts at 1.
     drugs, diseases = (kg.node_ids[t].astype(int) - 1 for t in ("drug", "disease"))

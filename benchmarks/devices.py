@@ -91,7 +91,7 @@ def read(config: dict[str, Any], planted: float | None) -> Graph:
             config["edges"], config["nodes"] = str(Path(folder) / "edges.parquet"), ""
             build_demo.main(edges_out=config["edges"], scale=planted, seed=config["seed"])
         section, target = GraphSettings(**config["graph"]), Target(**config["target"])
-        return build_graph.read(config["edges"], config["nodes"], section, target)[0]
+        return build_graph.read(config["edges"], config["nodes"], section, target).kg
 
 
 def train(

@@ -25,8 +25,8 @@ import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
+import build_graph
 from repurpose.config.sections import GraphSettings, Target
-from repurpose.ingest import ingest, tables
 
 FORMATS = ("csv", "csv.gz", "parquet")
 TYPES = 10
@@ -85,8 +85,7 @@ def _texts(codes: np.ndarray, word: str, count: int) -> pa.Array:
 def with_repurpose(path: Path) -> int:
     """Read the table as the rule build_graph does, without writing; returns the number of edges."""
     settings = GraphSettings(columns=COLUMNS, missing=[], max_dropped_share=1.0)
-    _, ledger = ingest.build(tables.read(path, list(COLUMNS.values())), settings, TARGET)
-    return ledger["kept"]
+    return build_graph.read(str(path), "", settings, TARGET).ledger["kept"]
 
 
 def with_pandas(path: Path) -> int:

@@ -96,7 +96,7 @@ def measure(options: argparse.Namespace) -> None:
         config[key] = getattr(options, key) or config[key]
     used = threads.limit(8)
     section, target = GraphSettings(**config["graph"]), Target(**config["target"])
-    kg, _ = build_graph.read(config["edges"], config["nodes"], section, target)
+    kg = build_graph.read(config["edges"], config["nodes"], section, target).kg
     if options.train:
         method, seed = options.train
         seconds = 60 * options.minutes

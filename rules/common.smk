@@ -52,18 +52,31 @@ def code(rule_name, *others):
     return source.digest(f"{workflow.basedir}/scripts", f"{rule_name}.py", others)
 
 
-def edges_table(wildcards):
-    """The edges table as a named input: the planted or the downloaded table; none for the user's own file."""
+def raw_tables(wildcards):
+    """The tables of edges and nodes that the workflow makes or downloads, as named inputs; none for the user's own."""
     plan(wildcards)
-    edges = config["edges"]
-    if edges == "demo":
-        return {"edges": "results/demo/edges.parquet"}
-    return {"edges": download.local_path(edges)} if download.is_url(edges) else {}
+    paths = {key: inputs.made(config, key) for key in ("edges", "nodes")}
+    return {key: made for key, made in paths.items() if made}
+
+
+def table_paths(*keys):
+    """The paths of all tables of these config keys."""
+    return {key: inputs.local_paths(config, key) for key in keys}
+
+
+def url_of_download(wildcards):
+    """The web address of a download by the place where it is stored."""
+    stored = f"data/downloads/{wildcards.folder}/{wildcards.name}"
+    return next(url for url in inputs.urls(config) if download.local_path(url) == stored)
 
 
 def tables(*keys):
-    """The user's files of these config keys."""
-    return {key: inputs.tables(config)[key] for key in keys}
+    """The user's files of these config keys, also those of a list or a folder."""
+    return {
+        name: path
+        for name, path in inputs.tables(config).items()
+        if name in keys or name.startswith(tuple(f"{key}{mark}" for key in keys for mark in "[/"))
+    }
 
 
 def external_pairs(wildcards):

@@ -59,7 +59,7 @@ rule download_edges:
         runtime=240,
     # No digest of the code: the downloaded table does not depend on it.
     params:
-        url=lambda wildcards: config["edges"],  # a function, because braces in a plain string are wildcards
+        url=url_of_download,
     message:
         "Downloading the edges table"
     script:
@@ -68,10 +68,11 @@ rule download_edges:
 
 rule build_graph:
     input:
-        unpack(edges_table),
+        unpack(raw_tables),
     output:
         **GRAPH,
         ledger="results/graph/ledger.json",
+        sources="results/graph/sources.parquet",
     log:
         "results/logs/build_graph/graph.log",
     benchmark:
@@ -87,6 +88,7 @@ rule build_graph:
         graph=graph_section,
         target=TARGET,
         tables=tables("edges", "nodes"),
+        paths=table_paths("edges", "nodes"),
         code=code("build_graph"),
     message:
         "Building the graph"

@@ -1,7 +1,7 @@
 """Build the graph from an edges table, with a ledger that counts what became of the rows."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,47 +11,53 @@ from repurpose.config.sections import GraphSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.ingest import ingest, tables
+from repurpose.ingest import ingest, inputs
+from repurpose.ingest.formats import reading
 from repurpose.provenance import jobs
 
 
 def main(
     *,
-    edges: str | Path,
-    nodes_table: str | Path,
+    edges: str | Sequence[str],
+    nodes: str | Sequence[str],
     graph_out: GraphFiles,
     ledger_out: str | Path,
+    sources_out: str | Path,
     settings: GraphSettings,
     target: Target,
 ) -> None:
-    """Read the tables and write the graph's files and its ledger; nodes_table: "" for none."""
-    kg, ledger = read(edges, nodes_table, settings, target)
+    """Read the tables of edges and nodes, and write the graph's files and its ledger."""
+    kg, ledger, sources = read(edges, nodes, settings, target)
     report(kg, ledger)
     graph.save(kg, graph_out)
+    files.write_table(sources_out, sources)
     files.write_json(ledger_out, ledger)
 
 
 def read(
-    edges: str | Path, nodes_table: str | Path, settings: GraphSettings, target: Target
-) -> tuple[graph.Graph, dict[str, Any]]:
-    """The graph of the raw tables (`nodes_table` may be ""), and its ledger."""
-    table = tables.read(edges, named(settings.columns))
-    extra = (
-        tables.read(nodes_table, named(settings.node_columns), "graph.node_columns") if nodes_table else None
-    )
-    return ingest.build(
-        table,
-        settings,
+    edges: str | Sequence[str], nodes: str | Sequence[str], settings: GraphSettings, target: Target
+) -> ingest.Built:
+    """The graph of the raw tables (a path, several, or "" for no nodes table), and its ledger."""
+    edges, nodes = inputs.listed(edges), inputs.listed(nodes)
+    raw = reading.read(edges, nodes, settings)
+    built = ingest.build(
+        raw.edges,
+        raw.settings,
         target,
-        extra,
-        file=str(edges),
-        nodes_file=str(nodes_table),
+        raw.nodes,
+        file=", ".join(edges),
+        nodes_file=", ".join(nodes) or "the nodes table",
+        files=raw.files,
+        faults=raw.faults,
     )
-
-
-def named(columns: Any) -> list[str]:
-    """The columns to read: those that the config gives a name."""
-    return [name for name in vars(columns).values() if name]
+    built.ledger["format"] = raw.format
+    built.ledger["stripped"] = raw.stripped
+    for entry in raw.stripped:
+        built.ledger["warnings"].append(
+            f"{entry['rows']:,} cells of the column {entry['column']} of the {entry['table']} table had "
+            "blanks or invisible characters at an end, which were taken off"
+        )
+    return built
 
 
 def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
@@ -88,10 +94,11 @@ if __name__ == "__main__":
     if not job.restore_previous():
         with job.replacing() as output:
             main(
-                edges=snakemake.input.get("edges") or snakemake.params.tables["edges"],
-                nodes_table=snakemake.params.tables["nodes"],
+                edges=snakemake.params.paths["edges"],
+                nodes=snakemake.params.paths["nodes"],
                 graph_out=GraphFiles.of(output),
                 ledger_out=output.ledger,
+                sources_out=output.sources,
                 settings=GraphSettings(**snakemake.params.graph),
                 target=Target(**snakemake.params.target),
             )

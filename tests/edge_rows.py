@@ -84,7 +84,7 @@ def build(
     rows: list[Row], *, nodes: pa.Table | None = None, target: dict[str, Any] | None = None, **settings: Any
 ) -> tuple[Graph, dict[str, Any]]:
     """Build the graph and the ledger of BASE and the rows."""
-    return ingest.build(
+    built = ingest.build(
         table([*BASE, *rows]),
         GraphSettings(**{**SETTINGS, **settings}),
         replace(TARGET, **(target or {})),
@@ -92,6 +92,7 @@ def build(
         file="edges.csv",
         nodes_file="nodes.csv",
     )
+    return built.kg, built.ledger
 
 
 def edges(kg: Graph) -> set[tuple[str, str, str, str, str, bool]]:

@@ -199,7 +199,7 @@ def test_the_demo_graph_has_no_leak_until_one_is_added(tmp_path):
     build_demo.main(edges_out=path, scale=0.01, seed=7)
     table = tables.read(path, list(SETTINGS["columns"].values()))
 
-    kg, _ = ingest.build(table, GraphSettings(**SETTINGS), BOTH)
+    kg = ingest.build(table, GraphSettings(**SETTINGS), BOTH).kg
     overlaps = leaks.find_overlaps(kg, BOTH)
     assert sum(overlap.pairs for overlap in overlaps) > 50
     assert not any(overlap.is_leak or overlap.is_beyond_chance for overlap in overlaps)

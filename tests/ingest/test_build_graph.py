@@ -16,7 +16,7 @@ from repurpose.core.errors import InputError
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
 
-OUTPUTS = ("nodes.parquet", "edges.parquet", "relations.json", "ledger.json")
+OUTPUTS = ("nodes.parquet", "edges.parquet", "relations.json", "ledger.json", "sources.parquet")
 ROWS = [*BASE, ("binds", "drug", "d1", "gene", "0012"), ("binds", "gene", "0012", "drug", "d1")]
 HETIONET = Path(__file__).parents[3] / "shared" / "hetionet"
 
@@ -26,10 +26,11 @@ def run(folder: Path, edges_file: Path, nodes_file: Path | str = "", **changes) 
     paths = GraphFiles.in_folder(folder / "results")
     target = replace(TARGET, **changes.pop("target", {}))
     build_graph.main(
-        edges=edges_file,
-        nodes_table=nodes_file,
+        edges=str(edges_file),
+        nodes=str(nodes_file),
         graph_out=paths,
         ledger_out=folder / "results" / "ledger.json",
+        sources_out=folder / "results" / "sources.parquet",
         settings=GraphSettings(**{**SETTINGS, **changes}),
         target=target,
     )
@@ -136,7 +137,10 @@ def test_the_error_names_a_bad_table_and_earlier_results_stay(tmp_path, name):
 def test_the_error_names_a_bad_nodes_table(tmp_path):
     edges_file = write_csv(tmp_path / "t.csv", table(ROWS))
     nodes_file = write_csv(tmp_path / "n.csv", table(ROWS))
-    with pytest.raises(InputError, match=r"n\.csv has no column node_type.*graph\.node_columns"):
+    with pytest.raises(
+        InputError,
+        match=r"n\.csv has no columns node_type .graph\.node_columns\.type., .*graph\.node_columns",
+    ):
         run(tmp_path, edges_file, nodes_file)
 
 

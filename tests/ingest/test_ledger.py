@@ -116,10 +116,24 @@ def test_a_relation_without_listed_types_is_excluded_and_one_with_some_loses_row
 # ---- losses ----
 
 
-def losing(duplicates: int) -> list[Row]:
-    """100 rows, of which `duplicates` repeat others."""
-    rows = [("binds", "drug", "d1", "gene", str(i)) for i in range(100 - duplicates)]
-    return rows + rows[:duplicates]
+def losing(empty: int) -> list[Row]:
+    """100 rows, of which `empty` have no node type."""
+    rows = [("binds", "drug", "d1", "gene", str(i)) for i in range(100 - empty)]
+    return rows + [("binds", "", "d1", "gene", "1")] * empty
+
+
+def test_repeated_edges_and_self_loops_are_no_loss():
+    rows = [("binds", "drug", "d1", "gene", "1"), *[("interacts", "gene", "1", "gene", "2")] * 50]
+    rows += [("interacts", "gene", "3", "gene", "3")] * 50
+    _, ledger = build(rows, max_dropped_share=0.0)
+    assert entry(ledger, "interacts")["dropped"]["duplicate"] == 49
+    assert entry(ledger, "interacts")["dropped"]["self_loop"] == 50
+
+
+def test_a_relation_of_self_loops_only_has_lost_everything():
+    assert "50 are edges from a node to itself" in refusal(
+        *[("interacts", "gene", "3", "gene", "3")] * 50, max_dropped_share=0.5
+    )
 
 
 def test_the_error_names_a_relation_that_loses_too_many_rows():
@@ -130,7 +144,7 @@ def test_the_error_names_a_relation_that_loses_too_many_rows():
         "relation binds",
         "6 %",
         "100 rows",
-        "6 are repeated edges",
+        "6 are rows without a node type",
         "graph.max_dropped_share",
     ):
         assert words in sentence

@@ -37,7 +37,7 @@ def test_a_node_has_its_smallest_name_in_any_order_of_rows_or_else_its_id():
     )
     base = table(BASE, names)
     for tables in ([base, first, second], [second, first, base]):
-        kg, _ = ingest.build(pa.concat_tables(tables), GraphSettings(**SETTINGS), TARGET)
+        kg = ingest.build(pa.concat_tables(tables), GraphSettings(**SETTINGS), TARGET).kg
         assert kg.node_names["drug"].tolist() == ["Alpha", "d1"]
         assert kg.node_names["gene"].tolist() == ["g", "H"]
         assert kg.node_names["disease"].tolist() == ["sickness"]
@@ -46,7 +46,7 @@ def test_a_node_has_its_smallest_name_in_any_order_of_rows_or_else_its_id():
 def test_columns_of_names_may_be_left_out():
     columns = {**COLUMNS, "head_name": "", "tail_name": "y_name"}
     raw = table(BASE, {("drug", "d1"): "Drug", ("disease", "s1"): "Sickness"})
-    kg, _ = ingest.build(raw, GraphSettings(**{**SETTINGS, "columns": columns}), TARGET)
+    kg = ingest.build(raw, GraphSettings(**{**SETTINGS, "columns": columns}), TARGET).kg
     assert kg.node_names["drug"].tolist() == ["d1"]
     assert kg.node_names["disease"].tolist() == ["Sickness"]
 
@@ -92,7 +92,7 @@ def test_a_nodes_table_without_names_keeps_the_names_of_the_edges_table():
     nodes = nodes_table([("drug", "d1", "Other"), ("drug", "d2", "Other")])
     for name, expected in (("", ["Drug", "d2"]), ("node_name", ["Other", "Other"])):
         chosen = GraphSettings(**{**SETTINGS, "node_columns": {**NODE_COLUMNS, "name": name}})
-        kg, _ = ingest.build(raw, chosen, TARGET, nodes)
+        kg = ingest.build(raw, chosen, TARGET, nodes).kg
         assert kg.node_names["drug"].tolist() == expected
 
 

@@ -16,6 +16,8 @@ from repurpose.config.sections import (
     GateSettings,
     GraphSettings,
     SplitSettings,
+    TablePath,
+    TablePaths,
     Target,
     TrainingSettings,
     key,
@@ -48,21 +50,21 @@ class Config:
         ),
         unique=True,
     )
-    edges: str = key(
+    edges: TablePath | TablePaths = key(
         "demo",
-        "demo, or path or URL of an edges table",
+        "demo, or path or URL of an edges table, or a list of them",
         (
-            "`demo` for the synthetic graph, or the path or URL of an edges table: .csv or .tsv"
-            " (also compressed: .gz, .zst), or .parquet."
+            "`demo` for the synthetic graph, or the path or URL of an edges table: .csv or .tsv "
+            "(also compressed: .gz, .zst), .parquet, JSON lines of KGX, an archive (.tar.gz, .zip) or a "
+            "folder that holds the tables. A list gives several tables of the same format."
         ),
-        min_length=1,
     )
-    nodes: str = key(
+    nodes: str | TablePaths = key(
         "",
-        "optional: path of a table of nodes",
+        "optional: path of a table of nodes, or a list of them",
         (
-            "Path of an optional table of nodes, which adds nodes without edges and better "
-            "names; empty for none."
+            "Path of an optional table of nodes, which adds nodes without edges, better names and, if the "
+            "edges table has none, node types; empty for none. A list gives several."
         ),
     )
     devices: list[

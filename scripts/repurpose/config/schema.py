@@ -56,6 +56,8 @@ def _entry(raw: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, 
     """The schema of a key or section, from pydantic's: references resolved, titles and defaults left out."""
     if "$ref" in raw:
         raw = {**definitions[raw["$ref"].rpartition("/")[2]], **raw}
+    if "anyOf" in raw:
+        raw = _united(raw)
     kept = {name: raw[name] for name in KEPT if name in raw}
     if "items" in kept:
         kept["items"] = _entry(raw["items"], definitions)
@@ -63,6 +65,12 @@ def _entry(raw: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, 
         properties = {name: _entry(inner, definitions) for name, inner in raw["properties"].items()}
         kept |= {"additionalProperties": False, "required": list(properties), "properties": properties}
     return kept
+
+
+def _united(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A key of several types as one schema: each bound applies to values of one of these types only."""
+    bounds = {name: value for option in raw["anyOf"] for name, value in option.items()}
+    return {**bounds, **raw, "type": [option["type"] for option in raw["anyOf"]]}
 
 
 def entries(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -116,7 +124,9 @@ def _sentence(error: ValidationError, schema: Mapping[str, Any]) -> str:
                 "start from config/config.yaml and put what differs into an overlay (--configfile)"
             )
         case "type":
-            return f"{where} is {shown(value)}, but {KINDS[wanted]} is expected{_hint(value, wanted)}"
+            kinds = [wanted] if isinstance(wanted, str) else wanted
+            expected = " or ".join(KINDS[kind] for kind in kinds)
+            return f"{where} is {shown(value)}, but {expected} is expected{_hint(value, kinds[0])}"
         case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" as bound:
             return f"{where} is {shown(value)}, but must be {BOUNDS[bound]} {wanted}"
         case "enum":

@@ -23,6 +23,11 @@ Spellings = list[Annotated[str, Field(min_length=1, description="a spelling")]]
 Labels = list[Annotated[str, Field(min_length=1, description="a label")]]
 HeadNames = list[Annotated[str, Field(min_length=1, description="a head's id or name")]]
 TailNames = list[Annotated[str, Field(min_length=1, description="a tail's id or name")]]
+TablePath = Annotated[str, Field(min_length=1, description="a path or URL")]
+TablePaths = Annotated[list[TablePath], Field(min_length=1, description="paths or URLs")]
+# The name of a column, or its position in a table without a header; 1 is the first column.
+Column = Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1, le=10000)]
+OptionalColumn = str | Annotated[int, Field(ge=1, le=10000)]
 
 
 def key(default: Any, comment: str, description: str, *, unique: bool = False, **bounds: Any) -> Any:
@@ -54,6 +59,15 @@ def _require_disjoint(first_key: str, first: Sequence[str], second_key: str, sec
             raise InputError(f"{shown(name)} is in {first_key} and in {second_key}; keep it in one of them")
 
 
+def _require_one_kind(section_name: str, columns: dict[str, str | int]) -> None:
+    """Raise InputError if some columns have a name and others a number."""
+    if len({type(column) for column in columns.values() if column != ""}) > 1:
+        raise InputError(
+            f"{section_name} has names and numbers: give names if the table has a header, numbers if it has "
+            'none, and "" for what it lacks'
+        )
+
+
 @section
 class DemoSettings:
     """The synthetic graph, used if edges is `demo`."""
@@ -79,41 +93,82 @@ class DemoSettings:
 
 @section
 class EdgeColumns:
-    """Names of the columns in the edges table; PrimeKG's by default."""
+    """Columns of the edges table, by name, or by number in a table without a header; PrimeKG's by default."""
 
-    relation: str = key("relation", "the relation", "Column of the relation.", min_length=1)
-    head_id: str = key(
-        "x_id",
-        "id of the head",
-        "Column of the head's id, which must be unique within its node type only.",
-        min_length=1,
+    relation: Column = key("relation", "the relation", "Column of the relation.")
+    head_id: Column = key(
+        "x_id", "id of the head", "Column of the head's id, which must be unique within its node type only."
     )
-    head_type: str = key("x_type", "node type of the head", "Column of the head's node type.", min_length=1)
-    head_name: str = key(
+    head_type: OptionalColumn = key(
+        "x_type",
+        'node type of the head; "" takes it from the nodes table',
+        "Column of the head's node type; empty to take it from the nodes table, by the id.",
+    )
+    head_name: OptionalColumn = key(
         "x_name", 'name of the head; "" shows ids', "Column of the head's name; empty to show ids."
     )
-    tail_id: str = key("y_id", "id of the tail", "Column of the tail's id.", min_length=1)
-    tail_type: str = key("y_type", "node type of the tail", "Column of the tail's node type.", min_length=1)
-    tail_name: str = key(
+    tail_id: Column = key("y_id", "id of the tail", "Column of the tail's id.")
+    tail_type: OptionalColumn = key(
+        "y_type",
+        'node type of the tail; "" takes it from the nodes table',
+        "Column of the tail's node type; empty to take it from the nodes table, by the id.",
+    )
+    tail_name: OptionalColumn = key(
         "y_name", 'name of the tail; "" shows ids', "Column of the tail's name; empty to show ids."
     )
+
+    def __post_init__(self) -> None:
+        _require_one_kind("graph.columns", vars(self))
+        if (self.head_type == "") != (self.tail_type == ""):
+            raise InputError(
+                "only one of graph.columns.head_type and graph.columns.tail_type names a column; name both, "
+                "or leave both empty"
+            )
+
+    @property
+    def has_types(self) -> bool:
+        """Whether the table has columns of node types; otherwise the nodes table has them."""
+        return self.head_type != ""
 
 
 @section
 class NodeColumns:
-    """Names of the columns in the nodes table."""
+    """Columns of the nodes table, by name or, in a table without a header, by number."""
 
-    type: str = key("node_type", "node type", "Column of the node type.", min_length=1)
-    id: str = key("node_id", "id within the type", "Column of the id.", min_length=1)
-    name: str = key("node_name", 'name; "" shows ids', "Column of the name; empty to show ids.")
+    type: Column = key("node_type", "node type", "Column of the node type.")
+    id: Column = key("node_id", "id within the type", "Column of the id.")
+    name: OptionalColumn = key("node_name", 'name; "" shows ids', "Column of the name; empty to show ids.")
+
+    def __post_init__(self) -> None:
+        _require_one_kind("graph.node_columns", vars(self))
 
 
 @section
 class GraphSettings:
     """How the graph is built from the edges table."""
 
-    columns: EdgeColumns = nested(EdgeColumns, "names of the columns in the edges table")
-    node_columns: NodeColumns = nested(NodeColumns, "names of the columns in the nodes table")
+    format: Literal["auto", "table", "kgx", "triples", "openke", "ogb"] = key(
+        "auto",
+        "format of the tables: auto, table, kgx, triples, openke, ogb",
+        (
+            "Format of the tables: `table` (the columns of graph.columns), `kgx` (KGX or Biolink: tsv or "
+            "JSON lines), `triples` (head, relation, tail; node types before `::` in the ids, as in DRKG and "
+            "Hetionet's sif), `openke` (entity2id and so on) or `ogb` (a folder of OGB). `auto` sees which "
+            "one it is."
+        ),
+    )
+    columns: EdgeColumns = nested(EdgeColumns, "columns of the edges table: names, or numbers without header")
+    node_columns: NodeColumns = nested(NodeColumns, "columns of the nodes table")
+    categories: NodeTypes = key(
+        [],
+        "of a node with several types, the first of these counts",
+        (
+            "Node types in an order of preference, for nodes that have several (separated by `|`): the first "
+            "one that a node has counts. If it has none of them, its rarest type counts, which is the most "
+            "special one."
+        ),
+        unique=True,
+    )
     directed_relations: Relations = key(
         [],
         "all others are undirected: the table may list their edges in one or both directions",

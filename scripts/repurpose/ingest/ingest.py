@@ -1,7 +1,7 @@
 """From a raw edges table to the graph, with a ledger that counts what became of every row."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +10,16 @@ from repurpose.config.sections import GraphSettings, Target
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph, Relation
-from repurpose.ingest import edges, ledger, numbering
+from repurpose.ingest import edge_sources, edges, ledger, numbering
 from repurpose.ingest.numbering import Nodes, Rows
+
+
+class Built(NamedTuple):
+    """A graph, its ledger and the table that says where its edges come from (edge_sources.SCHEMA)."""
+
+    kg: Graph
+    ledger: dict[str, Any]
+    sources: pa.Table
 
 
 def build(
@@ -22,10 +30,13 @@ def build(
     *,
     file: str = "the edges table",
     nodes_file: str = "the nodes table",
-) -> tuple[Graph, dict[str, Any]]:
+    files: Sequence[tuple[str, int]] = (),
+    faults: Mapping[str, np.ndarray] | None = None,
+) -> Built:
     """Build the graph and its ledger from an edges table and an optional nodes table.
 
-    The tables have text columns with the names in `settings`. Every node that a row gives with type and id is
+    The tables have text columns with the names in `settings`. files: name and number of rows of each file, if
+    the edges table was several. faults: see ledger.outcomes. Every node that a row gives with type and id is
     in the graph, even if the row itself is dropped. Relations between the target's types run from the head
     type to the tail type, directed or not, because they become pairs. The order of rows does not matter.
 
@@ -35,6 +46,8 @@ def build(
     """
     columns, node_columns = vars(settings.columns), vars(settings.node_columns)
     rows = numbering.encode(table, columns, nodes_table, node_columns, settings.missing)
+    if faults and "repeated_header" in faults:
+        _empty(rows, faults["repeated_header"])
     missing_cells = ledger.count_missing(table, columns, settings.missing, file)
     if nodes_table is not None:
         missing_cells += ledger.count_missing(
@@ -43,9 +56,15 @@ def build(
     _check_relation_names(rows.relation_values, settings, target, file)
     listed, usable = _type_masks(rows, settings.node_types, file)
     nodes = numbering.number(rows, usable)
-    outcome = ledger.outcomes(rows, nodes, listed)
+    outcome = ledger.outcomes(rows, nodes, listed, faults, settings.columns.has_types)
     ends = (target.head_type, target.tail_type)
-    distinct = edges.collect(rows, nodes, outcome == ledger.SOUND, settings.directed_relations, ends)
+    counts = [count for _, count in files]
+    sound = outcome == ledger.SOUND
+    distinct = edges.collect(rows, nodes, sound, settings.directed_relations, ends, counts)
+    sources = edge_sources.none()
+    if edge_sources.has_any(table):
+        placed, _ = edges.place(rows, nodes, sound, settings.directed_relations, ends)
+        sources = edge_sources.collect(table, sound, placed)
     entries = ledger.entries(rows, outcome, distinct)
     ledger.check_losses(entries, settings.max_dropped_share, file, ledger.missing_note(missing_cells, file))
     kg = _make_graph(rows, nodes, distinct, settings, target)
@@ -54,13 +73,22 @@ def build(
     overlaps = leaks.find_overlaps(kg, target)
     leaks.check(overlaps, settings.keep_relations, settings.exclude_relations, file)
     account = {"file": file, **ledger.totals(entries)}
+    account["files"] = ledger.file_entries(files, outcome, distinct)
     account |= {"nodes": {name: kg.count(name) for name in kg.node_types}, "relations": entries}
     account["missing"] = missing_cells
     overlap_warnings = leaks.warnings(overlaps, settings.keep_relations)
     account["warnings"] = [*ledger.missing_warnings(missing_cells), *overlap_warnings]
     if nodes_table is not None:
         account["nodes_table"] = {"file": nodes_file, **ledger.nodes_entry(rows, nodes, listed, usable)}
-    return kg, account
+    return Built(kg, account, sources)
+
+
+def _empty(rows: Rows, is_header: np.ndarray) -> None:
+    """Empty the cells of repeated headers, which are no nodes."""
+    rows.relation[is_header] = -1
+    for end in (0, 1):
+        for codes in (rows.types[end], rows.ids[end], rows.names[end]):
+            codes[is_header] = -1
 
 
 def _type_masks(rows: Rows, node_types: Sequence[str], file: str) -> tuple[np.ndarray, np.ndarray]:

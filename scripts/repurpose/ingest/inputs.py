@@ -1,19 +1,50 @@
 """The user's own tables that a config names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from repurpose.core.errors import InputError
 from repurpose.ingest import download
 
+DEMO = "results/demo/edges.parquet"
+
+
+def listed(value: str | Sequence[str]) -> list[str]:
+    """The tables of a key that holds a path, a list of paths, or "" for none."""
+    return [value] * bool(value) if isinstance(value, str) else list(value)
+
+
+def urls(config: Mapping[str, Any]) -> list[str]:
+    """The web addresses among the tables of edges and nodes."""
+    named = [*listed(config["edges"]), *listed(config["nodes"])]
+    return [table for table in named if download.is_url(table)]
+
+
+def local_paths(config: Mapping[str, Any], key: str) -> list[str]:
+    """Where the tables of the key edges or nodes are, or will be, in the order of the config."""
+    named = listed(config[key])
+    if key == "edges" and named == ["demo"]:
+        return [DEMO]
+    return [download.local_path(table) if download.is_url(table) else table for table in named]
+
+
+def made(config: Mapping[str, Any], key: str) -> list[str]:
+    """Those of `local_paths` that the workflow itself makes or downloads."""
+    own = set(listed(config[key])) - {"demo"}
+    return [path for path in local_paths(config, key) if path not in own]
+
 
 def tables(config: Mapping[str, Any]) -> dict[str, str]:
-    """The user's own files by config key; "" if the config names none or the workflow makes the file."""
-    edges = config["edges"]
-    return {
-        "edges": "" if edges == "demo" or download.is_url(edges) else edges,
-        "nodes": config["nodes"],
+    """The user's own files by config key; "" if the config names none or the workflow makes the file.
+
+    The tables of a list have their position in the key, as edges[0], and the files of a folder their name, as
+    edges/train2id.txt.
+    """
+    result: dict[str, str] = {}
+    for key in ("edges", "nodes"):
+        result |= dict(_of_key(key, config[key]))
+    return result | {
         "graph.features": config["graph"]["features"],
         "external.pairs": config["external"]["pairs"],
         "given": config["given"],
@@ -21,15 +52,36 @@ def tables(config: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def _of_key(key: str, value: str | Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Key and path of each file that the config names in a key."""
+    yield key, ""
+    for position, table in enumerate(listed(value)):
+        if (key == "edges" and value == "demo") or download.is_url(table):
+            continue
+        name = key if isinstance(value, str) else f"{key}[{position}]"
+        if Path(table).is_dir():
+            for file in sorted(Path(table).rglob("*")):
+                if file.is_file():
+                    yield f"{name}/{file.relative_to(table)}", str(file)
+        else:
+            yield name, table
+
+
 def require(config: Mapping[str, Any]) -> None:
     """Raise InputError if a table that the config names does not exist, or if a URL does not name a table.
 
     Snakemake does not check these files, because they are parameters and not inputs of the rules.
     """
-    if download.is_url(config["edges"]):
-        download.local_path(config["edges"])
+    for url in urls(config):
+        download.local_path(url)
     for key, path in tables(config).items():
         if path and not Path(path).exists():
-            raise InputError(
-                f"{path} does not exist: correct the key {key} in the config or put the table there"
-            )
+            raise InputError(_absent(key, path))
+
+
+def _absent(key: str, path: str) -> str:
+    """What to do about a table that does not exist."""
+    if path.startswith("~") or "$" in path:
+        return f"{path} does not exist: ~ and $ are not expanded in the key {key}, so write the path in full"
+    place = "" if Path(path).is_absolute() else f" in {Path.cwd()} (paths count from --directory)"
+    return f"{path} does not exist{place}: correct the key {key} in the config or put the table there"

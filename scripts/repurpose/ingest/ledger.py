@@ -16,30 +16,52 @@ from repurpose.ingest.edges import Edges
 from repurpose.ingest.numbering import Nodes, Rows
 
 REASONS = {
+    "repeated_header": "repeated headers",
+    "negated": "negated associations, which say the opposite of a fact",
     "empty_relation": "rows without a relation",
     "empty_type": "rows without a node type",
     "empty_id": "rows without a node id",
+    "unknown_node": "rows with an id that the nodes table lacks",
     "unknown_type": "rows with a node type that graph.node_types does not list",
     "self_loop": "edges from a node to itself",
     "duplicate": "repeated edges",
 }
 NODE_REASONS = ("empty_type", "empty_id", "unknown_type", "duplicate")
-EMPTY_RELATION, EMPTY_TYPE, EMPTY_ID, UNKNOWN_TYPE, SELF_LOOP, DUPLICATE, EXCLUDED, SOUND = range(8)
+# Rows dropped for these reasons have lost something; the others repeat what is known, or say nothing.
+LOSSES = ("empty_relation", "empty_type", "empty_id", "unknown_node", "unknown_type")
+CODES = {reason: code for code, reason in enumerate((*REASONS, "excluded", "sound"))}
+EMPTY_RELATION, EMPTY_TYPE, EMPTY_ID = (CODES[f"empty_{name}"] for name in ("relation", "type", "id"))
+UNKNOWN_NODE, UNKNOWN_TYPE = CODES["unknown_node"], CODES["unknown_type"]
+SELF_LOOP, DUPLICATE, EXCLUDED, SOUND = (
+    CODES[name] for name in ("self_loop", "duplicate", "excluded", "sound")
+)
 
 
-def outcomes(rows: Rows, nodes: Nodes, listed: np.ndarray) -> np.ndarray:
+def outcomes(
+    rows: Rows,
+    nodes: Nodes,
+    listed: np.ndarray,
+    faults: Mapping[str, np.ndarray] | None = None,
+    has_types: bool = True,
+) -> np.ndarray:
     """What becomes of each row, before duplicates are removed: int8 (rows,), SOUND for an edge.
 
     If several reasons apply, the first in REASONS counts. listed: bool (types + 1,), whether graph.node_types
-    lists the type; the last element, for the code -1 (no type), is False.
+    lists the type; the last element, for the code -1 (no type), is False. faults: reason -> bool (rows,),
+    rows that the format says are no edges. has_types: whether the edges table has types; otherwise a node
+    without one is a node that the nodes table lacks.
     """
     typed = (rows.types[0] >= 0) & (rows.types[1] >= 0)
     unlisted = typed & ~(listed[rows.types[0]] & listed[rows.types[1]])
     outcome = np.full(len(typed), SOUND, dtype=np.int8)
     outcome[nodes.numbers[0] == nodes.numbers[1]] = SELF_LOOP
     outcome[unlisted] = UNKNOWN_TYPE
-    outcome[(rows.ids[0] < 0) | (rows.ids[1] < 0)] = EMPTY_ID
-    outcome[~typed] = EMPTY_TYPE
+    if has_types:
+        outcome[(rows.ids[0] < 0) | (rows.ids[1] < 0)] = EMPTY_ID
+        outcome[~typed] = EMPTY_TYPE
+    else:
+        outcome[~typed] = UNKNOWN_NODE
+        outcome[(rows.ids[0] < 0) | (rows.ids[1] < 0)] = EMPTY_ID
     outcome[rows.relation < 0] = EMPTY_RELATION
     # A relation that loses all its rows to graph.node_types is excluded on purpose: that is no loss.
     n_relations = len(rows.relation_values) + 1
@@ -48,6 +70,9 @@ def outcomes(rows: Rows, nodes: Nodes, listed: np.ndarray) -> np.ndarray:
     is_excluded = (unlisted_rows > 0) & (unlisted_rows == typed_rows)
     is_excluded[0] = False
     outcome[is_excluded[rows.relation + 1]] = EXCLUDED
+    for reason in reversed(REASONS):
+        if faults and reason in faults:
+            outcome[faults[reason]] = CODES[reason]
     return outcome
 
 
@@ -57,24 +82,39 @@ def entries(rows: Rows, outcome: np.ndarray, edges: Edges) -> list[dict[str, Any
     counts = np.bincount(
         (rows.relation + 1) * np.int64(SOUND + 1) + outcome, minlength=len(names) * (SOUND + 1)
     )
-    counts = counts.reshape(len(names), SOUND + 1)
-    kept, mirrored = np.zeros((2, len(names)), dtype=np.int64)
-    for (relation, _, _), (n_kept, n_mirrored, n_duplicates) in zip(edges.triples, edges.tally, strict=True):
-        kept[relation + 1] += n_kept
-        mirrored[relation + 1] += n_mirrored
-        counts[relation + 1, DUPLICATE] += n_duplicates
+    tally = np.zeros((len(names), 3), dtype=np.int64)
+    for (relation, _, _), of_files in zip(edges.triples, edges.tally, strict=True):
+        tally[relation + 1] += of_files.sum(axis=0)
+    accounts = zip(names, counts.reshape(len(names), SOUND + 1), tally, strict=True)
+    return [{"relation": name, **_account(*account)} for name, *account in accounts if account[0].any()]
+
+
+def file_entries(files: Sequence[tuple[str, int]], outcome: np.ndarray, edges: Edges) -> list[dict[str, Any]]:
+    """One entry per edges table, if there are several; files: name and number of rows, in the rows' order.
+
+    An edge that several tables have is kept for the first of them and a duplicate for the others.
+    """
+    if len(files) < 2:
+        return []
+    parts = np.split(outcome, np.cumsum([rows for _, rows in files])[:-1])
+    tally = edges.tally.sum(axis=0)
     return [
-        {
-            "relation": name,
-            "rows": int(counts[i].sum() - counts[i, DUPLICATE]),
-            "kept": int(kept[i]),
-            "mirrored": int(mirrored[i]),
-            "excluded": int(counts[i, EXCLUDED]),
-            "dropped": dict(zip(REASONS, counts[i].tolist(), strict=False)),
-        }
-        for i, name in enumerate(names)
-        if counts[i].any()
+        {"file": name, **_account(np.bincount(part, minlength=SOUND + 1), counts)}
+        for (name, _), part, counts in zip(files, parts, tally, strict=True)
     ]
+
+
+def _account(counts: np.ndarray, tally: np.ndarray) -> dict[str, Any]:
+    """What became of rows; counts: by outcome. tally: kept, mirrored and duplicate ones of the sound rows."""
+    dropped = dict(zip(REASONS, counts.tolist(), strict=False))
+    dropped["duplicate"] = int(tally[2])
+    return {
+        "rows": int(counts.sum()),
+        "kept": int(tally[0]),
+        "mirrored": int(tally[1]),
+        "excluded": int(counts[EXCLUDED]),
+        "dropped": dropped,
+    }
 
 
 def totals(relations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -120,16 +160,25 @@ def check_losses(
 ) -> None:
     """Raise InputError if a relation has lost more than `max_share` of its rows; it names the worst one.
 
-    about_empty: added to the error if the main reason is an empty relation, type or id.
+    Repeated edges and edges of a node to itself are no loss, unless nothing else is left. about_empty: added
+    to the error if the main reason is an empty relation, type or id.
     """
     total = sum(entry["rows"] for entry in relations)
     # Rows without a relation are all dropped, so their loss is counted as a share of the whole table.
     bases = [entry["rows"] if entry["relation"] else total for entry in relations]
-    losses = [sum(entry["dropped"].values()) / base for entry, base in zip(relations, bases, strict=True)]
+    dropped = [
+        {
+            reason: count
+            for reason, count in entry["dropped"].items()
+            if reason in LOSSES or (reason == "self_loop" and not entry["kept"])
+        }
+        for entry in relations
+    ]
+    losses = [sum(counts.values()) / base for counts, base in zip(dropped, bases, strict=True)]
     worst = int(np.argmax(losses))
     if losses[worst] <= max_share:
         return
-    reason, count = max(relations[worst]["dropped"].items(), key=lambda item: item[1])
+    reason, count = max(dropped[worst].items(), key=lambda item: item[1])
     name = relations[worst]["relation"]
     raise InputError(
         f"{file}: {f'relation {name}' if name else 'the table'} loses {100 * losses[worst]:.3g} % of its "
@@ -173,9 +222,8 @@ def count_missing(
             "is_empty": value in missing,
         }
         for key, type_key in keys
-        for value, node_type, rows in _count_spellings(
-            table, columns[key], columns[type_key] if type_key else "", wanted
-        )
+        if columns[key]
+        for value, node_type, rows in _count_spellings(table, columns[key], columns.get(type_key, ""), wanted)
     ]
 
 

@@ -47,8 +47,9 @@ def encode(
 ) -> Rows:
     """Encode the edges table, and the nodes table if there is one, with the same lists of values.
 
-    columns, node_columns: the names of the tables' columns; "" if there is no column of node names.
-    missing: spellings that count as an empty cell, in every column.
+    columns, node_columns: the names of the tables' columns; "" if there is no column of node names. If the
+    edges table has no types, they are those of the nodes table. missing: spellings that count as an empty
+    cell, in every column.
     """
     sources = [(table, columns, "head_"), (table, columns, "tail_")]
     if nodes_table is not None:
@@ -64,6 +65,8 @@ def encode(
     types, type_values = encode_texts(chunked("type"), missing)
     ids, id_values = encode_texts(chunked("id"), missing)
     names, name_values = encode_texts(chunked("name"), missing)
+    if not columns["head_type"] and nodes_table is not None:
+        types = [*types_by_id(ids, types[2], len(id_values)), types[2]]
     return Rows(
         relation,
         types,
@@ -74,6 +77,19 @@ def encode(
         id_values,
         name_values,
     )
+
+
+def types_by_id(ids: Sequence[np.ndarray], node_types: np.ndarray, n_ids: int) -> list[np.ndarray]:
+    """The types of heads and tails by the nodes table; ids: of heads, tails and the nodes table.
+
+    An id with several types in the nodes table has the first of them in alphabetical order; -1 means none.
+    """
+    last = np.iinfo(np.int32).max
+    type_of_id = np.full(n_ids + 1, last, dtype=np.int32)  # the last element is for -1, no id
+    known = (ids[2] >= 0) & (node_types >= 0)
+    np.minimum.at(type_of_id, ids[2][known], node_types[known])
+    type_of_id[type_of_id == last] = -1
+    return [type_of_id[ids[end]] for end in (0, 1)]
 
 
 def _empty_column(length: int) -> pa.ChunkedArray:

@@ -6,23 +6,27 @@ finds the faulty row if the fast reader fails, and `require_whole` checks that n
 
 import csv
 import io
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from repurpose.core.errors import InputError, is_out_of_memory, shortened
+from repurpose.ingest import members
+from repurpose.ingest.members import File, Member
 
 # ---- the format of a file ----
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".sif": "\t", ".txt": "\t"}
+EXCERPT = 300  # longest list of column names in an error
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-KNOWN_SUFFIXES = ".csv, .tsv (also compressed: .gz, .zst) and .parquet"
+KNOWN_SUFFIXES = ".csv, .tsv, .sif, .txt (also compressed: .gz, .zst) and .parquet"
 START_BYTES = 2048  # read from a file to detect its format
 
 # First bytes of files that are no tables: what each file is, and what to do.
@@ -57,12 +61,12 @@ class FileFormat(NamedTuple):
         return self.compression or ("text" if self.delimiter else "parquet")
 
 
-def require_format(path: str | Path, name: str | None = None) -> FileFormat:
+def require_format(path: File, name: str | None = None) -> FileFormat:
     """The format of a file by its name (or by `name`), if its first bytes agree.
 
     Raises InputError that names the file if it is empty or is not what its name says.
     """
-    file_format, start = _format_of_name(name or Path(path).name, path), _start(path)
+    file_format, start = _format_of_name(name or members.name_of(path), path), _start(path)
     content, remedy = _non_table(start) or (_content(start), "rename it to what it is, or copy it again")
     if content != file_format.content:
         raise InputError(f"{path} is named as {file_format.content} but holds {content}: {remedy}")
@@ -75,7 +79,7 @@ def require_format(path: str | Path, name: str | None = None) -> FileFormat:
     return file_format
 
 
-def _format_of_name(name: str, path: str | Path) -> FileFormat:
+def _format_of_name(name: str, path: File) -> FileFormat:
     """The format by the suffixes of a file name; raises InputError that names `path` if they are unknown."""
     suffixes = Path(name.lower()).suffixes
     compression = COMPRESSIONS.get(suffixes[-1]) if suffixes else None
@@ -89,12 +93,9 @@ def _format_of_name(name: str, path: str | Path) -> FileFormat:
     return FileFormat(DELIMITERS.get(suffix, ""), compression)
 
 
-def _start(path: str | Path) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(START_BYTES)
-    except OSError as error:
-        raise InputError(f"{path} cannot be opened ({error.strerror}): check its permissions") from error
+def _start(path: File) -> bytes:
+    with members.opened(path) as file:
+        start = file.read(START_BYTES)
     if not start:
         raise InputError(f"{path} is empty: give a table with a header and rows")
     return start
@@ -123,7 +124,7 @@ def _non_table(start: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _unpacked_start(path: str | Path, file_format: FileFormat) -> bytes:
+def _unpacked_start(path: File, file_format: FileFormat) -> bytes:
     """The first unpacked bytes of a compressed file."""
     with _open(path, file_format) as stream:
         return stream.read(START_BYTES)
@@ -134,115 +135,312 @@ def _unpacked_start(path: str | Path, file_format: FileFormat) -> bytes:
 BLOCK_BYTES = 16 << 20  # one row must fit into a block
 BATCH_ROWS = 1 << 20
 TEXT = pa.dictionary(pa.int32(), pa.string())
+Column = str | int  # by name, or by position (from 1) in a table without a header
 
 
-def read(path: str | Path, columns: Sequence[str], key: str = "graph.columns") -> pa.Table:
-    """Read the named columns of a raw table, every cell as text.
+class Layout(NamedTuple):
+    """How the rows of a text table begin: lines to skip, and the names of its columns."""
 
-    Returns a table of dictionary-encoded strings, in the order of `columns`, with at least one row and no
-    nulls. A missing value is the empty string, while "NA" and "null" are ordinary values. Numbers and dates
-    of a parquet file become text. `key` is the config key that the error about a missing column names.
+    skipped: int  # comment lines in front
+    names: list[str]
+    has_header: bool
+
+
+def read(
+    path: File,
+    columns: Sequence[Column],
+    key: str = "graph.columns",
+    keys: Mapping[Column, str] | None = None,
+) -> pa.Table:
+    """Read the given columns of a raw table, every cell as text.
+
+    columns: names, or numbers (from 1) if the table has no header. Returns a table of dictionary-encoded
+    strings, in the order of `columns` (a number has the name that `column_name` gives), with at least one row
+    and no nulls. A missing value is the empty string, while "NA" and "null" are ordinary values. Numbers and
+    dates of a parquet file become text. Lines in front that begin with # are comments. In a .tsv, quotation
+    marks are ordinary characters unless they enclose a whole field. key: the
+    section of the config that the error about a missing column names. keys: column -> its key there.
 
     Raises InputError for a file that is absent, empty, damaged, not UTF-8, of an unknown format or without
     one of the columns, and for a row with too few or too many fields.
     """
-    path, wanted = Path(path), list(dict.fromkeys(columns))
-    if not path.exists():
-        raise InputError(f"{path} does not exist: correct the path in the config or put the table there")
-    if not path.is_file():
-        raise InputError(f"{path} is not a file: give the path of one table")
+    wanted = list(dict.fromkeys(columns))
+    require_file(path)
     file_format = require_format(path)
     if file_format.delimiter:
-        table = _read_text(path, file_format, wanted, key)
+        table = _read_text(path, file_format, wanted, key, keys or {})
     else:
-        table = _read_parquet(path, wanted, key)
+        table = _read_parquet(path, wanted, key, keys or {})
     if table.num_rows == 0:
         raise _without_rows(path)
     return table
 
 
-def _check_columns(path: Path, names: Sequence[str], wanted: Sequence[str], key: str) -> None:
+def require_file(path: File) -> None:
+    """Raise InputError if a path is not that of a file."""
+    if isinstance(path, Member):
+        return
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist: correct the path in the config or put the table there")
+    if not Path(path).is_file():
+        raise InputError(f"{path} is not a file: give the path of one table")
+
+
+def column_name(column: Column) -> str:
+    """The name of a column: a position as text."""
+    return f"column {column}" if isinstance(column, int) else column
+
+
+def header(path: File) -> list[str]:
+    """The first row of a table that is no comment, or the column names of a parquet file."""
+    file_format = require_format(path)
+    return _layout(path, file_format, True).names if file_format.delimiter else _schema(path).names
+
+
+def first_rows(path: File) -> tuple[list[str], list[str]]:
+    """The cells of the first two rows of a text table without its comments; [] for a row that it lacks."""
+    file_format = require_format(path)
+    with _open(path, file_format) as stream:
+        texts = (line for line in lines_of(stream) if line.strip("\r\n") and not line.startswith("#"))
+        first, second = (_fields(line, file_format) for line in (next(texts, ""), next(texts, "")))
+    return first, second
+
+
+def _check_columns(
+    path: File, names: Sequence[str], wanted: Sequence[Column], key: str, keys: Mapping[Column, str]
+) -> None:
+    """Raise InputError if columns are missing, with all of them, or if a name occurs twice."""
+    missing = [name for name in wanted if (name > len(names) if isinstance(name, int) else name not in names)]
+    if missing and all(isinstance(name, int) for name in missing):
+        raise InputError(
+            f"{path} has {len(names)} columns, so it has no column {missing[0]}: correct the numbers in {key}"
+        )
+    if missing:
+        columns = "column" if len(missing) == 1 else "columns"
+        listing = ", ".join(f"{name} ({key}.{keys[name]})" if name in keys else f"{name}" for name in missing)
+        optional = any(keys.get(name, "").endswith("name") for name in missing)
+        advice = ', and write "" for a name that it does not have' if optional else ""
+        raise InputError(
+            f"{path} has no {columns} {listing}, it has {_excerpt(', '.join(names))}: "
+            f"name its columns in {key}{advice}"
+        )
     for name in wanted:
-        if name not in names:
-            existing = ", ".join(names)
-            raise InputError(f"{path} has no column {name}, it has {existing}: name its columns in {key}")
         if list(names).count(name) > 1:
             raise InputError(f"{path} has more than one column {name}: rename all but the one that is meant")
 
 
-def _read_text(path: Path, file_format: FileFormat, wanted: Sequence[str], key: str) -> pa.Table:
-    header = _header(path, file_format)
-    _check_columns(path, header, wanted, key)
-    # The last column is read too, as bytes, to find a quotation mark that is not closed (see below).
-    types = {header[-1]: pa.dictionary(pa.int32(), pa.binary()), **dict.fromkeys(wanted, TEXT)}
+def _excerpt(text: str) -> str:
+    return text if len(text) <= EXCERPT else f"{text[: EXCERPT - 3]}..."
+
+
+def _read_text(
+    path: File,
+    file_format: FileFormat,
+    wanted: Sequence[Column],
+    key: str,
+    keys: Mapping[Column, str],
+) -> pa.Table:
+    layout = _layout(path, file_format, not any(isinstance(name, int) for name in wanted))
+    if len(layout.names) == 1 and any(name not in layout.names for name in map(column_name, wanted)):
+        raise InputError(f"{path} {_one_column(layout.names[0], file_format.delimiter)}")
+    _check_columns(path, layout.names, wanted if layout.has_header else _positions(wanted), key, keys)
+    names = list(map(column_name, wanted))
+    if file_format.delimiter == "\t":
+        # Most tab-separated tables (KGX, DRKG, Hetionet) do not quote. If some fields are quoted because they
+        # hold a tab or a line end, the rows have other numbers of fields, and quotes are read as such.
+        with suppress(pa.ArrowInvalid):
+            table, _ = _parse(path, file_format, layout, names, is_quoted=False)
+            return pa.table({name: map_values(table[name], _unquoted) for name in names})
     try:
-        with _open(path, file_format) as stream:
-            table = pyarrow.csv.read_csv(
-                stream,
-                pyarrow.csv.ReadOptions(block_size=BLOCK_BYTES),
-                pyarrow.csv.ParseOptions(delimiter=file_format.delimiter, newlines_in_values=True),
-                pyarrow.csv.ConvertOptions(
-                    include_columns=list(types),
-                    column_types=types,
-                    strings_can_be_null=False,
-                ),
-            )
+        table, lines = _parse(path, file_format, layout, names, is_quoted=True)
     except pa.ArrowInvalid as error:
         detail = str(error).splitlines()[0]
         unknown_fault = InputError(f"{path} cannot be parsed ({detail}): correct the table")
-        raise (_faulty_row(path, file_format, header, wanted) or unknown_fault) from error
-    # If a quotation mark opens the last field of a row and is never closed, Arrow reads all later rows as
-    # part of that field and reports no error. So search for such a field.
-    if table.num_rows and b"\n" in table[header[-1]][-1].value.as_buffer().to_pybytes():
-        fault = _faulty_row(path, file_format, header, wanted)
+        raise (_faulty_row(path, file_format, layout, names) or unknown_fault) from error
+    # A quotation mark that is left open makes rows part of a field, up to the next mark or the end of the
+    # file, and Arrow reports no error. Then the file has more lines than rows.
+    if lines > layout.skipped + table.num_rows:
+        fault = _faulty_row(path, file_format, layout, names)
         if fault:
             raise fault
-    return table.select(list(wanted))
+    return table
 
 
-def _header(path: Path, file_format: FileFormat) -> list[str]:
+def _positions(wanted: Sequence[Column]) -> list[int]:
+    return [name for name in wanted if isinstance(name, int)]
+
+
+def _parse(
+    path: File, file_format: FileFormat, layout: Layout, names: Sequence[str], *, is_quoted: bool
+) -> tuple[pa.Table, int]:
+    """The wanted columns, and the number of lines of the file."""
     with _open(path, file_format) as stream:
-        lines = _lines_of(stream)
+        counter = _LineCounter(stream)
+        table = pyarrow.csv.read_csv(
+            pa.PythonFile(counter, mode="r"),
+            pyarrow.csv.ReadOptions(
+                block_size=BLOCK_BYTES, column_names=layout.names, skip_rows=layout.skipped
+            ),
+            pyarrow.csv.ParseOptions(
+                delimiter=file_format.delimiter,
+                quote_char='"' if is_quoted else False,
+                newlines_in_values=is_quoted,
+            ),
+            pyarrow.csv.ConvertOptions(
+                include_columns=list(names),
+                column_types=dict.fromkeys(names, TEXT),
+                strings_can_be_null=False,
+            ),
+        )
+    return table, counter.lines
+
+
+class _LineCounter:
+    """A stream of bytes that counts the lines that were read from it."""
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self._stream, self._ends, self._is_open = stream, 0, False
+        self.closed = False
+
+    @property
+    def lines(self) -> int:
+        """The number of lines, with a last one that has no line end."""
+        return self._ends + self._is_open
+
+    def read(self, size: int | None = None) -> bytes:
+        """The next bytes."""
+        data = self._stream.read(size)
+        if data:
+            # Some files end their lines with CR alone.
+            self._ends += data.count(b"\n") or data.count(b"\r")
+            self._is_open = data[-1:] not in b"\r\n"
+        return data
+
+    def close(self) -> None:
+        """Nothing but a mark: the stream belongs to the caller."""
+        self.closed = True
+
+
+def _layout(path: File, file_format: FileFormat, has_header: bool) -> Layout:
+    """How a text table begins; raises InputError if it has no header or no rows."""
+    with _open(path, file_format) as stream:
+        lines = lines_of(stream)
+        comment, comment_number, number, first = "", 0, 0, None
+        for line in lines:
+            number += 1
+            if line.startswith("#"):
+                comment, comment_number = line[1:], number
+            elif line.strip("\r\n"):
+                first = line
+                break
         try:
-            header = next((row for row in csv.reader(lines, delimiter=file_format.delimiter) if row), None)
+            if first is None:
+                if comment and has_header:
+                    raise _without_rows(path)
+                raise InputError(f"{path} is empty: give a table with a header and rows")
+            fields = _fields(first, file_format)
+            commented = [name.strip() for name in _fields(comment, file_format)]
+            if not has_header:
+                names, skipped, has_rows = list(map(column_name, range(1, len(fields) + 1))), number - 1, True
+            elif len(commented) == len(fields) > 1:  # "#id, name" is the header of the row below it
+                names, skipped, has_rows = commented, comment_number, True
+            else:
+                rows = csv.reader(itertools.chain([first], lines), delimiter=file_format.delimiter)
+                names = next(rows)
+                skipped = number - 1 + rows.line_num
+                has_rows = any(line.strip("\r\n") for line in lines)
         except csv.Error as error:
             raise InputError(f"{path}: a quotation mark in its header is left open: close it") from error
-        has_rows = any(line.strip("\r\n") for line in lines)
-    if header is None:
-        raise InputError(f"{path} is empty: give a table with a header and rows")
-    if first_non_utf8_byte(header) is not None:
+    if first_non_utf8_byte(names) is not None:
         raise InputError(f"{path} is not UTF-8 text (in its header): save the table as UTF-8")
     if not has_rows:
         raise _without_rows(path)
-    return header
+    return Layout(skipped, names, has_header)
+
+
+def _fields(line: str, file_format: FileFormat) -> list[str]:
+    """The fields of one line."""
+    return next(csv.reader([line], delimiter=file_format.delimiter), [])
 
 
 def _faulty_row(
-    path: Path, file_format: FileFormat, header: Sequence[str], wanted: Sequence[str]
+    path: File, file_format: FileFormat, layout: Layout, wanted: Sequence[str]
 ) -> InputError | None:
     with _open(path, file_format) as stream:
-        fault = first_fault(_lines_of(stream), file_format.delimiter, header, wanted)
+        lines = itertools.islice(lines_of(stream), layout.skipped, None)
+        fault = first_fault(lines, file_format.delimiter, layout.names, wanted, layout.skipped)
     return InputError(f"{path}, {fault}: correct the table") if fault else None
 
 
-def _read_parquet(path: Path, wanted: Sequence[str], key: str) -> pa.Table:
+def filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column of texts in dictionary encoding, with "" in place of null."""
+    if column.null_count or column.type != TEXT:
+        return column.cast(pa.string()).fill_null("").dictionary_encode().cast(TEXT)
+    return column
+
+
+def map_values(column: pa.ChunkedArray, change: Callable[[pa.Array], pa.Array]) -> pa.ChunkedArray:
+    """A dictionary-encoded column with its distinct values changed."""
+    chunks = []
+    for chunk in column.chunks:
+        changed = change(chunk.dictionary)
+        if changed.equals(chunk.dictionary):
+            chunks.append(chunk)
+        else:
+            # Two values may have become equal.
+            encoded = changed.dictionary_encode()
+            chunks.append(
+                pa.DictionaryArray.from_arrays(encoded.indices.take(chunk.indices), encoded.dictionary)
+            )
+    return pa.chunked_array(chunks, column.type)
+
+
+def _unquoted(values: pa.Array) -> pa.Array:
+    """Texts without the quotation marks that enclose them."""
+    import pyarrow.compute as pc
+
+    # Imported there because it is slow and the Snakefile imports this module with `download`.
+    is_enclosed = pc.match_substring_regex(values, '^".*"$')
+    if not pc.any(is_enclosed).as_py():
+        return values
+    inner = pc.replace_substring(pc.utf8_slice_codeunits(values, 1, -1), '""', '"')
+    return pc.if_else(is_enclosed, inner, values)
+
+
+def _schema(path: File) -> pa.Schema:
+    """The schema of a parquet file."""
+    try:
+        with members.opened(path) as file:
+            return pq.ParquetFile(_seekable(path, file)).schema_arrow
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
+
+
+def _seekable(path: File, file: BinaryIO) -> BinaryIO:
+    """A file that parquet's reader can jump in; one in an archive is read into memory."""
+    return io.BytesIO(file.read()) if isinstance(path, Member) else file
+
+
+def _read_parquet(path: File, wanted: Sequence[Column], key: str, keys: Mapping[Column, str]) -> pa.Table:
+    names = list(map(column_name, wanted))
     try:
         # An open file: from a path, pyarrow would also read columns from folder names such as device=cpu.
-        with path.open("rb") as file:
+        with members.opened(path) as opened:
+            file = _seekable(path, opened)
             schema = pq.ParquetFile(file).schema_arrow
-            _check_columns(path, schema.names, wanted, key)
-            texts = [name for name in wanted if schema.field(name).type in (pa.string(), pa.large_string())]
+            _check_columns(path, schema.names, names, key, keys)
+            texts = [name for name in names if schema.field(name).type in (pa.string(), pa.large_string())]
             parquet = pq.ParquetFile(file, read_dictionary=texts)
             batches = [
-                pa.record_batch([_as_text(path, name, batch[name]) for name in wanted], names=list(wanted))
-                for batch in parquet.iter_batches(BATCH_ROWS, columns=list(wanted))
+                pa.record_batch([_as_text(path, name, batch[name]) for name in names], names=names)
+                for batch in parquet.iter_batches(BATCH_ROWS, columns=names)
             ]
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
-    return pa.Table.from_batches(batches, pa.schema([(name, TEXT) for name in wanted]))
+    return pa.Table.from_batches(batches, pa.schema([(name, TEXT) for name in names]))
 
 
-def _as_text(path: Path, name: str, values: pa.Array) -> pa.Array:
+def _as_text(path: File, name: str, values: pa.Array) -> pa.Array:
     if pa.types.is_floating(values.type):
         # Imported here because it is slow and the Snakefile imports this module with `download`.
         import pyarrow.compute as pc
@@ -269,29 +467,53 @@ LEFT_OPEN = "a quotation mark is left open"
 
 
 def first_fault(
-    lines: Iterable[str], delimiter: str, header: Sequence[str], wanted: Sequence[str]
+    lines: Iterable[str], delimiter: str, header: Sequence[str], wanted: Sequence[str], skipped: int = 0
 ) -> str | None:
     """Describe the first faulty row, with the number of the line where it starts; None if there is none.
 
-    This is slow and exact, for tables that the fast reader refuses. lines: with their line ends, the header
-    first; bytes that are not UTF-8 are lone surrogates (errors="surrogateescape"). wanted: the columns in
-    which such bytes are a fault.
+    This is slow and exact, for tables that the fast reader refuses. lines: the rows with their line ends,
+    without the header; bytes that are not UTF-8 are lone surrogates (errors="surrogateescape"). wanted: the
+    columns in which such bytes are a fault. skipped: the number of lines before the first.
     """
     pending: list[str] = []
     rows = csv.reader(_record(lines, pending), delimiter=delimiter)
-    start, last_start, last_lines = 1, 1, pending
+    start = last_start = skipped + 1
+    last_lines = pending
+    with _long_fields():
+        try:
+            for row in rows:
+                fault = _row_fault(row, header, wanted) if row else None
+                if fault and len(row) != len(header) and len(pending) > 1:
+                    fault += (
+                        f" (the row ends on line {skipped + rows.line_num}: is a quotation mark left open?)"
+                    )
+                elif not fault and _has_swallowed(pending, delimiter, len(header)):
+                    fault = (
+                        f"a field runs over {len(pending)} lines that look like rows: "
+                        "is a quotation mark left open?"
+                    )
+                if fault:
+                    return f"line {start}: {fault}"
+                last_start, start = start, skipped + rows.line_num + 1
+                last_lines, pending[:] = list(pending), []
+        except csv.Error:  # a field longer than the limit
+            return f"line {start}: {LEFT_OPEN}"
+        return f"line {last_start}: {LEFT_OPEN}" if _is_left_open(last_lines, delimiter) else None
+
+
+@contextmanager
+def _long_fields() -> Iterator[None]:
+    """Let the csv module read fields as long as those that the fast reader reads."""
+    limit = csv.field_size_limit(BLOCK_BYTES)
     try:
-        for row in rows:
-            fault = _row_fault(row, header, wanted) if row else None
-            if fault and len(row) != len(header) and len(pending) > 1:
-                fault += f" (the row ends on line {rows.line_num}: is a quotation mark left open?)"
-            if fault:
-                return f"line {start}: {fault}"
-            last_start, start = start, rows.line_num + 1
-            last_lines, pending[:] = list(pending), []
-    except csv.Error:  # a field longer than the limit of 131,072 characters
-        return f"line {start}: {LEFT_OPEN}"
-    return f"line {last_start}: {LEFT_OPEN}" if _is_left_open(last_lines, delimiter) else None
+        yield
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _has_swallowed(lines: Sequence[str], delimiter: str, fields: int) -> bool:
+    """Whether a row of several lines is several rows of a field whose quotation mark is left open."""
+    return len(lines) > 1 and fields > 2 and all(line.count(delimiter) >= fields - 1 for line in lines)
 
 
 def first_non_utf8_byte(texts: Sequence[str]) -> int | None:
@@ -335,7 +557,7 @@ def _row_fault(row: Sequence[str], header: Sequence[str], wanted: Sequence[str])
 END_BYTES, CHUNK_BYTES = 1 << 16, 1 << 20
 
 
-def require_whole(path: str | Path, name: str | None = None) -> None:
+def require_whole(path: File, name: str | None = None) -> None:
     """Raise InputError if a file is not a complete table of its format; the columns may have any names.
 
     A compressed file is unpacked to its end, and the footer of a parquet file is read. A text table must have
@@ -390,7 +612,7 @@ def _unpacked_tail(path: str | Path, file_format: FileFormat) -> bytes:
 
 
 def _open_lines(path: str | Path, file_format: FileFormat) -> io.TextIOWrapper:
-    return _lines_of(pa.input_stream(str(path), compression=file_format.compression))
+    return lines_of(pa.input_stream(str(path), compression=file_format.compression))
 
 
 def _one_column(header: str, delimiter: str) -> str:
@@ -418,27 +640,43 @@ def _may_be_cut_off(tail: bytes, delimiter: str, fields: int) -> bool:
 
 
 @contextmanager
-def _open(path: str | Path, file_format: FileFormat) -> Iterator[pa.NativeFile]:
+def _open(path: File, file_format: FileFormat) -> Iterator[pa.NativeFile]:
     """Yield the unpacked bytes of a file; an error while reading them becomes the error of `_damaged`."""
     try:
-        with pa.input_stream(str(path), compression=file_format.compression) as stream:
-            yield stream
+        if isinstance(path, Member):
+            with (
+                members.opened(path) as file,
+                pa.input_stream(file, compression=file_format.compression) as stream,
+            ):
+                yield stream
+        else:
+            with pa.input_stream(str(path), compression=file_format.compression) as stream:
+                yield stream
     except OSError as error:
         raise _damaged(path, error) from error
 
 
-def _lines_of(stream: pa.NativeFile) -> io.TextIOWrapper:
+@contextmanager
+def unpacked(path: File) -> Iterator[pa.NativeFile]:
+    """The bytes of a file, unpacked if the end of its name says that it is compressed."""
+    require_file(path)
+    suffix = Path(members.name_of(path).lower()).suffix
+    with _open(path, FileFormat("", COMPRESSIONS.get(suffix))) as stream:
+        yield stream
+
+
+def lines_of(stream: pa.NativeFile) -> io.TextIOWrapper:
     """The lines of a stream with their line ends; bytes that are not UTF-8 become lone surrogates."""
     buffered = io.BufferedReader(stream)
     return io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
-def _damaged(path: str | Path, error: Exception) -> InputError:
+def _damaged(path: File, error: Exception) -> InputError:
     """The error for a file that cannot be read to its end; raises `error` itself if memory ran out."""
     if is_out_of_memory(error):
         raise error
     return InputError(f"{path} is cut short or damaged ({shortened(error)}): copy or download it again")
 
 
-def _without_rows(path: str | Path) -> InputError:
+def _without_rows(path: File) -> InputError:
     return InputError(f"{path} has a header but no rows: give a table with at least one row")

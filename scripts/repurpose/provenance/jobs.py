@@ -27,8 +27,8 @@ from repurpose.provenance.records import RUN, Digests, Record
 
 TOKEN = RUN / "token"
 VARIABLE = "REPURPOSE_RUN"  # environment variable: the token of the run that a job belongs to
-# Parameters that do not change what a job makes; the first two are in the record in another form.
-NOT_RECORDED = ("code", "tables", "unread", "checkpoints", "checkpoint_seconds", "verdict")
+# Parameters that do not change what a job makes; the first three are in the record in another form.
+NOT_RECORDED = ("code", "tables", "paths", "unread", "checkpoints", "checkpoint_seconds", "verdict")
 WATCH_SECONDS = 2.0
 
 

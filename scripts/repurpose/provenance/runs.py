@@ -20,6 +20,7 @@ import yaml
 from repurpose.config import settings
 from repurpose.core import files
 from repurpose.core.errors import InputError
+from repurpose.ingest import inputs
 from repurpose.provenance import jobs, records, shelf
 from repurpose.provenance.records import RECORDS, RESULTS, RUN, Digests, Record
 
@@ -224,7 +225,7 @@ def refusal(request: Request) -> str:
     if request.has_options:
         return ""
     if not CONFIG.exists():
-        return _refusal_by_ledger(request.config["edges"])
+        return _refusal_by_ledger(", ".join(inputs.listed(request.config["edges"])))
     before, memory = settings.read(CONFIG), _memory()
     change = records.difference(before, settings.ordered(request.config))
     if not memory.get("has_options") or not change:

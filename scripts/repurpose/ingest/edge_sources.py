@@ -1,0 +1,58 @@
+"""Where edges come from: source, publications and qualifiers, for tables that have them (KGX)."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from repurpose.ingest import tables
+from repurpose.ingest.edges import Placed
+
+COLUMNS = ("source", "publications", "qualifiers")
+SCHEMA = pa.schema(
+    [
+        ("relation_index", pa.int32()),
+        ("head_index", pa.int32()),
+        ("tail_index", pa.int32()),
+        *((name, tables.TEXT) for name in COLUMNS),
+    ]
+)
+
+
+def has_any(table: pa.Table) -> bool:
+    """Whether an edges table says where its edges come from."""
+    return any(name in table.column_names for name in COLUMNS)
+
+
+def collect(table: pa.Table, sound: np.ndarray, placed: Placed) -> pa.Table:
+    """One row for each edge and each different statement on where it comes from, with the columns of SCHEMA.
+
+    Edges are sorted as in the graph. sound: bool (rows,), the rows that are edges. placed: their edges. Rows
+    that say nothing are left out.
+    """
+    rows = table.filter(pa.array(sound))
+    texts = [
+        tables.filled(rows[name]).unify_dictionaries().combine_chunks()
+        if name in table.column_names
+        else pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), [""])
+        for name in COLUMNS
+    ]
+    columns = [*(pa.array(values.astype(np.int32)) for values in placed[1:]), *map(_one_chunk, texts)]
+    result = pa.table(columns, schema=SCHEMA)
+    says_something = np.zeros(len(rows), dtype=bool)
+    for name in COLUMNS:
+        says_something |= np.asarray(pc.not_equal(result[name].cast(pa.string()), ""))
+    keys = np.stack([*placed[1:], *(column.indices.to_numpy() for column in columns[3:])])
+    order = np.lexsort(keys[[5, 4, 3, 1, 2, 0]])
+    order = order[says_something[order]]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = (np.diff(keys[:, order], axis=1) != 0).any(axis=0)
+    return result.take(pa.array(order[is_first]))
+
+
+def none() -> pa.Table:
+    """The table of a graph whose edges table has no such columns."""
+    return SCHEMA.empty_table()
+
+
+def _one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    return column.chunk(0) if isinstance(column, pa.ChunkedArray) else column
