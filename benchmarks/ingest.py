@@ -116,10 +116,10 @@ def measure(read: Callable[[Path], int], path: Path) -> dict[str, Any]:
     """Call a reader; returns seconds, peak memory of this process and number of edges."""
     start = time.perf_counter()
     edges = read(path)
-    return {"seconds": time.perf_counter() - start, "peak_rss_gb": _peak_rss() / 1e9, "edges": edges}
+    return {"seconds": time.perf_counter() - start, "peak_rss_gb": peak_rss() / 1e9, "edges": edges}
 
 
-def _peak_rss() -> int:
+def peak_rss() -> int:
     """Peak memory in bytes; VmHWM if the system has it, because ru_maxrss may be the parent's peak."""
     status = Path("/proc/self/status")
     if status.exists():
@@ -128,7 +128,7 @@ def _peak_rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _in_process(function: Callable[..., Any], *arguments: Any) -> Any:
+def in_process(function: Callable[..., Any], *arguments: Any) -> Any:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
@@ -137,10 +137,10 @@ def main(rows: int, as_json: bool) -> None:
     """Measure every format with both readers and print a line for each."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _in_process(make, folder, rows)
+        in_process(make, folder, rows)
         for suffix in FORMATS:
             for reader in (with_repurpose, with_pandas):
-                result = _in_process(measure, reader, folder / f"edges.{suffix}")
+                result = in_process(measure, reader, folder / f"edges.{suffix}")
                 line = {
                     "rows": rows,
                     "format": suffix,

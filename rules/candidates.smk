@@ -157,7 +157,7 @@ rule answer_question:
     benchmark:
         "results/benchmarks/answer_question/{device}/{disease}.tsv"
     wildcard_constraints:
-        disease=r"[A-Za-z0-9][A-Za-z0-9:._-]*",
+        disease=runs.ANSWER_NAME,
     retries: 0
     conda:
         "../envs/classifier.yaml"

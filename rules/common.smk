@@ -19,6 +19,8 @@ from repurpose.core.errors import InputError
 try:
     settings.check(config, settings.read(f"{workflow.basedir}/config/schema.yaml"))
     inputs.require(config)
+    if unanswerable := runs.refused_answer(sys.argv[1:]):
+        raise InputError(unanswerable)
 except InputError as error:
     # A WorkflowError would add the line of this file that raised it.
     sys.exit(f"Error: {error}")

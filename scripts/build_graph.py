@@ -28,6 +28,7 @@ def main(
 ) -> None:
     """Read the tables of edges and nodes, and write the graph's files and its ledger."""
     kg, ledger, sources = read(edges, nodes, settings, target)
+    ingest.require_messages(kg, target, ledger["file"])
     report(kg, ledger)
     graph.save(kg, graph_out)
     files.write_table(sources_out, sources)

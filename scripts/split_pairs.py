@@ -45,6 +45,11 @@ def main(
     pairs.save(labelled, pairs_out)
     files.write_json(certificate_out, content)
     logging.info("%(positives)d positive and %(negatives)d negative pairs", content["pairs"])
+    if content["pairs"]["conflicts"]:
+        logging.warning(
+            "%d pairs are treatments and known negatives too, and count as treatments: check target.negative",
+            content["pairs"]["conflicts"],
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import planted
 import pytest
 from planted import TARGET
 
-from repurpose.classifier.examples import make_examples, split_examples
+from repurpose.classifier.examples import make_examples, reserved, split_examples
 from repurpose.config.sections import ClassifierSettings
 from repurpose.core.errors import InputError
 from repurpose.pairs import pairs
@@ -116,3 +118,24 @@ def test_without_unknown_pairs_and_known_negatives_there_is_an_error():
         make_examples(frame, whole, np.arange(3), np.arange(4), SETTINGS, rng)
     frame.loc[0, "label"] = 0
     assert len(make_examples(frame, whole, np.arange(3), np.arange(4), SETTINGS, rng).heads) == 12
+
+
+def test_in_a_small_matrix_validation_keeps_negatives_although_training_could_take_all(case):
+    labelled, known = case
+    greedy = replace(SETTINGS, negatives_per_positive=1000)
+    for scheme in pairs.SCHEMES:
+        train, valid = split_examples(labelled, scheme, known, *SIZES, greedy, seed=0)
+        assert train.is_drawn.sum() > 100 and valid.is_drawn.sum() > 100
+        assert not drawn(train) & drawn(valid)
+        taken = set(zip(known.heads.tolist(), known.tails.tolist(), strict=True))
+        assert not (drawn(train) | drawn(valid)) & taken
+
+
+def test_in_a_large_matrix_nothing_is_kept_aside(case):
+    labelled, known = case
+    pools = np.arange(SIZES[0]), np.arange(SIZES[1])
+    part = labelled[labelled["random"] == "train"]
+    rng = np.random.default_rng(0)
+    assert reserved(known, pools, pools, part, SETTINGS, rng) is known
+    greedy = replace(SETTINGS, negatives_per_positive=1000)
+    assert len(reserved(known, pools, pools, part, greedy, rng).heads) > len(known.heads)

@@ -115,10 +115,20 @@ def test_the_split_of_a_scheme_does_not_depend_on_other_schemes():
     assert not alone.equals(pairs.split(frame(), ["drug"], **SHARES, seed=6)["drug"])
 
 
-def test_too_few_positives_are_refused_with_the_scheme_and_the_counts():
+def test_too_few_positives_for_any_split_are_refused_once_for_all_schemes():
     few = frame().iloc[:30]
-    with pytest.raises(InputError, match=r"scheme random has too few positive pairs .*valid [0-4], test \d+"):
-        pairs.split(few, ["random"], **SHARES, seed=0)
+    count = int((few["label"] == 1).sum())
+    with pytest.raises(
+        InputError, match=rf"^{count} known treatments are too few for any split: about 50 are"
+    ):
+        pairs.split(few, pairs.SCHEMES, **SHARES, seed=0)
+
+
+def test_too_few_positives_of_a_scheme_are_refused_with_the_scheme_and_the_counts():
+    of_one_tail = frame().assign(tail_index=0)
+    pairs.split(of_one_tail, ["random"], **SHARES, seed=0)
+    with pytest.raises(InputError, match=r"scheme disease has too few positive pairs .*valid \d+, test \d+"):
+        pairs.split(of_one_tail, ["disease"], **SHARES, seed=0)
 
 
 def test_shares_must_leave_training_pairs():

@@ -466,3 +466,16 @@ def test_on_a_full_disk_a_run_is_planned_and_digests_are_not_stored(monkeypatch)
     time.sleep(records.TICK + 0.1)
     monkeypatch.setattr(files, "write_json", lambda *_: (_ for _ in ()).throw(InputError("no space")))
     assert not small_run.judge({}).reasons
+
+
+@pytest.mark.parametrize("name", ["DOID:9352", "MONDO_1_2.x-3", "a" * 200])
+def test_an_answer_whose_name_can_be_that_of_a_file_is_not_refused(name):
+    assert runs.refused_answer(["--cores", "8", f"results/answers/cpu/{name}.json"]) == ""
+
+
+@pytest.mark.parametrize(
+    "name", ["id with blank", "a,b", "x={y}", "a/b", "\N{GREEK SMALL LETTER ALPHA}", "a" * 201]
+)
+def test_an_answer_whose_name_cannot_be_that_of_a_file_is_refused_with_what_to_do(name):
+    sentence = runs.refused_answer(["--cores", "8", f"results/answers/cpu/{name}.json"])
+    assert "scripts/query_candidates.py --disease" in sentence and len(sentence) < 400

@@ -485,3 +485,15 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
     assert files.read_json(tmp_path / "summary.json") == content
     written = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert written == page.render(content, histories, verdicts, ledger, certificate)
+
+
+def test_the_report_shows_the_warnings_about_the_table_and_conflicts_of_labels():
+    content = list(example({"cpu": True}))
+    shown = Page(page.render(*content)).text
+    assert "known negatives too" not in shown
+    content[3] = {**content[3], "warnings": [f"{HOSTILE}: two spellings"]}
+    content[4] = {**content[4], "pairs": {"positives": 240, "negatives": 0, "conflicts": 240}}
+    html = page.render(*content)
+    assert HOSTILE not in html
+    assert "two spellings." in Page(html).text
+    assert "240 of 240 treatments are known negatives too" in Page(html).text

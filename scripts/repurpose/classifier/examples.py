@@ -33,6 +33,9 @@ class Examples(NamedTuple):
         return examples._replace(weights=np.ones(int(kept.sum()), np.float32))
 
 
+# If the draws for training would take more than the first share of the unknown pairs, the second is kept
+# for validation.
+MAXIMUM_DRAWN, KEPT_FOR_VALIDATION = 0.7, 0.25
 NO_EXAMPLES = Examples(*(np.zeros(0, np.int64) for _ in Examples._fields))
 
 
@@ -90,10 +93,34 @@ def split_examples(
     if column:
         train_pools[column] = np.setdiff1d(train_pools[column], pairs.loc[pairs[scheme] != "train", column])
     valid_pools = asked_pools(pairs, scheme, "valid", n_heads, n_tails)
-    train = make_examples(pairs[pairs[scheme] == "train"], known, *train_pools.values(), settings, rng)
+    train_pairs, pools = pairs[pairs[scheme] == "train"], tuple(train_pools.values())
+    kept = reserved(known, pools, valid_pools, train_pairs, settings, rng)
+    train = make_examples(train_pairs, kept, *pools, settings, rng)
     excluded = Known(np.append(known.heads, train.heads), np.append(known.tails, train.tails), known.names)
     valid = make_examples(pairs[pairs[scheme] == "valid"], excluded, *valid_pools, settings, rng)
     return train, valid
+
+
+def reserved(
+    known: Known,
+    train_pools: tuple[np.ndarray, np.ndarray],
+    valid_pools: tuple[np.ndarray, np.ndarray],
+    train_pairs: pd.DataFrame,
+    settings: ClassifierSettings,
+    rng: np.random.Generator,
+) -> Known:
+    """The pairs that training may not draw: the known ones and, in a small matrix, some kept for validation.
+
+    In a small matrix, the draws for training would take nearly all unknown pairs, and validation would have
+    none. Then a share of those of the validation pools is kept for it.
+    """
+    wanted = settings.draws * settings.negatives_per_positive * int(train_pairs["label"].sum())
+    if wanted <= MAXIMUM_DRAWN * unknown.count(known, *train_pools):
+        return known
+    size = int(KEPT_FOR_VALIDATION * unknown.count(known, *valid_pools))
+    heads, tails = unknown.draw(known, *valid_pools, size, rng)
+    names = np.append(known.names, np.full(len(heads), "", object))
+    return Known(np.append(known.heads, heads), np.append(known.tails, tails), names)
 
 
 def asked_pools(

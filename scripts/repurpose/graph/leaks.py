@@ -123,15 +123,23 @@ def describe(overlaps: Sequence[Overlap], kept: Sequence[str]) -> list[dict[str,
     ]
 
 
+def leaks_among(overlaps: Sequence[Overlap], kept: Sequence[str]) -> list[Overlap]:
+    """The overlaps that are leaks, without those of graph.keep_relations."""
+    return [overlap for overlap in _not_kept(overlaps, kept) if overlap.is_leak]
+
+
+def names_of(overlaps: Sequence[Overlap]) -> list[str]:
+    """The relations of overlaps, as graph.exclude_relations names them."""
+    return list(dict.fromkeys(triple(each.relation, each.head_type, each.tail_type) for each in overlaps))
+
+
 def check(overlaps: Sequence[Overlap], kept: Sequence[str], excluded: Sequence[str], file: str) -> None:
     """Raise InputError, with the config line to add, if a relation outside graph.keep_relations is a leak."""
-    leaking = [overlap for overlap in _not_kept(overlaps, kept) if overlap.is_leak]
+    leaking = leaks_among(overlaps, kept)
     if not leaking:
         return
     worst = max(leaking, key=lambda overlap: (overlap.is_named, overlap.label == "positive", overlap.pairs))
-    names = dict.fromkeys(
-        triple(overlap.relation, overlap.head_type, overlap.tail_type) for overlap in leaking
-    )
+    names = names_of(leaking)
     without, within = (json.dumps([*listed, *names], ensure_ascii=False) for listed in (excluded, kept))
     others = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
     raise InputError(

@@ -10,7 +10,7 @@ from repurpose.config.sections import GraphSettings, Target
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph, Relation
-from repurpose.ingest import edge_sources, edges, ledger, numbering
+from repurpose.ingest import edge_sources, edges, ledger, numbering, spellings
 from repurpose.ingest.numbering import Nodes, Rows
 
 
@@ -32,13 +32,15 @@ def build(
     nodes_file: str = "the nodes table",
     files: Sequence[tuple[str, int]] = (),
     faults: Mapping[str, np.ndarray] | None = None,
+    stops_at_leaks: bool = True,
 ) -> Built:
     """Build the graph and its ledger from an edges table and an optional nodes table.
 
     The tables have text columns with the names in `settings`. files: name and number of rows of each file, if
-    the edges table was several. faults: see ledger.outcomes. Every node that a row gives with type and id is
-    in the graph, even if the row itself is dropped. Relations between the target's types run from the head
-    type to the tail type, directed or not, because they become pairs. The order of rows does not matter.
+    the edges table was several. faults: see ledger.outcomes. stops_at_leaks: whether a relation that repeats
+    target pairs under other types is an error. Every node that a row gives with type and id is in the graph,
+    even if the row itself is dropped. Relations between the target's types run from the head type to the tail
+    type, directed or not, because they become pairs. The order of rows does not matter.
 
     Raises InputError that names `file` if settings or target name something that the table lacks, if a
     relation loses more than `max_dropped_share` of its rows, or if a relation that would stay in the graph
@@ -71,16 +73,42 @@ def build(
     _check_target(kg, target, file)
     _check_triples(kg, rows.relation_values, settings, file)
     overlaps = leaks.find_overlaps(kg, target)
-    leaks.check(overlaps, settings.keep_relations, settings.exclude_relations, file)
+    if stops_at_leaks:
+        leaks.check(overlaps, settings.keep_relations, settings.exclude_relations, file)
     account = {"file": file, **ledger.totals(entries)}
     account["files"] = ledger.file_entries(files, outcome, distinct)
     account |= {"nodes": {name: kg.count(name) for name in kg.node_types}, "relations": entries}
     account["missing"] = missing_cells
     overlap_warnings = leaks.warnings(overlaps, settings.keep_relations)
-    account["warnings"] = [*ledger.missing_warnings(missing_cells), *overlap_warnings]
+    account["warnings"] = [
+        *ledger.missing_warnings(missing_cells),
+        *spellings.warnings(kg, target, file),
+        *overlap_warnings,
+    ]
     if nodes_table is not None:
+        account["warnings"] += spellings.unused_types(rows, nodes, usable, file, nodes_file)
         account["nodes_table"] = {"file": nodes_file, **ledger.nodes_entry(rows, nodes, listed, usable)}
     return Built(kg, account, sources)
+
+
+def count_triples(
+    table: pa.Table, settings: GraphSettings, nodes_table: pa.Table | None = None
+) -> dict[tuple[str, str, str], int]:
+    """The number of rows of each (relation, head type, tail type), as the rows have them."""
+    columns, node_columns = vars(settings.columns), vars(settings.node_columns)
+    rows = numbering.encode(table, columns, nodes_table, node_columns, settings.missing)
+    n_types = np.int64(len(rows.type_values))
+    is_whole = (rows.relation >= 0) & (rows.types[0] >= 0) & (rows.types[1] >= 0)
+    codes = (rows.relation * n_types + rows.types[0]) * n_types + rows.types[1]
+    found, counts = np.unique(codes[is_whole], return_counts=True)
+    return {
+        (
+            rows.relation_values[code // n_types**2],
+            rows.type_values[code // n_types % n_types],
+            rows.type_values[code % n_types],
+        ): count
+        for code, count in zip(found.tolist(), counts.tolist(), strict=True)
+    }
 
 
 def _empty(rows: Rows, is_header: np.ndarray) -> None:
@@ -154,6 +182,17 @@ def _check_relation_names(names: Sequence[str], settings: GraphSettings, target:
             )
 
 
+def require_messages(kg: Graph, target: Target, file: str) -> None:
+    """Raise InputError if no relation is left to learn from."""
+    if kg.of_role("message"):
+        return
+    between = f"{target.head_type} and {target.tail_type}"
+    raise InputError(
+        f"no relation of {file} is left to learn from: all of its edges connect {between} or are in "
+        "graph.exclude_relations; add relations of other nodes, such as drug targets and disease genes"
+    )
+
+
 def _check_triples(kg: Graph, names: Sequence[str], settings: GraphSettings, file: str) -> None:
     """Raise InputError unless each entry of the two keys is a relation's name, alone or with its types."""
     triples = [(relation.relation, relation.head_type, relation.tail_type) for relation in kg.relations]
@@ -186,9 +225,10 @@ def _check_target(kg: Graph, target: Target, file: str) -> None:
     for key in ("positive", "negative"):
         for name in getattr(target, key):
             if target_relations and name not in target_relations:
+                none = ", or write target: {negative: []} for none" if key == "negative" else ""
                 raise InputError(
-                    f"target.{key} lists {name}, which {file} does not have {between}: "
-                    f"choose from {_listing(target_relations)}"
+                    f"target.{key} lists {name!r}, which {file} does not have {between}: "
+                    f"choose from {_listing(target_relations)}{none}"
                 )
             if not target_relations:
                 triples = [

@@ -75,8 +75,22 @@ def require(config: Mapping[str, Any]) -> None:
     for url in urls(config):
         download.local_path(url)
     for key, path in tables(config).items():
-        if path and not Path(path).exists():
+        if path:
+            _require_readable(key, path)
+
+
+def _require_readable(key: str, path: str) -> None:
+    """Raise InputError if a table does not exist or cannot be opened."""
+    try:
+        if not Path(path).exists():
             raise InputError(_absent(key, path))
+        if not Path(path).is_dir():
+            Path(path).open("rb").close()
+    except OSError as error:
+        raise InputError(
+            f"{path} of the key {key} cannot be opened ({error.strerror}): check its permissions and those "
+            "of its folder"
+        ) from error
 
 
 def _absent(key: str, path: str) -> str:

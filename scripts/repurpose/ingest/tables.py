@@ -617,14 +617,16 @@ def _open_lines(path: str | Path, file_format: FileFormat) -> io.TextIOWrapper:
 
 def _one_column(header: str, delimiter: str) -> str:
     """The end of the error about a header with a single field."""
-    names = {",": "commas", "\t": "tabs"}
-    for suffix, alternative in DELIMITERS.items():
-        if alternative != delimiter and alternative in header:
-            return f"has {names[alternative]} and no {names[delimiter]} in its first line: name it {suffix}"
+    plurals = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+    count, other = max((header.count(mark), mark) for mark in plurals if mark != delimiter)
+    if count:
+        suffix = {",": ".csv", "\t": ".tsv"}.get(other)
+        remedy = f"name it {suffix}" if suffix else "save it with commas (.csv) or tabs (.tsv)"
+        return f"has {count} {plurals[other]} and no {plurals[delimiter]} in its first line: {remedy}"
     excerpt = " ".join(header.split())[:60]
     return (
-        f"is no table, its first line is '{excerpt}', without {names[delimiter]}: give a table with a header "
-        "and rows"
+        f"is no table, its first line is '{excerpt}', without {plurals[delimiter]}: give a table with a "
+        "header and rows"
     )
 
 

@@ -4,6 +4,7 @@ A pair is (head, tail), each an index within one of the target's two node types.
 of any role connects its head and tail; all other pairs are unknown.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -84,7 +85,7 @@ def split(
             split_indices = _split_groups(pairs[GROUPED_BY[scheme]].to_numpy(), labels, shares, rng)
         else:
             split_indices = _split_stratified(labels, shares, rng)
-        _require_enough(scheme, split_indices, labels)
+        _require_enough(scheme, split_indices, labels, shares)
         result[scheme] = np.array(SPLITS, object)[split_indices]
     return result
 
@@ -173,12 +174,21 @@ def _split_groups(
     return split_of_group[group_of_pair]
 
 
-def _require_enough(scheme: str, split_indices: np.ndarray, labels: np.ndarray) -> None:
+def _require_enough(scheme: str, split_indices: np.ndarray, labels: np.ndarray, shares: np.ndarray) -> None:
     counts = np.bincount(split_indices[labels == 1], minlength=3)
-    if counts.min() < MINIMUM_POSITIVES:
-        summary = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, counts, strict=True))
+    if counts.min() >= MINIMUM_POSITIVES:
+        return
+    needed = math.ceil(MINIMUM_POSITIVES / shares.min())
+    if counts.sum() < needed:
         raise InputError(
-            f"the scheme {scheme} has too few positive pairs in a split ({summary}; each needs "
-            f"{MINIMUM_POSITIVES}): use a graph with more target edges, raise split.valid_share and "
-            f"split.test_share, or take {scheme} out of split.schemes"
+            f"{counts.sum()} known treatments are too few for any split: about {needed} are needed, "
+            f"{MINIMUM_POSITIVES} in each of training, validation and test (split.valid_share {shares[1]:g}, "
+            f"split.test_share {shares[2]:g}); use a graph with more of them, or name further relations in "
+            "target.positive"
         )
+    summary = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, counts, strict=True))
+    raise InputError(
+        f"the scheme {scheme} has too few positive pairs in a split ({summary}; each needs "
+        f"{MINIMUM_POSITIVES}): use a graph with more target edges, raise split.valid_share and "
+        f"split.test_share, or take {scheme} out of split.schemes"
+    )

@@ -19,7 +19,7 @@ import yaml
 
 from repurpose.config import settings
 from repurpose.core import files
-from repurpose.core.errors import InputError
+from repurpose.core.errors import InputError, shortened
 from repurpose.ingest import inputs
 from repurpose.provenance import jobs, records, shelf
 from repurpose.provenance.records import RECORDS, RESULTS, RUN, Digests, Record
@@ -31,6 +31,9 @@ NOT_RESULTS = ("records", "previous", ".run", "logs", "benchmarks", "checkpoints
 # The reason for files without a record, for example those of an early version of the workflow.
 NO_RECORD = "there is no record of what made it"
 FORCED = "asked for again"
+
+ANSWER = re.compile(r"results/answers/[^/]+/(.*)\.json", re.DOTALL)
+ANSWER_NAME = "[A-Za-z0-9][A-Za-z0-9:._-]{0,199}"  # also the pattern of the wildcard in rules/candidates.smk
 
 
 @dataclass(frozen=True)
@@ -237,6 +240,22 @@ def refusal(request: Request) -> str:
         f"{options} again, or run it elsewhere with --directory, or replace them by naming the config: "
         "--configfile config/config.yaml"
     )
+
+
+def refused_answer(arguments: Sequence[str]) -> str:
+    """Why an answer that a command asks for cannot be written, as a sentence; "" if each can.
+
+    The id of the disease becomes the name of a file, which can neither be long nor hold every character.
+    """
+    for argument in arguments:
+        match = ANSWER.fullmatch(argument)
+        if match and not re.fullmatch(ANSWER_NAME, match[1]):
+            return (
+                f"{shortened(ValueError(match[1]), 60)} cannot be the name of a file: it is longer than 200 "
+                "characters, or has others than letters, digits and : . _ -; ask instead: python "
+                "scripts/query_candidates.py --disease 'its id or name' --json > answer.json"
+            )
+    return ""
 
 
 def _refusal_by_ledger(edges: str) -> str:
