@@ -149,3 +149,9 @@ def refusal(*rows: Row, **changes: Any) -> str:
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence
+
+
+def warned(ledger: dict[str, Any]) -> list[str]:
+    """The warnings of a ledger without those on names that look like slips, which small graphs have."""
+    slips = ("fewer than 3 nodes", "differ from another one", "in spelling only")
+    return [sentence for sentence in ledger["warnings"] if not any(words in sentence for words in slips)]

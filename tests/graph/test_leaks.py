@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from edge_rows import SETTINGS, build, nodes_table, refusal, triples, turned
+from edge_rows import SETTINGS, build, nodes_table, refusal, triples, turned, warned
 
 import build_demo
 from repurpose.config.sections import GraphSettings, Target
@@ -140,7 +140,7 @@ def test_equal_names_distinguish_a_leak_from_numeric_ids_that_agree_by_accident(
 
 def test_relations_have_no_overlap_if_each_type_has_its_own_ids():
     kg, ledger = build(GRAPH)
-    assert leaks.find_overlaps(kg, TARGET) == [] and ledger["warnings"] == []
+    assert leaks.find_overlaps(kg, TARGET) == [] and warned(ledger) == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -191,7 +191,7 @@ def test_ids_that_agree_within_connected_groups_are_no_leak():
     plain = {"head": "{}", "tail": "{}"}
     table = rows("indication", "drug", "disease", within(120, 60), **plain)
     _, ledger = build([*table, *rows("binds", "drug", "gene", within(500, 150), **plain)])
-    assert all("binds connects drug and gene" in sentence for sentence in ledger["warnings"])
+    assert all("binds connects drug and gene" in sentence for sentence in warned(ledger))
 
 
 def test_the_demo_graph_has_no_leak_until_one_is_added(tmp_path):
@@ -213,7 +213,7 @@ def test_the_demo_graph_has_no_leak_until_one_is_added(tmp_path):
 def test_another_relation_with_the_name_of_a_target_relation_gives_a_warning_and_is_no_leak():
     table = [*GRAPH, *rows("indication", "drug", "gene", drawn(100, seed=8), tail="G{}")]
     _, ledger = build(table)
-    (sentence,) = ledger["warnings"]
+    (sentence,) = warned(ledger)
     assert (
         "the relation indication of target.positive also connects drug and gene (100 edges; 0 of the"
         in sentence

@@ -44,8 +44,9 @@ def test_the_error_about_a_missing_target_relation_lists_the_existing_ones(key):
     rows = [("off_label", "disease", "s1", "drug", "d1"), ("binds", "drug", "d1", "gene", "1")]
     for name in ("indicated", "binds"):
         sentence = refusal(*rows, target={key: [name]})
-        assert f"target.{key} lists {name}" in sentence
+        assert f"target.{key} lists '{name}'" in sentence
         assert "indication, off_label" in sentence
+        assert ("write target: {negative: []} for none" in sentence) == (key == "negative")
     build(rows, target={key: ["off_label"]})
 
 

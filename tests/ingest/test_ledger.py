@@ -18,6 +18,7 @@ from edge_rows import (
     table,
     triples,
     turned,
+    warned,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -198,7 +199,7 @@ def test_an_id_that_spells_a_missing_value_is_no_node_and_gives_a_warning(value)
 def test_a_spelling_that_may_be_an_id_is_kept_and_gives_a_warning():
     kg, ledger = build([("binds", "drug", "d1", "gene", "NA")])
     assert kg.node_ids["gene"].tolist() == ["NA"] and ledger["dropped"]["empty_id"] == 0
-    (sentence,) = ledger["warnings"]
+    (sentence,) = warned(ledger)
     assert "1 rows have NA in the column y_id of type gene, which is kept as it is" in sentence
     assert "add it to graph.missing" in sentence
     kg, ledger = build([("binds", "drug", "d1", "gene", "NA")], missing=["NA"])
@@ -209,7 +210,7 @@ def test_with_an_empty_list_nan_is_an_id_and_gives_a_warning():
     kg, ledger = build(SPELT, missing=[])
     assert "nan" in kg.node_ids["gene"] and "nan" in kg.node_ids["drug"]
     assert [row["is_empty"] for row in ledger["missing"]] == [False, False]
-    assert len(ledger["warnings"]) == 2
+    assert len(warned(ledger)) == 2
 
 
 def test_the_same_spellings_are_missing_relations_types_and_names():
@@ -228,7 +229,7 @@ def test_the_same_spellings_are_missing_relations_types_and_names():
     kg, ledger = build(rows[2:], nodes=nodes)
     assert kg.node_names["drug"].tolist() == ["d1", "d2"]
     assert ledger["nodes_table"]["dropped"]["empty_id"] == 1
-    (sentence,) = ledger["warnings"]
+    (sentence,) = warned(ledger)
     assert "nodes.csv: 1 rows have nan in the column node_id of type gene" in sentence
 
 
@@ -244,7 +245,7 @@ def test_ordinary_ids_give_no_warning():
     _, ledger = build(
         [("binds", "drug", "d1", "gene", id_) for id_ in ("nana", "Nan1", "0", "-", "None of these")]
     )
-    assert ledger["missing"] == [] and ledger["warnings"] == []
+    assert ledger["missing"] == [] and warned(ledger) == []
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
