@@ -1,0 +1,64 @@
+"""Write vectors of the nodes' names, for graph.features: docs/features.md explains them.
+
+    python scripts/embed_names.py results names.parquet --types drug disease
+
+RESULTS is the folder of a run whose graph is built. The file has the columns node_type, node_id and vector.
+Nodes whose name is their id get no vector.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from repurpose.core import files, logs
+from repurpose.core.errors import InputError
+from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
+from repurpose.vectors import names
+
+SCHEMA = pa.schema([("node_type", pa.string()), ("node_id", pa.string()), ("vector", pa.list_(pa.float32()))])
+
+
+def main(*, results: Path, out: Path, types: Sequence[str], width: int, seed: int) -> None:
+    """Write the vectors of the named node types, or of all."""
+    kg = graph.load(GraphFiles.in_folder(results / "graph"))
+    for node_type in types:
+        if node_type not in kg.node_types:
+            raise InputError(
+                f"the graph has no node type {node_type!r}: choose from {', '.join(kg.node_types)}"
+            )
+    tables = []
+    for node_type in types or kg.node_types:
+        ids, texts = kg.node_ids[node_type], kg.node_names[node_type]
+        rows = np.flatnonzero(ids != texts)
+        print(f"{node_type}: {len(rows):,} of {len(ids):,} nodes have a name")
+        if len(rows):
+            vectors = names.embed(texts[rows].tolist(), width, seed)
+            columns = [
+                pa.array([node_type] * len(rows)),
+                pa.array(ids[rows], pa.string()),
+                pa.array(list(vectors)),
+            ]
+            tables.append(pa.table(columns, schema=SCHEMA))
+    if not tables:
+        raise InputError("no node has a name other than its id: give a nodes table with names (key nodes)")
+    files.write_table(out, pa.concat_tables(tables))
+    print(f"Written: {out}")
+
+
+if __name__ == "__main__":
+    logs.configure()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("results", type=Path, help="folder of a run whose graph is built")
+    parser.add_argument("out", type=Path, help="the parquet file to write")
+    parser.add_argument("--types", nargs="*", default=[], help="node types; all by default")
+    parser.add_argument("--width", type=int, default=64, help="numbers of a vector")
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
+    sys.exit(main(**vars(options)))

@@ -1,0 +1,25 @@
+"""Vectors of nodes from the letters of their names: an example of features of one's own."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+LETTERS = (3, 5)  # lengths of the pieces of words
+
+
+def embed(names: Sequence[str], width: int, seed: int) -> np.ndarray:
+    """Vectors of names: a truncated SVD of TF-IDF-weighted character n-grams, float32 (names, width).
+
+    Names that share word parts, such as the endings of drug classes, have similar vectors. There are fewer
+    than `width` columns if the names have fewer distinct pieces or are fewer than that.
+    """
+    pieces = TfidfVectorizer(
+        analyzer="char_wb", ngram_range=LETTERS, min_df=min(2, len(names)), sublinear_tf=True
+    )
+    weights = pieces.fit_transform(name.casefold() for name in names)
+    width = min(width, weights.shape[1] - 1, len(names) - 1)
+    if width < 1:
+        return np.zeros((len(names), 1), np.float32)
+    return TruncatedSVD(width, random_state=seed).fit_transform(weights).astype(np.float32)
