@@ -1,10 +1,10 @@
 """Vectors of names, and the file of them that graph.features reads."""
 
-import embed_names
 import numpy as np
 import pytest
 from edge_rows import build, nodes_table
 
+import embed_names
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles

@@ -7,6 +7,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 LETTERS = (3, 5)  # lengths of the pieces of words
+MANY = 1000  # of so many names, pieces that only one of them has are left out
 
 
 def embed(names: Sequence[str], width: int, seed: int) -> np.ndarray:
@@ -16,7 +17,7 @@ def embed(names: Sequence[str], width: int, seed: int) -> np.ndarray:
     than `width` columns if the names have fewer distinct pieces or are fewer than that.
     """
     pieces = TfidfVectorizer(
-        analyzer="char_wb", ngram_range=LETTERS, min_df=min(2, len(names)), sublinear_tf=True
+        analyzer="char_wb", ngram_range=LETTERS, min_df=2 if len(names) > MANY else 1, sublinear_tf=True
     )
     weights = pieces.fit_transform(name.casefold() for name in names)
     width = min(width, weights.shape[1] - 1, len(names) - 1)
