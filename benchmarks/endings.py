@@ -98,7 +98,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "require_pass": ("one", {"training": {"epochs": 9}}),
     "write_agreement": ("two", {"agreement": {"top": 7}}),
     "pool_candidates": ("seeds", {"candidates": {"per_tail": 7}}),
-    "download_edges": ("url", {"edges": "@other_url"}),
+    "download_table": ("url", {"edges": "@other_url"}),
     "import_embeddings": ("url", {"given": "@other_given"}),
 }
 TIMES = ("seconds", "peak_rss_bytes", "predicted_peak_rss_bytes")

@@ -67,9 +67,9 @@ def table_paths(*keys):
 
 
 def url_of_download(wildcards):
-    """The web address of a download by the place where it is stored."""
-    stored = f"data/downloads/{wildcards.folder}/{wildcards.name}"
-    return next(url for url in inputs.urls(config) if download.local_path(url) == stored)
+    """The URL in the config whose table is stored at this path; "" if the config no longer has it."""
+    path = f"{download.FOLDER}/{wildcards.folder}/{wildcards.name}"
+    return next((url for url in inputs.urls(config) if download.local_path(url) == path), "")
 
 
 def tables(*keys):

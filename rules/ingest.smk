@@ -8,7 +8,7 @@ files.
 
 # The nodes of a cluster often have no internet access.
 localrules:
-    download_edges,
+    download_table,
 
 
 rule build_demo:
@@ -37,15 +37,15 @@ rule build_demo:
         "../scripts/build_demo.py"
 
 
-rule download_edges:
+rule download_table:
     input:
         unpack(plan),
     output:
-        edges="data/downloads/{folder}/{name}",
+        table="data/downloads/{folder}/{name}",
     log:
-        "results/logs/download_edges/{folder}/{name}.log",
+        "results/logs/download_table/{folder}/{name}.log",
     benchmark:
-        "results/benchmarks/download_edges/{folder}/{name}.tsv"
+        "results/benchmarks/download_table/{folder}/{name}.tsv"
     wildcard_constraints:
         folder="[0-9a-f]{12}",
         name="[^/]+",
@@ -61,9 +61,9 @@ rule download_edges:
     params:
         url=url_of_download,
     message:
-        "Downloading the edges table"
+        "Downloading {wildcards.name}"
     script:
-        "../scripts/download_edges.py"
+        "../scripts/download_table.py"
 
 
 rule build_graph:

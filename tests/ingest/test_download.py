@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from repurpose.core.errors import InputError
-from repurpose.ingest import download, tables
+from repurpose.ingest import download, tables, transfer
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 # Jobs in the background of a shell ignore Ctrl-C, and so do the programs that they start.
@@ -114,9 +114,9 @@ def test_the_checksum_of_a_download_is_verified(site, tmp_path):
         ("cut/kg.csv", r"\(it broke off after 1 of 99 bytes\); .*try again later$"),
         (
             "status/401/kg.csv",
-            r"\(HTTP 401, Unauthorized\); .*log-in: download the table by hand .*key edges$",
+            r"\(HTTP 401, Unauthorized\); .*log-in: download the table by hand .*path in the config$",
         ),
-        ("status/403/kg.csv", r"\(HTTP 403, Forbidden\); .*download the table by hand .*key edges$"),
+        ("status/403/kg.csv", r"\(HTTP 403, Forbidden\); .*download the table by hand .*path in the config$"),
         ("status/500/kg.csv", r"\(HTTP 500, .*\); the server failed: try again later$"),
         ("status/503/kg.csv", r"\(HTTP 503, .*\); the server is busy: try again later$"),
         ("status/418/kg.csv", r"\(HTTP 418, .*\); check the address and the network$"),
@@ -152,7 +152,7 @@ def test_only_errors_that_may_be_temporary_are_tried_again(site, tmp_path):
     ids=repr,
 )
 def test_errors_that_may_be_temporary_are_distinguished_from_others(error, is_transient):
-    assert download.is_transient(error) is is_transient
+    assert transfer.is_transient(error) is is_transient
 
 
 PLAIN = b"relation,x_id,x_name\n" + b"likes,1,'a'\n" * 50
@@ -262,7 +262,8 @@ def test_a_stopped_download_leaves_no_file_that_disturbs_the_next(site, tmp_path
     download.fetch(f"{site[1]}/edges.csv.gz", tmp_path / "other.csv.gz")
     (site[0] / "kg.csv").write_bytes(PLAIN)
     download.fetch(f"{site[1]}/kg.csv", path)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["kg.csv", "other.csv.gz"]
+    names = ["kg.csv", "kg.csv.sha256", "other.csv.gz", "other.csv.gz.sha256"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == names
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a small tmpfs needs Linux")
@@ -312,6 +313,8 @@ def test_each_url_has_its_own_path():
         "https://a.org/x#name=../../kg.csv",
         "https://a.org/..%2F..%2Fkg.csv#name=.csv",
         "https://a.org/a%20b.csv",
+        "https://a.org/kg.parquet.gz",
+        "https://a.org/kg.tar",
     ],
 )
 def test_a_url_that_names_no_table_is_refused(url):
@@ -319,9 +322,41 @@ def test_a_url_that_names_no_table_is_refused(url):
         download.local_path(url)
 
 
-def test_an_invalid_checksum_is_refused():
-    with pytest.raises(InputError, match="not 64 hexadecimal digits"):
-        download.local_path("https://a.org/kg.csv#sha256=1234")
+@pytest.mark.parametrize(
+    "name",
+    ["kg.csv", "kg.tsv.zst", "kg.parquet", "edges.sif", "edges.sif.gz", "a-b_1.tar.gz", "a.tgz", "a.zip"],
+)
+def test_tables_and_archives_are_accepted_by_their_names(name):
+    assert download.local_path(f"https://a.org/{name}").endswith(f"/{name}")
+
+
+@pytest.mark.parametrize(
+    ("stated", "sentence"),
+    [
+        ("sha256=1234", "a checksum that is not 64 hexadecimal digits; correct or remove #sha256="),
+        ("sha256=", "a checksum that is not 64 hexadecimal digits"),
+        (f"md5={'0' * 64}", "a checksum that is not 32 hexadecimal digits; correct or remove #md5="),
+        ("size=12x", "a size that is not a number of bytes; correct or remove #size="),
+        ("size=0", "a size that is not a number"),
+        ("size=-5", "a size that is not a number"),
+        ("sha265=00", "#sha265= after it, which means nothing here: correct it to one of #name=, #sha256=, "),
+    ],
+)
+def test_what_a_url_states_must_be_possible(stated, sentence):
+    with pytest.raises(InputError, match=f"kg.csv#{stated} has {sentence}"):
+        download.local_path(f"https://a.org/kg.csv#{stated}")
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://a.org/kg.csv", "file:///tmp/kg.csv", "https:///kg.csv", "s3://a/kg.csv"]
+)
+def test_an_address_that_is_not_of_the_web_is_refused(url, tmp_path):
+    assert download.is_url(url)
+    with pytest.raises(InputError, match="is not an address of the web: give one that begins with https://"):
+        download.local_path(url)
+    with pytest.raises(InputError, match="is not an address of the web"):
+        download.fetch(url, tmp_path / "kg.csv")
+    assert not download.is_url("data/kg.csv") and not download.is_url("demo")
 
 
 def test_the_workflow_downloads_once_and_builds_the_graph(site, tmp_path):
@@ -332,7 +367,7 @@ def test_the_workflow_downloads_once_and_builds_the_graph(site, tmp_path):
     config = {"edges": f"{site[1]}/kg.parquet"}
     first = folder.run("results/graph/nodes.parquet", config=config)
     assert first.code == 0, first.output
-    assert first.rules == ["build_graph", "download_edges"]
+    assert first.rules == ["build_graph", "download_table"]
     assert folder.run("results/graph/nodes.parquet", config=config).rules == []
     gone = folder.run("results/graph/nodes.parquet", config={"edges": f"{site[1]}/gone.csv"})
     assert gone.code != 0

@@ -1,175 +1,164 @@
-"""Download tables from the web: where each is stored, and checks that it arrived completely."""
+"""Download tables from the web: where each is stored, and checks that it arrived completely and unchanged."""
 
+import gzip
 import hashlib
-import http.client
 import logging
 import re
-import socket
-import time
-import urllib.error
-import urllib.request
+import tarfile
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, unquote, urldefrag, urlsplit
 
 from repurpose.core import files
-from repurpose.core.errors import InputError
-from repurpose.ingest import tables
+from repurpose.core.errors import InputError, shortened
+from repurpose.ingest import addresses, members, tables, transfer
+from repurpose.ingest.addresses import Address
+from repurpose.ingest.transfer import Partial
 
 FOLDER = "data/downloads"
-CHUNK = 1 << 20
-TIMEOUT = 60  # seconds without any data
 PAUSES = (2.0, 10.0)  # seconds before the second and the third try, after an error that may be temporary
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(csv|tsv|parquet)(\.gz|\.zst)?")
-TRANSIENT = {408, 425, 429, 500, 502, 503, 504}  # HTTP status codes of errors that may be temporary
-BY_HAND = "download the table by hand and give its path in the key edges"
-LATER = "try again later"
-REMEDIES = {
-    401: f"the server asks for a log-in: {BY_HAND}",
-    403: f"the server does not let everyone download it: {BY_HAND}",
-    404: "the server has no such file: correct the address",
-    410: "the file was removed: correct the address",
-    429: f"the server was asked too often: {LATER}",
-    503: f"the server is busy: {LATER}",
-}
-
-
-class BrokenOffError(OSError):
-    """A transfer ended before all announced bytes had arrived."""
-
-
-class Download(NamedTuple):
-    """A completed transfer: number of bytes, their SHA-256, and the address after a redirection, or ""."""
-
-    size: int
-    digest: str
-    redirected: str
+TITLES = {"sha256": "SHA-256", "md5": "MD5"}
 
 
 def is_url(table: str) -> bool:
-    """Whether a configured table is a web address and not a file."""
-    return table.startswith(("http://", "https://"))
+    """Whether a configured table is an address and not a file; `local_path` refuses those not on the web."""
+    return bool(addresses.SCHEME.match(table))
 
 
 def local_path(url: str) -> str:
     """The path where the table of a URL is stored; each URL has its own folder, so equal names do not clash.
 
-    The file name is the last part of the URL's path, or the value of #name=. Raises InputError if that is not
-    a table's name, if #sha256= is not a checksum, or if the URL is not an address.
+    Raises the errors of `addresses.parse`.
     """
-    try:
-        name, digest = _name(url), _digest(url)
-    except ValueError as error:
-        raise InputError(f"{url} is not an address ({error}); correct it") from error
-    if not NAME.fullmatch(name):
-        raise InputError(
-            f"{url} does not end like a table (.csv, .tsv or .parquet; csv and tsv also with .gz or .zst): "
-            "say what it is by adding #name=edges.csv to it"
-        )
-    if digest and not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise InputError(
-            f"{url} has a checksum that is not 64 hexadecimal digits; correct or remove #sha256="
-        )
-    return f"{FOLDER}/{hashlib.sha256(url.encode()).hexdigest()[:12]}/{name}"
+    address = addresses.parse(url)
+    return f"{FOLDER}/{hashlib.sha256(url.encode()).hexdigest()[:12]}/{address.name}"
 
 
-def fetch(url: str, path: str | Path, pauses: Sequence[float] = PAUSES) -> int:
+def fetch(url: str, path: str | Path, keep: str | Path = "", pauses: Sequence[float] = PAUSES) -> int:
     """Download `url` to `path` and return the number of bytes; an old file is replaced only after all checks.
 
+    keep: the folder of what outlives this call, by default that of `path`: the bytes of a broken transfer,
+    from which the next call continues, and the SHA-256 of the first download if the URL states no checksum.
+
     After an error that may be temporary (a busy server, a broken transfer) it tries again, after each of
-    `pauses` in seconds. Raises InputError if the address does not answer, if the checksum is wrong, or if the
-    file is not a complete table of the format that the name of `path` says.
+    `pauses` in seconds; the pauses start anew when a try has brought the file forward. Raises InputError if
+    the address does not answer, if size or checksum are not those stated or those of the first download, or
+    if the file is not a complete table of the format that the name of `path` says.
     """
-    path = Path(path)
-    for leftover in path.parent.glob(f".{path.name}.*"):  # of a process that was killed during a download
-        leftover.unlink()
+    path, address = Path(path), addresses.parse(url)
+    folder = Path(keep or path.parent)
+    with files.writing(path):
+        for place in (folder, path.parent):
+            place.mkdir(parents=True, exist_ok=True)
+        for leftover in path.parent.glob(f".{path.name}.{'?' * 8}"):  # of a process that was killed
+            leftover.unlink()
+        with Partial.held(folder, path.name, address) as partial:
+            transfer.transfer(address, partial, pauses)
+            fault = _fault(address, partial, path.name, folder)
+            if fault and partial.is_continued:
+                logging.warning("%s; its parts came one after another, so it is downloaded anew", fault)
+                partial.clear()
+                transfer.transfer(address, partial, pauses)
+                fault = _fault(address, partial, path.name, folder)
+            if fault:
+                partial.clear()
+                raise fault
+            return _finish(address, partial, path, folder)
+
+
+def _finish(address: Address, partial: Partial, path: Path, folder: Path) -> int:
+    """Move a checked download to its path, and keep its SHA-256 if none is stated."""
+    count, sha256 = partial.count, files.digest(partial.path)
     with files.replacing(path) as temporary:
-        result, wanted = _transfer_with_retries(url, temporary, pauses), _digest(url)
-        try:
-            tables.require_whole(temporary, path.name)
-        except InputError as error:
-            fault = str(error).removeprefix(f"{temporary} ")
-            led = f"led to {result.redirected} and " if result.redirected else ""
-            raise InputError(f"{url} {led}gave a file that was not kept, because it {fault}") from error
-        if wanted and wanted != result.digest:
-            raise InputError(
-                f"{url} has the SHA-256 {result.digest}, not the one that its address asks for: it changed; "
-                "look at it before you correct #sha256="
-            )
-    return result.size
+        partial.move(temporary)
+    if not address.has_checksum:
+        with files.replacing(_digest_path(folder, path.name)) as temporary:
+            temporary.write_text(f"{sha256}  {path.name}\n")  # the format of sha256sum
+    logging.info("%s: %s bytes, SHA-256 %s", path.name, f"{count:,}", sha256)
+    return count
 
 
-def _transfer_with_retries(url: str, path: Path, pauses: Sequence[float]) -> Download:
-    """Transfer a file; after an error that may be temporary, try again after each pause."""
-    for pause in (*pauses, None):
-        try:
-            return _transfer(url, path)
-        except (http.client.HTTPException, OSError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno in files.UNWRITABLE:
-                raise  # the disk is at fault, not the network
-            if pause is None or not is_transient(error):
-                raise _failed(url, error) from error
-            logging.warning("%s: %s; once more in %.0f s", url, _reason(error), pause)
-            time.sleep(pause)
-    raise AssertionError("unreachable")
+# ---- the checks of a complete file ----
 
 
-def is_transient(error: Exception) -> bool:
-    """Whether an error of a transfer may be temporary."""
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code in TRANSIENT
-    cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(cause, socket.gaierror):
-        return cause.errno == socket.EAI_AGAIN
-    transient = (
-        BrokenOffError,
-        TimeoutError,
-        ConnectionResetError,
-        ConnectionAbortedError,
-        BrokenPipeError,
-        http.client.IncompleteRead,
-        http.client.RemoteDisconnected,
-    )
-    return isinstance(cause, transient)
+def _fault(address: Address, partial: Partial, name: str, folder: Path) -> InputError | None:
+    """Why a transferred file must not be kept; None if it passes all checks."""
+    try:
+        _require_whole(partial.path, name)
+    except InputError as error:
+        fault = str(error).removeprefix(f"{partial.path} ")
+        led = f"led to {partial.redirected} and " if partial.redirected else ""
+        return InputError(f"{address.url} {led}gave a file that was not kept, because it {fault}")
+    try:
+        if address.size not in (None, partial.count):
+            raise transfer.other_size(address, partial.count)
+        if address.has_checksum:
+            _require_checksum(address, partial)
+        else:
+            _require_as_first(address, partial, _digest_path(folder, name))
+    except InputError as error:
+        return error
+    return None
 
 
-def _transfer(url: str, path: Path) -> Download:
-    digest, size = hashlib.sha256(), 0
-    address = quote(urldefrag(url)[0], safe="%/:=&?~+!$,;'@()*[]")
-    request = urllib.request.Request(address, headers={"User-Agent": "drug-repurposing"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
-        expected = answer.headers.get("Content-Length")
-        while chunk := answer.read(CHUNK):
-            file.write(chunk)
-            digest.update(chunk)
-            size += len(chunk)
-        if expected and size != int(expected):
-            raise BrokenOffError(f"it broke off after {size:,} of {int(expected):,} bytes")
-        redirected = answer.url.partition("?")[0] if answer.url != request.full_url else ""
-        return Download(size, digest.hexdigest(), redirected)
+def _require_checksum(address: Address, partial: Partial) -> None:
+    """Raise InputError if the checksum is not the one that the URL states."""
+    kind, wanted = address.checksum
+    with partial.path.open("rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+    if found != wanted:
+        raise InputError(
+            f"{address.url} has the {TITLES[kind]} {found}, not the one that its address asks for: it "
+            f"changed; look at it before you correct #{kind}="
+        )
 
 
-def _failed(url: str, error: Exception) -> InputError:
-    """The error for a transfer that failed."""
-    remedy = "check the address and the network"
-    if isinstance(error, urllib.error.HTTPError):
-        remedy = REMEDIES.get(error.code, f"the server failed: {LATER}" if error.code >= 500 else remedy)
-    elif is_transient(error):
-        remedy = f"{remedy}, or {LATER}"
-    return InputError(f"{url} cannot be downloaded ({_reason(error)}); {remedy}")
+def _require_as_first(address: Address, partial: Partial, kept: Path) -> None:
+    """Raise InputError if the SHA-256 is not that of the first download, which the file `kept` holds."""
+    if not kept.exists():
+        return
+    first, found = kept.read_text(errors="replace").partition(" ")[0].strip(), files.digest(partial.path)
+    if not re.fullmatch(r"[0-9a-f]{64}", first):
+        raise InputError(f"{kept} does not begin with a SHA-256: delete it, and the file is taken as new")
+    if found != first:
+        raise InputError(
+            f"{address.url} has the SHA-256 {found}, but had {first} at its first download: it changed; "
+            f"if the new file is the right one, delete {kept}"
+        )
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, urllib.error.HTTPError):
-        return f"HTTP {error.code}, {error.reason}"
-    return str(getattr(error, "reason", None) or error) or type(error).__name__
+def _digest_path(folder: Path, name: str) -> Path:
+    """The file that keeps the SHA-256 of a first download."""
+    return folder / f"{name}.sha256"
 
 
-def _name(url: str) -> str:
-    parts = urlsplit(url)
-    return dict(parse_qsl(parts.fragment)).get("name") or unquote(parts.path).rpartition("/")[2]
+def _require_whole(path: Path, name: str) -> None:
+    """Raise InputError if a file is not a complete table or archive of the format that its name says."""
+    if members.is_archive(name):
+        _require_archive(path, "zip" if name.endswith(".zip") else "gzip")
+    else:
+        tables.require_whole(path, name)
 
 
-def _digest(url: str) -> str:
-    return dict(parse_qsl(urlsplit(url).fragment)).get("sha256", "").lower()
+def _require_archive(path: Path, wanted: str) -> None:
+    """Raise InputError if a file is no complete archive (zip, or tar in gzip) with a file in it."""
+    content, remedy = tables.describe_content(path)
+    if not content.endswith("zip archive" if wanted == "zip" else "gzip"):
+        raise InputError(f"{path} is named as {wanted} but holds {content}: {remedy}")
+    try:
+        if wanted == "zip":
+            with zipfile.ZipFile(path) as archive:
+                damaged, count = archive.testzip(), len(archive.namelist())
+            if damaged:
+                raise zipfile.BadZipFile(f"{damaged} has a wrong checksum")
+        else:
+            with gzip.open(path) as stream:
+                while stream.read(transfer.CHUNK):  # gzip checks length and checksum at the end
+                    pass
+            with tarfile.open(path) as archive:
+                count = archive.next() is not None
+    except (OSError, EOFError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is cut short or damaged ({shortened(error)}): download it again") from error
+    if not count:
+        raise InputError(f"{path} is an archive with no file in it: give one with a table")

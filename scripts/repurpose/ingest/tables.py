@@ -66,8 +66,8 @@ def require_format(path: File, name: str | None = None) -> FileFormat:
 
     Raises InputError that names the file if it is empty or is not what its name says.
     """
-    file_format, start = _format_of_name(name or members.name_of(path), path), _start(path)
-    content, remedy = _non_table(start) or (_content(start), "rename it to what it is, or copy it again")
+    file_format = _format_of_name(name or members.name_of(path), path)
+    content, remedy = describe_content(path)
     if content != file_format.content:
         raise InputError(f"{path} is named as {file_format.content} but holds {content}: {remedy}")
     if file_format.compression:
@@ -77,6 +77,12 @@ def require_format(path: File, name: str | None = None) -> FileFormat:
         if non_table:
             raise InputError(f"{path} is compressed, but what it holds is {non_table[0]}: {non_table[1]}")
     return file_format
+
+
+def describe_content(path: File) -> tuple[str, str]:
+    """What a file is by its first bytes, and what to do if that is not what its name says."""
+    start = _start(path)
+    return _non_table(start) or (_content(start), "rename it to what it is, or copy it again")
 
 
 def _format_of_name(name: str, path: File) -> FileFormat:
