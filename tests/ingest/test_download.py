@@ -359,6 +359,36 @@ def test_an_address_that_is_not_of_the_web_is_refused(url, tmp_path):
     assert not download.is_url("data/kg.csv") and not download.is_url("demo")
 
 
+def test_the_workflow_downloads_a_nodes_table_like_an_edges_table(site, tmp_path):
+    folder = project_runs.make(tmp_path)
+    (site[0] / "edges.csv").write_text(
+        "relation,x_id,x_type,y_id,y_type\n"
+        + "".join(f"indication,d{i},drug,s{i},disease\ntargets,d{i},drug,g{i},gene\n" for i in range(9))
+    )
+    nodes = "node_type,node_id,node_name\ndrug,d1,Aspirin\ndrug,d99,Unused\n"
+    (site[0] / "nodes.csv").write_text(PAGE.decode())
+    config = {
+        "edges": f"{site[1]}/edges.csv",
+        "nodes": f"{site[1]}/nodes.csv",
+        "graph": {"columns": {"head_name": "", "tail_name": ""}},
+        "target": {"negative": []},
+    }
+    refused = folder.run("results/graph/nodes.parquet", config=config)
+    assert refused.code != 0
+    assert f"{site[1]}/nodes.csv gave a file that was not kept, because it is named as text" in refused.output
+    (site[0] / "nodes.csv").write_text(nodes)
+    done = folder.run("results/graph/nodes.parquet", config=config)
+    assert done.code == 0, done.output
+    assert done.made == ["build_graph", "download_table"]
+    table = pq.read_table(folder.path("graph/nodes.parquet"), columns=["node_id", "node_name"]).to_pylist()
+    names = {row["node_id"]: row["node_name"] for row in table}
+    assert (names["d1"], names["d99"]) == ("Aspirin", "Unused")
+    other = folder.run("results/graph/nodes.parquet", config=config | {"nodes": f"{site[1]}/no.csv"})
+    assert "no.csv cannot be downloaded (HTTP 404, File not found)" in other.output
+    odd = folder.run("results/graph/nodes.parquet", config=config | {"nodes": "ftp://a.org/nodes.csv"})
+    assert "ftp://a.org/nodes.csv is not an address of the web" in odd.output
+
+
 def test_the_workflow_downloads_once_and_builds_the_graph(site, tmp_path):
     folder = project_runs.make(tmp_path)
     planted = folder.run("results/demo/edges.parquet")

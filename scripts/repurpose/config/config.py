@@ -61,10 +61,10 @@ class Config:
     )
     nodes: str | TablePaths = key(
         "",
-        "optional: path of a table of nodes, or a list of them",
+        "optional: path or URL of a table of nodes, or a list of them",
         (
-            "Path of an optional table of nodes, which adds nodes without edges, better names and, if the "
-            "edges table has none, node types; empty for none. A list gives several."
+            "Path or URL of an optional table of nodes, which adds nodes without edges, better names and, if "
+            "the edges table has none, node types; empty for none. A list gives several."
         ),
     )
     devices: list[
