@@ -19,6 +19,7 @@ from repurpose.config.config import Config
 from repurpose.config.device import Device
 from repurpose.config.schema import KINDS, entries, generate
 from repurpose.core.errors import InputError
+from repurpose.ingest import download
 
 PROJECT = Path(__file__).parents[2]
 BASE = PROJECT / "config" / "config.yaml"
@@ -106,6 +107,29 @@ def test_a_preset_is_an_accepted_overlay(preset):
     overlay = settings.read(preset)
     assert set(names(overlay)) < set(ENTRIES)
     assert complaint(overlay) == ""
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_a_preset_with_a_graph_says_where_it_comes_from(preset):
+    overlay, text = settings.read(preset), preset.read_text()
+    if "edges" not in overlay:
+        return
+    pages = re.findall(r"^#.*(https://\S+)", text, re.MULTILINE)
+    assert len(pages) >= 3
+    assert all(
+        re.search(rf"^# {word}", text, re.MULTILINE) for word in ("Licence: ", "Cite: ", "Not tried against")
+    )
+    for key in ("edges", "nodes"):
+        if key in overlay:
+            assert " " not in overlay[key]
+            download.local_path(overlay[key])
+    assert {"positive", "negative"} <= set(overlay["target"])
+    assert overlay["training"]["contrastive"]["relations"]
+
+
+def test_four_presets_have_a_graph():
+    with_graph = [preset.stem for preset in PRESETS if "edges" in settings.read(preset)]
+    assert with_graph == ["drkg", "hetionet", "monarch", "primekg"]
 
 
 def test_the_full_preset_holds_the_full_size_model():

@@ -10,13 +10,16 @@ import json
 import logging
 import re
 import shutil
+import signal
 import ssl
 import subprocess
+import sys
 import tarfile
 import threading
 import time
 import urllib.request
 import zipfile
+from pathlib import Path
 
 import project_runs
 import pytest
@@ -24,6 +27,15 @@ import pytest
 from repurpose.core.errors import InputError
 from repurpose.ingest import download, transfer
 
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+# Jobs in the background of a shell ignore Ctrl-C, and so do the programs that they start.
+FETCH = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.path.insert(0, sys.argv[1])
+from repurpose.ingest import download
+download.fetch(*sys.argv[2:])
+"""
 MEGABYTE = 1 << 20
 ROWS = b"relation,x_id\n" + b"".join(b"likes,%d\n" % number for number in range(400_000))  # 5 MB
 OTHER = ROWS.replace(b"likes", b"hates")
@@ -491,6 +503,23 @@ def test_a_transfer_says_how_far_it_is_but_not_too_often(site, path, caplog, mon
     monkeypatch.setattr(transfer, "PROGRESS_SECONDS", 5.0)
     fetch(site, path)
     assert "MB/s" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+)
+def test_a_stopped_download_is_continued(site, path, number):
+    site.faults = [("stall", 2 * MEGABYTE)]
+    command = [sys.executable, "-c", FETCH, str(SCRIPTS), site.url, str(path)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        part = path.with_name(".kg.csv.part")
+        while process.poll() is None and not (part.exists() and part.stat().st_size == 2 * MEGABYTE):
+            time.sleep(0.05)
+        process.send_signal(number)
+        assert process.wait(30) != 0
+    assert names(path) == [".kg.csv.part", ".kg.csv.part.json"]
+    assert fetch(site, path) == ROWS
+    assert site.ranges == ["", f"bytes={2 * MEGABYTE}-"]
 
 
 def test_two_processes_do_not_write_into_one_file(site, path, monkeypatch):
