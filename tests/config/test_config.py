@@ -127,6 +127,20 @@ def test_a_preset_with_a_graph_says_where_it_comes_from(preset):
     assert overlay["training"]["contrastive"]["relations"]
 
 
+def test_the_seed_preset_follows_the_preset_of_a_graph_and_keeps_its_graph():
+    presets = PROJECT / "config" / "presets"
+    merged = settings.load([BASE, presets / "hetionet.yaml", presets / "seed.yaml"])
+    assert complaint(merged) == ""
+    graph = settings.read(presets / "hetionet.yaml")
+    assert (merged["edges"], merged["target"]["positive"]) == (graph["edges"], ["CtD"])
+    assert merged["training"]["contrastive"]["relations"] == ["DaG"]
+    assert (merged["training"]["contrastive"]["weight"], merged["training"]["ranking"]["weight"]) == (
+        0.5,
+        0.0,
+    )
+    assert (merged["classifier"]["parts"], merged["classifier"]["negatives_per_positive"]) == (["trees"], 1)
+
+
 def test_four_presets_have_a_graph():
     with_graph = [preset.stem for preset in PRESETS if "edges" in settings.read(preset)]
     assert with_graph == ["drkg", "hetionet", "monarch", "primekg"]
