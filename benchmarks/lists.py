@@ -10,7 +10,8 @@ pairs), `embedding` (its parts that read embeddings), `metapaths` (its other par
 (trees and six times the kernel, the score before version 2), `popularity` (number of known treatments of a
 drug), and the embedding's parts on other vectors: `svd` (a truncated SVD), `untrained` (an encoder that was
 not trained), `no_layers` (the file without the columns of the encoder output), `degree`; `votes` and `paths`
-are the workflow's baselines.
+are the workflow's baselines. `whole_no_layers` is the whole score with the vectors of `no_layers`: `whole`
+less this is what the encoder adds to linear algebra, metapaths and votes.
 
 With --untreated RELATION, the pairs of a relation that is neither in the graph nor among the labels are a
 test of the diseases without a treatment, by the model of all treatments: for Hetionet,
@@ -62,7 +63,7 @@ VALID = 8  # one of so many of the other diseases, or pairs, is for validation
 METRICS = ("ap", "mrr_of_first", "recall_at_10", "recall_at_50", "ndcg_at_10")
 METHODS = (
     *("whole", "prior", "embedding", "metapaths", "previous", "votes", "paths"),
-    *("svd", "no_layers", "untrained", "degree", "popularity"),
+    *("whole_no_layers", "svd", "no_layers", "untrained", "degree", "popularity"),
 )
 # Shares of a drug's mean score that may be subtracted; a negative one favours popular drugs.
 SHARES = (-1.0, -0.5, -0.25, 0.0, 0.25, 0.5)
@@ -144,6 +145,7 @@ def read(
             baselines.svd(kg, classifier_settings.svd_dim, config["seed"]), target.types
         ),
         "no_layers": vectors.without_layers,
+        "whole_no_layers": vectors.without_layers,
         "untrained": lambda: Vectors.read(results / "baselines" / "untrained.parquet", kg, target.types),
         "degree": lambda: Vectors(
             *(baselines.degree_features(kg, node_type) for node_type in target.types), product=False
@@ -200,7 +202,9 @@ def fitted(
         fits |= {method: (task, fit_by_scheme) for method, fit_by_scheme in found.items()}
     for method, vectors in bench.other_vectors.items():
         if method in methods:
-            alone = replace(task, vectors=vectors, metapaths=None)
+            alone = replace(task, vectors=vectors)
+            if method != "whole_no_layers":
+                alone = replace(alone, metapaths=None)
             if method == "degree":
                 alone = replace(alone, settings=replace(task.settings, parts=["trees"]))
             fits[method] = alone, classifier.evaluate_all(alone)

@@ -172,8 +172,9 @@ def drkg(folder, edges, nodes):
     relation = "SOURCE::" + edges["relation"] + "::" + edges["x_type"] + ":" + edges["y_type"]
     frame = pd.DataFrame({"h": prefixed(edges, "x_"), "r": relation, "t": prefixed(edges, "y_")})
     (folder / "drkg.tsv").write_bytes(tsv(frame, header=False))
-    relations = {"directed": [f"SOURCE::{name}" for name in DIRECTED]}
-    return folder / "drkg.tsv", "", {**relations, "target": replace(TARGET, positive=["SOURCE::treats"])}
+    directed = relation[edges["relation"].isin(DIRECTED)].unique().tolist()
+    positive = relation[edges["relation"] == "treats"].unique().tolist()
+    return folder / "drkg.tsv", "", {"directed": directed, "target": replace(TARGET, positive=positive)}
 
 
 def prefixed(frame: pd.DataFrame, end: str) -> pd.Series:
@@ -293,7 +294,7 @@ def test_the_same_graph_in_every_format_has_the_same_nodes_indices_and_edges(tmp
     tables, nodes_tables, changes = writer(tmp_path / "other", edges, nodes)
     other, ledger = build(tables, nodes_tables, **changes)
     if writer is drkg:
-        relations = [replace(kind, relation=kind.relation[8:]) for kind in other.relations]
+        relations = [replace(kind, relation=kind.relation.split("::")[1]) for kind in other.relations]
         other = replace(other, relations=tuple(relations))
     assert_same(kg, other, has_names=writer not in WITHOUT_NODES)
     assert ledger["kept"] == len(edges)
@@ -553,10 +554,22 @@ def test_hetionet_in_every_format_is_the_same_graph(tmp_path, writer):
     tables, nodes_tables, changes = writer(tmp_path / "other", table, names)
     changes = {key: value for key, value in changes.items() if key not in ("target", "directed")}
     if writer is drkg:
-        target = replace(target, positive=["SOURCE::compound_treats_disease"])
-        directed = ["SOURCE::gene_regulates_gene"]
+        target = replace(target, positive=["SOURCE::compound_treats_disease::compound:disease"])
+        directed = ["SOURCE::gene_regulates_gene::gene:gene"]
     other, _ = build(tables, nodes_tables, target, directed=directed, **changes)
     if writer is drkg:
-        relations = [replace(kind, relation=kind.relation[8:]) for kind in other.relations]
+        relations = [replace(kind, relation=kind.relation.split("::")[1]) for kind in other.relations]
         other = replace(other, relations=tuple(relations))
     assert_same(kg, other, has_names=writer not in WITHOUT_NODES)
+
+
+def test_the_table_that_has_the_name_of_its_archive_is_read_and_others_are_not(tmp_path, edges, nodes):
+    path, _, changes = drkg(tmp_path, edges, nodes)
+    with tarfile.open(tmp_path / "drkg.tar.gz", "w:gz") as archive:
+        archive.add(path, "./drkg.tsv")
+        for name in ("entity2src.tsv", "embed/relations.tsv"):
+            entry = tarfile.TarInfo(f"./{name}")
+            entry.size = 4
+            archive.addfile(entry, io.BytesIO(b"a\tb\n"))
+    _, ledger = build(tmp_path / "drkg.tar.gz", **changes)
+    assert ledger["rows"] == len(edges)

@@ -107,7 +107,13 @@ def _files(path: str) -> Iterator[File]:
         )
     parts = [file for file in found if openke.is_part(_name(file)) or ogb.is_part(_name(file))]
     edges = [file for file in found if _is_of(file, "edge") or _is_of(file, "node")]
-    yield from parts or (edges if any(_is_of(file, "edge") for file in edges) else found)
+    named_alike = [file for file in found if _stem(members.name_of(file)) == _stem(Path(path).name)]
+    yield from parts or (edges if any(_is_of(file, "edge") for file in edges) else named_alike or found)
+
+
+def _stem(name: str) -> str:
+    """A name up to its first point: drkg.tsv is the table of drkg.tar.gz."""
+    return name.partition(".")[0].lower()
 
 
 def _is_readable(name: str) -> bool:

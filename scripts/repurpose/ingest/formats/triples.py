@@ -6,7 +6,6 @@ The table may have a header (source, metaedge, target) or none. The nodes table,
 the same form. Ids without a type get theirs from the nodes table.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -76,11 +75,7 @@ def typed(edges: pa.Table, nodes: pa.Table | None, name: str) -> RawTables:
                 "give a nodes table with ids and types (key nodes)"
             )
         return RawTables(edges, nodes, UNTYPED_EDGES, _present(nodes), {})
-    known = {
-        text for types, _ in ends.values() for chunk in types.chunks for text in chunk.dictionary.to_pylist()
-    }
-    relation = tables.map_values(edges["relation"], lambda values: _without_types(values, known))
-    columns = {"relation": relation}
+    columns = {"relation": edges["relation"]}
     for end, (types, ids) in ends.items():
         columns |= {end: ids, f"type of {end}": types}
     if nodes is not None:
@@ -125,13 +120,3 @@ def _has_text(column: pa.ChunkedArray) -> bool:
         )
         for chunk in column.chunks
     )
-
-
-def _without_types(values: pa.Array, types: set[str]) -> pa.Array:
-    """Relations without the types that DRKG repeats at their end: GNBR::T::Compound:Disease is GNBR::T."""
-
-    def shortened(text: str) -> str:
-        match = re.fullmatch(r"(.+?)::?([^:]+):([^:]+)", text)
-        return match[1] if match and {match[2], match[3]} <= types else text
-
-    return pa.array(list(map(shortened, values.to_pylist())), pa.string())
