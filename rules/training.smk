@@ -69,7 +69,7 @@ rule import_embeddings:
         mem_mb=8000,
         runtime=60,
     params:
-        tables=tables("given"),
+        tables=tables("given", "given (metadata)"),
         unread=["certificate", "checked"],
         code=code("import_embeddings"),
     message:

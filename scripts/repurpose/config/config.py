@@ -93,8 +93,9 @@ class Config:
         "",
         "optional: file of another tool's embeddings, for the device given",
         (
-            "Path of another tool's vectors of all nodes (.parquet, or .csv with JSON lists; "
-            "columns node_type, node_id, embedding) for the device `given`; empty for none."
+            "Path of another tool's vectors of all nodes for the device `given`: .parquet or .csv "
+            "(columns node_type, node_id, embedding), .npz, word2vec's text format (.txt, .vec, .emb) or "
+            "vectors.tsv with metadata.tsv (docs/exports.md); empty for none."
         ),
     )
     demo: DemoSettings = nested(DemoSettings)

@@ -1,5 +1,6 @@
 """The user's own tables that a config names."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def tables(config: Mapping[str, Any]) -> dict[str, str]:
         "graph.features": config["graph"]["features"],
         "external.pairs": config["external"]["pairs"],
         "given": config["given"],
+        "given (metadata)": metadata_of(config["given"]),
         "split.areas": config["split"]["areas"],
     }
 
@@ -67,6 +69,23 @@ def _of_key(key: str, value: str | Sequence[str]) -> Iterator[tuple[str, str]]:
             yield name, table
 
 
+def metadata_of(vectors: str | Path) -> str:
+    """The file that names the nodes of vectors in TensorBoard's format (.tsv); "" for other formats.
+
+    It is next to vectors.tsv (or tensor.tsv, tensors.tsv) and has metadata in its name instead. Raises
+    InputError if the file of vectors has another name.
+    """
+    if not str(vectors).lower().endswith(".tsv"):
+        return ""
+    name, count = re.subn(r"(vectors|tensors?)(?=\.tsv$)", "metadata", Path(vectors).name, flags=re.I)
+    if not count:
+        raise InputError(
+            f"{vectors} does not end in vectors.tsv, so the file that names its nodes is not found: call the "
+            "two files vectors.tsv and metadata.tsv"
+        )
+    return str(Path(vectors).with_name(name))
+
+
 def require(config: Mapping[str, Any]) -> None:
     """Raise InputError if a table that the config names does not exist, or if a URL does not name a table.
 
@@ -74,7 +93,10 @@ def require(config: Mapping[str, Any]) -> None:
     """
     for url in urls(config):
         download.local_path(url)
+    names_of_nodes = metadata_of(config["given"])
     for key, path in tables(config).items():
+        if path and path == names_of_nodes and not Path(path).exists():
+            raise InputError(f"{path} does not exist: it names the nodes of {config['given']}; put it there")
         if path:
             _require_readable(key, path)
 

@@ -1,6 +1,7 @@
 """The embedding file: one row per node of the graph, with a vector of fixed length, and metadata."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import index
@@ -13,7 +14,7 @@ import pyarrow.compute as pc
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
-from repurpose.ingest import tables
+from repurpose.vectors import imports
 
 COLUMNS = ["node_type", "node_id", "embedding"]
 BLOCKS = "blocks"  # metadata key: where the parts of the vectors end
@@ -48,12 +49,22 @@ def write(
 
 
 def read(path: str | Path, *, is_result: bool = True) -> Embeddings:
-    """Read an embedding file: parquet, or csv with JSON lists. The file of a refused training has no types.
+    """Read an embedding file, parquet or a format of `imports`. That of a refused training has no types.
 
     is_result: whether the workflow made the file; if not, the user gave it. Raises InputError if the file is
-    unreadable, lacks a column, or has vectors of different lengths.
+    unreadable or of an unknown kind, lacks a column, has vectors of different lengths, or two of one node.
     """
-    table = _read_csv(path) if str(path).endswith(".csv") else files.read_table(path, is_result=is_result)
+    suffix = Path(path).suffix.lower()
+    if not is_result and not Path(path).is_file():
+        raise InputError(f"{path} is no file: correct its path")
+    if suffix in imports.READERS:
+        return _grouped(path, imports.READERS[suffix](path), {})
+    if not is_result and suffix != ".parquet":
+        raise InputError(
+            f"{path} is of an unknown kind: give vectors in a file whose name ends in .parquet, "
+            f"{', '.join(imports.READERS)}"
+        )
+    table = files.read_table(path, is_result=is_result)
     missing = [column for column in COLUMNS if column not in table.column_names]
     if missing:
         raise InputError(f"{path} has no column {missing[0]}: an embedding file has {', '.join(COLUMNS)}")
@@ -65,16 +76,20 @@ def read(path: str | Path, *, is_result: bool = True) -> Embeddings:
         raise InputError(
             f"{path}: the column embedding must hold one list of numbers per node, found {column_type}"
         )
-    rows = _matrix(path, table["embedding"])
-    types = table["node_type"].cast(pa.string()).to_numpy(zero_copy_only=False)
-    ids = table["node_id"].cast(pa.string()).to_numpy(zero_copy_only=False)
-    type_names = sorted({str(name) for name in types})
-    rows_by_type = {name: np.flatnonzero(types == name) for name in type_names}
-    return Embeddings(
-        {name: rows[indices] for name, indices in rows_by_type.items()},
-        {name: ids[indices] for name, indices in rows_by_type.items()},
-        metadata,
-    )
+    nodes = (table[name].cast(pa.string()).to_numpy(zero_copy_only=False) for name in COLUMNS[:2])
+    return _grouped(path, imports.Named(*nodes, _matrix(path, table["embedding"])), metadata)
+
+
+def _grouped(path: str | Path, named: imports.Named, metadata: Mapping[str, str]) -> Embeddings:
+    """The vectors by node type; raises InputError if a node has two."""
+    vectors, ids = {}, {}
+    for node_type in sorted({str(name) for name in named.types}):
+        rows = np.flatnonzero(named.types == node_type)
+        vectors[node_type], ids[node_type] = named.vectors[rows], named.ids[rows]
+        if len(set(ids[node_type])) < len(rows):
+            repeated, _ = Counter(ids[node_type]).most_common(1)[0]
+            raise InputError(f"{path} has two vectors of {node_type} {repeated}: keep one")
+    return Embeddings(vectors, ids, dict(metadata))
 
 
 def aligned(embeddings: Embeddings, kg: Graph, path: str | Path) -> dict[str, np.ndarray]:
@@ -118,17 +133,6 @@ def blocks(embeddings: Embeddings, types: Sequence[str], path: str | Path) -> tu
         f"{path}: its metadata {BLOCKS} is no list of where the parts of {' and '.join(types)} vectors end; "
         "write it as {type: [end, ..., numbers of a vector]} or leave it out"
     )
-
-
-def _read_csv(path: str | Path) -> pa.Table:
-    raw = tables.read(path, COLUMNS, "the embedding file")
-    vectors = []
-    for row, text in enumerate(raw["embedding"].to_pylist(), start=1):
-        try:
-            vectors.append(np.array(json.loads(text), np.float32).tolist())
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: row {row} of the column embedding is no list of numbers") from error
-    return raw.set_column(2, "embedding", pa.array(vectors, pa.list_(pa.float32())))
 
 
 def _matrix(path: str | Path, column: pa.ChunkedArray) -> np.ndarray:
