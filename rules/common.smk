@@ -34,6 +34,7 @@ let_idle_threads_sleep()
 
 # Only split_pairs uses the hierarchy, so a change of it must not rerun other rules.
 TARGET = {key: value for key, value in config["target"].items() if key != "hierarchy"}
+TARGET_TYPES = [config["target"]["head_type"], config["target"]["tail_type"]]
 
 GRAPH = {
     "nodes": "results/graph/nodes.parquet",

@@ -26,7 +26,7 @@ rule measure_embeddings:
         runtime=120,
     params:
         hgt=config["hgt"],
-        tail_type=config["target"]["tail_type"],
+        target_types=TARGET_TYPES,
         contrastive=config["training"]["contrastive"],
         valid_share=config["training"]["valid_share"],
         seed=seed_of_run,

@@ -69,6 +69,7 @@ rule import_embeddings:
         mem_mb=8000,
         runtime=60,
     params:
+        target_types=TARGET_TYPES,
         tables=tables("given", "given (metadata)"),
         unread=["certificate", "checked"],
         code=code("import_embeddings"),

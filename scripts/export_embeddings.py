@@ -27,7 +27,8 @@ def main(options: argparse.Namespace) -> str:
     records.require_whole(options.results, device)
     kg = graph.load(GraphFiles.in_folder(options.results / "graph"))
     path = options.results / "embeddings" / device / "embeddings.parquet"
-    export = exports.Export(kg, embeddings.aligned(embeddings.read(path), kg, path))
+    # The vectors of another tool may be of some node types only.
+    export = exports.Export(kg, embeddings.aligned(embeddings.read(path), kg, path, required=()))
     folder = options.out / device
     written = [file for name in options.formats for file in exports.WRITERS[name](folder, export)]
     return "\n".join(map(str, written))

@@ -1,5 +1,6 @@
 """Measure one embedding file, its null model (an untrained encoder), and what its layers learned."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from repurpose.graph import graph
 from repurpose.graph.graph import Graph, GraphFiles
 from repurpose.provenance import jobs
 from repurpose.vectors import embeddings
+from repurpose.vectors.embeddings import Embeddings
 
 
 def main(
@@ -18,7 +20,7 @@ def main(
     vectors_path: str | Path,
     measures_out: str | Path,
     encoder: EncoderSettings,
-    tail_type: str,
+    target_types: Sequence[str],
     contrastive: ContrastiveSettings,
     valid_share: float,
     seed: int,
@@ -29,9 +31,10 @@ def main(
         measures_out,
         measures(
             kg,
+            embeddings.read(vectors_path),
             vectors_path,
             encoder=encoder,
-            tail_type=tail_type,
+            target_types=target_types,
             contrastive=contrastive,
             valid_share=valid_share,
             seed=seed,
@@ -41,31 +44,33 @@ def main(
 
 def measures(
     kg: Graph,
+    embedded: Embeddings,
     vectors_path: str | Path,
     *,
     encoder: EncoderSettings,
-    tail_type: str,
+    target_types: Sequence[str],
     contrastive: ContrastiveSettings,
     valid_share: float,
     seed: int,
 ) -> dict[str, Any]:
-    """Measure the file, its null model and its encoder output, on the edges that a training holds out.
+    """Measure a file, its null model and its encoder output, on the edges that a training holds out.
 
-    `layers` (the encoder output) is None if there is no baseline for it, or if the file is not from a
-    training of this project with the config's embedding_dim.
+    target_types: head and tail type. A file of another tool may have vectors of these two types only; the
+    null model then has those of the same types. `layers` (the encoder output) is None if there is no baseline
+    for it, or if the file is not from a training of this project with the config's embedding_dim.
     """
-    embedded = embeddings.read(vectors_path)
     if not embedded.vectors:  # training was refused and wrote an empty file
         return {"measured": quality.empty_measures({}), "null": quality.empty_measures({}), "layers": None}
-    options = {"tail_type": tail_type, "contrastive": contrastive, "valid_share": valid_share, "seed": seed}
-    vectors = embeddings.aligned(embedded, kg, vectors_path)
+    options = {"contrastive": contrastive, "valid_share": valid_share, "seed": seed}
+    options["tail_type"] = target_types[1]
+    is_trained = "seed" in embedded.metadata
+    vectors = embeddings.aligned(embedded, kg, vectors_path, required=None if is_trained else target_types)
     measured = quality.measure(kg, vectors, **options)
-    is_ours = "seed" in embedded.metadata and embedded.dim == encoder.embedding_dim
+    is_ours = is_trained and embedded.dim == encoder.embedding_dim
+    untrained = quality.encode_untrained(kg, encoder, embedded.dim, valid_share, seed)
     return {
         "measured": measured,
-        "null": quality.measure(
-            kg, quality.encode_untrained(kg, encoder, embedded.dim, valid_share, seed), **options
-        ),
+        "null": quality.measure(kg, {t: untrained[t] for t in vectors}, **options),
         "layers": quality.measure_layers(kg, vectors, encoder, valid_share, seed)
         if is_ours and measured["types"]
         else None,
@@ -83,7 +88,7 @@ if __name__ == "__main__":
                 vectors_path=snakemake.input.embeddings,
                 measures_out=output.measures,
                 encoder=EncoderSettings(**snakemake.params.hgt),
-                tail_type=snakemake.params.tail_type,
+                target_types=snakemake.params.target_types,
                 contrastive=ContrastiveSettings(**snakemake.params.contrastive),
                 valid_share=snakemake.params.valid_share,
                 seed=snakemake.params.seed,

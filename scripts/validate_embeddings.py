@@ -2,7 +2,9 @@
 
     python scripts/validate_embeddings.py FILE [--graph results/graph] [--config config/config.yaml ...]
 
-As a command it measures the file, prints the verdict and exits with 1 if the file fails.
+As a command it measures the file, prints the verdict and exits with 1 if the file fails. A file that has
+vectors of the target's two node types only is judged by the checks that these allow; the verdict says what is
+left out.
 """
 
 import argparse
@@ -37,7 +39,7 @@ def command(arguments):
     import measure_embeddings  # imports PyTorch, which the rule does not need
 
     parser = argparse.ArgumentParser(description="Check an embedding file against the gate.")
-    parser.add_argument("file", type=Path, help="parquet (or the old csv) with node_type, node_id, embedding")
+    parser.add_argument("file", type=Path, help="vectors, in a format of docs/exports.md")
     parser.add_argument(
         "--graph", type=Path, default=Path("results/graph"), help="folder of the graph's files"
     )
@@ -48,12 +50,14 @@ def command(arguments):
     chosen = parser.parse_args(arguments)
     config = settings.load([default, *chosen.config])
     kg = graph.load(GraphFiles.in_folder(chosen.graph))
-    origin = embeddings.read(chosen.file, is_result=False).metadata
+    embedded = embeddings.read(chosen.file, is_result=False)
+    origin = embedded.metadata
     content = measure_embeddings.measures(
         kg,
+        embedded,
         chosen.file,
         encoder=EncoderSettings(**config["hgt"]),
-        tail_type=config["target"]["tail_type"],
+        target_types=(config["target"]["head_type"], config["target"]["tail_type"]),
         contrastive=ContrastiveSettings(**config["training"]["contrastive"]),
         # Our own files say which edges training left out; of other files all edges may have been seen.
         valid_share=float(origin.get("valid_share", config["training"]["valid_share"])),

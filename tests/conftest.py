@@ -14,6 +14,7 @@ LONGEST = (
     "test_seeds",
     "test_contradictions",
     "test_hetionet",
+    "test_given",
     "test_demo_found",
     "test_benchmark_quality",
     "test_resume",

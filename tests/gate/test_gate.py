@@ -190,3 +190,67 @@ def test_the_verdict_has_the_values_that_the_enrichment_chart_needs():
     verdict = gate.judge("cpu", measures(), {**NULL, "clusters": {}}, RECORD, THRESHOLDS)
     assert [group["name"] for group in verdict["clusters"]] == ["shares", "is_a"]
     assert verdict["clusters"][0]["overlap"] == 0.2 and verdict["clusters"][0]["untrained"] is None
+
+
+# ---- vectors of some node types only ----
+
+
+def partial_measures(links=True, compared=("drug",), **changes):
+    """Measures of drugs; gene nodes have no vectors."""
+    measured = measures(**changes)
+    return {
+        **{key: {"drug": measured[key]["drug"]} for key in ("finite", "types", "neighbourhoods")},
+        **{key: measured[key] for key in ("agreement", "agreement_applies", "clusters")},
+        "links": {"drug - like - drug": next(iter(measured["links"].values()))} if links else {},
+        "without_vectors": ["gene"],
+        "left_out": ["drug - binds - gene"],
+        "compared": list(compared),
+    }
+
+
+def judged(measured, null=NULL):
+    verdict = gate.judge("given", measured, null, RECORD, THRESHOLDS)
+    return verdict, {check["name"]: check for check in verdict["checks"]}
+
+
+def test_a_complete_file_has_nothing_left_out():
+    verdict, checks = judged({**measures(), "without_vectors": [], "left_out": [], "compared": []})
+    assert verdict["left_out"] == [] and "compared_types" not in checks
+
+
+def test_the_verdict_and_its_table_say_what_types_without_vectors_leave_out():
+    verdict, checks = judged(partial_measures())
+    assert verdict["passed"] and checks["compared_types"]["value"] == 1.0
+    assert checks["link_auroc_degree_matched"]["passed"]
+    reasons = {check["name"]: check["reason"] for check in verdict["left_out"]}
+    assert reasons == {
+        "distinct_vectors": "gene nodes have no vectors",
+        "effective_rank": "gene nodes have no vectors",
+        "link_auroc_uniform": "1 relation of these nodes",
+        "link_auroc_degree_matched": "1 relation of these nodes",
+        "type_neighbourhoods": "gene nodes have no vectors",
+    }
+    lines = gate.table(verdict).splitlines()
+    assert "left out of type_neighbourhoods: gene nodes have no vectors" in lines
+    assert lines[-1] == "given: passed"
+
+
+def test_without_any_relation_between_types_with_vectors_links_are_not_checked():
+    verdict, checks = judged(partial_measures(links=False))
+    assert verdict["passed"] and not [name for name in checks if name.startswith("link_auroc")]
+    (reason,) = {c["reason"] for c in verdict["left_out"] if c["name"].startswith("link_auroc")}
+    assert reason == "1 relation of these nodes, and no other relation has enough edges to hold some out"
+
+
+def test_a_check_that_is_made_can_still_fail():
+    verdict, checks = judged(partial_measures(nearer=0.5))
+    assert not verdict["passed"] and not checks["type_neighbourhoods"]["passed"]
+    verdict, checks = judged(partial_measures(auroc=0.6))
+    assert not verdict["passed"] and not checks["link_auroc_degree_matched"]["passed"]
+
+
+def test_vectors_that_no_check_compares_with_the_graph_do_not_pass():
+    verdict, checks = judged(partial_measures(links=False, compared=()))
+    assert not verdict["passed"] and checks["compared_types"]["value"] == 0.0
+    assert checks["compared_types"]["reason"] == "no check compares the vectors of drug nodes with the graph"
+    assert checks["compared_types"]["remedy"]

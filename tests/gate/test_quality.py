@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from small_trainings import ENCODER
 
 from repurpose.config.sections import ContrastiveSettings
-from repurpose.gate import clusters, quality
+from repurpose.gate import clusters, neighbourhoods, quality
 
 CONTRASTIVE = ContrastiveSettings(relations=["disease_gene"], similarity_threshold=0.1)
 
@@ -141,3 +141,42 @@ def test_the_null_of_the_layers_is_the_mean_of_untrained_encoders_with_other_wei
     auroc_of_one, auroc_of_two = (mean_auroc({"links": null}) for null in (one, two))
     of_the_second = 2 * auroc_of_two - auroc_of_one
     assert of_the_second != auroc_of_one and 0.4 < of_the_second < 1
+
+
+# ---- vectors of some node types only ----
+
+
+def target_types_only(vectors):
+    return {t: vectors[t] for t in ("drug", "disease")}
+
+
+def test_vectors_of_two_types_are_measured_like_those_of_all_types_as_far_as_they_go(kg):
+    whole = measure(kg, planted_vectors(kg))
+    partial = measure(kg, target_types_only(planted_vectors(kg)))
+    assert whole["without_vectors"] == whole["left_out"] == []
+    assert whole["compared"] == ["disease", "drug", "gene"]
+    assert partial["without_vectors"] == ["gene"] and sorted(partial["finite"]) == ["disease", "drug"]
+    assert partial["left_out"] == [name for name in whole["links"] if "gene" in name] and not partial["links"]
+    for name in ("agreement", "clusters", "agreement_applies"):
+        assert partial[name] == whole[name]
+    for name in ("types", "neighbourhoods"):
+        assert partial[name] == {t: whole[name][t] for t in ("disease", "drug")}
+    assert partial["compared"] == ["disease", "drug"]
+
+
+def test_relations_between_types_with_vectors_are_still_measured(kg):
+    vectors = {t: rows for t, rows in planted_vectors(kg).items() if t != "drug"}
+    whole, partial = measure(kg, planted_vectors(kg)), measure(kg, vectors)
+    assert partial["left_out"] == ["drug - drug_gene - gene"]
+    assert partial["links"] == {name: link for name, link in whole["links"].items() if "drug" not in name}
+    assert "disease - disease_gene - gene" in partial["links"]
+
+
+def test_a_type_that_no_measure_compares_with_the_graph_is_not_among_the_compared(kg, monkeypatch):
+    monkeypatch.setattr(neighbourhoods, "MIN_NODES", 55)  # there are 50 drugs
+    partial = measure(kg, target_types_only(planted_vectors(kg)))
+    assert partial["compared"] == ["disease"] and list(partial["types"]) == ["drug", "disease"]
+    monkeypatch.setattr(clusters, "neighbour_sets", lambda *arguments: {})
+    monkeypatch.setattr(quality, "_similar_tails", lambda *arguments: None)
+    monkeypatch.setattr(neighbourhoods, "MIN_NODES", 65)  # there are 60 diseases
+    assert measure(kg, target_types_only(planted_vectors(kg)))["compared"] == []

@@ -47,6 +47,15 @@ def test_the_report_says_how_well_known_negatives_are_predicted_or_why_there_is_
     )
 
 
+def test_the_report_lists_the_checks_that_need_vectors_which_are_not_there():
+    content = example({"cpu": True})
+    assert "Some node types have no vectors" not in Page(page.render(*content)).text
+    reason = "gene<b> nodes have no vectors"
+    content[2]["cpu"]["left_out"] = [{"name": "effective_rank", "reason": reason}]
+    shown = Page(page.render(*content)).text
+    assert "Some node types have no vectors. Left out: effective" in shown and f": {reason}." in shown
+
+
 def test_the_report_says_how_reliable_the_listed_probabilities_are():
     assert "Probabilities" not in Page(render({"cpu": True})).text
     content = example({"cpu": True})

@@ -143,3 +143,21 @@ def test_a_truncated_file_is_named_with_the_command_that_rebuilds_it(kg, vectors
         InputError, match=r"e\.parquet is not a readable parquet file.*; correct or replace it$"
     ):
         embeddings.read(path, is_result=False)
+
+
+def test_types_that_are_not_required_may_have_no_vectors_but_not_some(kg, vectors, tmp_path):
+    path, types = tmp_path / "e.parquet", ("drug", "disease")
+    embeddings.write(path, kg, {t: vectors[t] for t in types}, {})
+    embedded = embeddings.read(path)
+    found = embeddings.aligned(embedded, kg, path, types)
+    assert sorted(found) == sorted(types)
+    for node_type in types:
+        np.testing.assert_array_equal(found[node_type], vectors[node_type])
+    with pytest.raises(InputError, match="no vector for 150 of the graph's 150 nodes of type gene"):
+        embeddings.aligned(embedded, kg, path)
+    with pytest.raises(InputError, match="no vector for 150 of the graph's 150 nodes of type gene"):
+        embeddings.aligned(embedded, kg, path, (*types, "gene"))
+    embeddings.write(path, kg, vectors, {})
+    files.write_table(path, files.read_table(path).slice(0, 200))
+    with pytest.raises(InputError, match="no vector for 60 of the graph's 150 nodes of type gene"):
+        embeddings.aligned(embeddings.read(path), kg, path, types)

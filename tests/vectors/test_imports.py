@@ -263,6 +263,7 @@ def test_the_device_given_takes_every_format(tmp_path, name, file):
     import_embeddings.main(
         vectors_in=tmp_path / file,
         graph_files=GraphFiles.in_folder(tmp_path),
+        target_types=("drug", "disease"),
         embeddings_out=out["embeddings.parquet"],
         history_out=out["history.parquet"],
         record_out=out["training.json"],

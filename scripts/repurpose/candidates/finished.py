@@ -71,7 +71,8 @@ class DeviceFiles(NamedTuple):
 class FinishedDevice:
     """A device's results in memory; cached properties are computed when they are first used.
 
-    vectors_by_type: node type -> (nodes, d); vectors: those of the target's two types. metadata: of the
+    vectors_by_type: node type -> (nodes, d), without types that have no vectors; vectors: those of the
+    target's two types. metadata: of the
     embedding file. metrics: the content of metrics.json.
     """
 
@@ -149,7 +150,9 @@ def load(files_of_device: DeviceFiles, target: Target) -> FinishedDevice:
     """Read a device's files; raises InputError that names a missing, damaged or mismatched file."""
     kg = graph.load(files_of_device.graph)
     embedded = embeddings.read(files_of_device.embeddings)
-    vectors_by_type = embeddings.aligned(embedded, kg, files_of_device.embeddings)
+    # An encoder computes vectors anew, from those of all types; without one, only two types are read.
+    required = None if files_of_device.encoder else target.types
+    vectors_by_type = embeddings.aligned(embedded, kg, files_of_device.embeddings, required)
     metrics = files.read_json(files_of_device.metrics)
     labelled = pairs.label(kg, target)
     sizes = kg.count(target.head_type), kg.count(target.tail_type)

@@ -93,9 +93,9 @@ class Config:
         "",
         "optional: file of another tool's embeddings, for the device given",
         (
-            "Path of another tool's vectors of all nodes for the device `given`: .parquet or .csv "
-            "(columns node_type, node_id, embedding), .npz, word2vec's text format (.txt, .vec, .emb) or "
-            "vectors.tsv with metadata.tsv (docs/exports.md); empty for none."
+            "Path of another tool's vectors for the device `given`, of all nodes or of heads and tails only: "
+            ".parquet or .csv (columns node_type, node_id, embedding), .npz, word2vec's text format (.txt, "
+            ".vec, .emb) or vectors.tsv with metadata.tsv (docs/exports.md); empty for none."
         ),
     )
     demo: DemoSettings = nested(DemoSettings)

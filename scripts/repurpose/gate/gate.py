@@ -31,8 +31,12 @@ def judge(
 
     `measured` and `null` (of an untrained model) come from `quality.measure`, `layers` from
     `quality.measure_layers`; `record` is the content of training.json. An undefined value fails its check.
+    `left_out`: the checks that are not made, or not for all nodes, because some node types have no vectors.
     """
     checks = [_completed(record), _finite(measured)]
+    left_out = _left_out(measured)
+    if left_out:
+        checks.append(_compared(measured))
     if checks[1]["passed"]:
         types = measured["types"], null["types"]
         checks += [
@@ -40,11 +44,12 @@ def judge(
             _worst_type(
                 "effective_rank", "effective_rank", types, thresholds.min_effective_rank, RANKED_NODES
             ),
-            *(
+        ]
+        if measured["links"] or not left_out:
+            checks += [
                 _links(name, measured, null, thresholds.min_auroc_margin)
                 for name in ("uniform", "degree_matched")
-            ),
-        ]
+            ]
         if layers:
             checks.append(_gain(layers, thresholds.min_gain_over_inputs))
         if measured["clusters"]:
@@ -66,6 +71,7 @@ def judge(
         "checks": checks,
         "classic": _classic(measured, record),
         "clusters": _clusters(measured["clusters"], null["clusters"]),
+        "left_out": left_out,
         "notes": notes,
     }
 
@@ -102,6 +108,35 @@ def _finite(measured: Mapping[str, Any]) -> dict[str, Any]:
     share = 1 - len(bad) / max(1, len(measured["finite"]))
     reason = f"vectors of {', '.join(bad)} are not finite" if bad else "there are no vectors"
     return _check("finite_vectors", share, None, 1.0, not bad and bool(measured["finite"]), reason, COLLAPSE)
+
+
+def _left_out(measured: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The checks that need node types without vectors: name, and what is left out of the check."""
+    lacking = measured.get("without_vectors")  # rows of benchmarks/rows/gate.parquet have no such key
+    if not lacking:
+        return []
+    of_types = f"{', '.join(lacking)} nodes have no vectors"
+    relations = len(measured["left_out"])
+    of_links = f"{relations} relation{'' if relations == 1 else 's'} of these nodes"
+    of_links += "" if measured["links"] else ", and no other relation has enough edges to hold some out"
+    return [
+        *({"name": name, "reason": of_types} for name in ("distinct_vectors", "effective_rank")),
+        *({"name": name, "reason": of_links} for name in ("link_auroc_uniform", "link_auroc_degree_matched")),
+        {"name": "type_neighbourhoods", "reason": of_types},
+    ]
+
+
+def _compared(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Check that the vectors of every type that has any are compared with the graph by another check."""
+    unseen = [node_type for node_type in measured["types"] if node_type not in measured["compared"]]
+    share = 1 - len(unseen) / max(1, len(measured["types"]))
+    reason = (
+        f"no check compares the vectors of {', '.join(unseen)} nodes with the graph"
+        if unseen
+        else "no node with a vector has an edge"
+    )
+    remedy = "add the vectors of other node types to the file"
+    return _check("compared_types", share, None, 1.0, not unseen and bool(measured["types"]), reason, remedy)
 
 
 def _worst_type(
@@ -233,6 +268,7 @@ def table(verdict: Mapping[str, Any]) -> str:
         for name, value, null, needed, mark in rows
     ]
     lines += [f"{c['name']}: {c['reason']}; {c['remedy']}" for c in verdict["checks"] if not c["passed"]]
+    lines += [f"left out of {check['name']}: {check['reason']}" for check in verdict["left_out"]]
     lines += [f"note: {note}" for note in verdict["notes"]]
     lines.append(f"{verdict['device']}: {'passed' if verdict['passed'] else 'FAILED'}")
     return "\n".join(lines)

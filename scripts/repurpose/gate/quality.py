@@ -18,7 +18,7 @@ from repurpose.config.sections import ContrastiveSettings, EncoderSettings
 from repurpose.core import streams
 from repurpose.gate import clusters, neighbourhoods
 from repurpose.graph import holdout, negatives
-from repurpose.graph.graph import Graph
+from repurpose.graph.graph import Graph, Relation
 from repurpose.hgt import hgt
 from repurpose.training import losses, preparation
 from repurpose.vectors import spectral
@@ -121,6 +121,10 @@ def measure(
     `types`: per node type with edges. `links`: per relation with held-out edges. `agreement`: None if no
     two tails share enough neighbours. `clusters`: enrichment per group of tails. `neighbourhoods`: per node
     type that is large enough. An undefined value is None, never NaN.
+
+    Types other than the tail type may have no vectors. `without_vectors`: these types, and `left_out`: the
+    relations that are not measured for that. `compared`: the types of which a measure compares the vectors
+    with the graph.
     """
     finite = {t: bool(np.isfinite(v).all()) for t, v in vectors.items()}
     if not all(finite.values()):
@@ -128,17 +132,21 @@ def measure(
     held_out = holdout.split(kg, valid_share, seed)
     connected = kg.connected()
     similar = _similar_tails(kg, held_out, contrastive, tail_type)
-    return {
+    sets_by_type = {t: sets for t, sets in neighbourhoods.neighbour_sets(kg).items() if t in vectors}
+    result = {
         "finite": finite,
-        "types": {t: _spread(vectors[t][connected[t]], seed) for t in kg.node_types if connected[t].any()},
+        "types": {t: _spread(rows[connected[t]], seed) for t, rows in vectors.items() if connected[t].any()},
         "links": _links(kg, vectors, held_out, seed),
         "agreement": _agreement(vectors[tail_type], similar) if similar else None,
         "clusters": clusters.measure(
             vectors[tail_type], clusters.neighbour_sets(kg, contrastive.relations, tail_type), seed
         ),
-        "neighbourhoods": neighbourhoods.measure(vectors, neighbourhoods.neighbour_sets(kg), seed),
+        "neighbourhoods": neighbourhoods.measure(vectors, sets_by_type, seed),
         "agreement_applies": similar is not None,
+        "without_vectors": [t for t in kg.node_types if t not in vectors],
+        "left_out": [_name(r) for r in kg.message_relations if not _has_vectors(r, vectors)],
     }
+    return {**result, "compared": _compared(kg, result, tail_type)}
 
 
 def empty_measures(finite: Mapping[str, bool]) -> dict[str, Any]:
@@ -151,6 +159,9 @@ def empty_measures(finite: Mapping[str, bool]) -> dict[str, Any]:
         "clusters": {},
         "neighbourhoods": {},
         "agreement_applies": False,
+        "without_vectors": [],
+        "left_out": [],
+        "compared": [],
     }
 
 
@@ -204,6 +215,8 @@ def _links(
     result = {}
     for position, (relation_index, candidates) in enumerate(zip(kg.of_role("message"), sources, strict=True)):
         relation = kg.relations[relation_index]
+        if not _has_vectors(relation, vectors):
+            continue
         generator = streams.generator(seed, "edges of the link probe", relation_index)
         heads, tails = vectors[relation.head_type], vectors[relation.tail_type]
         fit_edges, check_edges = (
@@ -223,13 +236,27 @@ def _links(
         uniform, matched = (
             float(roc_auc_score(y, probe.decision_function(scale.transform(x)))) for x, y in checks
         )
-        name = f"{relation.head_type} - {relation.relation} - {relation.tail_type}"
-        result[name] = {
+        result[_name(relation)] = {
             "edges": check_edges.shape[1],
             "auroc_uniform": uniform,
             "auroc_degree_matched": matched,
         }
     return {name: link for name, link in result.items() if link["edges"] >= holdout.FEW_EDGES} or result
+
+
+def _name(relation: Relation) -> str:
+    return f"{relation.head_type} - {relation.relation} - {relation.tail_type}"
+
+
+def _has_vectors(relation: Relation, vectors: Mapping[str, np.ndarray]) -> bool:
+    return relation.head_type in vectors and relation.tail_type in vectors
+
+
+def _compared(kg: Graph, measured: Mapping[str, Any], tail_type: str) -> list[str]:
+    """The node types whose vectors are compared with the graph: by links, neighbourhoods or clusters."""
+    ends = [(r.head_type, r.tail_type) for r in kg.message_relations if _name(r) in measured["links"]]
+    has_clusters = measured["clusters"] or measured["agreement_applies"]
+    return sorted({*sum(ends, ()), *measured["neighbourhoods"], *([tail_type] if has_clusters else [])})
 
 
 def _unit_rows(rows: np.ndarray) -> np.ndarray:

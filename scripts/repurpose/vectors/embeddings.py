@@ -38,11 +38,12 @@ def write(
 ) -> None:
     """Write the vectors in the graph's node order.
 
-    vectors: type -> (nodes, d), or (0, d) if the training was refused.
+    vectors: type -> (nodes, d), or (0, d) if the training was refused; a type without vectors is not there.
     """
-    rows = np.concatenate([np.asarray(vectors[t], np.float32) for t in kg.node_types])
-    types = np.repeat(np.array(kg.node_types, object), [len(vectors[t]) for t in kg.node_types])
-    ids = np.concatenate([kg.node_ids[t][: len(vectors[t])] for t in kg.node_types])
+    node_types = [node_type for node_type in kg.node_types if node_type in vectors]
+    rows = np.concatenate([np.asarray(vectors[t], np.float32) for t in node_types])
+    types = np.repeat(np.array(node_types, object), [len(vectors[t]) for t in node_types])
+    ids = np.concatenate([kg.node_ids[t][: len(vectors[t])] for t in node_types])
     embedding = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
     table = pa.table([pa.array(types, pa.string()), pa.array(ids, pa.string()), embedding], names=COLUMNS)
     files.write_table(path, table, metadata)
@@ -92,13 +93,18 @@ def _grouped(path: str | Path, named: imports.Named, metadata: Mapping[str, str]
     return Embeddings(vectors, ids, dict(metadata))
 
 
-def aligned(embeddings: Embeddings, kg: Graph, path: str | Path) -> dict[str, np.ndarray]:
+def aligned(
+    embeddings: Embeddings, kg: Graph, path: str | Path, required: Sequence[str] | None = None
+) -> dict[str, np.ndarray]:
     """Vectors in the graph's node order: type -> (nodes, d).
 
-    Raises InputError if a node of the graph has no vector.
+    required: node types that must have vectors, None for all. Of the others, those that have none at all are
+    left out. Raises InputError if a node of any other type has no vector.
     """
     result = {}
     for node_type in kg.node_types:
+        if required is not None and node_type not in required and node_type not in embeddings.ids:
+            continue
         position = {node: row for row, node in enumerate(embeddings.ids.get(node_type, ()))}
         rows = np.array([position.get(node, -1) for node in kg.node_ids[node_type]], np.int64)
         if (rows < 0).any():

@@ -41,7 +41,7 @@ class Vectors:
         Raises InputError as `embeddings.read` and `embeddings.aligned` do.
         """
         embedded = embeddings.read(path)
-        vectors = cls.from_rows(embeddings.aligned(embedded, kg, path), types)
+        vectors = cls.from_rows(embeddings.aligned(embedded, kg, path, types), types)
         return replace(vectors, blocks=embeddings.blocks(embedded, types, path))
 
     @classmethod
