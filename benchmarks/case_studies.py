@@ -52,7 +52,7 @@ def table(rows: Sequence[Mapping[str, Any]], types: Sequence[str]) -> Iterator[s
         leading = paths.leading(row["paths"])
         caution = f" ({row['caution']})" if row["caution"] else ""
         cells = (
-            row["rank"],
+            row["rank_of_drug_for_disease"],
             f"{row['rank_low']}-{row['rank_high']}",
             row["head_name"] + caution,
             f"{row['probability']:.2g}",

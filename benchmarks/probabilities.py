@@ -112,10 +112,10 @@ def untreated(results: Path, device: str) -> dict[str, Any]:
     kg = graph.load(GraphFiles.in_folder(results / "graph"))
     _, treated = pairs.treated(pairs.label(kg, target))
     ids = kg.node_ids[target.tail_type]
-    columns = ["tail_id", "probability", "rank", "known"]
+    columns = ["tail_id", "probability", "rank_of_drug_for_disease", "known"]
     table = files.read_table(results / "candidates" / device / "candidates.parquet", columns).to_pandas()
     new = table[(table["known"] == "") & ~table["tail_id"].isin(ids[np.unique(treated)])]
-    best = new.sort_values("rank").groupby("tail_id")["probability"].first()
+    best = new.sort_values("rank_of_drug_for_disease").groupby("tail_id")["probability"].first()
     return {
         "what": "untreated",
         "tails": len(best),

@@ -36,22 +36,26 @@ def main(
     """
     device = finished.load(device_files, target)
     annotator = device.annotator(correct_popularity, seed)
-    by_head_collector = by_head.HeadCollector(annotator.heads, per_head)
+    by_head_collector = by_head.HeadCollector(annotator.heads, per_head, annotator.penalties)
     stability_collector = stability.StabilityCollector(annotator.heads)
     likeness_collector = likeness.LikenessCollector(annotator)
     lists = files.read_json(chosen) if chosen else {}
+    nodes = {side: np.array(indices) for side, indices in lists.items() if indices}
+    head_ranks = by_head.HeadRanks(annotator, **nodes)
     tables = candidates.rank(
         device.score,
         annotator,
         per_tail=per_tail,
-        collectors=[by_head_collector, stability_collector, likeness_collector],
-        **{side: np.array(indices) for side, indices in lists.items() if indices},
+        collectors=[by_head_collector, head_ranks, stability_collector, likeness_collector],
+        **nodes,
     )
     metadata = {
         "calibration": annotator.calibration,
         "ranking": {"correct_popularity": correct_popularity, "seed": seed},
     }
-    logging.info("%d candidates", candidates.save(tables, parquet_out, csv_out, metadata))
+    logging.info(
+        "%d candidates", candidates.save(tables, parquet_out, csv_out, metadata, head_ranks.complete)
+    )
     files.write_table(by_head_out, by_head_collector.table(annotator))
     files.write_table(popularity_out, by_head_collector.popularity(annotator))
     members = len(device.metrics["members"])

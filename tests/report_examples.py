@@ -122,7 +122,7 @@ def candidates(name, calibration=None):
     row = {"head_id": "D1", "head_name": name, "tail_id": "3091", "tail_name": BREAKOUT, "score": 2.5}
     further_columns = {"caution": f"no <{name}>", "rank_low": 5, "rank_high": 11}
     table = pa.Table.from_pylist(
-        [{**row, "probability": 0.1234567, "rank": 7, "known": "", **further_columns}]
+        [{**row, "probability": 0.1234567, "rank_of_drug_for_disease": 7, "known": "", **further_columns}]
     )
     return table.replace_schema_metadata({"calibration": json.dumps(calibration)}) if calibration else table
 

@@ -3,7 +3,7 @@
 import case_studies
 
 ROW = {
-    "rank": 4,
+    "rank_of_drug_for_disease": 4,
     "rank_low": 3,
     "rank_high": 9,
     "head_name": "Donepezil | salt",

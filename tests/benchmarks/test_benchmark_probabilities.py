@@ -60,7 +60,11 @@ def test_untreated_tails_have_no_treatment_and_only_their_best_new_head_counts(t
     graph.save(kg, GraphFiles.in_folder(folder / "graph"))
     files.write_json(folder / "pairs" / "certificate.json", {"target": asdict(TARGET) | {"negative": []}})
     tails = np.repeat([f"disease:{number}" for number in range(3)], 2)
-    columns = {"tail_id": tails, "rank": [2, 1, 1, 2, 1, 2], "probability": [0.1, 0.2, 0.9, 0.8, 0.6, 0.4]}
+    columns = {
+        "tail_id": tails,
+        "rank_of_drug_for_disease": [2, 1, 1, 2, 1, 2],
+        "probability": [0.1, 0.2, 0.9, 0.8, 0.6, 0.4],
+    }
     table = pa.table(columns | {"known": ["", "", "", "", "palliates", ""]})
     files.write_table(folder / "candidates" / "cpu" / "candidates.parquet", table)
     row = probabilities.untreated(folder, "cpu")

@@ -57,13 +57,15 @@ def test_rows_are_sorted_by_tail_id_and_rank_and_ties_by_head_index(kg, scores):
         tail = int(tail_id.split(":")[1])
         expected = sorted(range(len(scores)), key=lambda head, tail=tail: (-scores[head, tail], head))
         assert part["head_id"].tolist() == [f"drug:{head}" for head in expected]
-        assert part["rank"].tolist() == list(range(1, len(scores) + 1))
+        assert part["rank_of_drug_for_disease"].tolist() == list(range(1, len(scores) + 1))
+        below = [(len(scores) - rank) / len(scores) for rank in part["rank_of_drug_for_disease"]]
+        assert part["quantile"].tolist() == below and below[0] == 29 / 30 and below[-1] == 0
         assert part["score"].tolist() == [scores[head, tail] for head in expected]
 
 
 def test_the_best_heads_of_each_tail_are_kept(kg, scores):
     every, best = ranked(kg, scores, per_tail=0).to_pandas(), ranked(kg, scores, per_tail=4).to_pandas()
-    expected = every[every["rank"] <= 4].reset_index(drop=True)
+    expected = every[every["rank_of_drug_for_disease"] <= 4].reset_index(drop=True)
     assert best.equals(expected)
     assert len(ranked(kg, scores, per_tail=1000)) == scores.size
 
@@ -73,6 +75,17 @@ def test_the_best_columns_of_a_row_equal_those_of_a_stable_sort(scores, count):
     rows = np.concatenate([scores, np.full((1, scores.shape[1]), 2, np.float32)])
     expected = np.argsort(-rows, axis=1, kind="stable")
     assert np.array_equal(candidates.best(rows, count), expected[:, : count or None])
+
+
+@pytest.mark.parametrize("levels", [0.5, 1e-3, 1e-39, 1e30])
+def test_the_ranks_in_rows_are_the_places_in_a_stable_sort(levels):
+    rows = np.random.default_rng(0).normal(size=(7, 300)).astype(np.float32)
+    rows = (np.round(rows, 1) * np.float32(levels)).astype(np.float32)
+    rows[0, ::3], rows[0, 1::3] = 0.0, -0.0
+    rows[1, :4] = [np.inf, -np.inf, np.inf, -np.inf]
+    order = np.argsort(-rows, axis=1, kind="stable")
+    assert np.array_equal(np.argsort(candidates.ranks_in_rows(rows), axis=1), order)
+    assert (np.sort(candidates.ranks_in_rows(rows), axis=1) == np.arange(1, 301)).all()
 
 
 @pytest.mark.parametrize("chunk", [1, 70, 10_000])
@@ -91,8 +104,8 @@ def test_the_best_tails_of_each_head_are_kept(kg, scores, count, chunk):
     found = of_heads.table(annotator(kg)).to_pandas()
     # Equal scores in the order of tail ids.
     expected = every.sort_values(["head_id", "head_score", "tail_id"], ascending=[True, False, True])
-    expected["rank"] = (expected.groupby("head_id").cumcount() + 1).astype("int32")
-    expected = expected[expected["rank"] <= count].reset_index(drop=True)
+    expected["rank_of_disease_for_drug"] = (expected.groupby("head_id").cumcount() + 1).astype("int32")
+    expected = expected[expected["rank_of_disease_for_drug"] <= count].reset_index(drop=True)
     assert found.equals(expected[found.columns])
 
 
@@ -106,7 +119,11 @@ def test_chosen_heads_and_tails_are_ranked_among_themselves(kg, scores, chunk):
         tail = int(tail_id.split(":")[1])
         expected = sorted(heads, key=lambda head, tail=tail: (-scores[head, tail], head))[:3]
         assert part["head_id"].tolist() == [f"drug:{head}" for head in expected]
-        assert part["rank"].tolist() == [1, 2, 3]
+        assert part["rank_of_drug_for_disease"].tolist() == [1, 2, 3] and part["quantile"].tolist() == [
+            3 / 4,
+            2 / 4,
+            1 / 4,
+        ]
     assert set(found["tail_id"]) == {f"disease:{tail}" for tail in tails}
     kept = of_heads.table(annotator(kg)).to_pandas()
     assert set(kept["head_id"]) == {f"drug:{head}" for head in heads}
@@ -122,7 +139,9 @@ def test_the_range_of_ranks_covers_all_members(kg, scores):
         ranks = [1 + (member[:, tail] > member[head, tail]).sum() for member in members]
         assert (low, high) == (min(ranks), max(ranks))
     alone = ranked(kg, scores, per_tail=4).to_pandas()
-    assert (alone["rank_low"] == alone["rank"]).all() and (alone["rank_high"] == alone["rank"]).all()
+    assert (alone["rank_low"] == alone["rank_of_drug_for_disease"]).all() and (
+        alone["rank_high"] == alone["rank_of_drug_for_disease"]
+    ).all()
 
 
 def test_cautions_on_head_and_tail_are_joined(kg, scores):
@@ -183,7 +202,10 @@ def test_csv_and_parquet_hold_the_same_rows_whatever_the_names(kg, scores, tmp_p
         assert [row[key] for key in ("head_id", "head_name", "tail_id", "tail_name", "known")] == [
             text[key] for key in ("head_id", "head_name", "tail_id", "tail_name", "known")
         ]
-        assert (row["rank"], row["score"]) == (int(text["rank"]), float(text["score"]))
+        assert (row["rank_of_drug_for_disease"], row["score"]) == (
+            int(text["rank_of_drug_for_disease"]),
+            float(text["score"]),
+        )
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-beta-estradiol", "@SUM(A1)", "\t=1", "\r=1"])
@@ -216,5 +238,104 @@ def test_a_ranking_that_fails_leaves_the_old_files(kg, scores, tmp_path):
 
     with pytest.raises(RuntimeError, match="out of power"):
         candidates.save(breaking(), *paths)
+    assert [path.read_text() for path in paths] == ["old", "old"]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def saved(kg, scores, folder, penalties=None, heads=None, tails=None, **options):
+    """The rows of candidates.parquet and of by_head.parquet, as rank_candidates writes them."""
+    chosen, described = {"heads": heads, "tails": tails}, annotator(kg, penalties=penalties)
+    of_heads = by_head.HeadCollector(len(kg.node_ids["drug"]), 100, penalties)
+    ranks = by_head.HeadRanks(described, **chosen)
+    tables = candidates.rank(scores, described, collectors=[of_heads, ranks], **options, **chosen)
+    paths = folder / "c.parquet", folder / "c.csv"
+    candidates.save(tables, *paths, {"key": "value"}, ranks.complete)
+    assert sorted(folder.iterdir()) == sorted(paths)
+    return files.read_table(paths[0]), of_heads.table(described)
+
+
+@pytest.mark.parametrize("chunk", [31, 10_000])
+@pytest.mark.parametrize("is_restricted", [False, True])
+def test_both_ranks_of_a_pair_are_the_places_in_the_two_lists(kg, scores, tmp_path, chunk, is_restricted):
+    chosen = {"heads": np.array([2, 7, 8, 20]), "tails": np.array([0, 3, 10, 11])} if is_restricted else {}
+    # The scores for lists of heads are others; many are equal. Penalties count in lists of tails only.
+    head_scores = np.round(np.random.default_rng(1).normal(size=scores.shape), 1).astype(np.float32)
+    penalties = np.random.default_rng(2).random(len(scores)).astype(np.float32)
+    both = np.stack([scores, head_scores]).swapaxes(1, 2)
+    rows, of_heads = saved(
+        kg, lambda tails: both[:, tails], tmp_path, penalties, per_tail=0, chunk=chunk, **chosen
+    )
+    heads, tails = (
+        chosen.get(side, np.arange(n)) for side, n in zip(("heads", "tails"), scores.shape, strict=True)
+    )
+    # Equal scores: heads in the order of indices, tails in that of ids.
+    tails = sorted(tails, key=lambda tail: kg.node_ids["disease"][tail])
+    expected = {}
+    for head in heads:
+        for tail in tails:
+            in_tail = sorted(heads, key=lambda h, t=tail: (-(scores[h, t] - penalties[h]), h)).index(head) + 1
+            in_head = sorted(tails, key=lambda t, h=head: -head_scores[h, t]).index(tail) + 1
+            expected[f"drug:{head}", f"disease:{tail}"] = (
+                in_tail,
+                (len(heads) - in_tail) / len(heads),
+                in_head,
+            )
+    for table in (rows, of_heads):
+        found = {
+            (row["head_id"], row["tail_id"]): (
+                row["rank_of_drug_for_disease"],
+                row["quantile"],
+                row["rank_of_disease_for_drug"],
+            )
+            for row in table.to_pylist()
+        }
+        assert found == expected
+    assert rows.schema.metadata[b"key"] == b'"value"'
+
+
+def test_the_best_of_each_disease_keep_their_ranks_among_all_diseases(kg, scores, tmp_path):
+    score = lambda tails: np.stack([scores.T[tails]] * 2)  # noqa: E731
+    every, best = (saved(kg, score, tmp_path, per_tail=n, chunk=100)[0].to_pandas() for n in (0, 4))
+    assert best.equals(every[every["rank_of_drug_for_disease"] <= 4].reset_index(drop=True))
+    assert best["rank_of_disease_for_drug"].max() > 4
+    with (tmp_path / "c.csv").open(newline="", encoding="utf-8") as file:
+        texts = [int(row["rank_of_disease_for_drug"]) for row in csv.DictReader(file)]
+    assert texts == best["rank_of_disease_for_drug"].tolist()
+
+
+def test_contraindicated_pairs_and_those_of_other_relations_are_flagged(kg, scores):
+    counts = {"drug": 3, "disease": 2}
+    relations = [
+        ("drug", "indication", "disease", "target", [(0, 0), (1, 0)]),
+        ("drug", "contraindication", "disease", "target", [(1, 0), (2, 0)]),
+        ("disease", "off-label; rare", "drug", "excluded", [(1, 0), (0, 2)]),
+    ]
+    small = planted.graph(counts, relations)
+    rows = ranked(small, np.zeros((3, 2), np.float32), per_tail=0).to_pylist()
+    flags = {
+        (row["head_id"], row["tail_id"]): (row["known"], row["contraindicated"], row["other_relation"])
+        for row in rows
+    }
+    assert flags == {
+        ("drug:0", "disease:0"): ("indication", False, False),
+        ("drug:1", "disease:0"): ("contraindication; indication", True, False),
+        ("drug:2", "disease:0"): ("contraindication; off-label; rare", True, True),
+        ("drug:0", "disease:1"): ("off-label; rare", False, True),
+        ("drug:1", "disease:1"): ("", False, False),
+        ("drug:2", "disease:1"): ("", False, False),
+    }
+
+
+def test_a_ranking_that_fails_while_its_ranks_are_collected_leaves_the_old_files(kg, scores, tmp_path):
+    paths = tmp_path / "c.parquet", tmp_path / "c.csv"
+    for path in paths:
+        path.write_text("old")
+
+    def breaking():
+        yield ranked(kg, scores, per_tail=1)
+        raise RuntimeError("out of power")
+
+    with pytest.raises(RuntimeError, match="out of power"):
+        candidates.save(breaking(), *paths, complete=lambda table: table)
     assert [path.read_text() for path in paths] == ["old", "old"]
     assert len(list(tmp_path.iterdir())) == 2

@@ -35,7 +35,7 @@ def test_the_measures_equal_those_of_the_full_lists(levels, with_penalties):
     summary = collected(scores, penalties, unlike, chunk=70)
     new = frame[frame["known"] == ""]
     top_by_tail = {
-        int(tail.split(":")[1]): rows.sort_values("rank")["head_id"].head(10).tolist()
+        int(tail.split(":")[1]): rows.sort_values("rank_of_drug_for_disease")["head_id"].head(10).tolist()
         for tail, rows in new.groupby("tail_id")
     }
     for name, is_treated in (("treated", True), ("untreated", False)):

@@ -60,7 +60,7 @@ def test_a_case_computed_by_hand(two):
     frame = frame[frame["tail_id"] == "disease:0"]
     assert frame["head_id"].tolist() == ["drug:3", "drug:1", "drug:2", "drug:0"]
     assert frame["score"].tolist() == [1.5, 1.0, 0.5, -1.0]
-    assert frame["rank"].tolist() == [1, 2, 3, 4]
+    assert frame["rank_of_drug_for_disease"].tolist() == [1, 2, 3, 4]
     # The first run ranks drugs 0, 2, 1, 3; the second 3, 1, 2, 0.
     assert frame["rank_low"].tolist() == [1, 2, 2, 1]
     assert frame["rank_high"].tolist() == [4, 3, 3, 4]
@@ -77,7 +77,7 @@ def test_a_pair_that_one_run_would_not_keep_has_its_exact_mean_and_rank(two):
 
 
 def test_listed_by_counts_the_runs_with_the_pair_among_their_best(two, monkeypatch):
-    monkeypatch.setattr(pooled, "LISTED", 2)
+    monkeypatch.setattr(candidates, "LISTED", 2)
     frame = rows_of(two).to_pandas()
     frame = frame[frame["tail_id"] == "disease:0"]
     assert dict(zip(frame["head_id"], frame["listed_by"], strict=True)) == {
@@ -86,7 +86,7 @@ def test_listed_by_counts_the_runs_with_the_pair_among_their_best(two, monkeypat
         "drug:2": 1,
         "drug:0": 1,
     }
-    monkeypatch.setattr(pooled, "LISTED", 3)
+    monkeypatch.setattr(candidates, "LISTED", 3)
     frame = rows_of(two).to_pandas()
     frame = frame[frame["tail_id"] == "disease:0"]
     assert frame["listed_by"].tolist() == [1, 2, 2, 1]
@@ -102,7 +102,7 @@ def test_equal_runs_pool_to_their_own_ranking(kg):
     one = run(kg, scores, line(0.5, -1.0))
     own = pa.concat_tables(candidates.rank(one.score, one.annotator, per_tail=3)).to_pandas()
     rows = rows_of([one, one, one], per_tail=3).to_pandas()
-    same = ["head_id", "tail_id", "rank", "rank_low", "rank_high", "known", "caution"]
+    same = ["head_id", "tail_id", "rank_of_drug_for_disease", "rank_low", "rank_high", "known", "caution"]
     assert rows[same].equals(own[same]) and (rows["listed_by"] == 3).all()
     assert rows["probability"].tolist() == pytest.approx(own["probability"].tolist())
 
@@ -183,7 +183,14 @@ def test_the_script_scores_with_the_models_of_finished_runs(finished, tmp_path):
     rows = pool(finished, tmp_path, 2)
     device = pool_candidates.finished.load(finished.device_files, planted.TARGET)
     own = pa.concat_tables(candidates.rank(device.score, device.annotator(0.0, 0), per_tail=5))
-    for name in ("head_id", "tail_id", "rank", "caution", "known", "negative_probability"):
+    for name in (
+        "head_id",
+        "tail_id",
+        "rank_of_drug_for_disease",
+        "caution",
+        "known",
+        "negative_probability",
+    ):
         assert rows[name].equals(own[name]), name
     assert rows["probability"].to_pylist() == pytest.approx(own["probability"].to_pylist())
     assert pq.read_schema(tmp_path / "candidates.parquet").metadata[b"runs"] == b'["cpu-seed0", "cpu-seed1"]'

@@ -125,11 +125,18 @@ def test_the_tails_of_a_drug_and_a_pair_agree_with_the_list_of_the_disease(run):
     best = run.tails_of(4, 3, True).to_pylist()
     # A drug's list is ordered by its own score; `score` is that of the disease's list.
     scores = [row["head_score"] for row in best]
-    assert scores == sorted(scores, reverse=True) and [row["rank"] for row in best] == [1, 2, 3]
+    assert scores == sorted(scores, reverse=True) and [row["rank_of_disease_for_drug"] for row in best] == [
+        1,
+        2,
+        3,
+    ]
     row = run.pair(4, int(best[0]["tail_id"].split(":")[1]))
     assert row["score"] == pytest.approx(best[0]["score"], abs=1e-5) and row["of"] == 90
     of_tail = run.heads_of(int(best[0]["tail_id"].split(":")[1]), 90, True).to_pylist()
-    assert of_tail[row["rank"] - 1]["head_id"] == "drug:4"
+    assert (
+        of_tail[row["rank_of_drug_for_disease"] - 1]["head_id"] == "drug:4"
+        and best[0]["rank_of_drug_for_disease"] == row["rank_of_drug_for_disease"]
+    )
 
 
 def test_the_script_answers_in_text_and_in_json(results):
@@ -156,7 +163,7 @@ def test_the_script_explains_a_pair(results):
     ):
         assert words in done.stdout
     (row,) = json.loads(ask(results, "--pair", "drug:4", "disease:17", "--json").stdout).values()
-    assert f"rank {row['rank']} of 90" in done.stdout
+    assert f"rank {row['rank_of_drug_for_disease']} of 90" in done.stdout
 
 
 def test_an_explanation_has_the_counterfactual_change_of_a_path_and_the_attention_of_the_encoder(run):
@@ -211,7 +218,7 @@ def test_look_ups_rank_like_the_candidates_file_if_popularity_is_corrected(resul
     assert run.heads_of(17, 30, True).to_pylist() == listed
     assert plain.heads_of(17, 30, True).to_pylist() != listed
     pair = run.pair(int(listed[4]["head_id"].split(":")[1]), 17)
-    assert pair["rank"] == 5 and pair["probability"] == listed[4]["probability"]
+    assert pair["rank_of_drug_for_disease"] == 5 and pair["probability"] == listed[4]["probability"]
 
 
 def test_candidates_of_an_earlier_version_are_refused(results, tmp_path):

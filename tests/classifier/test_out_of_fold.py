@@ -100,7 +100,7 @@ def test_probabilities_belong_to_the_final_model_whatever_the_weights_of_other_s
     is_hidden, is_treatment = np.isin(tail, HIDDEN), truth[tail, head]
     mean = table["probability"][is_hidden].mean()
     assert mean == pytest.approx(is_treatment[is_hidden].mean(), rel=0.5)
-    best = is_hidden & (table["rank"] == 1)
+    best = is_hidden & (table["rank_of_drug_for_disease"] == 1)
     treatment_share = is_treatment[best].mean()
     assert treatment_share > 0.3
     assert table["probability"][best].mean() == pytest.approx(treatment_share, rel=0.5)
@@ -120,7 +120,10 @@ def test_probabilities_follow_the_ranking_strictly_through_parquet(run, share):
             steps, rises = np.diff(rows["score"]), np.diff(rows["probability"])
             assert (rises[steps > 0] > 0).all() and (rises[steps == 0] == 0).all()
     for _, rows in frame.groupby("tail_id"):
-        assert rows["rank"].is_monotonic_increasing and (np.diff(rows["probability"]) <= 0).all()
+        assert (
+            rows["rank_of_drug_for_disease"].is_monotonic_increasing
+            and (np.diff(rows["probability"]) <= 0).all()
+        )
         # Pairs share a probability only if they share a score.
         assert rows["probability"].nunique() >= rows["score"].nunique() - (2 if share else 0)
     # A pair has the same probability in both lists.
@@ -155,7 +158,7 @@ def test_a_popularity_correction_changes_ranks_and_has_its_own_curve(run):
     keys = ["tail_id", "head_id"]
     merged = plain.merge(corrected, on=keys, suffixes=("", "_corrected"))
     assert (merged["score"] == merged["score_corrected"]).all()
-    assert (merged["rank"] != merged["rank_corrected"]).any()
+    assert (merged["rank_of_drug_for_disease"] != merged["rank_of_drug_for_disease_corrected"]).any()
     # Both expect about the same number of treatments.
     assert merged["probability_corrected"].mean() == pytest.approx(merged["probability"].mean(), rel=0.5)
 

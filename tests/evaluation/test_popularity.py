@@ -55,8 +55,8 @@ def test_corrected_ranks_are_those_of_the_scores_minus_the_mean_scores(kg):
     kept = corrected.sort_values(keys)[[*keys, "score"]].reset_index(drop=True)
     assert kept.equals(plain.sort_values(keys)[[*keys, "score"]].reset_index(drop=True))
     assert corrected["probability"].tolist() == expected["probability"].tolist()
-    assert (plain.loc[plain["head_id"] == "drug:5", "rank"] == 1).all()
-    assert (corrected.loc[corrected["head_id"] == "drug:5", "rank"] > 1).any()
+    assert (plain.loc[plain["head_id"] == "drug:5", "rank_of_drug_for_disease"] == 1).all()
+    assert (corrected.loc[corrected["head_id"] == "drug:5", "rank_of_drug_for_disease"] > 1).any()
 
 
 def test_correction_helps_if_popular_heads_are_no_positives_and_harms_if_they_are():

@@ -191,7 +191,13 @@ def test_runs_with_different_seeds_have_figures_without_a_judgement():
 def pooled_of_two():
     """The section on the pooled candidates of two runs."""
     pair = {"head_id": "D9", "head_name": "<i>drug", "tail_id": "4", "tail_name": "gout", "known": ""}
-    pair |= {"score": -1.0, "probability": 0.25, "rank": 3, "rank_low": 2, "rank_high": 17}
+    pair |= {
+        "score": -1.0,
+        "probability": 0.25,
+        "rank_of_drug_for_disease": 3,
+        "rank_low": 2,
+        "rank_high": 17,
+    }
     spread = {"value": 0.0456, "low": 0.0123, "high": 0.0789}
     return {
         "runs": ["cpu-seed1", "cpu-seed2"],

@@ -43,7 +43,7 @@ def candidates(scores, known=None):
             "tail_name": ["asthma"] * count,
             "score": pa.array(scores, pa.float64()),
             "probability": pa.array(np.full(count, 0.25)),
-            "rank": pa.array(range(1, count + 1), pa.int32()),
+            "rank_of_drug_for_disease": pa.array(range(1, count + 1), pa.int32()),
             "known": known or [""] * count,
             "caution": [""] * count,
             "rank_low": pa.array(range(1, count + 1), pa.int32()),

@@ -60,8 +60,11 @@ def test_the_log_shows_a_bar_and_all_three_losses(done):
 
 def test_candidates_are_ranked_and_known_pairs_flagged(done):
     table = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
-    assert (table.groupby("tail_id")["rank"].min() == 1).all()
-    assert (table.sort_values(["tail_id", "rank"]).groupby("tail_id")["score"].diff().dropna() <= 0).all()
+    assert (table.groupby("tail_id")["rank_of_drug_for_disease"].min() == 1).all()
+    assert (
+        table.sort_values(["tail_id", "rank_of_drug_for_disease"]).groupby("tail_id")["score"].diff().dropna()
+        <= 0
+    ).all()
     assert table["probability"].between(0, 1).all()
     assert {"", "indication"} <= set(table["known"])
 
@@ -290,7 +293,7 @@ def test_the_ranking_can_be_restricted_to_chosen_drugs_and_diseases(done):
     assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.made)
     chosen = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
     assert set(chosen["tail_name"]) == set(tails) and set(chosen["head_id"]) == set(heads)
-    assert (chosen.groupby("tail_id")["rank"].max() == 5).all()
+    assert (chosen.groupby("tail_id")["rank_of_drug_for_disease"].max() == 5).all()
     assert done.run().code == 0  # restores all candidates for the other tests
 
 

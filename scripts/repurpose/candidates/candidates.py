@@ -1,26 +1,30 @@
 """Rank every head x tail pair within its tail, annotate the best pairs, and write them."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from repurpose.config.sections import Target
-from repurpose.core import files
+from repurpose.core import cells, files
 from repurpose.evaluation import calibration
 from repurpose.evaluation.ranks import MemberScorer, Scorer
 from repurpose.graph.graph import Graph
+from repurpose.pairs import pairs
 from repurpose.pairs.pairs import Known
 
 LISTED = 100  # best heads of a tail that count as listed by an ensemble member
 CHUNK = 1 << 21  # pairs scored at a time: 8 MB of float32
+# rank_of_drug_for_disease: place of the head in the list of the tail. rank_of_disease_for_drug: place of the
+# tail in the list of the head. quantile: share of the heads ranked for the tail that rank below this one.
 PAIR = [
     ("head_id", pa.string()),
     ("head_name", pa.string()),
@@ -28,9 +32,13 @@ PAIR = [
     ("tail_name", pa.string()),
     ("score", pa.float32()),
     ("probability", pa.float64()),
-    ("rank", pa.int32()),
+    ("rank_of_drug_for_disease", pa.int32()),
+    ("quantile", pa.float64()),
+    ("rank_of_disease_for_drug", pa.int32()),
     ("negative_probability", pa.float32()),
     ("known", pa.string()),
+    ("contraindicated", pa.bool_()),
+    ("other_relation", pa.bool_()),
     ("caution", pa.string()),
 ]
 SCHEMA = pa.schema([*PAIR, ("rank_low", pa.int32()), ("rank_high", pa.int32()), ("listed_by", pa.int32())])
@@ -73,6 +81,11 @@ class Annotator:
         """Number of nodes of the head type."""
         return self.kg.count(self.target.head_type)
 
+    @cached_property
+    def known_by_kind(self) -> tuple[Known, Known]:
+        """See `pairs.known_by_kind`."""
+        return pairs.known_by_kind(self.kg, self.target)
+
     def adjusted(self, scores: np.ndarray, heads: np.ndarray | None) -> np.ndarray:
         """Scores minus the penalties of their heads; the last axis is that of `heads`, None for all heads."""
         if self.penalties is None:
@@ -94,7 +107,7 @@ class Annotator:
         return np.where(is_treated, calibration.log_odds(adjusted, self.calibration["treated"]), result)
 
     def columns(self, heads: np.ndarray, tails: np.ndarray, scores: np.ndarray) -> dict[str, pa.Array]:
-        """The columns of PAIR except the rank, one row per pair."""
+        """The columns of PAIR except the ranks and the quantile, one row per pair."""
         probability = calibration.probabilities_of(self.log_odds(scores, heads, tails))
         return self.described(heads, tails, scores, probability)
 
@@ -112,12 +125,15 @@ class Annotator:
         likeness = np.where(negative > probability, "more like a known negative than like a treatment", "")
         of_nodes = (texts[nodes] for texts, nodes in zip(self.cautions, (heads, tails), strict=True))
         cautions = ["; ".join(filter(None, texts)) for texts in zip(*of_nodes, likeness, strict=True)]
+        contraindicated, others = self.known_by_kind
         return {
             **names,
             "score": scores,
             "probability": probability,
             "negative_probability": pa.array(negative, from_pandas=True),
             "known": _relation_names(self.known, heads, tails, self.heads),
+            "contraindicated": _find(contraindicated, heads, tails, self.heads)[1],
+            "other_relation": _find(others, heads, tails, self.heads)[1],
             "caution": np.array(cautions, object),
         }
 
@@ -137,9 +153,10 @@ def rank(
     heads, tails: ascending indices of the nodes to rank, None for all. collectors: receive all scores. chunk:
     about as many pairs are in one table. Heads with equal scores are ranked by index.
 
-    Known pairs are ranked with the others; the column `known` has the names of their relations. `rank_low`,
-    `rank_high`: best and worst rank by a single ensemble member. `listed_by`: number of members with the pair
-    among their LISTED best. `score`: the model's score, before any penalty.
+    Known pairs are ranked with the others; the column `known` has the names of their relations.
+    `rank_of_disease_for_drug` is null: it is known when all tails are scored (`by_head.HeadRanks`).
+    `rank_low`, `rank_high`: best and worst rank by a single ensemble member. `listed_by`: number of members
+    with the pair among their LISTED best. `score`: the model's score, before any penalty.
     """
     for block in tail_blocks(annotator, tails, chunk):
         stack = score(block)
@@ -157,9 +174,25 @@ def rank(
         fields = annotator.columns(kept_heads, block[rows], scores[rows, columns.ravel()])
         for collector in collectors:
             collector.add_listed(kept_heads[fields["known"] == ""])
-        fields |= {"rank": place + 1, "rank_low": ranks.min(axis=0), "rank_high": ranks.max(axis=0)}
-        fields["listed_by"] = np.sum(ranks <= LISTED, axis=0)
+        fields |= ranks_in_tails(place + 1, scores.shape[1], ranks)
         yield table(fields, SCHEMA)
+
+
+def ranks_in_tails(rank: np.ndarray, ranked_heads: int, ranks: np.ndarray) -> dict[str, Any]:
+    """The columns of ranks and the quantile of pairs (n,); ranks: by single members or runs, (members, n)."""
+    return {
+        "rank_of_drug_for_disease": rank,
+        "quantile": quantile(rank, ranked_heads),
+        "rank_of_disease_for_drug": pa.nulls(len(rank), pa.int32()),
+        "rank_low": ranks.min(axis=0),
+        "rank_high": ranks.max(axis=0),
+        "listed_by": np.sum(ranks <= LISTED, axis=0),
+    }
+
+
+def quantile(rank: np.ndarray, ranked_heads: int) -> np.ndarray:
+    """Share of the heads ranked for a tail that rank below the head with this rank, 1 being the best."""
+    return (ranked_heads - rank) / ranked_heads
 
 
 def tail_blocks(annotator: Annotator, tails: np.ndarray | None, chunk: int) -> Iterator[np.ndarray]:
@@ -200,14 +233,32 @@ def places(scores: np.ndarray, columns: np.ndarray) -> np.ndarray:
     )
 
 
+def ranks_in_rows(scores: np.ndarray) -> np.ndarray:
+    """The rank of each column in its row of float32 scores (m, n), int32, from 1; equal ones in column order.
+
+    A stable argsort takes three times as long. Here each score and its column are one integer: the bits of a
+    float32 number, read as an integer, are in the order of the numbers (in reverse, if they are negative).
+    """
+    bits = (np.float32(0) - scores).view(np.int32)  # -0.0 becomes 0.0
+    keys = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64) << 32
+    keys |= np.arange(scores.shape[1])
+    keys.sort(axis=1)
+    ranks = np.arange(1, scores.shape[1] + 1, dtype=np.int32)
+    result = np.empty(scores.shape, np.int32)
+    np.put_along_axis(result, keys & 0xFFFFFFFF, ranks[None], axis=1)
+    return result
+
+
 def save(
     tables: Iterator[pa.Table],
     parquet: str | Path,
     csv: str | Path,
     metadata: Mapping[str, Any] | None = None,
+    complete: Callable[[pa.Table], pa.Table] | None = None,
 ) -> int:
     """Write the tables, one after the other, to a parquet and a csv file; returns the number of rows.
 
+    complete: fills columns of each table when the last one is there; until then they are in a temporary file.
     metadata: stored in the parquet file, each value as JSON. In the csv file, a text that a spreadsheet would
     read as a formula gets an apostrophe in front.
     """
@@ -219,18 +270,30 @@ def save(
         pq.ParquetWriter(parquet_path, schema, compression="zstd") as parquet_file,
         pyarrow.csv.CSVWriter(csv_path, SCHEMA) as csv_file,
     ):
-        for table in tables:
+        for table in _completed(tables, complete, Path(parquet).parent) if complete else tables:
             parquet_file.write_table(table)
             csv_file.write_table(_without_formulas(table))
             rows += table.num_rows
     return rows
 
 
+def _completed(
+    tables: Iterator[pa.Table], complete: Callable[[pa.Table], pa.Table], folder: Path
+) -> Iterator[pa.Table]:
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        path = Path(temporary) / "incomplete.parquet"
+        with pq.ParquetWriter(path, SCHEMA, compression="zstd") as file:
+            for table in tables:
+                file.write_table(table)
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                yield complete(file.read_row_group(number))
+
+
 def _without_formulas(table: pa.Table) -> pa.Table:
     for place, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            text = pc.replace_substring_regex(table[field.name], r"^([=+\-@\t\r])", r"'\1")
-            table = table.set_column(place, field, text)
+            table = table.set_column(place, field, cells.without_formulas(table[field.name]))
     return table
 
 
@@ -241,8 +304,13 @@ def table(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
 
 def _relation_names(known: Known, heads: np.ndarray, tails: np.ndarray, n_heads: int) -> np.ndarray:
     """Names of the relations between the two nodes of each pair, "" for an unknown pair."""
+    place, is_known = _find(known, heads, tails, n_heads)
+    return np.where(is_known, np.append(known.names, "")[place], "")
+
+
+def _find(known: Known, heads: np.ndarray, tails: np.ndarray, n_heads: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each pair its place among the known pairs, and whether it is one of them."""
     known_codes = known.tails * np.int64(n_heads) + known.heads
     codes = tails * np.int64(n_heads) + heads
     place = np.searchsorted(known_codes, codes)
-    is_known = np.append(known_codes, -1)[place] == codes
-    return np.where(is_known, np.append(known.names, "")[place], "")
+    return place, np.append(known_codes, -1)[place] == codes

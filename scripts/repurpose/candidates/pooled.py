@@ -16,7 +16,16 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import expit
 
-from repurpose.candidates.candidates import CHUNK, LISTED, SCHEMA, Annotator, best, places, table, tail_blocks
+from repurpose.candidates.candidates import (
+    CHUNK,
+    SCHEMA,
+    Annotator,
+    best,
+    places,
+    ranks_in_tails,
+    table,
+    tail_blocks,
+)
 from repurpose.candidates.finished import FinishedDevice
 from repurpose.evaluation.ranks import MemberScorer, Scorer
 
@@ -52,7 +61,8 @@ def rank(
     `score`: the mean of the runs' log-odds, by which pairs are ranked. `probability`: the mean of the runs'
     probabilities. Its order can differ from that of the ranks, because the run with the highest probability
     has most weight in it. `rank_low`, `rank_high`: best and worst rank of the pair within its tail by a
-    single run. `listed_by`: number of runs with the pair among their LISTED best. `negative_probability`:
+    single run. `rank_of_disease_for_drug` is null: lists of heads are not pooled. `listed_by`: number of runs
+    with the pair among their LISTED best. `negative_probability`:
     mean over the runs that have a contraindication model. `caution`: the cautions of all runs.
 
     runs: at least one, of the same graph and target. heads, tails, chunk: see `candidates.rank`.
@@ -68,8 +78,7 @@ def rank(
         kept_heads = columns.ravel() if heads is None else heads[columns.ravel()]
         probability = expit(log_odds[:, *kept]).mean(axis=0)
         fields = annotator.described(kept_heads, block[rows], mean[kept].astype(np.float32), probability)
-        fields |= {"rank": place + 1, "rank_low": ranks.min(axis=0), "rank_high": ranks.max(axis=0)}
-        fields["listed_by"] = np.sum(ranks <= LISTED, axis=0)
+        fields |= ranks_in_tails(place + 1, mean.shape[1], ranks)
         yield table(fields, SCHEMA)
 
 

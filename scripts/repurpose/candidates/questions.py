@@ -44,12 +44,16 @@ class Run:
         return cls(results, device, **json.loads(ranking))
 
     def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:
-        """The best heads of a tail; known pairs only if `with_known`."""
+        """The best heads of a tail; known pairs only if `with_known`.
+
+        rank_of_disease_for_drug is that of candidates.parquet, null for a pair that the file does not have:
+        to compute it, all tails would have to be scored.
+        """
         known = 0 if with_known else int((self.annotator.known.tails == tail).sum())
         ranking = candidates.rank(
             self.device.score, self.annotator, per_tail=top + known, tails=np.array([tail])
         )
-        return _kept(next(ranking), top, with_known)
+        return _kept(self._with_head_ranks(next(ranking), tail), top, with_known)
 
     def tails_of(self, head: int, top: int, with_known: bool) -> pa.Table:
         """The best tails of a head among those in by_head.parquet; known pairs only if `with_known`."""
@@ -60,12 +64,20 @@ class Run:
     def pair(self, head: int, tail: int) -> dict[str, Any]:
         """One pair with its rank and explanation; `of`: number of heads, `members`: of the ensemble."""
         ranking = candidates.rank(self.device.score, self.annotator, per_tail=0, tails=np.array([tail]))
-        (row,) = self.explained(self._of_head(next(ranking), head), PAIR_PATHS, PAIR_SIMILAR)
+        rows = self._with_head_ranks(self._of_head(next(ranking), head), tail)
+        (row,) = self.explained(rows, PAIR_PATHS, PAIR_SIMILAR)
         return {**row, "of": self.annotator.heads, "members": len(self.device.metrics["members"])}
 
     def explained(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
         """Candidates (rows) with their explanations."""
         return self.device.explainer.explain_rows(rows, n_paths, n_similar)
+
+    def _with_head_ranks(self, rows: pa.Table, tail: int) -> pa.Table:
+        name, tail_id = "rank_of_disease_for_drug", self.kg.node_ids[self.target.tail_type][tail]
+        with (self.candidates / "candidates.parquet").open("rb") as file:
+            listed = pq.read_table(file, columns=["head_id", name], filters=[("tail_id", "=", tail_id)])
+        ranks = listed[name].take(pc.index_in(rows["head_id"], value_set=listed["head_id"]))
+        return rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), ranks)
 
     def _of_head(self, rows: pa.Table, head: int) -> pa.Table:
         return rows.filter(pc.equal(rows["head_id"], self.kg.node_ids[self.target.head_type][head]))
@@ -92,6 +104,7 @@ def passed(results: Path) -> list[str]:
 
 def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
     """Candidates as lines of text; side: the end of the pairs that is shown, "head" or "tail"."""
+    rank = "rank_of_drug_for_disease" if side == "head" else "rank_of_disease_for_drug"
     table = [("rank", "models", "probability", side, "id", "known", "path that the score rests on most")]
     for row in rows:
         spread = f"{row['rank_low']}-{row['rank_high']}" if row.get("rank_low") else ""
@@ -101,7 +114,7 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
         caution = f" ({row['caution']})" if row["caution"] else ""
         table.append(
             (
-                str(row["rank"]),
+                str(row[rank]),
                 spread,
                 f"{row['probability']:.2g}",
                 name,
@@ -129,7 +142,7 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
             f", {ranked['rank_low']} to {ranked['rank_high']} by its models" if ranked["rank_low"] else ""
         )
         lines.append(
-            f"{device}: rank {ranked['rank']} of {ranked['of']}{spread}; "
+            f"{device}: rank {ranked['rank_of_drug_for_disease']} of {ranked['of']}{spread}; "
             f"probability {ranked['probability']:.2g}, score {ranked['score']:.3f}{_known_negative(ranked)}"
         )
     listed, members = (sum(ranked[key] for ranked in rows.values()) for key in ("listed_by", "members"))

@@ -41,6 +41,19 @@ def known(kg: Graph, head_type: str, tail_type: str) -> Known:
     return _distinct_pairs(kg, _relations_between(kg, head_type, tail_type), head_type, tail_type)
 
 
+def known_by_kind(kg: Graph, target: Target) -> tuple[Known, Known]:
+    """The known pairs of the target's negative relations, and those of relations that it does not name."""
+    relations = _relations_between(kg, *target.types)
+    negative, others = (
+        [entry for entry in relations if is_wanted(kg.relations[entry[0]].relation)]
+        for is_wanted in (
+            lambda name: name in target.negative,
+            lambda name: name not in (*target.positive, *target.negative),
+        )
+    )
+    return _distinct_pairs(kg, negative, *target.types), _distinct_pairs(kg, others, *target.types)
+
+
 def label(kg: Graph, target: Target) -> pd.DataFrame:
     """Label the target pairs; sorted by tail and head.
 

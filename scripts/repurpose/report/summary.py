@@ -18,8 +18,8 @@ from repurpose.report import metric_tables
 
 TOP_PAIRS = 50
 POPULAR = 10  # so many frequent flyers (heads in the lists of most tails) are in an outcome
-PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probability", "rank", "known"]
-PAIR_COLUMNS += ["caution", "rank_low", "rank_high"]
+PAIR_COLUMNS = ["head_name", "tail_name", "head_id", "tail_id", "score", "probability", "known", "caution"]
+PAIR_COLUMNS += ["rank_of_drug_for_disease", "rank_low", "rank_high"]
 POOLED_COLUMNS = [*PAIR_COLUMNS, "listed_by"]
 # Those whose range over the runs is in the summary.
 SPREAD_METRICS = (*metric_tables.LIST_METRICS, *metric_tables.POOLED_METRICS)
