@@ -1,4 +1,4 @@
-"""In: the outcome of every device. Out: the summary and the report. The run then fails if no device passed."""
+"""In: the outcome of every device. Out: the summary, the report and a dataset card. The run then fails if no device passed."""
 
 
 rule write_summary:
@@ -14,6 +14,7 @@ rule write_summary:
     output:
         summary="results/summary.json",
         report=report("results/report.html", category="Report", labels={"page": "summary"}),
+        card="results/README.md",
     log:
         "results/logs/write_summary/summary.log",
     benchmark:
@@ -28,7 +29,7 @@ rule write_summary:
     params:
         code=code("write_summary", "repurpose/report/templates/report.html.j2"),
     message:
-        "Writing results/summary.json and results/report.html"
+        "Writing results/summary.json, results/report.html and results/README.md"
     script:
         "../scripts/write_summary.py"
 

@@ -1,4 +1,4 @@
-"""Write summary.json and report.html, whether or not a device passed its gate."""
+"""Write summary.json, report.html and the dataset card, whether or not a device passed its gate."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from repurpose.core import files, logs
 from repurpose.gate import verdict
 from repurpose.provenance import jobs
-from repurpose.report import page, summary
+from repurpose.report import card, page, summary
 
 
 def main(
@@ -21,6 +21,7 @@ def main(
     pooled: str | Path | None,
     summary_out: str | Path,
     report_out: str | Path,
+    card_out: str | Path,
 ) -> None:
     """Summarise the run; outcomes, verdicts, histories: one file per device, in the same order.
 
@@ -41,8 +42,10 @@ def main(
         removed,
     )
     files.write_json(summary_out, content)
-    with files.replacing(report_out) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+    texts = {report_out: html, card_out: card.render(content, page.target_types(removed))}
+    for path, text in texts.items():
+        with files.replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -61,4 +64,5 @@ if __name__ == "__main__":
                 pooled=snakemake.input.get("pooled"),
                 summary_out=output.summary,
                 report_out=output.report,
+                card_out=output.card,
             )

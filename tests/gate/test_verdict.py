@@ -53,6 +53,7 @@ def test_true_passes_and_false_does_not(tmp_path):
             pooled=None,
             summary_out=path,
             report_out=path,
+            card_out=path,
         ),
     ],
     ids=["read", "has_passed", "require_pass", "write_outcome", "write_summary"],

@@ -19,7 +19,7 @@ from report_examples import (
 import write_summary
 from repurpose.core import files
 from repurpose.evaluation import evaluation
-from repurpose.report import metric_tables, page, summary
+from repurpose.report import card, metric_tables, page, summary
 
 HOSTILE = "<script>alert(1)</script>"
 DASH = "\N{EN DASH}"
@@ -496,10 +496,13 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
         pooled=None,
         summary_out=tmp_path / "summary.json",
         report_out=tmp_path / "report.html",
+        card_out=tmp_path / "README.md",
     )
     assert files.read_json(tmp_path / "summary.json") == content
     written = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert written == page.render(content, histories, verdicts, ledger, certificate)
+    text = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert text == card.render(content, ("compound", "disease"))
 
 
 def test_the_report_shows_the_warnings_about_the_table_and_conflicts_of_labels():

@@ -47,7 +47,7 @@ def test_a_run_makes_every_file_that_the_design_names(done):
         embeddings/cpu/encoder.safetensors
         embeddings/cpu/history.parquet embeddings/cpu/training.json validation/cpu/verdict.json
         classifier/cpu/model.ubj classifier/cpu/metrics.json candidates/cpu/candidates.parquet
-        candidates/cpu/candidates.csv summary.json report.html logs/train_embeddings/cpu.log
+        candidates/cpu/candidates.csv summary.json report.html README.md logs/train_embeddings/cpu.log
         logs/train_embeddings/cpu.jsonl benchmarks/train_embeddings/cpu.tsv"""
     assert [name for name in names.split() if not done.path(name).is_file()] == []
 
