@@ -1,4 +1,4 @@
-"""Write config/config.yaml, config/schema.yaml and the config table of README.md from the sections.
+"""Write config/config.yaml, config/schema.yaml and the table of config/README.md from the sections.
 
     python scripts/write_config.py [--check]
 
@@ -69,14 +69,14 @@ def table(config: Any) -> str:
 def replaced(text: str, content: str) -> str:
     """`text` with `content` between the two marks; raises InputError if a mark is missing or occurs twice."""
     if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(END) < text.index(BEGIN):
-        raise InputError(f"README.md must hold {BEGIN} once and, below it, {END} once")
+        raise InputError(f"config/README.md must hold {BEGIN} once and, below it, {END} once")
     before, rest = text.split(BEGIN)
     return f"{before}{BEGIN}\n{content}{END}{rest.split(END)[1]}"
 
 
 def main(*, project: Path, is_check: bool) -> None:
     """Write the three files, or raise InputError that names the first one that is out of date."""
-    readme = project / "README.md"
+    readme = project / "config" / "README.md"
     texts = {
         project / "config" / "config.yaml": config_text(Config()),
         project / "config" / "schema.yaml": schema_text(),

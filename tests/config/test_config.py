@@ -1,4 +1,4 @@
-"""The default config, the schema, the check of settings, and the config table of README.md."""
+"""The default config, the schema, the check of settings, and the table of config/README.md."""
 
 import copy
 import dataclasses
@@ -346,9 +346,9 @@ def test_the_config_table_has_a_row_for_each_key():
     assert '| `nodes` | `""` | ' in "\n".join(rows)
 
 
-@pytest.mark.parametrize("name", ["config/config.yaml", "config/schema.yaml", "README.md"])
+@pytest.mark.parametrize("name", ["config/config.yaml", "config/schema.yaml", "config/README.md"])
 def test_a_file_that_is_out_of_date_is_named_and_written_anew(tmp_path, name):
-    for path in ("config/config.yaml", "config/schema.yaml", "README.md"):
+    for path in ("config/config.yaml", "config/schema.yaml", "config/README.md"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / path, tmp_path / path)
     text = (tmp_path / name).read_text(encoding="utf-8")
@@ -365,5 +365,5 @@ def test_writing_the_table_changes_only_what_is_between_the_marks():
 
 
 def test_a_readme_without_marks_is_an_error():
-    with pytest.raises(InputError, match=r"README\.md must hold"):
+    with pytest.raises(InputError, match=r"config/README\.md must hold"):
         write_config.replaced("no marks\n", "table\n")

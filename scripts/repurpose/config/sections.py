@@ -1,6 +1,6 @@
 """The config's sections: the one home of every key with its type, bounds, default and description.
 
-config/config.yaml, config/schema.yaml and the config table of README.md are written from these classes
+config/config.yaml, config/schema.yaml and the table of config/README.md are written from these classes
 (scripts/write_config.py). A section has the same type from the YAML file to the code that reads it. A job
 gets the values of its keys as parameters, so fields do not count in a digest of code; methods do.
 """
