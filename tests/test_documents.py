@@ -13,9 +13,8 @@ DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md"), *PROJECT.
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 PROGRAM = re.compile(r"python ((?:scripts|benchmarks)/\w+\.py)([^`\n)]*)")
 CONFIGFILES = re.compile(r"snakemake [^`\n]*?--configfile ((?:config/presets/\w+\.yaml ?)+)")
-# Why a command of the documents is not run by a test. The others are: `make run`, a stalled training, look-ups
-# and answers in tests/workflow, inspect_edges.py in tests/ingest, the benchmarks in tests/benchmarks (on small
-# graphs).
+# Why a command of the documents is not run by a test. Others are: `make run`, a stalled training, look-ups
+# and answers in tests/workflow, inspect_edges.py in tests/ingest, the benchmarks in tests/benchmarks.
 NOT_RUN = {
     "config/presets/primekg.yaml": "downloads 982 MB",
     "config/presets/hetionet.yaml": "downloads 12 MB",
