@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
+from scipy.sparse import linalg
 from sklearn.feature_extraction.text import TfidfVectorizer
+
+from repurpose.core import streams
 
 LETTERS = (3, 5)  # lengths of the pieces of words
 MANY = 1000  # of so many names, pieces that only one of them has are left out
@@ -23,4 +25,6 @@ def embed(names: Sequence[str], width: int, seed: int) -> np.ndarray:
     width = min(width, weights.shape[1] - 1, len(names) - 1)
     if width < 1:
         return np.zeros((len(names), 1), np.float32)
-    return TruncatedSVD(width, random_state=seed).fit_transform(weights).astype(np.float32)
+    start = streams.generator(seed, "vectors of names").standard_normal(min(weights.shape))
+    left, values, _ = linalg.svds(weights, k=width, v0=start)
+    return (left * values)[:, ::-1].astype(np.float32)
