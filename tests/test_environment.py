@@ -421,3 +421,21 @@ def test_the_slurm_profile_sets_no_option_of_the_default_profile():
     )
     assert default.keys() & slurm.keys() == set()
     assert slurm["executor"] == "slurm"
+
+
+def test_the_container_copies_files_that_exist_and_has_a_fixed_version_of_python():
+    lines = (PROJECT / "envs" / "Containerfile").read_text().replace("\\\n", " ").splitlines()
+    steps = [line.split() for line in lines if line and not line.startswith("#")]
+    assert {step[0] for step in steps} <= {"FROM", "ARG", "ENV", "COPY", "RUN", "WORKDIR", "CMD"}
+    (image,) = (step[1] for step in steps if step[0] == "FROM")
+    assert re.fullmatch(r"docker\.io/library/python:3\.11\.\d+-slim-\w+", image)
+    copied = [step[1] for step in steps if step[0] == "COPY"]
+    assert all((PROJECT / path).exists() for path in copied)
+    # What a run reads: the workflow, its library and settings, and the environments of the rules.
+    assert {"Snakefile", "rules", "scripts", "config", "envs", "profiles"} <= set(copied)
+
+
+def test_the_catalog_file_says_that_the_environments_of_conda_work():
+    content = yaml.safe_load((PROJECT / ".snakemake-workflow-catalog.yml").read_text())
+    assert content["usage"]["software-stack-deployment"]["conda"] is True
+    assert (PROJECT / "config" / "README.md").exists()
