@@ -150,6 +150,7 @@ rule answer_question:
         kernel="results/classifier/{device}/kernel.safetensors",
         metrics="results/classifier/{device}/metrics.json",
         negatives="results/classifier/{device}/negatives.json",
+        candidates="results/candidates/{device}/candidates.parquet",
     output:
         answer="results/answers/{device}/{disease}.json",
     log:

@@ -70,12 +70,12 @@ def test_a_name_that_is_not_in_the_graph_stops_the_run_before_any_training(folde
 
 def test_target_relations_of_two_types_stop_the_run_and_the_proposed_line_solves_it(folder):
     rows = pd.read_parquet(folder.path("demo/edges.parquet")).astype(str)
-    other_type = rows[rows["relation"] == "indication"].replace("drug", "drug ")
+    other_type = rows[rows["relation"] == "indication"].replace("drug", "Drug")
     pd.concat([rows, other_type]).to_csv(folder.directory / "twice.csv", index=False)
     config = with_keys({"edges": "twice.csv"})
     run = folder.run("results/report.html", config=config)
     assert run.code != 0 and "train_embeddings[cpu]" not in run.rules
     line = re.search(r"graph: \{exclude_relations: \[.*?\]\}", run.output)[0]
-    assert line == 'graph: {exclude_relations: ["indication (disease, drug )"]}'
-    proposed = {"graph": {"exclude_relations": ["indication (disease, drug )"]}}
+    assert line == 'graph: {exclude_relations: ["indication (Drug, disease)"]}'
+    proposed = {"graph": {"exclude_relations": ["indication (Drug, disease)"]}}
     assert folder.run("results/pairs/pairs.parquet", config={**config, **proposed}).code == 0
