@@ -179,12 +179,21 @@ def _with_one_type(raw: RawTables, settings: GraphSettings) -> RawTables:
 def _without_headers(raw: RawTables) -> RawTables:
     """The tables with the rows marked that repeat the header, as in a file made of two."""
     names = [name for name in vars(raw.columns).values() if name != ""]
-    is_header = np.ones(len(raw.edges), dtype=bool)
-    for name in names:
-        is_header &= (
-            np.asarray(pc.equal(raw.edges[name].cast(pa.string()), str(name))) if is_header.any() else False
-        )
+    masks = [_rows_with(raw.edges[name], str(name)) for name in names]
+    if any(mask is None for mask in masks):
+        return raw
+    is_header = np.logical_and.reduce(masks)
     return raw._replace(faults={**raw.faults, "repeated_header": is_header}) if is_header.any() else raw
+
+
+def _rows_with(column: pa.ChunkedArray, text: str) -> np.ndarray | None:
+    """Mask (rows,) of the cells with this text; None if there is none, which the distinct values tell."""
+    codes = [pc.index(chunk.dictionary, text).as_py() for chunk in column.chunks]
+    if max(codes, default=-1) < 0:
+        return None
+    return np.concatenate(
+        [chunk.indices.to_numpy() == code for chunk, code in zip(column.chunks, codes, strict=True)]
+    )
 
 
 def _stripped(raw: RawTables) -> tuple[RawTables, list[dict[str, Any]]]:
