@@ -378,6 +378,20 @@ def _faulty_row(
     return InputError(f"{path}, {fault}: correct the table") if fault else None
 
 
+def plain_name(path: File) -> str:
+    """The name of a file in lower case, without the suffix of its compression."""
+    name = members.name_of(path).lower()
+    for compression in COMPRESSIONS:
+        name = name.removesuffix(compression)
+    return name
+
+
+def concatenated(parts: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all tables as dictionary-encoded text; a column that one of them lacks is empty there."""
+    joined = pa.concat_tables(parts, promote_options="default")
+    return pa.table({name: filled(joined[name]) for name in joined.column_names})
+
+
 def filled(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column of texts in dictionary encoding, with "" in place of null."""
     if column.null_count or column.type != TEXT:
@@ -403,9 +417,9 @@ def map_values(column: pa.ChunkedArray, change: Callable[[pa.Array], pa.Array]) 
 
 def _unquoted(values: pa.Array) -> pa.Array:
     """Texts without the quotation marks that enclose them."""
+    # Imported here because it is slow and the Snakefile imports this module with `download`.
     import pyarrow.compute as pc
 
-    # Imported there because it is slow and the Snakefile imports this module with `download`.
     is_enclosed = pc.match_substring_regex(values, '^".*"$')
     if not pc.any(is_enclosed).as_py():
         return values

@@ -16,7 +16,7 @@ import pyarrow.json
 
 from repurpose.config.sections import EdgeColumns, GraphSettings, NodeColumns
 from repurpose.core.errors import InputError, is_out_of_memory, shortened
-from repurpose.ingest import members, tables
+from repurpose.ingest import tables
 from repurpose.ingest.formats import table
 from repurpose.ingest.formats.raw_tables import RawTables, Source, text_column
 from repurpose.ingest.members import File
@@ -56,10 +56,7 @@ def recognises(source: Source, settings: GraphSettings) -> bool:
 
 def is_json_lines(file: File) -> bool:
     """Whether the name of a file is that of JSON lines."""
-    name = members.name_of(file).lower()
-    for compression in tables.COMPRESSIONS:
-        name = name.removesuffix(compression)
-    return name.endswith(JSON_LINES)
+    return tables.plain_name(file).endswith(JSON_LINES)
 
 
 def read(source: Source, settings: GraphSettings) -> RawTables:
@@ -69,16 +66,10 @@ def read(source: Source, settings: GraphSettings) -> RawTables:
             f"{source.name} has no file whose name holds edges: give the edges file in the key edges"
         )
     optional = ["negated", *SOURCES, "publications", *QUALIFIERS, *TYPE_KEYS]
-    edges = pa.concat_tables(
-        [read_file(file, EDGE_KEYS, optional) for file in source.edges], promote_options="default"
-    )
-    edges = pa.table({name: tables.filled(edges[name]) for name in edges.column_names})
+    edges = tables.concatenated([read_file(file, EDGE_KEYS, optional) for file in source.edges])
     nodes, node_columns = None, settings.node_columns
     if source.nodes:
-        nodes = pa.concat_tables(
-            [read_file(file, NODE_KEYS, ["name"]) for file in source.nodes], promote_options="default"
-        )
-        nodes = pa.table({name: tables.filled(nodes[name]) for name in nodes.column_names})
+        nodes = tables.concatenated([read_file(file, NODE_KEYS, ["name"]) for file in source.nodes])
         node_columns = NodeColumns(
             type="category", id="id", name="name" if "name" in nodes.column_names else ""
         )

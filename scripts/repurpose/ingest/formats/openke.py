@@ -14,7 +14,7 @@ import pyarrow.csv
 from repurpose.config.sections import GraphSettings
 from repurpose.core.errors import InputError, shortened
 from repurpose.ingest import members, tables
-from repurpose.ingest.formats import table, triples
+from repurpose.ingest.formats import triples
 from repurpose.ingest.formats.raw_tables import RawTables, Source, text_column
 from repurpose.ingest.members import File
 
@@ -48,11 +48,7 @@ def read(source: Source, settings: GraphSettings) -> RawTables:
                 _require_known(files[name], column, numbers, len(named))
                 values.append(text_column(named, numbers))
     edges = pa.table({name: pa.chunked_array(chunks) for name, chunks in columns.items()})
-    nodes = None
-    if source.nodes:
-        nodes, read_columns = table.read_columns(source.nodes, settings.node_columns, "graph.node_columns")
-        names = {column: key for key, column in vars(read_columns).items()}
-        nodes = nodes.rename_columns([names[name] for name in nodes.column_names])
+    nodes = triples.read_nodes(source.nodes, settings.node_columns) if source.nodes else None
     return triples.typed(edges.select(["head", "relation", "tail"]), nodes, source.name)
 
 

@@ -141,8 +141,8 @@ def _joined(raw: Sequence[RawTables], sources: Sequence[Source]) -> RawTables:
     nodes = [part.nodes for part in (raw[:1] if same_nodes else raw) if part.nodes is not None]
     reasons = {reason: True for part in raw for reason in part.faults}
     return RawTables(
-        _concatenated([part.edges for part in raw]),
-        _concatenated(nodes) if nodes else None,
+        tables.concatenated([part.edges for part in raw]),
+        tables.concatenated(nodes) if nodes else None,
         first.columns,
         next((part.node_columns for part in raw if part.nodes is not None), first.node_columns),
         {
@@ -152,12 +152,6 @@ def _joined(raw: Sequence[RawTables], sources: Sequence[Source]) -> RawTables:
             for reason in reasons
         },
     )
-
-
-def _concatenated(parts: Sequence[pa.Table]) -> pa.Table:
-    """The rows of all tables; a column that one of them lacks is empty there."""
-    joined = pa.concat_tables(parts, promote_options="default")
-    return pa.table({name: tables.filled(joined[name]) for name in joined.column_names})
 
 
 def _with_one_type(raw: RawTables, settings: GraphSettings) -> RawTables:

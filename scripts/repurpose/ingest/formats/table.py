@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from repurpose.config.sections import EdgeColumns, GraphSettings, NodeColumns
 from repurpose.core.errors import InputError
-from repurpose.ingest import members, tables
+from repurpose.ingest import tables
 from repurpose.ingest.formats.raw_tables import RawTables, Source
 from repurpose.ingest.members import File
 
@@ -46,7 +46,4 @@ def read_columns(
 
 def is_table(file: File) -> bool:
     """Whether the name of a file is that of a table."""
-    name = members.name_of(file).lower()
-    for compression in tables.COMPRESSIONS:
-        name = name.removesuffix(compression)
-    return name.endswith(TABLES)
+    return tables.plain_name(file).endswith(TABLES)

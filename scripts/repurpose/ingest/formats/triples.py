@@ -7,6 +7,7 @@ the same form. Ids without a type get theirs from the nodes table.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -29,15 +30,7 @@ EDGES = EdgeColumns(
     tail_type="type of tail",
     tail_name="",
 )
-UNTYPED_EDGES = EdgeColumns(
-    relation="relation",
-    head_id="head",
-    head_type="",
-    head_name="",
-    tail_id="tail",
-    tail_type="",
-    tail_name="",
-)
+UNTYPED_EDGES = replace(EDGES, head_type="", tail_type="")
 NODES = NodeColumns(type="type", id="id", name="name")
 
 
@@ -58,10 +51,7 @@ def read(source: Source, settings: GraphSettings) -> RawTables:
     edges = pa.concat_tables([_triples(file) for file in source.edges])
     nodes = None
     if source.nodes:
-        nodes, columns = table.read_columns(
-            source.nodes, _node_columns(source.nodes[0], settings), "graph.node_columns"
-        )
-        nodes = nodes.rename_columns([_canonical(columns, name) for name in nodes.column_names])
+        nodes = read_nodes(source.nodes, _node_columns(source.nodes[0], settings))
     return typed(edges, nodes, source.name)
 
 
@@ -104,8 +94,11 @@ def _node_columns(file: File, settings: GraphSettings) -> NodeColumns:
     return settings.node_columns
 
 
-def _canonical(columns: NodeColumns, name: str) -> str:
-    return next(key for key, column in vars(columns).items() if column == name)
+def read_nodes(files: list[File], columns: NodeColumns) -> pa.Table:
+    """The nodes tables with the columns type, id and name, whatever their own names are."""
+    nodes, found = table.read_columns(files, columns, "graph.node_columns")
+    names = {column: key for key, column in vars(found).items()}
+    return nodes.rename_columns([names[name] for name in nodes.column_names])
 
 
 def _present(nodes: pa.Table) -> NodeColumns:
