@@ -99,7 +99,7 @@ def main(rows: int, repeats: int, as_json: bool) -> None:
     there = [name for name, (module, _) in ENGINES.items() if importlib.util.find_spec(module)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ingest_benchmark.in_process(ingest_benchmark.make, folder, rows)
+        ingest_benchmark.in_process(ingest_benchmark.make, folder, rows, ())
         for suffix in ingest_benchmark.FORMATS:
             found: dict[str, list[dict[str, Any]]] = {engine: [] for engine in there}
             for _ in range(repeats):

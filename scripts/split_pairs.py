@@ -30,6 +30,7 @@ def main(
     """
     kg = graph.load(graph_files)
     labelled = pairs.label(kg, target)
+    pairs.require_others(kg, labelled, target)
     tail_type, hierarchy = target.tail_type, target.hierarchy
     if hierarchy:
         areas.require_hierarchy(kg, hierarchy, tail_type)

@@ -137,6 +137,25 @@ def test_labels_of_one_kind_of_negatives_are_those_of_both_views():
     assert labels.sum() == 2 * 160 and len(rows) == 2 * np.isin(examples.kind, (KNOWN, OTHER_TAIL)).sum()
 
 
+@pytest.mark.parametrize("least", [1, 20, SIZES[0]])
+def test_without_negatives_of_a_kind_others_do_and_without_any_nothing_is_learned(least):
+    """Known are the pairs of one head with all tails, or of some or all heads with two tails."""
+    made, _ = case(0, planted_by_genes=True)
+    tails = np.arange(SIZES[1]) if least == 1 else np.arange(2)
+    known = np.repeat(np.arange(least), len(tails)), np.tile(tails, least)
+    taken = Known(*known, np.full(len(known[0]), "treats", object))
+    fitted = made.voted_by(known)
+    model = metapath_model.fit(fitted, taken, np.random.default_rng(0), 1)
+    examples = metapath_model.draw(known, taken, SIZES[0], np.random.default_rng(0))
+    kinds = set(examples.kind.tolist())
+    assert MATCHED_HEAD not in kinds and OTHER_TAIL not in kinds
+    assert (OTHER_HEAD in kinds) == (model.booster is not None) == (least < SIZES[0])
+    assert model.head_booster is None
+    assert model.coefficients.any() == (least < SIZES[0])
+    assert np.isfinite(FittedMetapaths(fitted, model).scores(np.arange(SIZES[1]))).all()
+    assert np.isfinite(model.contributions(np.zeros((2, fitted.count), np.float32))).all()
+
+
 def test_lists_of_heads_have_trees_of_their_own():
     made, taken = case(0, planted_by_genes=True)
     model = metapath_model.fit(made, taken, np.random.default_rng(0), 1)

@@ -282,3 +282,13 @@ def test_lists_of_treated_tails_have_a_curve_of_the_random_test_pairs():
     assert treated["curves"][0]["reliability"]["ece"] < 0.01
     assert treated["curves"][0]["log_odds"] != content["curves"][0]["log_odds"]
     assert content["curves"] == out_of_fold.calibrated(task, ROUNDS, WEIGHTS, shares=(0.0,))["curves"]
+
+
+def test_without_test_pairs_of_treated_tails_their_lists_have_no_curve_of_their_own():
+    """As if each disease had one treatment: those of the test are of diseases without one in training."""
+    vectors, labelled, known = pair_models.make(shuffled=False)
+    by_tail = labelled.drop(columns=["random", "drug"]).rename(columns={"disease": "random"})
+    task = classifier.Task(vectors, by_tail, known, SETTINGS, 0, 1)
+    fit = classifier.evaluate_all(task)["random"]
+    assert not out_of_fold.sample_of_treated(task, fit).labels.any()
+    assert out_of_fold.calibrated(task, ROUNDS, WEIGHTS, shares=(0.0,), random_fit=fit)["treated"] is None

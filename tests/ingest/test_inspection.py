@@ -100,6 +100,26 @@ def test_unknown_columns_and_types_are_refused_with_their_names(tmp_path):
         inspection.inspect([str(path)], [])
 
 
+def test_what_is_given_is_taken_and_not_guessed(tmp_path):
+    rows = [("r1", "1", "plant", "2", "animal"), ("r2", "1", "plant", "2", "animal")]
+    rows += [("r3", "2", "animal", "3", "animal"), ("is_a", "3", "animal", "4", "animal")]
+    path = write(tmp_path / "kg.csv", "a,b,c,d,e", rows)
+    columns = dict(zip(("relation", "head_id", "head_type", "tail_id", "tail_type"), "abcde", strict=True))
+    given = {
+        "graph": {"columns": {**columns, "head_name": "", "tail_name": ""}, "directed_relations": ["r3"]},
+        "target": {"head_type": "plant", "tail_type": "animal", "positive": ["r2"], "negative": []},
+    }
+    (tmp_path / "given.yaml").write_text(yaml.safe_dump(given))
+    options = {"edges": str(path), "nodes": "", "overlay": tmp_path / "my.yaml", "is_replaced": False}
+    inspect_edges.main(**options, given=tmp_path / "given.yaml")
+    written = yaml.safe_load((tmp_path / "my.yaml").read_text())
+    assert written["target"] == given["target"] | {"hierarchy": "is_a"}
+    assert written["graph"] == given["graph"]
+    (tmp_path / "given.yaml").write_text("target: {head: plant}")
+    with pytest.raises(InputError, match=r"target\.head"):
+        inspect_edges.main(**options | {"is_replaced": True}, given=tmp_path / "given.yaml")
+
+
 def test_an_overlay_that_exists_is_kept_unless_it_may_be_replaced(tmp_path):
     path = write(tmp_path / "kg.csv", HEADERS[0])
     (tmp_path / "my.yaml").write_text("mine")

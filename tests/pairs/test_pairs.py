@@ -126,9 +126,42 @@ def test_too_few_positives_for_any_split_are_refused_once_for_all_schemes():
 
 def test_too_few_positives_of_a_scheme_are_refused_with_the_scheme_and_the_counts():
     of_one_tail = frame().assign(tail_index=0)
-    pairs.split(of_one_tail, ["random"], **SHARES, seed=0)
-    with pytest.raises(InputError, match=r"scheme disease has too few positive pairs .*valid \d+, test \d+"):
-        pairs.split(of_one_tail, ["disease"], **SHARES, seed=0)
+    count = int((of_one_tail["label"] == 1).sum())
+    pairs.split(of_one_tail, ["random", "drug"], **SHARES, seed=0)
+    with pytest.raises(InputError) as raised:
+        pairs.split(of_one_tail, pairs.SCHEMES, **SHARES, seed=0)
+    text = str(raised.value)
+    assert text.startswith(
+        f"the scheme disease has too few positive pairs in a split (train {count}, valid 0, "
+    )
+    assert f"because the {count} treatments are of 1 disease)" in text
+    assert text.endswith("leave the scheme out (split: {schemes: [random, drug]})")
+
+
+def test_all_schemes_with_too_few_positives_are_named_at_once():
+    of_one_pair = frame().assign(tail_index=0, head_index=lambda pairs: pairs["head_index"] % 2)
+    with pytest.raises(
+        InputError, match=r"the scheme disease has .* of 1 disease.*; the scheme drug .* of 2 drugs"
+    ):
+        pairs.split(of_one_pair, pairs.SCHEMES, **SHARES, seed=0)
+    with pytest.raises(InputError, match=r"use a graph with more treatments$"):
+        pairs.split(of_one_pair, ["disease", "drug"], **SHARES, seed=0)
+
+
+def test_treatments_that_can_be_compared_with_nothing_are_refused():
+    every = [(head, tail) for head in range(3) for tail in range(4)]
+
+    def require(*relations):
+        kg = planted.graph({"drug": 3, "disease": 4}, [("drug", *relation) for relation in relations])
+        named = {relation[0] for relation in relations}
+        target = replace(TARGET, negative=[name for name in TARGET.negative if name in named])
+        pairs.require_others(kg, pairs.label(kg, target), target)
+
+    treated = ("indication", "disease", "target", every[:6])
+    require(treated)
+    require(treated, ("contraindication", "disease", "target", every[5:]))
+    with pytest.raises(InputError, match=r"each drug of the graph \(3\) is connected to each disease \(4\)"):
+        require(treated, ("palliates", "disease", "excluded", every[5:]))
 
 
 def test_shares_must_leave_training_pairs():

@@ -5,6 +5,7 @@ import errno
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import communities
 import numpy as np
@@ -269,6 +270,23 @@ def test_a_gain_within_noise_does_not_count():
     assert not watchdog.is_above(Level(0.54, 0.01), start)
     assert watchdog.is_above(Level(0.55, 0.01), start)
     assert not watchdog.is_above(Level(0.55, 0.02), start)
+
+
+@pytest.mark.parametrize(
+    ("reached", "words"),
+    [
+        (0.93, ("hardly better than before the first step; with 60 held-out edges, a gain below 0.22",)),
+        (0.55, ("hold no structure", "graph.columns")),
+    ],
+)
+def test_a_gain_that_few_held_out_edges_cannot_show_is_called_so(reached, words):
+    pairs = np.zeros((2, 60), int)
+    objective = SimpleNamespace(matched=[(0, pairs, pairs)], aurocs=lambda *_: np.array([reached]))
+    model = SimpleNamespace(decoder=SimpleNamespace(weight=torch.ones(1)))
+    small = watch(objective=objective, start=Level(min(reached, 0.8), 0.053))
+    outcome = small.stalled(model, torch.zeros(3, 2), None, 60, 0.4)
+    assert outcome.status == "stalled"
+    assert [word for word in words if word not in f"{outcome.reason}; {outcome.remedy}"] == []
 
 
 def test_the_level_and_its_noise_are_those_of_random_scores():

@@ -112,7 +112,9 @@ class MetapathModel:
         Of the trees: Shapley values (Lundberg et al., "From local explanations to global understanding with
         explainable AI for trees", Nature Machine Intelligence 2020).
         """
-        shapley = self.booster.predict(xgboost.DMatrix(rows), pred_contribs=True)[:, :-1]
+        shapley = np.zeros_like(rows)
+        if self.booster:
+            shapley = self.booster.predict(xgboost.DMatrix(rows), pred_contribs=True)[:, :-1]
         return np.stack([shapley, np.clip(rows, -self.cuts, self.cuts) * self.coefficients])
 
 
@@ -173,7 +175,9 @@ def fit(pair_features: PairFeatures, taken: Known, rng: np.random.Generator, thr
     examples = draw(pair_features.known, taken, pair_features.sizes[0], rng)
     values = rows(pair_features, examples, rng)
     boosters = fit_boosters(examples, values, rng, threads)
-    linear = fit_linear(*examples.labelled(values, MATCHED_HEAD))
+    # If all heads with known pairs are known for their tails, other negatives have to do.
+    kinds = [kind for kind in (MATCHED_HEAD, OTHER_HEAD, OTHER_TAIL) if (examples.kind == kind).any()]
+    linear = fit_linear(*examples.labelled(values, next(iter(kinds), MATCHED_HEAD)))
     model = MetapathModel(*boosters, *linear, np.zeros(pair_features.sizes[0], np.float32))
     sample = np.sort(rng.permutation(pair_features.sizes[1])[:SAMPLED_TAILS])
     sums = pair_features.over_blocks(
@@ -202,8 +206,13 @@ def boost(values: np.ndarray, labels: np.ndarray, rng: np.random.Generator, thre
 
 
 def fit_linear(values: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients and cuts (f,) of a logistic regression on features (n, f) with labels (n,)."""
+    """Coefficients and cuts (f,) of a logistic regression on features (n, f) with labels (n,).
+
+    Labels that are all the same say nothing: the coefficients are 0.
+    """
     deviation = np.maximum(values.std(axis=0), 1e-6)
+    if labels.all() or not labels.any():
+        return np.zeros(values.shape[1], np.float32), (CUT * deviation).astype(np.float32)
     standardised = np.clip(values / deviation, -CUT, CUT)
     model = LogisticRegression(C=PENALTY, max_iter=1000).fit(standardised, labels)
     return (model.coef_[0] / deviation).astype(np.float32), (CUT * deviation).astype(np.float32)

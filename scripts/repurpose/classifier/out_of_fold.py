@@ -60,7 +60,8 @@ def calibrated(
     cross-validated: each fold is judged by a curve fitted to the other folds.
 
     `treated`: the same for the lists of tails with known treatments, whose scores have other weights, from
-    the model of random pairs (`random_fit`) and its test pairs; None without that model.
+    the model of random pairs (`random_fit`) and its test pairs; None without that model, or if its test pairs
+    of such tails are too few for a curve.
     """
     scored, side, folds = sample(task, rounds, weights)
     result = {"held_out": side, "folds": folds, **_described(scored, shares), "treated": None}
@@ -77,8 +78,8 @@ def calibrated(
         top["predicted"],
         top["found"],
     )
-    if random_fit:
-        of_treated = sample_of_treated(task, random_fit)
+    of_treated = sample_of_treated(task, random_fit) if random_fit else None
+    if of_treated and _has_enough(of_treated):
         result["treated"] = {"held_out": "pair", "folds": FOLDS, **_described(of_treated, shares)}
     return result
 
@@ -134,6 +135,11 @@ def sample_of_treated(task: Task, fit: classifier.Fit) -> Sample:
     weights = np.full(len(row), len(known) / max(1, len(tails)))
     columns = margins[row, head], means[head], labels[row, head], tails[row], fold_of_tail[row], weights
     return Sample(*columns, np.zeros(len(row), np.float32))
+
+
+def _has_enough(scored: Sample) -> bool:
+    """Whether each fold can be judged by a curve that is fitted to treatments of the other folds."""
+    return len(np.unique(scored.folds[scored.labels == 1])) > 1
 
 
 def _described(scored: Sample, shares: Sequence[float]) -> dict[str, Any]:

@@ -4,11 +4,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from repurpose.config.sections import EdgeColumns, GraphSettings, NodeColumns, Target
+from repurpose.config.settings import merged
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph, Relation
@@ -54,29 +56,35 @@ class Inspection(NamedTuple):
     format: str
 
 
-def inspect(edges: Sequence[str], nodes: Sequence[str]) -> Inspection:
+def inspect(
+    edges: Sequence[str], nodes: Sequence[str], given: Mapping[str, Any] = MappingProxyType({})
+) -> Inspection:
     """Read the tables whole and guess columns and target.
 
-    Raises InputError for a file that cannot be read, or a table whose columns are not recognised.
+    given: keys of an overlay, which are taken as they are and not guessed. Raises InputError for a file that
+    cannot be read, or a table whose columns are not recognised.
     """
-    settings = replace(GraphSettings(), max_dropped_share=1.0)
+    given_graph = given.get("graph", {})
+    settings = replace(GraphSettings(**given_graph), max_dropped_share=1.0)
     source = reading.source_of(edges[0], nodes)
     name = reading.format_of(source, settings).name
     if name == "table":
-        columns = guess_columns(tables.header(source.edges[0]), edges[0], bool(source.nodes))
-        settings = replace(settings, columns=columns)
-        if source.nodes:
+        if "columns" not in given_graph:
+            columns = guess_columns(tables.header(source.edges[0]), edges[0], bool(source.nodes))
+            settings = replace(settings, columns=columns)
+        if source.nodes and "node_columns" not in given_graph:
             header = tables.header(source.nodes[0])
             settings = replace(
                 settings, node_columns=guess_node_columns(header, nodes[0] if nodes else edges[0])
             )
     raw = reading.read(edges, nodes, settings)
     triples = ingest.count_triples(raw.edges, raw.settings, raw.nodes)
-    target, notes = guess_target(triples)
-    directed = [relation for relation in dict.fromkeys(t[0] for t in triples) if DIRECTED.search(relation)]
-    among_same = {relation for relation, head, tail in triples if head == tail}
-    directed = [relation for relation in directed if relation in among_same]
-    settings = replace(raw.settings, directed_relations=directed)
+    target, notes = (Target(**given["target"]), []) if "target" in given else guess_target(triples)
+    settings = raw.settings
+    if "directed_relations" not in given_graph:
+        among_same = dict.fromkeys(relation for relation, head, tail in triples if head == tail)
+        directed = [relation for relation in among_same if DIRECTED.search(relation)]
+        settings = replace(settings, directed_relations=directed)
     built = ingest.build(
         raw.edges,
         settings,
@@ -93,7 +101,7 @@ def inspect(edges: Sequence[str], nodes: Sequence[str]) -> Inspection:
     if leaking:
         overlay["graph"]["exclude_relations"] = leaking
         notes.append(f"left out, because they repeat treatments under other node types: {', '.join(leaking)}")
-    return Inspection(built, overlay, notes, name)
+    return Inspection(built, merged(overlay, given), notes, name)
 
 
 def guess_columns(header: Sequence[str], file: str, has_nodes: bool) -> EdgeColumns:
@@ -120,8 +128,8 @@ def guess_columns(header: Sequence[str], file: str, has_nodes: bool) -> EdgeColu
                 tail_name=names[1],
             )
     raise InputError(
-        f"the columns of {file} are not recognised ({', '.join(header)}): name them in graph.columns of an "
-        "overlay"
+        f"the columns of {file} are not recognised ({', '.join(header)}): name them in graph.columns of a "
+        "file, and give it with --configfile"
     )
 
 
@@ -130,7 +138,8 @@ def guess_node_columns(header: Sequence[str], file: str) -> NodeColumns:
     node_id, node_type = _first(header, NODE_ID_NAMES), _first(header, NODE_TYPE_NAMES)
     if not (node_id and node_type):
         raise InputError(
-            f"the columns of {file} are not recognised ({', '.join(header)}): name them in graph.node_columns"
+            f"the columns of {file} are not recognised ({', '.join(header)}): name them in "
+            "graph.node_columns of a file, and give it with --configfile"
         )
     return NodeColumns(type=node_type, id=node_id, name=_first(header, NODE_NAME_NAMES))
 
@@ -155,8 +164,9 @@ def guess_target(triples: Mapping[tuple[str, str, str], int]) -> tuple[Target, l
     if not scores:
         kinds = sorted({f"{first} - {relation} - {second}" for relation, first, second in triples})
         raise InputError(
-            "no relation connects a type of drugs with a type of diseases, by their names: write the key "
-            f"target of the overlay yourself; there are {'; '.join(kinds[:20])}"
+            "no relation connects a type of drugs with a type of diseases, by their names: write target "
+            "(head_type, tail_type, positive, negative) into a file, and give it with --configfile; there "
+            f"are {'; '.join(kinds[:20])}"
         )
     rows_of_type: dict[str, int] = defaultdict(int)
     for (_, first, second), rows in triples.items():

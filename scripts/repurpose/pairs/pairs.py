@@ -5,7 +5,7 @@ of any role connects its head and tail; all other pairs are unknown.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,16 +91,29 @@ def split(
             "choose shares whose sum is below 1"
         )
     labels = pairs["label"].to_numpy()
-    result = pairs.copy()
+    result, positives = pairs.copy(), {}
     for scheme in schemes:
         rng = streams.generator(seed, "split of the pairs", ALL_SCHEMES.index(scheme))
         if scheme in GROUPED_BY:
             split_indices = _split_groups(pairs[GROUPED_BY[scheme]].to_numpy(), labels, shares, rng)
         else:
             split_indices = _split_stratified(labels, shares, rng)
-        _require_enough(scheme, split_indices, labels, shares)
+        positives[scheme] = np.bincount(split_indices[labels == 1], minlength=len(SPLITS))
         result[scheme] = np.array(SPLITS, object)[split_indices]
+    _require_enough(pairs[labels == 1], positives, shares)
     return result
+
+
+def require_others(kg: Graph, labelled: pd.DataFrame, target: Target) -> None:
+    """Raise InputError if there are neither unknown pairs nor known negatives to compare treatments with."""
+    heads, tails = (kg.count(node_type) for node_type in target.types)
+    if len(known(kg, *target.types).heads) < heads * tails or not labelled["label"].all():
+        return
+    raise InputError(
+        f"each {target.head_type} of the graph ({heads}) is connected to each {target.tail_type} ({tails}), "
+        "so treatments can be compared with nothing: use a graph in which some of these pairs are not known, "
+        "or name known negatives in target.negative"
+    )
 
 
 def treated(labelled: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -187,21 +200,34 @@ def _split_groups(
     return split_of_group[group_of_pair]
 
 
-def _require_enough(scheme: str, split_indices: np.ndarray, labels: np.ndarray, shares: np.ndarray) -> None:
-    counts = np.bincount(split_indices[labels == 1], minlength=3)
-    if counts.min() >= MINIMUM_POSITIVES:
-        return
+def _require_enough(
+    treatments: pd.DataFrame, positives: Mapping[str, np.ndarray], shares: np.ndarray
+) -> None:
+    """Raise one InputError for all schemes with a split of too few positives (3,)."""
     needed = math.ceil(MINIMUM_POSITIVES / shares.min())
-    if counts.sum() < needed:
+    short = {scheme: counts for scheme, counts in positives.items() if counts.min() < MINIMUM_POSITIVES}
+    if not short:
+        return
+    if len(treatments) < needed:
         raise InputError(
-            f"{counts.sum()} known treatments are too few for any split: about {needed} are needed, "
+            f"{len(treatments)} known treatments are too few for any split: about {needed} are needed, "
             f"{MINIMUM_POSITIVES} in each of training, validation and test (split.valid_share {shares[1]:g}, "
             f"split.test_share {shares[2]:g}); use a graph with more of them, or name further relations in "
             "target.positive"
         )
-    summary = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, counts, strict=True))
-    raise InputError(
-        f"the scheme {scheme} has too few positive pairs in a split ({summary}; each needs "
-        f"{MINIMUM_POSITIVES}): use a graph with more target edges, raise split.valid_share and "
-        f"split.test_share, or take {scheme} out of split.schemes"
-    )
+    reasons, remedies = [], []
+    for scheme, counts in short.items():
+        summary = ", ".join(f"{name} {count}" for name, count in zip(SPLITS, counts, strict=True))
+        groups = treatments[GROUPED_BY[scheme]].nunique() if scheme in GROUPED_BY else len(treatments)
+        if groups < len(treatments):
+            noun = scheme if groups == 1 else f"{scheme}s"
+            summary += f", because the {len(treatments)} treatments are of {groups} {noun}"
+        if groups >= len(SPLITS):
+            remedies = ["raise split.valid_share and split.test_share"]
+        reasons.append(f"the scheme {scheme} has too few positive pairs in a split ({summary})")
+    remedies.append("use a graph with more treatments")
+    left = [scheme for scheme in positives if scheme not in short]
+    if left:
+        remedies.append(f"or leave the scheme out (split: {{schemes: [{', '.join(left)}]}})")
+    remedy = ", ".join(remedies)
+    raise InputError(f"{'; '.join(reasons)}; each split needs {MINIMUM_POSITIVES}: {remedy}")

@@ -25,6 +25,7 @@ SHARE = 0.05  # of all steps
 SECONDS = 120.0  # of training
 
 NOISE = 3.0  # standard errors of a difference
+GUESSED = 0.5  # the AUROC of guesses
 LEARNING_LINK = 0.98  # share of the link loss of random guesses, if no edges are held out
 EXPLODED = 50.0  # times the link loss of random guesses; healthy trainings had spikes of 6 times
 LARGEST = 1e3  # root mean square of a parameter; healthy ones were below 3
@@ -214,6 +215,15 @@ class Watchdog:
         share = known_share(self.objective, draw) if draw else 0.0
         if share > 0.5:
             return f"{share:.0%} of the negatives are edges of the graph", REPORT
+        if self.best and self.start and self.best.value - GUESSED > NOISE * self.best.error:
+            # Structure is there, so what is missing is a gain over the start that exceeds the noise.
+            edges = sum(positives.shape[1] for _, positives, _ in self.objective.matched)
+            least = NOISE * math.hypot(self.best.error, self.start.error)
+            return (
+                "the vectors tell edges from other pairs, but hardly better than before the first step; with "
+                f"{edges} held-out edges, a gain below {least:.2f} is not seen",
+                "raise training.learning_rate or training.epochs; a graph this small may need more edges",
+            )
         return (
             "the edges hold no structure that a model could learn, or it learns too slowly to be seen",
             "check that graph.columns names the right columns of the edges table; else raise "
