@@ -53,7 +53,7 @@ from repurpose.core import streams, threads
 from repurpose.evaluation import evaluation, popularity
 from repurpose.graph import graph
 from repurpose.graph.graph import Graph, GraphFiles
-from repurpose.pairs import pairs
+from repurpose.pairs import pairs, unknown
 from repurpose.vectors import baselines
 from repurpose.vectors.vectors import Vectors
 
@@ -189,7 +189,8 @@ def fitted(
     labelled = bench.task.pairs[columns].assign(**labels_by_scheme)
     task = replace(bench.task, pairs=labelled, seed=seed)
     if tests is not None:
-        task = replace(task, external_pairs=tests)
+        # To the model they are unknown pairs like any others.
+        task = replace(task, external_pairs=tests, known=unknown.without(task.known, tests))
     task = with_metapaths(bench, task)
     whole = classifier.evaluate_all(task)
     fits = {"whole": (task, whole)}
@@ -253,12 +254,10 @@ def with_metapaths(bench: Bench, task: Task) -> Task:
     options = {"seed": task.seed, "threads": task.threads}
     limits = {"longest": task.settings.metapath_steps, "kept": task.settings.metapaths_kept}
     types = bench.types
-    features = metapath_fits.choose_features(bench.kg, types, task.pairs, task.taken, **limits, **options)
-    schemes = [scheme for scheme in pairs.ALL_SCHEMES if scheme in task.pairs]
-    known = {scheme: metapath_fits.training_pairs(task.pairs, scheme) for scheme in schemes}
-    if len(task.external_pairs):
-        known[metapath_fits.FINAL] = metapath_fits.training_pairs(task.pairs, None)
-    models = metapath_fits.fit_models(features, known, task.taken, **options)
+    features = metapath_fits.choose_features(bench.kg, types, task.pairs, task.known, **limits, **options)
+    masks = metapath_fits.training_masks(task.pairs, None, final=bool(len(task.external_pairs)))
+    models = metapath_fits.fit_models(features, task.pairs, masks, task.known, **options)
+    known = {name: pairs.treated(task.pairs[is_train]) for name, is_train in masks.items()}
     return replace(task, metapaths=MetapathFits(features, models, known, None))
 
 

@@ -30,7 +30,6 @@ rule encode_untrained:
 
 rule train_metapaths:
     input:
-        unpack(external_pairs),
         **GRAPH,
         pairs="results/pairs/pairs.parquet",
     output:

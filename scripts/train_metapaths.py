@@ -7,7 +7,7 @@ from repurpose.config.sections import Target
 from repurpose.core import logs, threads
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.pairs import external, pairs
+from repurpose.pairs import pairs
 from repurpose.provenance import jobs
 
 
@@ -15,7 +15,6 @@ def main(
     *,
     pairs_in: str | Path,
     graph_files: GraphFiles,
-    external_in: str | Path | None,
     models_out: str | Path,
     target: Target,
     longest: int,
@@ -25,9 +24,9 @@ def main(
 ) -> None:
     """Write the models of all schemes, the final one, and those of the calibration's folds."""
     kg, labelled = graph.load(graph_files), pairs.load(pairs_in)
-    taken = external.add_to_known(pairs.known(kg, *target.types), external.load(external_in))
+    known = pairs.known(kg, *target.types)
     options = {"longest": longest, "kept": kept, "seed": seed, "threads": n_threads}
-    fits = metapath_fits.fit_all(kg, target.types, labelled, taken, **options)
+    fits = metapath_fits.fit_all(kg, target.types, labelled, known, **options)
     metapath_fits.save(fits, target.types, models_out)
 
 
@@ -39,7 +38,6 @@ if __name__ == "__main__":
             main(
                 pairs_in=snakemake.input.pairs,
                 graph_files=GraphFiles.of(snakemake.input),
-                external_in=snakemake.input.get("external"),
                 models_out=output.models,
                 target=Target(**snakemake.params.target),
                 longest=snakemake.params.longest,

@@ -83,7 +83,7 @@ class Task:
 
     @cached_property
     def taken(self) -> Known:
-        """Pairs that may not be drawn as negatives: the known pairs and the external pairs."""
+        """Pairs that no other pair is ranked against: the known pairs and the external pairs."""
         return external.add_to_known(self.known, self.external_pairs)
 
 
@@ -126,7 +126,7 @@ def fit_final(
     """
     rng = streams.generator(task.seed, "negatives of the final model")
     pools = np.arange(task.sizes[0]), np.arange(task.sizes[1])
-    examples = make_examples(task.pairs, task.taken, *pools, task.settings, rng)
+    examples = make_examples(task.pairs, task.known, *pools, task.settings, rng)
     members = boosting.of_members(
         lambda number, threads: boosting.boost(
             task.vectors, examples.of_draw(number), rounds[number], task.settings, task.seed, threads, number
@@ -244,7 +244,9 @@ def choose_weights(task: Task, scheme: str, model: Model, parts: Sequence[str]) 
     model = model._replace(weights=unweighted)
     scores = pair_model.part_matrix(model, task.vectors)(used)
     is_positive = unknown.marked(heads, tails, used, task.sizes[0])
-    is_unknown = ~unknown.marked(task.taken.heads, task.taken.tails, used, task.sizes[0])
+    # Test pairs are unknown to the choice, and so are rivals of the validation pairs.
+    known = unknown.without(task.known, task.pairs[task.pairs[scheme] == "test"])
+    is_unknown = ~unknown.marked(known.heads, known.tails, used, task.sizes[0])
     is_unknown &= np.isin(np.arange(task.sizes[0]), pools[0])
     is_untreated = HELD_OUT.get(scheme) == "tail_index" and task.settings.question != "treated"
     means = pair_model.embedded_means(model, task.vectors, task.seed) if is_untreated else None
@@ -277,7 +279,7 @@ def _lists(
 
 def _evaluate_scheme(task: Task, scheme: str) -> Fit:
     settings, vectors = task.settings, task.vectors
-    train, valid = split_examples(task.pairs, scheme, task.taken, *task.sizes, settings, task.seed)
+    train, valid = split_examples(task.pairs, scheme, task.known, *task.sizes, settings, task.seed)
     members = boosting.of_members(
         lambda number, threads: boosting.fit(
             vectors, train.of_draw(number), valid, settings, task.seed, threads, number

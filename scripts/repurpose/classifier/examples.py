@@ -84,8 +84,8 @@ def split_examples(
     """Training and validation examples of a scheme.
 
     Training negatives never come from held-out tails (scheme disease) or heads (drug), because they would
-    give a label to held-out pairs. Validation negatives come from the tails (heads) held out for validation,
-    and are never training pairs.
+    give a label to held-out pairs. Elsewhere, a held-out pair is drawn as any other unknown pair is.
+    Validation negatives come from the tails (heads) held out for validation, and are never training pairs.
     """
     rng = streams.generator(seed, "negatives of a scheme", ALL_SCHEMES.index(scheme))
     train_pools = {"head_index": np.arange(n_heads), "tail_index": np.arange(n_tails)}
@@ -94,7 +94,9 @@ def split_examples(
         train_pools[column] = np.setdiff1d(train_pools[column], pairs.loc[pairs[scheme] != "train", column])
     valid_pools = asked_pools(pairs, scheme, "valid", n_heads, n_tails)
     train_pairs, pools = pairs[pairs[scheme] == "train"], tuple(train_pools.values())
-    kept = reserved(known, pools, valid_pools, train_pairs, settings, rng)
+    known_to_train = unknown.without(known, pairs[pairs[scheme] != "train"])
+    known = unknown.without(known, pairs[pairs[scheme] == "test"])
+    kept = reserved(known_to_train, known, pools, valid_pools, train_pairs, settings, rng)
     train = make_examples(train_pairs, kept, *pools, settings, rng)
     excluded = Known(np.append(known.heads, train.heads), np.append(known.tails, train.tails), known.names)
     valid = make_examples(pairs[pairs[scheme] == "valid"], excluded, *valid_pools, settings, rng)
@@ -102,6 +104,7 @@ def split_examples(
 
 
 def reserved(
+    known_to_train: Known,
     known: Known,
     train_pools: tuple[np.ndarray, np.ndarray],
     valid_pools: tuple[np.ndarray, np.ndarray],
@@ -109,18 +112,19 @@ def reserved(
     settings: ClassifierSettings,
     rng: np.random.Generator,
 ) -> Known:
-    """The pairs that training may not draw: the known ones and, in a small matrix, some kept for validation.
+    """The pairs that training may not draw: those it knows and, in a small matrix, some kept for validation.
 
-    In a small matrix, the draws for training would take nearly all unknown pairs, and validation would have
-    none. Then a share of those of the validation pools is kept for it.
+    known: the pairs that validation may not draw. In a small matrix, the draws for training would take nearly
+    all unknown pairs, and validation would have none. Then a share of those of the validation pools is kept
+    for it.
     """
     wanted = settings.draws * settings.negatives_per_positive * int(train_pairs["label"].sum())
-    if wanted <= MAXIMUM_DRAWN * unknown.count(known, *train_pools):
-        return known
+    if wanted <= MAXIMUM_DRAWN * unknown.count(known_to_train, *train_pools):
+        return known_to_train
     size = int(KEPT_FOR_VALIDATION * unknown.count(known, *valid_pools))
     heads, tails = unknown.draw(known, *valid_pools, size, rng)
-    names = np.append(known.names, np.full(len(heads), "", object))
-    return Known(np.append(known.heads, heads), np.append(known.tails, tails), names)
+    names = np.append(known_to_train.names, np.full(len(heads), "", object))
+    return Known(np.append(known_to_train.heads, heads), np.append(known_to_train.tails, tails), names)
 
 
 def asked_pools(

@@ -19,6 +19,8 @@ from repurpose.classifier.pair_model import Model
 from repurpose.core import streams
 from repurpose.metapaths import walks
 from repurpose.metapaths.features import PairFeatures, Pairs
+from repurpose.pairs import unknown
+from repurpose.pairs.pairs import Known
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +33,12 @@ def evaluate_all(task: Task, types: tuple[str, str]) -> dict[str, dict[str, Fit]
     result: dict[str, dict[str, Fit]] = {method: {} for method in METHODS}
     for scheme in task.tests:
         name = metapath_fits.FINAL if scheme == EXTERNAL else scheme
-        known = task.metapaths.known_by_name[name]
+        known, not_drawn = task.metapaths.known_by_name[name], task.known
+        if scheme != EXTERNAL:
+            not_drawn = unknown.without(task.known, task.pairs[task.pairs[scheme] != "train"])
         models = {
-            "votes": _single(fit_votes(task, types, known), "metapaths", task),
-            "paths": _single(fit_paths(task, types, known), "specificity", task),
+            "votes": _single(fit_votes(task, types, known, not_drawn), "metapaths", task),
+            "paths": _single(fit_paths(task, types, known, not_drawn), "specificity", task),
             "metapaths": _metapaths(task, scheme, name, result["metapaths"]),
         }
         for method, model in models.items():
@@ -44,34 +48,37 @@ def evaluate_all(task: Task, types: tuple[str, str]) -> dict[str, dict[str, Fit]
     return result
 
 
-def fit_votes(task: Task, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
-    """Boosted trees on all votes that can be computed for all tails."""
+def fit_votes(task: Task, types: tuple[str, str], known: Pairs, not_drawn: Known) -> FittedMetapaths:
+    """Boosted trees on all votes that can be computed for all tails; not_drawn: never negatives."""
     steps = task.metapaths.features.steps
     candidates = metapath_fits.candidate_features(steps, types, known, task.sizes, LONGEST)
     features = replace(candidates, metapaths=(), kinds=metapath_fits.affordable_votes(candidates))
-    examples, values, rng = _examples(task, features)
+    examples, values, rng = _examples(task, features, not_drawn)
     boosters = metapath_model.fit_boosters(examples, values, rng, task.threads)
     unused = np.zeros(features.count, np.float32), np.ones(features.count, np.float32)
     return FittedMetapaths(features, MetapathModel(*boosters, *unused, np.zeros(task.sizes[0], np.float32)))
 
 
-def fit_paths(task: Task, types: tuple[str, str], known: Pairs) -> FittedMetapaths:
-    """Logistic regression on all metapaths of up to LONGEST steps that can be computed for all tails."""
+def fit_paths(task: Task, types: tuple[str, str], known: Pairs, not_drawn: Known) -> FittedMetapaths:
+    """Logistic regression on all metapaths of up to LONGEST steps that can be computed for all tails.
+
+    not_drawn: pairs that are never negatives.
+    """
     steps = task.metapaths.features.steps
     candidates = metapath_fits.candidate_features(steps, types, known, task.sizes, LONGEST)
     metapaths = walks.affordable(candidates.steps, candidates.metapaths, metapath_fits.KEPT_WALKS)
     features = replace(candidates, metapaths=metapaths, kinds=())
-    examples, values, _ = _examples(task, features)
+    examples, values, _ = _examples(task, features, not_drawn)
     linear = metapath_model.fit_linear(*examples.labelled(values, metapath_model.OTHER_HEAD))
     return FittedMetapaths(features, MetapathModel(None, None, *linear, np.zeros(task.sizes[0], np.float32)))
 
 
 def _examples(
-    task: Task, features: PairFeatures
+    task: Task, features: PairFeatures, not_drawn: Known
 ) -> tuple[metapath_model.Examples, np.ndarray, np.random.Generator]:
     """Examples, their features, and the generator after the draws."""
     rng = streams.generator(task.seed, "negatives and folds of the votes and paths")
-    examples = metapath_model.draw(features.known, task.taken, task.sizes[0], rng)
+    examples = metapath_model.draw(features.known, not_drawn, task.sizes[0], rng)
     return examples, metapath_model.rows(features, examples, rng), rng
 
 

@@ -5,7 +5,7 @@ training pairs in every scheme, so that no model has features that were chosen b
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from repurpose.metapaths import votes, walks
 from repurpose.metapaths.features import PairFeatures, Pairs
 from repurpose.metapaths.steps import Steps
 from repurpose.metapaths.votes import Vote
+from repurpose.pairs import unknown
 from repurpose.pairs.pairs import ALL_SCHEMES, Known, treated
 
 log = logging.getLogger(__name__)
@@ -73,14 +74,14 @@ def fit_all(
     """Choose `kept` features and fit all models.
 
     types: head and tail type. pairs: labelled pairs with one column per scheme. taken: pairs that may not be
-    negatives. longest: most steps of a metapath.
+    negatives, but for those of `pairs` that a model is not trained on. longest: most steps of a metapath.
     """
     options = {"longest": longest, "kept": kept, "seed": seed, "threads": threads}
     features = choose_features(kg, types, pairs, taken, **options)
     folds = folds_module.make(pairs, features.sizes, seed)
-    known_by_name = dict(_known_pairs(pairs, folds))
-    models = fit_models(features, known_by_name, taken, seed, threads)
-    return MetapathFits(features, models, known_by_name, folds)
+    masks = training_masks(pairs, folds)
+    models = fit_models(features, pairs, masks, taken, seed, threads)
+    return MetapathFits(features, models, _known_by_name(pairs, masks), folds)
 
 
 def choose_features(
@@ -99,19 +100,27 @@ def choose_features(
     Only pairs that are training pairs in every scheme choose. All known pairs vote in the result.
     """
     sizes = kg.count(types[0]), kg.count(types[1])
-    known = training_pairs(pairs, None)
+    known = treated(pairs)
     candidates = candidate_features(steps_module.of_graph(kg), types, known, sizes, longest)
-    return _choose(candidates, _choosing_pairs(pairs), taken, kept, seed, threads).voted_by(known)
+    is_choosing = _choosing(pairs)
+    not_drawn = unknown.without(taken, pairs[~is_choosing])
+    return _choose(candidates, treated(pairs[is_choosing]), not_drawn, kept, seed, threads).voted_by(known)
 
 
 def fit_models(
-    features: PairFeatures, known_by_name: Mapping[str, Pairs], taken: Known, seed: int, threads: int
+    features: PairFeatures,
+    pairs: pd.DataFrame,
+    masks: Mapping[str, np.ndarray],
+    taken: Known,
+    seed: int,
+    threads: int,
 ) -> dict[str, MetapathModel]:
-    """One model for each set of known pairs, by name."""
+    """One model for each mask of training pairs, by name; the other pairs may be drawn as negatives."""
     models = {}
-    for number, (name, known) in enumerate(known_by_name.items()):
+    for number, (name, is_train) in enumerate(masks.items()):
         rng = streams.generator(seed, "negatives and folds of the metapaths", number)
-        models[name] = metapath_model.fit(features.voted_by(known), taken, rng, threads)
+        known, not_drawn = treated(pairs[is_train]), unknown.without(taken, pairs[~is_train])
+        models[name] = metapath_model.fit(features.voted_by(known), not_drawn, rng, threads)
         log.info("%s: fitted to %d known pairs", name, len(known[0]))
     return models
 
@@ -149,7 +158,7 @@ def load(path: str | Path, kg: Graph, types: tuple[str, str], pairs: pd.DataFram
             np.array(content["folds"]["of_node"], np.int64),
             sum(name.startswith("fold ") for name in content["models"]),
         )
-        known_by_name = dict(_known_pairs(pairs, folds))
+        known_by_name = _known_by_name(pairs, training_masks(pairs, folds))
         metapaths = tuple(tuple(metapath) for metapath in content["metapaths"])
         kinds = tuple(Vote(*kind) for kind in content["kinds"])
         scales = np.array(content["scales"], np.float32)
@@ -191,26 +200,27 @@ def candidate_features(
     return replace(features, kinds=tuple(kinds))
 
 
-def training_pairs(pairs: pd.DataFrame, scheme: str | None) -> Pairs:
-    """Heads and tails of the known treatments in the training part of a scheme; None: all."""
-    return treated(pairs[pairs[scheme] == "train"] if scheme else pairs)
-
-
-def _known_pairs(pairs: pd.DataFrame, folds: Folds) -> Iterator[tuple[str, Pairs]]:
-    """The name and the known pairs of each model."""
-    for scheme in (scheme for scheme in ALL_SCHEMES if scheme in pairs):
-        yield scheme, training_pairs(pairs, scheme)
-    yield FINAL, training_pairs(pairs, None)
-    for fold in range(folds.count):
-        yield fold_name(fold), training_pairs(pairs[~folds.is_held_out(pairs, fold)], None)
-
-
-def _choosing_pairs(pairs: pd.DataFrame) -> Pairs:
-    """The known pairs that are training pairs in every scheme; all known pairs if these are few."""
+def training_masks(pairs: pd.DataFrame, folds: Folds | None, *, final: bool = True) -> dict[str, np.ndarray]:
+    """Which labelled pairs (n,) each model is trained on, by its name: schemes, FINAL if asked for, folds."""
     schemes = [scheme for scheme in ALL_SCHEMES if scheme in pairs]
-    common = pairs[(pairs[schemes] == "train").all(axis=1)]
-    heads, tails = training_pairs(common, None)
-    return (heads, tails) if len(heads) >= FEWEST else training_pairs(pairs, None)
+    masks = {scheme: (pairs[scheme] == "train").to_numpy() for scheme in schemes}
+    if final:
+        masks[FINAL] = np.ones(len(pairs), bool)
+    for fold in range(folds.count if folds else 0):
+        masks[fold_name(fold)] = ~folds.is_held_out(pairs, fold)
+    return masks
+
+
+def _known_by_name(pairs: pd.DataFrame, masks: Mapping[str, np.ndarray]) -> dict[str, Pairs]:
+    return {name: treated(pairs[is_train]) for name, is_train in masks.items()}
+
+
+def _choosing(pairs: pd.DataFrame) -> np.ndarray:
+    """Mask (n,) of the pairs that are training pairs in every scheme; of all, if few treatments are."""
+    schemes = [scheme for scheme in ALL_SCHEMES if scheme in pairs]
+    is_common = (pairs[schemes] == "train").all(axis=1).to_numpy()
+    is_enough = int((pairs["label"][is_common] == 1).sum()) >= FEWEST
+    return is_common if is_enough else np.ones(len(pairs), bool)
 
 
 def _choose(

@@ -21,7 +21,6 @@ from repurpose.classifier.list_weights import ListWeights
 from repurpose.core import streams
 from repurpose.evaluation import calibration, popularity
 from repurpose.pairs import unknown
-from repurpose.pairs.pairs import Known
 
 log = logging.getLogger(__name__)
 
@@ -182,11 +181,7 @@ def _fitted(scored: Sample, rows: np.ndarray | slice) -> dict[str, Any]:
 
 def without(task: Task, held: np.ndarray) -> Task:
     """The task without the labelled pairs of the mask `held`; these pairs may then be drawn as negatives."""
-    hidden, known = task.pairs[held], task.known
-    ends = (hidden[column].to_numpy() for column in SIDES)
-    is_kept = ~unknown.is_known(Known(*ends, np.empty(0, object)), known.heads, known.tails)
-    remaining = Known(known.heads[is_kept], known.tails[is_kept], known.names[is_kept])
-    return replace(task, pairs=task.pairs[~held], known=remaining)
+    return replace(task, pairs=task.pairs[~held], known=unknown.without(task.known, task.pairs[held]))
 
 
 def _draw_tails(task: Task, treated: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

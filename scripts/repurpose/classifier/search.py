@@ -41,7 +41,7 @@ def search(task: Task) -> Found:
         return Found(task.settings, [])
     scheme = next(scheme for scheme in ALL_SCHEMES if scheme in task.pairs)
     rng = streams.generator(task.seed, "settings of the search")
-    _, valid = split_examples(task.pairs, scheme, task.taken, *task.sizes, task.settings, task.seed)
+    _, valid = split_examples(task.pairs, scheme, task.known, *task.sizes, task.settings, task.seed)
     tried = [task.settings, *(_draw_settings(task.settings, rng) for _ in range(count - 1))]
     auprc = [_valid_auprc(replace(task, settings=settings), scheme, valid) for settings in tried]
     log.info("%d settings tried, validation AUPRC %s", count, auprc)
@@ -62,7 +62,7 @@ def _draw_settings(settings: ClassifierSettings, rng: np.random.Generator) -> Cl
 
 
 def _valid_auprc(task: Task, scheme: str, valid: Examples) -> float:
-    train, _ = split_examples(task.pairs, scheme, task.taken, *task.sizes, task.settings, task.seed)
+    train, _ = split_examples(task.pairs, scheme, task.known, *task.sizes, task.settings, task.seed)
     booster = boosting.fit(task.vectors, train.of_draw(0), valid, task.settings, task.seed, task.threads)
     margins = pair_model.tree_scorer(booster, task.vectors, task.threads)(valid.heads, valid.tails)
     return float(average_precision_score(valid.labels, margins, sample_weight=valid.weights))

@@ -78,10 +78,7 @@ def load(path: str | Path | None) -> pd.DataFrame:
 
 
 def add_to_known(known: Known, frame: pd.DataFrame) -> Known:
-    """Add external pairs to the known pairs.
-
-    Training then does not draw them as negatives, and ranks do not count them as unknown pairs.
-    """
+    """Add external pairs to the known pairs, so that ranks do not count them as unknown pairs."""
     heads, tails = (
         np.concatenate([known_indices, frame[column].to_numpy()])
         for known_indices, column in ((known.heads, "head_index"), (known.tails, "tail_index"))

@@ -3,8 +3,20 @@
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from repurpose.pairs.pairs import Known
+
+
+def without(known: Known, hidden: pd.DataFrame) -> Known:
+    """The known pairs that are not in `hidden` (columns head_index and tail_index).
+
+    Training may draw hidden pairs as negatives, as it would if nobody knew them. If it never drew a held-out
+    treatment, it would tell the model which pairs are treatments.
+    """
+    heads, tails = (hidden[column].to_numpy() for column in ("head_index", "tail_index"))
+    is_kept = ~is_known(Known(heads, tails, np.empty(0, object)), known.heads, known.tails)
+    return Known(known.heads[is_kept], known.tails[is_kept], known.names[is_kept])
 
 
 def count(known: Known, heads: np.ndarray, tails: np.ndarray) -> int:
