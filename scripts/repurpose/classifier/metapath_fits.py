@@ -200,6 +200,11 @@ def candidate_features(
     return replace(features, kinds=tuple(kinds))
 
 
+def training_pairs(pairs: pd.DataFrame, scheme: str | None) -> Pairs:
+    """Heads and tails of the known treatments in the training part of a scheme; None: all."""
+    return treated(pairs[pairs[scheme] == "train"] if scheme else pairs)
+
+
 def training_masks(pairs: pd.DataFrame, folds: Folds | None, *, final: bool = True) -> dict[str, np.ndarray]:
     """Which labelled pairs (n,) each model is trained on, by its name: schemes, FINAL if asked for, folds."""
     schemes = [scheme for scheme in ALL_SCHEMES if scheme in pairs]
