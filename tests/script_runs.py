@@ -61,7 +61,7 @@ class ScriptRun:
         options = self._common(longest=self.settings.metapath_steps, kept=self.settings.metapaths_kept)
         del options["settings"]
         models = self.path("metapaths/models.json")
-        train_metapaths.main(external_in=None, models_out=models, **options)
+        train_metapaths.main(models_out=models, **options)
 
     def train_baselines(self):
         train_baselines.main(

@@ -41,13 +41,31 @@ def drawn(examples):
     return set(zip(*(side[examples.is_drawn].tolist() for side in examples[:2]), strict=True))
 
 
+def as_set(rows):
+    """The pairs of a table, or of known pairs."""
+    ends = (rows["head_index"], rows["tail_index"]) if isinstance(rows, pd.DataFrame) else rows[:2]
+    return set(zip(*(end.tolist() for end in ends), strict=True))
+
+
 @pytest.mark.parametrize("scheme", pairs.SCHEMES)
-def test_known_pairs_of_any_role_are_never_drawn_as_negatives(case, scheme):
+def test_known_pairs_of_any_role_are_never_drawn_as_negatives_unless_they_are_held_out(case, scheme):
     labelled, known = case
-    taken = set(zip(known.heads.tolist(), known.tails.tolist(), strict=True))
-    for part in split_examples(labelled, scheme, known, *SIZES, SETTINGS, seed=0):
+    held = {"train": ("valid", "test"), "valid": ("test",)}
+    parts = split_examples(labelled, scheme, known, *SIZES, SETTINGS, seed=0)
+    for hidden, part in zip(held.values(), parts, strict=True):
         assert part.is_drawn.any()
-        assert not drawn(part) & taken
+        assert not drawn(part) & (as_set(known) - as_set(labelled[labelled[scheme].isin(hidden)]))
+
+
+def test_held_out_pairs_are_drawn_as_often_as_other_unknown_pairs(case):
+    """If they never were, the model would learn which unknown pairs are treatments."""
+    labelled, known = case
+    held = as_set(labelled[labelled["random"] != "train"])
+    others = {divmod(place, SIZES[1]) for place in range(SIZES[0] * SIZES[1])} - as_set(known)
+    seeds = range(20)
+    trains = [drawn(split_examples(labelled, "random", known, *SIZES, SETTINGS, seed)[0]) for seed in seeds]
+    shares = [np.mean([len(train & group) / len(group) for train in trains]) for group in (held, others)]
+    assert shares[1] > 0.2 and abs(shares[0] / shares[1] - 1) < 0.1
 
 
 @pytest.mark.parametrize("scheme", ["disease", "drug"])
@@ -72,11 +90,12 @@ def test_groups_without_pairs_are_drawn_for_training():
 
 
 @pytest.mark.parametrize("scheme", pairs.SCHEMES)
-def test_training_and_validation_share_no_example(case, scheme):
+def test_training_and_validation_share_no_example_but_treatments_that_training_does_not_know(case, scheme):
     labelled, known = case
     train, valid = split_examples(labelled, scheme, known, *SIZES, SETTINGS, seed=0)
-    codes = [part.tails.astype(int) * SIZES[0] + part.heads for part in (train, valid)]
-    assert not len(np.intersect1d(*codes))
+    shared = as_set(train) & as_set(valid)
+    assert shared <= as_set(labelled[labelled[scheme] == "valid"])
+    assert not shared & drawn(valid) and shared <= drawn(train)
 
 
 @pytest.mark.parametrize("scheme", pairs.SCHEMES)
@@ -127,8 +146,9 @@ def test_in_a_small_matrix_validation_keeps_negatives_although_training_could_ta
         train, valid = split_examples(labelled, scheme, known, *SIZES, greedy, seed=0)
         assert train.is_drawn.sum() > 100 and valid.is_drawn.sum() > 100
         assert not drawn(train) & drawn(valid)
-        taken = set(zip(known.heads.tolist(), known.tails.tolist(), strict=True))
-        assert not (drawn(train) | drawn(valid)) & taken
+        is_test = labelled[scheme] == "test"
+        assert not drawn(train) & (as_set(known) - as_set(labelled[labelled[scheme] != "train"]))
+        assert not drawn(valid) & (as_set(known) - as_set(labelled[is_test]))
 
 
 def test_in_a_large_matrix_nothing_is_kept_aside(case):
@@ -136,6 +156,6 @@ def test_in_a_large_matrix_nothing_is_kept_aside(case):
     pools = np.arange(SIZES[0]), np.arange(SIZES[1])
     part = labelled[labelled["random"] == "train"]
     rng = np.random.default_rng(0)
-    assert reserved(known, pools, pools, part, SETTINGS, rng) is known
+    assert reserved(known, known, pools, pools, part, SETTINGS, rng) is known
     greedy = replace(SETTINGS, negatives_per_positive=1000)
-    assert len(reserved(known, pools, pools, part, greedy, rng).heads) > len(known.heads)
+    assert len(reserved(known, known, pools, pools, part, greedy, rng).heads) > len(known.heads)

@@ -41,6 +41,37 @@ def test_each_model_knows_the_pairs_of_its_name_and_no_other(case):
     )
 
 
+@pytest.mark.parametrize("part", ["choice of features", "models", "votes and paths"])
+def test_a_pair_that_a_model_does_not_know_may_be_drawn_and_a_known_one_may_not(case, monkeypatch, part):
+    """The pairs that may not be drawn: all known ones but those that are held out from the model."""
+    kg, vectors, labelled, known, fits = case
+    refused, draw = [], metapath_fits.metapath_model.draw
+
+    def watched(pairs, taken, *others):
+        refused.append(set(zip(taken.heads.tolist(), taken.tails.tolist(), strict=True)))
+        return draw(pairs, taken, *others)
+
+    def left(is_known):
+        hidden = labelled[~is_known]
+        return everything - set(zip(hidden["head_index"], hidden["tail_index"], strict=True))
+
+    everything = set(zip(known.heads.tolist(), known.tails.tolist(), strict=True))
+    monkeypatch.setattr(metapath_fits.metapath_model, "draw", watched)
+    if part == "choice of features":
+        metapath_fits.choose_features(kg, TYPES, labelled, known, **OPTIONS)
+        expected = [left((labelled[["random", "disease", "drug"]] == "train").all(axis=1))]
+    elif part == "models":
+        masks = metapath_fits.training_masks(labelled, fits.folds)
+        metapath_fits.fit_models(fits.features, labelled, masks, known, 0, 1)
+        expected = [left(labelled[scheme] == "train") for scheme in pairs.SCHEMES] + [everything]
+        expected += [left(~fits.folds.is_held_out(labelled, fold)) for fold in range(4)]
+    else:
+        task = classifier.Task(vectors, labelled, known, SETTINGS, 0, 1, metapaths=fits)
+        metapath_baselines.evaluate_all(task, TYPES)
+        expected = [left(labelled[scheme] == "train") for scheme in pairs.SCHEMES for _ in range(2)]
+    assert refused == expected and all(len(each) > 50 for each in expected)
+
+
 def test_features_are_chosen_by_pairs_that_no_scheme_holds_out(case, monkeypatch):
     kg, _, labelled, known, fits = case
     used, draw = [], metapath_fits.metapath_model.draw
@@ -80,8 +111,9 @@ def test_a_small_budget_tries_short_metapaths_only(case, monkeypatch):
     )
     short = walks.cost(everything.steps, [m for m in everything.metapaths if len(m) == 2])
     of_votes = 8 * votes.cost(everything.election, everything.kinds)
-    monkeypatch.setattr(metapath_fits, "CANDIDATES_WORK", 70 * (short + of_votes))
-    monkeypatch.setattr(metapath_fits, "_choosing_pairs", lambda pairs: (np.arange(70), np.arange(70)))
+    tails = labelled.loc[labelled["label"] == 1, "tail_index"].nunique()
+    monkeypatch.setattr(metapath_fits, "CANDIDATES_WORK", tails * (short + of_votes))
+    monkeypatch.setattr(metapath_fits, "_choosing", lambda pairs: np.ones(len(pairs), bool))
     kept = metapath_fits.choose_features(kg, TYPES, labelled, known, **{**OPTIONS, "kept": 1000})
     assert {len(metapath) for metapath in kept.metapaths} == {2}
 

@@ -132,12 +132,20 @@ def test_external_negatives_are_added_to_the_known_negatives_of_each_split_with_
     assert fits["disease"].metrics["known_negative_pairs"] == known_negatives["disease"].sum() + inside
 
 
-def test_external_pairs_are_never_training_pairs_nor_drawn_as_negatives(task):
-    drawn = set()
-    for scheme in pairs.SCHEMES:
-        for examples in classifier.split_examples(task.pairs, scheme, task.taken, 90, 70, task.settings, 0):
-            drawn |= set(zip(examples.heads.tolist(), examples.tails.tolist(), strict=True))
+def test_external_pairs_are_to_training_what_other_unknown_pairs_are(task):
+    """They have no label there, and are drawn as negatives as often as any others."""
     external_pairs = set(
         zip(task.external_pairs["head_index"], task.external_pairs["tail_index"], strict=True)
     )
-    assert len(external_pairs) > 60 and not drawn & external_pairs
+    known = set(zip(task.known.heads, task.known.tails, strict=True))
+    assert len(external_pairs) > 60 and not external_pairs & known
+    drawn = [
+        set(zip(train.heads[train.is_drawn], train.tails[train.is_drawn], strict=True))
+        for seed in range(10)
+        for train in classifier.split_examples(task.pairs, "random", task.known, 90, 70, task.settings, seed)[
+            :1
+        ]
+    ]
+    of_external = np.mean([len(each & external_pairs) for each in drawn]) / len(external_pairs)
+    of_all = np.mean([len(each) for each in drawn]) / (90 * 70 - len(known))
+    assert of_external == pytest.approx(of_all, rel=0.15)
