@@ -16,7 +16,7 @@ import pandas as pd
 from repurpose.classifier import boosting, examples, kernel, pair_model
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.graph.graph import Graph
-from repurpose.pairs import pairs
+from repurpose.pairs import pairs, unknown
 from repurpose.vectors.vectors import Vectors
 
 FOLDS = 5
@@ -152,13 +152,17 @@ def ranks(
     frame = pd.DataFrame(
         {"head_index": job.heads[part.train], "tail_index": job.tails[part.train], "label": 1}
     )
+    # To the classifier, the other positives are unknown pairs like any others.
+    others = np.setdiff1d(np.arange(len(job.heads)), part.train)
+    hidden = pd.DataFrame({"head_index": job.heads[others], "tail_index": job.tails[others]})
+    known = unknown.without(job.known, hidden)
     is_candidate = _candidates(job, scheme, part)
     heads, tails = np.nonzero(is_candidate)
     head_and_tail = heads.astype(np.int32), tails.astype(np.int32)
     trees = np.zeros(len(heads), np.float32)
     for draw in range(draws):
         generator = np.random.default_rng([*stream, draw])
-        training_examples = examples.make_examples(frame, job.known, *pools, settings, generator)
+        training_examples = examples.make_examples(frame, known, *pools, settings, generator)
         booster = boosting.boost(vectors, training_examples, settings.trees, settings, draw, threads)
         trees += pair_model.tree_scorer(booster, vectors, threads)(*head_and_tail) / draws
     ridge = boosting.fit_kernel(vectors, training_examples, stream[0])

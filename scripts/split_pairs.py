@@ -46,11 +46,8 @@ def main(
     pairs.save(labelled, pairs_out)
     files.write_json(certificate_out, content)
     logging.info("%(positives)d positive and %(negatives)d negative pairs", content["pairs"])
-    if content["pairs"]["conflicts"]:
-        logging.warning(
-            "%d pairs are treatments and known negatives too, and count as treatments: check target.negative",
-            content["pairs"]["conflicts"],
-        )
+    for caution in content["cautions"]:
+        logging.warning("%s", caution)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from repurpose.evaluation.calibration import (
     select_curve,
     summarise_top_pairs,
 )
+from repurpose.report import charts
 
 LINE = {"margins": [0.0, 1.0], "log_odds": [-2.0, -1.5]}
 
@@ -234,3 +235,14 @@ def test_the_top_pair_of_each_group_is_counted_once_by_its_weight():
     assert (summary["all"]["count"], summary["all"]["positives"]) == (3, 1)
     assert summary["treated"]["predicted"] == pytest.approx(0.45)
     assert (summary["treated"]["found"], summary["treated"]["count"]) == (0.5, 2)
+
+
+@pytest.mark.parametrize("share", [0, 1])
+@pytest.mark.parametrize("count", range(1, 40))
+def test_the_interval_of_an_observed_share_holds_it_although_numbers_are_rounded(count, share):
+    """A bin in which all pairs are treatments once ended a run, at the chart of the report."""
+    labels, ones = np.full(count, share, np.int8), np.ones(count)
+    found = reliability(np.full(count, 0.9), labels, ones)
+    (row,) = found["bins"]
+    assert 0 <= row["low"] <= row["observed"] == share <= row["high"] <= 1
+    assert bool(charts.reliability_diagram(found)) == bool(share)

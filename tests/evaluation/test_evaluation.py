@@ -434,6 +434,19 @@ def test_the_interval_of_a_mean_over_tails_is_that_of_a_bootstrap_over_tails():
     assert metric["high"] == pytest.approx(high, abs=0.1 * (high - low))
 
 
+def test_a_single_tail_gives_no_interval_but_all_that_is_possible():
+    scores, heads, tails, known = matrix(21, n_heads=80, n_levels=1000)
+    is_first = tails == tails[0]
+    first, second = (ranked(each, heads[is_first], tails[is_first], known) for each in (scores, -scores))
+    for metric in (
+        evaluation.evaluate(first, None, 0)["ap"],
+        evaluation.evaluate(first, "tail_index", 0)["auroc"],
+    ):
+        assert 0 < metric["value"] < 1 and (metric["low"], metric["high"]) == (0, 1)
+    difference = evaluation.differences(first, second, None, 0)["ap"]
+    assert (difference["low"], difference["high"]) == (-1, 1)
+
+
 def test_lists_of_the_whole_matrix_hold_the_share_that_fits(monkeypatch):
     monkeypatch.setattr(evaluation, "LIST_LENGTHS", (1, 2, 3, 6))
     metrics = run(SMALL, *POSITIVE, SMALL_KNOWN, negative=NEGATIVE)

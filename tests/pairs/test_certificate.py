@@ -45,6 +45,20 @@ def test_pairs_that_are_positive_and_negative_are_counted():
     )
     certified = certificate.certify(kg, pairs.label(kg, TARGET), TARGET)
     assert certified["pairs"] == {"positives": 2, "negatives": 1, "conflicts": 1}
+    assert certified["cautions"] == [
+        "1 of 2 treatments are known negatives too (target.negative): they count as treatments"
+    ]
+
+
+def test_a_split_whose_test_treatments_are_of_few_tails_has_a_caution(kg, labelled):
+    assert not any("random" in text for text in certificate.certify(kg, labelled, TARGET)["cautions"])
+    is_test = labelled["random"] == "test"
+    tails = labelled.loc[is_test & (labelled["label"] == 1), "tail_index"].unique()
+    for count, noun in ((1, "disease"), (certificate.FEW_TAILS - 1, "diseases")):
+        is_kept = ~is_test | labelled["tail_index"].isin(tails[:count])
+        moved = labelled.assign(random=labelled["random"].where(is_kept, "train"))
+        cautions = " ".join(certificate.certify(kg, moved, TARGET)["cautions"])
+        assert f"test treatments of the split random are of {count} {noun}: its numbers" in cautions
 
 
 @pytest.mark.parametrize("ends", [("drug", "disease"), ("disease", "drug")])

@@ -505,13 +505,12 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
     assert text == card.render(content, ("compound", "disease"))
 
 
-def test_the_report_shows_the_warnings_about_the_table_and_conflicts_of_labels():
+def test_the_report_shows_the_warnings_about_the_table_and_the_cautions_about_the_pairs():
     content = list(example({"cpu": True}))
-    shown = Page(page.render(*content)).text
-    assert "known negatives too" not in shown
+    assert "two spellings" not in Page(page.render(*content)).text
     content[3] = {**content[3], "warnings": [f"{HOSTILE}: two spellings"]}
-    content[4] = {**content[4], "pairs": {"positives": 240, "negatives": 0, "conflicts": 240}}
+    content[4] = {**content[4], "cautions": [f"{HOSTILE} are of 1 disease"]}
     html = page.render(*content)
     assert HOSTILE not in html
     assert "two spellings." in Page(html).text
-    assert "240 of 240 treatments are known negatives too" in Page(html).text
+    assert "are of 1 disease." in Page(html).text

@@ -210,10 +210,14 @@ def _share_of_positives(predicted: np.ndarray, labels: np.ndarray, weights: np.n
 
 
 def _interval(share: float, count: float) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share that was observed in `count` trials."""
+    """Wilson's 95 % interval of a share that was observed in `count` trials; it holds the share.
+
+    Without the last lines, rounding would put the end for a share of 1 just below 1.
+    """
     centre = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
     half_width = Z * np.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
-    return max(0.0, float(centre - half_width)), min(1.0, float(centre + half_width))
+    low, high = float(centre - half_width), float(centre + half_width)
+    return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
 def _standardised(

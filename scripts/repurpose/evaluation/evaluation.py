@@ -4,7 +4,7 @@ AUROC and AUPRC are computed against four kinds of negatives: all unknown pairs,
 matched by popularity, and known negatives.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from repurpose.evaluation.ranks import Ranked, count_above
 
 HITS, RECALLS = (1, 10, 50), (10, 50, 100)  # lengths K of the list of one tail or one head
 NDCG_LENGTH = 10
+BOUNDS = {"low": 0.0, "high": 1.0}  # of every metric
 LIST_LENGTHS = (100, 1000, 10_000, 100_000)  # lengths of the list of all pairs
 
 # Statistics by the keys under which they are reported, and the resampling unit of each of their weights.
@@ -44,7 +45,8 @@ def evaluate(ranked: Ranked, grouped_by: str | None, seed: int) -> dict[str, Any
     known negatives of the split. `whole_list` is the share of the positives among the best N of all pairs.
 
     Intervals are 95 % bootstrap intervals. The resampled units are pairs; whole tails or heads if these are
-    held out (`grouped_by`: tail_index or head_index); tails or heads for means over tails or heads.
+    held out (`grouped_by`: tail_index or head_index); tails or heads for means over tails or heads. With a
+    single unit, the interval is all that is possible.
     """
     result: dict[str, Any] = {}
     for statistics, units in _entries(ranked, grouped_by):
@@ -65,12 +67,13 @@ def evaluate(ranked: Ranked, grouped_by: str | None, seed: int) -> dict[str, Any
 def differences(ranked: Ranked, reference: Ranked, grouped_by: str | None, seed: int) -> dict[str, Any]:
     """Metrics of `ranked` minus those of `reference` for the same pairs, with paired 95 % intervals."""
     result: dict[str, Any] = {}
+    bounds = {"low": -1.0, "high": 1.0}
     for (first, units), (second, _) in zip(
         _entries(ranked, grouped_by), _entries(reference, grouped_by), strict=True
     ):
         pairs_of_statistics = zip(first.values(), second.values(), strict=True)
         statistics = [metrics.difference(*pair) for pair in pairs_of_statistics]
-        _put(result, _estimates(statistics, units, seed), list(first))
+        _put(result, _estimates(statistics, units, seed, bounds), list(first))
     return result
 
 
@@ -83,11 +86,18 @@ def values_by_tail(ranked: Ranked) -> pd.DataFrame:
     return _list_values(positives[positives["tail_above"].notna()], positives, "tail", True)
 
 
-def _estimates(statistics: list[Statistic], units: np.ndarray, seed: int) -> list[dict[str, float] | None]:
-    """The value and the interval of each statistic; None for all if there is no unit."""
+def _estimates(
+    statistics: list[Statistic], units: np.ndarray, seed: int, bounds: Mapping[str, float] = BOUNDS
+) -> list[dict[str, float] | None]:
+    """The value and the interval of each statistic; None for all if there is no unit.
+
+    bounds: the interval that a single unit has, because it says nothing about others.
+    """
     if not statistics or not len(units):
         return [None] * len(statistics)
     values = [float(statistic(np.ones((1, len(units))))[0]) for statistic in statistics]
+    if len(np.unique(units)) == 1:
+        return [{"value": value, **bounds} for value in values]
     resamples = metrics.bootstrap(statistics, units, seed)
     return [
         {"value": value, **metrics.interval(draws)} for value, draws in zip(values, resamples, strict=True)

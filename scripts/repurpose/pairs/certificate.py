@@ -19,11 +19,16 @@ from repurpose.pairs.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
 OVERLAP_CHECK = "no message relation repeats the pairs by id, except those of graph.keep_relations"
 
 
+# With fewer tails in a test, means over tails and their intervals say little about other tails.
+FEW_TAILS = 10
+
+
 def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] = ()) -> dict[str, Any]:
     """Return the leakage certificate: target, removed relations, overlaps, counts of pairs, and checks.
 
-    pairs: labelled and split. kept: graph.keep_relations. Each check counts its violations. Raises
-    RuntimeError if a check fails: that is a defect of the program, not a property of the data.
+    `cautions` are sentences on what makes the test say little. pairs: labelled and split. kept:
+    graph.keep_relations. Each check counts its violations. Raises RuntimeError if a check fails: that is a
+    defect of the program, not a property of the data.
     """
     overlaps = leaks.describe(leaks.find_overlaps(kg, target), kept)
     counts_by_check = [
@@ -36,6 +41,7 @@ def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] 
     if failed:
         raise RuntimeError(f"the pairs leak or are wrong: {'; '.join(failed)}")
     positive, negative = (_edges(kg, target, names) for names in (target.positive, target.negative))
+    conflicts = len(np.intersect1d(positive, negative))
     return {
         "target": asdict(target),
         "removed": [asdict(relation) for relation in kg.relations if relation.role != "message"],
@@ -43,11 +49,31 @@ def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] 
         "pairs": {
             "positives": int((pairs["label"] == 1).sum()),
             "negatives": int((pairs["label"] == 0).sum()),
-            "conflicts": len(np.intersect1d(positive, negative)),
+            "conflicts": conflicts,
         },
+        "cautions": [*_conflict(pairs, conflicts), *_few_tails(pairs, target.tail_type)],
         "splits": {scheme: _summary(pairs, scheme) for scheme in ALL_SCHEMES if scheme in pairs},
         "checks": checks,
     }
+
+
+def _conflict(pairs: pd.DataFrame, conflicts: int) -> Iterator[str]:
+    if conflicts:
+        yield (
+            f"{conflicts:,} of {(pairs['label'] == 1).sum():,} treatments are known negatives too "
+            "(target.negative): they count as treatments"
+        )
+
+
+def _few_tails(pairs: pd.DataFrame, tail_type: str) -> Iterator[str]:
+    for scheme in (scheme for scheme in ALL_SCHEMES if scheme in pairs):
+        tested = pairs[(pairs[scheme] == "test") & (pairs["label"] == 1)]
+        tails = tested["tail_index"].nunique()
+        if tails < FEW_TAILS:
+            yield (
+                f"the {len(tested)} test treatments of the split {scheme} are of {tails} {tail_type}"
+                f"{'' if tails == 1 else 's'}: its numbers, and their intervals, say little about others"
+            )
 
 
 def _graph_violations(kg: Graph, pairs: pd.DataFrame, target: Target) -> Iterator[tuple[str, int]]:

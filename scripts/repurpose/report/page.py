@@ -56,7 +56,7 @@ def render(
             for row in summary["devices"]
         ],
         ledger=ledger,
-        warnings=[*ledger.get("warnings", []), *conflicts(certificate)],
+        warnings=[*ledger.get("warnings", []), *certificate.get("cautions", [])],
         relations=[{**row, "dropped": _total(row["dropped"])} for row in ledger["relations"]],
         certificate=certificate,
         head_type=head_type,
@@ -73,18 +73,6 @@ def target_types(certificate: Mapping[str, Any]) -> tuple[str, str]:
     """Head and tail type of the target, from the certificate's list of removed relations."""
     rows = sorted(certificate["removed"], key=lambda row: row.get("role") != "target")
     return (rows[0]["head_type"], rows[0]["tail_type"]) if rows else ("head", "tail")
-
-
-def conflicts(certificate: Mapping[str, Any]) -> list[str]:
-    """A sentence on pairs that are both treatments and known negatives, if there are any."""
-    pairs = certificate.get("pairs", {})
-    count = pairs.get("conflicts", 0)
-    if not count:
-        return []
-    return [
-        f"{count:,} of {pairs['positives']:,} treatments are known negatives too (target.negative): they "
-        "count as treatments"
-    ]
 
 
 def number(value: float | None) -> str:
