@@ -5,10 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import planted
 import pytest
+
+from repurpose.graph import graph
+from repurpose.graph.graph import GraphFiles
 
 PROJECT = Path(__file__).resolve().parents[2]
 FORMATS = ("csv", "kgx", "kgx.tar.gz", "kgx.jsonl", "triples", "numbered", "openke", "inspect")
+
+QUICK = {
+    "hgt": {"hidden_dim": 16, "embedding_dim": 24, "heads": 2, "svd_dim": 4, "profile_dim": 4},
+    "training": {"contrastive": {"weight": 0}},
+}
 
 
 def rows_of(program: str, *arguments: object) -> list[dict]:
@@ -26,6 +35,18 @@ def test_every_format_is_read_into_the_same_number_of_edges():
     # Inspection keeps the direction of relations whose names say that they have one; here none does.
     assert {row["edges"] for row in rows} == {ours["csv"]["edges"]}
     assert ours["csv"]["edges"] > 500 and all(row["seconds"] > 0 for row in rows)
+
+
+def test_the_watchdog_is_tried_on_a_graph_and_on_the_graph_with_shuffled_edges(tmp_path):
+    files = GraphFiles.in_folder(tmp_path)
+    graph.save(planted.repurposing()[0], files)
+    (tmp_path / "small.yaml").write_text(json.dumps(QUICK))
+    options = ("--graph", tmp_path, "--config", tmp_path / "small.yaml", "--json", "--seeds", 1)
+    options += ("--full-steps", 40, "--sampled-steps", 40)
+    for row in rows_of("watchdog.py", *options, "--shuffled"):
+        assert row["shuffled"] and row["status"] == "stalled"
+    rows = rows_of("watchdog.py", *options)
+    assert [row["batching"] for row in rows] == ["full", "sampled"] and not rows[0]["shuffled"]
 
 
 @pytest.mark.slow
