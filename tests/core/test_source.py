@@ -128,6 +128,45 @@ def test_the_package_that_records_results_does_not_count(folder):
     assert source.digest(folder, "rule.py") != before
 
 
+def test_a_file_is_parsed_once_and_not_again_in_other_processes(folder, monkeypatch):
+    def refuse(content):
+        raise AssertionError("parsed again")
+
+    before = source.digest(folder, "rule.py", ["page.html"])
+    monkeypatch.setattr(source, "_read", refuse)
+    assert source.digest(folder, "rule.py", ["page.html"]) == before
+    edit(folder, "repurpose/core/near.py", "Z = 1", "Z = 2")
+    with pytest.raises(AssertionError, match="parsed again"):
+        source.digest(folder, "rule.py")
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "[]", "null", '{"made_by": 1}', "cut", "other program", "no folder", "too many"]
+)
+def test_what_is_kept_of_parsed_files_is_never_needed(folder, damaged, monkeypatch):
+    before = source.digest(folder, "rule.py")
+    store = folder / "__pycache__" / "digests.json"
+    good = json.loads(store.read_text())
+    assert len(good["files"]) > 5
+    if damaged == "cut":
+        store.write_text(store.read_text()[:-40])
+    elif damaged == "other program":
+        wrong = {key: ["0" * 64, []] for key in good["files"]}
+        store.write_text(json.dumps({"made_by": "another", "files": wrong}))
+    elif damaged == "no folder":
+        shutil.rmtree(store.parent)
+        store.parent.write_text("a file where the folder should be")
+    elif damaged == "too many":
+        monkeypatch.setattr(source, "MOST_KEPT", 3)
+        edit(folder, "repurpose/stage/other.py", "OTHER = 1", "OTHER = 2")
+        store.write_text("")
+    else:
+        store.write_text(damaged)
+    assert source.digest(folder, "rule.py") == before
+    if damaged == "too many":
+        assert json.loads(store.read_text())["files"] == {}
+
+
 @pytest.fixture(name="copy", scope="module")
 def copy_of_all_code(tmp_path_factory):
     """A copy of the project's scripts and library to edit; each test restores what it edits."""

@@ -94,7 +94,7 @@ def test_another_copy_of_the_source_uses_the_same_machine_code(tmp_path, cache):
     assert call(first, cache) == [6.0, 0, 1]
     assert call(first, cache) == [6.0, 1, 0]
     assert call(second, cache) == [6.0, 1, 0]
-    assert not list(tmp_path.glob("**/__pycache__/*"))
+    assert not list(tmp_path.glob("**/__pycache__/*.nb?"))
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,21 @@ docstrings, layout, and the text of errors and log lines.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 # This package records and reuses results; it does not change their content.
 IGNORED_PACKAGE = "provenance"
 LOGGING = ("logging", "warnings")
+MOST_KEPT = 5000  # files in a store, most of them of earlier versions of the code
 # Decorates a section of the config. A job gets the values of its fields as parameters, so these count.
 SECTION = "section"
 
@@ -26,8 +32,8 @@ def digest(folder: str | Path, script: str, others: Iterable[str] = ()) -> str:
     """
     folder = Path(folder)
     total = hashlib.sha256()
-    for path in modules(folder, script):
-        total.update(f"{path.relative_to(folder)}\n{_read(path.read_bytes()).code_digest}\n".encode())
+    for name, code in _reached(folder, script).items():
+        total.update(f"{name}\n{code.code_digest}\n".encode())
     for name in others:
         total.update((folder / name).read_bytes())
     return total.hexdigest()[:16]
@@ -35,26 +41,7 @@ def digest(folder: str | Path, script: str, others: Iterable[str] = ()) -> str:
 
 def modules(folder: Path, script: str) -> list[Path]:
     """The script and every file in `folder` that it imports, directly or indirectly, sorted."""
-    reached, waiting = set(), [folder / script]
-    while waiting:
-        path = waiting.pop()
-        if path not in reached:
-            reached.add(path)
-            waiting += _imports(folder, path)
-    return sorted(reached)
-
-
-def _imports(folder: Path, path: Path) -> Iterator[Path]:
-    """The files that Python runs for the imports in one file: modules and the packages that contain them."""
-    package = path.relative_to(folder).parent.parts
-    for level, name in _read(path.read_bytes()).imports:
-        start = package[: len(package) - level + 1] if level else ()
-        parts = (*start, *name.split(".")) if name else start
-        for end in range(1, len(parts) + 1):
-            module = folder.joinpath(*parts[:end])
-            for file in (module.with_suffix(".py"), module / "__init__.py"):
-                if file.is_file() and IGNORED_PACKAGE not in file.relative_to(folder).parts:
-                    yield file
+    return [folder / name for name in _reached(folder, script)]
 
 
 class _Code(NamedTuple):
@@ -68,7 +55,96 @@ class _Code(NamedTuple):
     imports: frozenset[tuple[int, str]]
 
 
-# The rules share most of their modules: parse each once.
+def _reached(folder: Path, script: str) -> dict[str, _Code]:
+    """The script and every file in `folder` that it imports, by name within the folder, sorted."""
+    files, reached, waiting = _files(folder), {}, [Path(script).as_posix()]
+    store = _Store(folder / "__pycache__" / "digests.json")
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached[name] = store.code((folder / name).read_bytes())
+            waiting += _imports(files, name, reached[name].imports)
+    store.write()
+    return dict(sorted(reached.items(), key=lambda item: Path(item[0])))
+
+
+def _files(folder: Path) -> frozenset[str]:
+    """The names of all Python files in a folder, relative to it, that count."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in (IGNORED_PACKAGE, "__pycache__")]
+        inside = Path(place).relative_to(folder).as_posix()
+        found += [name if inside == "." else f"{inside}/{name}" for name in names if name.endswith(".py")]
+    return frozenset(found)
+
+
+# The rules share most of their modules: look for the imports of each once.
+@functools.cache
+def _imports(files: frozenset[str], name: str, imports: frozenset[tuple[int, str]]) -> tuple[str, ...]:
+    """Those of the files that Python runs for the imports of one: modules and the packages around them."""
+    package, result = name.split("/")[:-1], []
+    for level, dotted in imports:
+        start = package[: len(package) - level + 1] if level else []
+        parts = [*start, *dotted.split(".")] if dotted else start
+        for end in range(1, len(parts) + 1):
+            module = "/".join(parts[:end])
+            result += [file for file in (f"{module}.py", f"{module}/__init__.py") if file in files]
+    return tuple(dict.fromkeys(result))
+
+
+class _Store:
+    """The code of files by the SHA-256 of their content, kept between processes: parsing takes a second.
+
+    What cannot be read or written is computed again.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.has_new = path, False
+        self.kept = _kept(path)
+
+    def code(self, content: bytes) -> _Code:
+        """The code of a file."""
+        key = hashlib.sha256(content).hexdigest()
+        if key not in self.kept:
+            self.kept[key], self.has_new = _read(content), True
+        return self.kept[key]
+
+    def write(self) -> None:
+        """Keep what is new."""
+        if not self.has_new:
+            return
+        if len(self.kept) > MOST_KEPT:
+            self.kept = {}
+        rows = {key: [code.code_digest, sorted(code.imports)] for key, code in self.kept.items()}
+        # A folder that may not be written to, or a full disk, costs a second at the next start.
+        with contextlib.suppress(OSError):
+            self.path.parent.mkdir(exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self.path.parent, suffix=".tmp")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({"made_by": _version(), "files": rows}, file)
+            Path(temporary).replace(self.path)
+
+
+def _kept(path: Path) -> dict[str, _Code]:
+    """What a file of the store holds; nothing if it is damaged, or of another version of this module."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["made_by"] != _version():
+            return {}
+        return {
+            key: _Code(str(row[0]), frozenset((int(level), str(name)) for level, name in row[1]))
+            for key, row in content["files"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+@functools.cache
+def _version() -> str:
+    """Python and this module decide what a digest is."""
+    return f"{sys.version_info[:2]} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
+
+
 @functools.cache
 def _read(content: bytes) -> _Code:
     tree = _RemoveProse().visit(ast.parse(content))
