@@ -67,9 +67,7 @@ def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
     for node_type, count in ledger["nodes"].items():
         logging.info("  %-28s %11s nodes", node_type, f"{count:,}")
     for kind in kg.relations:
-        arrow = "->" if kind.directed else "--"
-        triple = f"{kind.head_type} {arrow} {kind.relation} {arrow} {kind.tail_type}"
-        logging.info("  %-70s %11s edges, %s", triple, f"{kind.edges:,}", kind.role)
+        logging.info("  %-70s %11s edges, %s", kind.text, f"{kind.edges:,}", kind.role)
     for name in ("mirrored", "excluded"):
         if ledger[name]:
             logging.info("  %s rows %s", f"{ledger[name]:,}", name)

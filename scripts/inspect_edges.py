@@ -18,7 +18,6 @@ import yaml
 
 from repurpose.config import settings
 from repurpose.core import files, logs
-from repurpose.core.errors import InputError
 from repurpose.ingest import inspection
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -30,15 +29,16 @@ HEADER = """\
 
 
 def main(*, edges: str, nodes: str, overlay: Path, is_replaced: bool, given: Path | None = None) -> None:
-    """Print what the table holds and write the overlay."""
-    if overlay.exists() and not is_replaced:
-        raise InputError(f"{overlay} exists: name another file with --overlay, or replace it with --replace")
+    """Print what the table holds and write the overlay, unless the file exists."""
     keys: dict[str, Any] = {}
     if given:
         keys = settings.read(given)
         settings.load([PROJECT / "config" / "config.yaml", given])  # says which key is wrong
     found = inspection.inspect([edges], [nodes] if nodes else [], keys)
     print("\n".join(inspection.lines(found)))
+    if overlay.exists() and not is_replaced:
+        print(f"\nNot written: {overlay} exists; name another file with --overlay, or give --replace")
+        return
     text = yaml.safe_dump(found.overlay, sort_keys=False, allow_unicode=True, default_flow_style=None)
     with files.replacing(overlay) as temporary:
         temporary.write_text(HEADER.format(path=overlay) + text, encoding="utf-8")

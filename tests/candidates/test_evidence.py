@@ -1,5 +1,7 @@
 """An explanation shows paths and similar treatments of a pair, and never uses the pair's own relation."""
 
+import dataclasses
+
 import candidate_lists
 import edge_removals
 import numpy as np
@@ -42,6 +44,16 @@ def test_paths_are_described_with_names_relations_and_directions():
     ]
     assert found["paths"][1]["relations"] == ["binds", "interacts", "has"]
     assert found["paths"][0]["nodes"] == ["drug number 0", "gene number 0", "disease number 0"]
+
+
+def test_a_path_has_the_direction_of_the_table_even_where_the_graph_stores_the_edge_turned():
+    turned = dataclasses.replace(
+        KG,
+        relations=tuple(dataclasses.replace(kind, turned=kind.relation == "binds") for kind in KG.relations),
+    )
+    told = evidence.Explainer(turned, planted.TARGET, (HEADS, TAILS), TREATED, paths.network(turned))
+    (found,) = told.explain(np.array([0]), np.array([0]), 1, 3)
+    assert found["paths"][0]["text"] == ("drug number 0 <-[binds]- gene number 0 <-[has]- disease number 0")
 
 
 def test_similar_nodes_are_other_drugs_of_the_disease_and_other_diseases_of_the_drug():

@@ -139,14 +139,18 @@ def test_the_tails_of_a_drug_and_a_pair_agree_with_the_list_of_the_disease(run):
     )
 
 
-def test_the_script_answers_in_text_and_in_json(results):
+def test_the_script_answers_in_text_and_in_json(results, run):
     done = ask(results, "--disease", "disease number 17", "--top", "4")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 5 and lines[0].split()[:3] == ["rank", "models", "probability"]
-    assert all("-[binds]-> gene number" in line for line in lines[1:] if "gene" in line)
+    assert lines[0].split() == ["rank", "models", "probability", "drug", "id", "main", "reason"]
+    assert len(lines) == 7 and lines[5] == "" and "--pair has the whole explanation" in lines[6]
+    known = int((run.annotator.known.tails == 17).sum())
+    assert known and lines[6].startswith(f"{known} known pair")
     rows = json.loads(ask(results, "--disease", "disease:17", "--top", "4", "--json").stdout)
-    assert all(row["head_name"] in line for row, line in zip(rows, lines[1:], strict=True))
+    assert all(row["head_name"] in line for row, line in zip(rows, lines[1:5], strict=True))
+    with_known = ask(results, "--disease", "disease:17", "--top", "90", "--known").stdout
+    assert "known" in with_known.splitlines()[0] and "not shown" not in with_known
     assert {"paths", "heads_of_tail", "tails_of_head", "caution"} <= set(rows[0])
 
 
@@ -158,8 +162,8 @@ def test_the_script_explains_a_pair(results):
         "cpu: rank ",
         " of 90, ",
         "; probability of a known negative ",
-        "most similar known treatments of the tail: ",
-        "most similar tails that the head is known to treat",
+        "most similar known treatments of disease number 17: ",
+        "most similar that drug number 4 is known to treat",
     ):
         assert words in done.stdout
     (row,) = json.loads(ask(results, "--pair", "drug:4", "disease:17", "--json").stdout).values()
@@ -176,6 +180,25 @@ def test_an_explanation_has_the_counterfactual_change_of_a_path_and_the_attentio
     row["paths"][0]["change"], row["head_attention"] = None, None
     lines = questions.dossier({"cpu": row}).splitlines()
     assert "  0.5  a -[binds]-> b" in lines and "attention" not in lines[-1]
+
+
+def test_the_main_reason_of_a_row_is_its_strongest_metapath_or_vote_or_else_a_path(run):
+    row = run.pair(4, 17)
+    row["paths"] = [{"text": "a -[binds]-> b", "change": 0.1}, {"text": "a -[binds]-> c", "change": -0.2}]
+    row["reasons"] = [{"share": 0.5, "text": "drug -binds- gene", "voters": ["d for s"]}]
+    row["caution"] = "popular"
+    assert questions.listed([row], "head", "drug").endswith("+0.50  drug -binds- gene (d for s) (popular)")
+    row["reasons"], row["caution"] = [], ""
+    assert questions.listed([row], "head", "drug").endswith("a -[binds]-> c  (score -0.20 without it)")
+
+
+def test_a_run_that_stopped_says_where_the_results_before_are(tmp_path):
+    with pytest.raises(InputError, match=r"run the workflow first, or to its end, or give --results$"):
+        questions.passed(tmp_path)
+    (tmp_path / "previous").mkdir()
+    (tmp_path / "previous" / "summary.json").write_text("{}")
+    with pytest.raises(InputError, match=r"the results before are in .*previous$"):
+        questions.passed(tmp_path)
 
 
 def test_models_of_all_devices_are_counted_together(run):
@@ -267,5 +290,5 @@ def test_the_voters_of_a_reason_are_known_treatments(run):
 def test_a_dossier_shows_the_reasons(run):
     row = run.pair(12, 17)
     text = questions.dossier({"cpu": row})
-    assert "metapaths and votes that raise the score most:" in text
+    assert "metapaths and votes that raise the score most, with what they add to it:" in text
     assert row["reasons"] and all(reason["text"] in text for reason in row["reasons"])

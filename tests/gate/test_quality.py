@@ -10,6 +10,8 @@ from small_trainings import ENCODER
 
 from repurpose.config.sections import ContrastiveSettings
 from repurpose.gate import clusters, neighbourhoods, quality
+from repurpose.graph import holdout
+from repurpose.graph.graph import Relation
 
 CONTRASTIVE = ContrastiveSettings(relations=["disease_gene"], similarity_threshold=0.1)
 
@@ -63,9 +65,9 @@ def test_the_mean_cosine_is_over_all_pairs_of_rows_that_are_not_zero():
     units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     expected = (units @ units.T)[~np.eye(40, dtype=bool)].mean()
     with_zeros = np.insert(rows, 7, 0, axis=0)
-    assert quality._spread(with_zeros, 0)["mean_cosine"] == pytest.approx(expected, abs=1e-12)
-    assert quality._spread(np.eye(3)[:1], 0)["mean_cosine"] is None
-    assert quality._spread(np.zeros((4, 3)), 0)["mean_cosine"] is None
+    assert quality._spread(with_zeros, with_zeros, 0)["mean_cosine"] == pytest.approx(expected, abs=1e-12)
+    assert quality._spread(np.eye(3)[:1], np.eye(3)[:1], 0)["mean_cosine"] is None
+    assert quality._spread(np.zeros((4, 3)), np.zeros((4, 3)), 0)["mean_cosine"] is None
 
 
 def test_constant_vectors_have_no_rank_and_one_distinct_row(kg):
@@ -76,6 +78,32 @@ def test_constant_vectors_have_no_rank_and_one_distinct_row(kg):
     assert spread["distinct_share"] == pytest.approx(1 / spread["nodes"])
 
 
+def test_nodes_with_the_same_neighbours_may_share_a_vector_and_others_may_not(kg):
+    """Many drug classes with one drug each are twins; after their edge is held out, all of them are."""
+    classes = np.arange(40), np.arange(40) % 4
+    relation = Relation("class", "includes", "gene", 40, "message", directed=False)
+    ids = {**kg.node_ids, "class": np.array([f"c{i}" for i in range(40)], object)}
+    order = np.lexsort(classes)
+    with_classes = dataclasses.replace(
+        kg,
+        node_types=tuple(sorted(ids)),
+        node_ids=ids,
+        node_names=ids,
+        relations=(*kg.relations, relation),
+        heads=(*kg.heads, classes[0][order].astype(np.int32)),
+        tails=(*kg.tails, classes[1][order].astype(np.int32)),
+    )
+    rows = np.random.default_rng(0).normal(size=(5, 16)).astype(np.float32)
+    train = holdout.split(with_classes, 0.1, 0).train[-1]
+    number = np.full(40, 4)
+    number[train[0]] = train[1]
+    twins = {**planted_vectors(kg), "class": rows[number]}
+    assert len(np.unique(rows[number], axis=0)) == 5
+    assert measure(with_classes, twins)["types"]["class"]["distinct_share"] == 1.0
+    alike = {**twins, "class": rows[np.minimum(number, 1)]}
+    assert measure(with_classes, alike)["types"]["class"]["distinct_share"] == pytest.approx(2 / 5)
+
+
 def test_vectors_on_a_line_have_rank_one(kg):
     line = {t: np.outer(np.arange(1, kg.count(t) + 1), np.ones(16)).astype(np.float32) for t in kg.node_types}
     assert measure(kg, line)["types"]["gene"]["effective_rank"] == pytest.approx(1.0, abs=1e-3)
@@ -84,7 +112,7 @@ def test_vectors_on_a_line_have_rank_one(kg):
 def test_components_at_90_agree_with_pca(kg):
     rows = planted_vectors(kg)["gene"]
     variance = np.cumsum(PCA().fit(rows).explained_variance_ratio_)
-    assert quality._spread(rows, 0)["components_at_90"] == int((variance < 0.9).sum()) + 1
+    assert quality._spread(rows, rows, 0)["components_at_90"] == int((variance < 0.9).sum()) + 1
 
 
 def test_types_with_vectors_that_are_not_finite_are_named(kg):

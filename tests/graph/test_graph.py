@@ -77,6 +77,7 @@ def test_the_files_have_the_documented_columns(saved):
         "edges",
         "role",
         "directed",
+        "turned",
     }
 
 

@@ -25,6 +25,20 @@ def test_undirected_relations_have_the_smaller_type_or_the_smaller_index_as_head
     }
 
 
+def test_what_people_read_has_the_order_of_the_table_and_not_of_the_alphabet():
+    rows = [("near", "organ", "o", "gene", str(i)) for i in range(3)] + [("near", "gene", "9", "organ", "o")]
+    rows += [("has", "gene", "1", "organ", "o"), ("binds", "gene", "2", "gene", "1")]
+    kg, _ = build(rows)
+    texts = {kind.relation: kind.text for kind in kg.relations}
+    assert texts == {
+        "indication": "drug -- indication -- disease",
+        "near": "organ -- near -- gene",
+        "has": "gene -- has -- organ",
+        "binds": "gene -- binds -- gene",
+    }
+    assert {kind.relation for kind in kg.relations if kind.turned} == {"near"}
+
+
 def test_directed_relations_keep_their_orientation():
     rows = [("regulates", "gene", "2", "gene", "1"), ("regulates", "organ", "2", "gene", "1")]
     kg, _ = build(rows, directed_relations=["regulates"])

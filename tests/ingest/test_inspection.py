@@ -94,6 +94,9 @@ def test_a_relation_that_repeats_treatments_under_other_types_is_left_out(tmp_pa
 def test_unknown_columns_and_types_are_refused_with_their_names(tmp_path):
     with pytest.raises(InputError, match=r"not recognised \(a, b, c, d, e\)"):
         inspection.inspect([str(write(tmp_path / "a.csv", "a,b,c,d,e"))], [])
+    nodes = write(tmp_path / "nodes.csv", "id,category,name", [("D1", "Drug", "a")])
+    with pytest.raises(InputError, match=r"looks like a table of nodes .*: give the edges table first"):
+        inspection.inspect([str(nodes)], [])
     rows = [("r", "1", "plant", "2", "animal")]
     path = write(tmp_path / "b.csv", "relation,x_id,x_type,y_id,y_type", rows)
     with pytest.raises(InputError, match="plant - r - animal"):
@@ -120,12 +123,13 @@ def test_what_is_given_is_taken_and_not_guessed(tmp_path):
         inspect_edges.main(**options | {"is_replaced": True}, given=tmp_path / "given.yaml")
 
 
-def test_an_overlay_that_exists_is_kept_unless_it_may_be_replaced(tmp_path):
+def test_an_overlay_that_exists_is_kept_unless_it_may_be_replaced(tmp_path, capsys):
     path = write(tmp_path / "kg.csv", HEADERS[0])
     (tmp_path / "my.yaml").write_text("mine")
     options = {"edges": str(path), "nodes": "", "overlay": tmp_path / "my.yaml"}
-    with pytest.raises(InputError, match="--replace"):
-        inspect_edges.main(**options, is_replaced=False)
+    inspect_edges.main(**options, is_replaced=False)
+    screen = capsys.readouterr().out
+    assert "12 rows, 10 edges" in screen and "Not written: " in screen and "--replace" in screen
     assert (tmp_path / "my.yaml").read_text() == "mine"
     inspect_edges.main(**options, is_replaced=True)
     assert yaml.safe_load((tmp_path / "my.yaml").read_text())["target"]["head_type"] == "Compound"

@@ -239,7 +239,7 @@ def test_shuffling_keeps_degrees_and_nothing_else():
 
 
 def watch(total=1000, **known):
-    new_watch = watchdog.Watchdog(None, [0], total, lambda: None)
+    new_watch = watchdog.Watchdog(None, [0], np.ones(3, bool), total, lambda: None)
     for name, value in known.items():
         setattr(new_watch, name, value)
     return new_watch

@@ -120,7 +120,8 @@ class Explainer:
         relations = [self.kg.relations[index] for index in path.relations]
         words = [names[0]]
         for relation, forward, name in zip(relations, path.forward, names[1:], strict=True):
-            before, after = ("-", "-") if relation.is_symmetric else ("-", "->") if forward else ("<-", "-")
+            runs_on = forward != relation.turned
+            before, after = ("-", "-") if relation.is_symmetric else ("-", "->") if runs_on else ("<-", "-")
             words.append(f"{before}[{relation.relation}]{after} {name}")
         return {
             "score": path.score,

@@ -61,6 +61,11 @@ class Run:
             self._of_head(files.read_table(self.candidates / "by_head.parquet"), head), top, with_known
         )
 
+    def known_of(self, node: int, side: int) -> int:
+        """The number of known pairs of a head (side 0) or a tail (side 1)."""
+        known = self.annotator.known
+        return int(((known.heads, known.tails)[side] == node).sum())
+
     def pair(self, head: int, tail: int) -> dict[str, Any]:
         """One pair with its rank and explanation; `of`: number of heads, `members`: of the ensemble."""
         ranking = candidates.rank(self.device.score, self.annotator, per_tail=0, tails=np.array([tail]))
@@ -98,36 +103,57 @@ def device_of(results: Path, wanted: str | None) -> str:
 def passed(results: Path) -> list[str]:
     """The devices that passed their gate; raises InputError if no run has finished."""
     if not (results / "summary.json").exists():
-        raise InputError(f"{results} has no summary.json: run the workflow first, or give --results")
+        earlier = results / "previous"
+        hint = f"; the results before are in {earlier}" if (earlier / "summary.json").exists() else ""
+        raise InputError(
+            f"{results} has no summary.json: run the workflow first, or to its end, or give --results{hint}"
+        )
     return files.read_json(results / "summary.json")["passed"]
 
 
-def listed(rows: Sequence[Mapping[str, Any]], side: str) -> str:
-    """Candidates as lines of text; side: the end of the pairs that is shown, "head" or "tail"."""
+def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str) -> str:
+    """Candidates as lines of text; side: the end of the pairs that is shown, "head" or "tail", with its type.
+
+    The last column is the main reason: the metapath or vote that raises the score most.
+    """
     rank = "rank_of_drug_for_disease" if side == "head" else "rank_of_disease_for_drug"
-    table = [("rank", "models", "probability", side, "id", "known", "path that the score rests on most")]
-    for row in rows:
-        spread = f"{row['rank_low']}-{row['rank_high']}" if row.get("rank_low") else ""
-        leading = paths.leading(row["paths"])
-        way = leading["text"] + _change(leading["change"]) if leading else ""
-        name, known = row[f"{side}_name"], row["known"] or ""
-        caution = f" ({row['caution']})" if row["caution"] else ""
-        table.append(
-            (
-                str(row[rank]),
-                spread,
-                f"{row['probability']:.2g}",
-                name,
-                row[f"{side}_id"],
-                known,
-                way + caution,
-            )
-        )
-    widths = [min(40, max(len(line[column]) for line in table)) for column in range(6)]
+    columns: dict[str, list[str]] = {
+        "rank": [str(row[rank]) for row in rows],
+        "models": [f"{row['rank_low']}-{row['rank_high']}" if row.get("rank_low") else "" for row in rows],
+        "probability": [f"{row['probability']:.2g}" for row in rows],
+        shown_type: [row[f"{side}_name"] for row in rows],
+        "id": [row[f"{side}_id"] for row in rows],
+        "known": [row["known"] or "" for row in rows],
+    }
+    kept = {title: cells for title, cells in columns.items() if any(cells)}
+    widths = [min(40, max(map(len, (title, *cells)))) for title, cells in kept.items()]
+    last = ["main reason", *(_main_reason(row) for row in rows)]
+    lines = zip(*([title, *cells] for title, cells in kept.items()), strict=True)
     return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[6]]).rstrip()
-        for line in table
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=True)), reason]).rstrip()
+        for line, reason in zip(lines, last, strict=True)
     )
+
+
+def introduced(known: int, shown_type: str) -> str:
+    """What a list of new candidates leaves out, and what its columns mean."""
+    pairs = f"{known} known pair{'' if known == 1 else 's'}"
+    left_out = f"{pairs} are not shown but count in the ranks (--known shows them). " if known else ""
+    return (
+        f"{left_out}models: the lowest and the highest rank by the models that are averaged; probability: "
+        f"docs/evaluation.md. --pair has the whole explanation of one {shown_type}."
+    )
+
+
+def _main_reason(row: Mapping[str, Any]) -> str:
+    """The strongest reason of a row, or else the path that its score rests on, with the row's caution."""
+    leading = paths.leading(row["paths"])
+    way = ""
+    if row["reasons"]:
+        way = reasons.shown(row["reasons"][:1])[0]
+    elif leading:
+        way = leading["text"] + _change(leading["change"])
+    return way + (f" ({row['caution']})" if row["caution"] else "")
 
 
 def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
@@ -149,13 +175,15 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
     if members > 1:
         lines.append(f"among the {candidates.LISTED} best by {listed} of {members} models")
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
-    lines.append("paths:" if row["paths"] else "paths: none of up to three edges")
-    lines += [f"  {way['score']:.2g}  {way['text']}{_change(way['change'])}" for way in row["paths"]]
     if row["reasons"]:
-        lines.append("metapaths and votes that raise the score most:")
+        lines.append("metapaths and votes that raise the score most, with what they add to it:")
         lines += [f"  {line}" for line in reasons.shown(row["reasons"])]
-    lines.append(f"most similar known treatments of the tail: {_similar(row['heads_of_tail'])}")
-    lines.append(f"most similar tails that the head is known to treat: {_similar(row['tails_of_head'])}")
+    lines.append(
+        "paths, each with its weight in the graph:" if row["paths"] else "paths: none of up to three edges"
+    )
+    lines += [f"  {way['score']:.2g}  {way['text']}{_change(way['change'])}" for way in row["paths"]]
+    lines.append(f"most similar known treatments of {row['tail_name']}: {_similar(row['heads_of_tail'])}")
+    lines.append(f"most similar that {row['head_name']} is known to treat: {_similar(row['tails_of_head'])}")
     for side in ("head", "tail"):
         if row[f"{side}_attention"]:
             attended = _attended(row[f"{side}_attention"])

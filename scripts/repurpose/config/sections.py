@@ -656,8 +656,11 @@ class GateSettings:
 
     min_distinct_share: float = key(
         0.95,
-        "share of distinct vectors among nodes with edges",
-        "Minimum share of distinct vectors among the nodes with edges, per node type.",
+        "share of different neighbourhoods with vectors of their own",
+        (
+            "Minimum share of the different neighbourhoods of nodes that have vectors of their own, per "
+            "node type. Nodes with the same neighbours in every relation may share a vector."
+        ),
         ge=0,
         le=1,
     )

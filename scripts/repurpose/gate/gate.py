@@ -11,10 +11,13 @@ from repurpose.config.sections import GateSettings
 RANKED_NODES = 20
 
 LEARN_MORE = "look at the loss curve; raise training.epochs, or change training.learning_rate"
-COLLAPSE = "the vectors have collapsed: lower training.learning_rate or training.contrastive.weight"
+COLLAPSE = (
+    "the vectors have collapsed: lower training.learning_rate, or training.contrastive.weight if it is not 0"
+)
 
 DESCRIPTIONS = {
-    "nearer": "the share that lies nearest to nodes with the same neighbours in the graph (0.5 by chance)"
+    "distinct_share": "the share of different neighbourhoods that have vectors of their own",
+    "nearer": "the share that lies nearest to nodes with the same neighbours in the graph (0.5 by chance)",
 }
 REMEDIES = {"nearer": f"check that the rows of {{}} are in the order of their nodes; {LEARN_MORE}"}
 

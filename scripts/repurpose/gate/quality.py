@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from repurpose.config.sections import ContrastiveSettings, EncoderSettings
 from repurpose.core import streams
 from repurpose.gate import clusters, neighbourhoods
-from repurpose.graph import holdout, negatives
+from repurpose.graph import holdout, negatives, twins
 from repurpose.graph.graph import Graph, Relation
 from repurpose.hgt import hgt
 from repurpose.training import losses, preparation
@@ -130,12 +130,16 @@ def measure(
     if not all(finite.values()):
         return empty_measures(finite)
     held_out = holdout.split(kg, valid_share, seed)
-    connected = kg.connected()
+    connected, is_first = kg.connected(), twins.one_of_each(kg, held_out.train)
     similar = _similar_tails(kg, held_out, contrastive, tail_type)
     sets_by_type = {t: sets for t, sets in neighbourhoods.neighbour_sets(kg).items() if t in vectors}
     result = {
         "finite": finite,
-        "types": {t: _spread(rows[connected[t]], seed) for t, rows in vectors.items() if connected[t].any()},
+        "types": {
+            t: _spread(rows[connected[t]], rows[connected[t] & is_first[kg.span(t)]], seed)
+            for t, rows in vectors.items()
+            if connected[t].any()
+        },
         "links": _links(kg, vectors, held_out, seed),
         "agreement": _agreement(vectors[tail_type], similar) if similar else None,
         "clusters": clusters.measure(
@@ -165,15 +169,16 @@ def empty_measures(finite: Mapping[str, bool]) -> dict[str, Any]:
     }
 
 
-def _spread(rows: np.ndarray, seed: int) -> dict[str, float | int | None]:
-    """Spread of the vectors (n, d) of one type.
+def _spread(rows: np.ndarray, different: np.ndarray, seed: int) -> dict[str, float | int | None]:
+    """Spread of the vectors (n, d) of one type; different (m, d): those of one of each set of twins.
 
-    effective_rank: exponential of the entropy of the normalised singular values of the centred rows (Roy
-    and Vetterli, EUSIPCO 2007). components_at_90: number of principal components that hold 90 % of the
-    variance, None if there is no variance.
+    distinct_share: share of the different neighbourhoods that have vectors of their own; twins may share
+    theirs (see `twins`). effective_rank: exponential of the entropy of the normalised singular values of the
+    centred rows (Roy and Vetterli, EUSIPCO 2007). components_at_90: number of principal components that hold
+    90 % of the variance, None if there is no variance.
     """
     generator = streams.generator(seed, "nodes of the spread")
-    distinct = len(np.unique(rows, axis=0)) / len(rows)
+    distinct = len(np.unique(different, axis=0)) / max(1, len(different))
     sample = rows[generator.permutation(len(rows))[:SPECTRUM_NODES]].astype(np.float64)
     cosine = _mean_cosine(sample)
     values = np.linalg.svd(sample - sample.mean(axis=0), compute_uv=False)

@@ -33,7 +33,9 @@ class Relation:
     """One relation between a head type and a tail type; `edges` counts an undirected edge once.
 
     role: "message" (embeddings learn from these edges), "target" (the edges become labelled pairs) or
-    "excluded" (only the ledger and the list of known pairs use the edges).
+    "excluded" (only the ledger and the list of known pairs use the edges). turned: whether most rows of the
+    table have the tail first. Edges without a direction are stored from the type whose name comes first; what
+    people read has the order of their table.
     """
 
     head_type: str
@@ -42,6 +44,14 @@ class Relation:
     edges: int
     role: str
     directed: bool
+    turned: bool = False
+
+    @property
+    def text(self) -> str:
+        """The relation as its table has it, such as "drug -- binds -- gene"; arrows if it is directed."""
+        first, last = (self.head_type, self.tail_type)[:: -1 if self.turned else 1]
+        arrow = "->" if self.directed else "--"
+        return f"{first} {arrow} {self.relation} {arrow} {last}"
 
     @property
     def is_symmetric(self) -> bool:

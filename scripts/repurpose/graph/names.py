@@ -9,6 +9,7 @@ from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
 
 NEAR = 5  # most names that an error suggests for an unknown name
+ALIKE = 0.75  # least similarity of such a name, from 0 to 1, if it does not contain the unknown one
 
 
 def find(kg: Graph, node_type: str, text: str) -> int:
@@ -30,8 +31,9 @@ def find(kg: Graph, node_type: str, text: str) -> int:
     if same:
         return same[0]
     containing = [index for index, name in enumerate(folded) if wanted and wanted in name]
-    near = [folded.index(name) for name in difflib.get_close_matches(wanted, folded, NEAR)]
-    suggested = list(dict.fromkeys(near + sorted(containing, key=lambda index: len(folded[index]))))[:NEAR]
+    containing.sort(key=lambda index: len(folded[index]))
+    near = [folded.index(name) for name in difflib.get_close_matches(wanted, folded, NEAR, ALIKE)]
+    suggested = list(dict.fromkeys(containing + near))[:NEAR]
     hint = f"; did you mean {_listing(names[suggested])}?" if suggested else ""
     raise InputError(f"the graph has no {node_type} called {text}{hint}")
 

@@ -16,6 +16,7 @@ class Edges(NamedTuple):
     heads: list[np.ndarray]  # per triple int32 (edges,), indices within the head type
     tails: list[np.ndarray]
     tally: np.ndarray  # (triples, files, 3): numbers of kept, mirrored and duplicate rows
+    turned: np.ndarray  # (triples,): whether most rows have the tail of the edge first
 
 
 class Placed(NamedTuple):
@@ -56,7 +57,9 @@ def collect(
     if n_files > 1:
         key = key * n_files + np.repeat(np.arange(n_files), file_rows)[sound]
     key.sort()
-    return Edges(placed.triples, *_unique_edges(key, offsets, counts[head_type], n_files))
+    rows_of = [np.bincount(relation[mask], minlength=len(head_type)) for mask in (turned, ~turned)]
+    mostly = (rows_of[0] > rows_of[1]) & (head_type != tail_type)
+    return Edges(placed.triples, *_unique_edges(key, offsets, counts[head_type], n_files), mostly)
 
 
 def place(

@@ -146,7 +146,9 @@ def _make_graph(
         if start < stop
     }
     relations = []
-    for (code, head, tail), heads in zip(distinct.triples, distinct.heads, strict=True):
+    for (code, head, tail), heads, turned in zip(
+        distinct.triples, distinct.heads, distinct.turned.tolist(), strict=True
+    ):
         name, head_type, tail_type = (
             rows.relation_values[code],
             rows.type_values[head],
@@ -159,7 +161,7 @@ def _make_graph(
             is_excluded = leaks.is_listed(name, head_type, tail_type, settings.exclude_relations)
             role = "excluded" if is_excluded else "message"
         directed = name in settings.directed_relations and not is_target_type
-        relations.append(Relation(head_type, name, tail_type, len(heads), role, directed))
+        relations.append(Relation(head_type, name, tail_type, len(heads), role, directed, turned))
     return Graph(
         tuple(spans),
         {name: nodes.ids[span] for name, span in spans.items()},

@@ -127,6 +127,11 @@ def guess_columns(header: Sequence[str], file: str, has_nodes: bool) -> EdgeColu
                 tail_type=types[1],
                 tail_name=names[1],
             )
+    if _first(header, NODE_ID_NAMES) and _first(header, NODE_TYPE_NAMES):
+        raise InputError(
+            f"{file} looks like a table of nodes ({', '.join(header)}): give the edges table first, then the "
+            "nodes table"
+        )
     raise InputError(
         f"the columns of {file} are not recognised ({', '.join(header)}): name them in graph.columns of a "
         "file, and give it with --configfile"
@@ -264,17 +269,15 @@ def lines(found: Inspection) -> Iterator[str]:
     if shared:
         yield f"  {shared:,} ids stand for nodes of several types, which are different nodes"
     yield ""
-    yield "Relations (edges; both: the table lists each edge in both directions)"
+    yield "Relations (edges; -> has a direction, -- has none; both: each edge is listed in both directions)"
     mirrored = {entry["relation"]: entry for entry in ledger["relations"]}
     for kind in kg.relations:
         entry = mirrored[kind.relation]
         both = "both" if entry["mirrored"] > 0.9 * entry["kept"] else ""
-        arrow = "->" if kind.directed else "--"
-        triple = f"{kind.head_type} {arrow} {kind.relation} {arrow} {kind.tail_type}"
         role = "" if kind.role == "message" else f"({kind.role})"
-        yield f"  {triple:<70} {kind.edges:>11,} {both} {role}".rstrip()
+        yield f"  {kind.text:<70} {kind.edges:>11,} {both} {role}".rstrip()
     yield ""
-    yield "Rows that are no edges"
+    yield "Rows"
     dropped = {reason: count for reason, count in ledger["dropped"].items() if count}
     for reason, count in (dropped | {"mirrored": ledger["mirrored"], "excluded": ledger["excluded"]}).items():
         if count:
@@ -282,7 +285,7 @@ def lines(found: Inspection) -> Iterator[str]:
     if "nodes_table" in ledger:
         entry = ledger["nodes_table"]
         counts = [f"{entry[name]:,}" for name in ("rows", "kept", "added")]
-        yield "  nodes table: {} rows, {} nodes, {} without an edge".format(*counts)
+        yield "  {:>11} of the nodes table: {} nodes, {} of them without an edge".format(*counts)
     if found.notes or ledger["warnings"]:
         yield ""
         yield "Look at these"

@@ -11,6 +11,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from repurpose.core import files
+from repurpose.graph import twins
 from repurpose.graph.graph import Graph
 from repurpose.training import losses, watchdog
 from repurpose.training.objective import Draw, Objective
@@ -85,7 +86,8 @@ def _vectors(kg: Graph, steps: Steps, z: Tensor) -> dict[str, dict[str, float | 
     for edges, offset in zip(steps.objective.held.train, steps.objective.offsets, strict=True):
         degree += np.bincount((edges + offset).ravel(), minlength=len(z))
     result = {}
-    spread = watchdog.spread(z, steps.model.bounds, list(kg.node_types))
+    is_different = twins.one_of_each(kg, steps.objective.held.train)
+    spread = watchdog.spread(z, steps.model.bounds, is_different, list(kg.node_types))
     for node_type, (rank, distinct) in spread.items():
         span = kg.span(node_type)
         correlation = degree_correlation(z[span].double().cpu().numpy(), degree[span])

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from repurpose.config.sections import TrainingSettings
 from repurpose.core.errors import StoppedError, is_out_of_memory
+from repurpose.graph import twins
 from repurpose.hgt import torch_private
 from repurpose.hgt.hgt import HGT
 from repurpose.hgt.trained import Parameters, Trained
@@ -150,8 +151,13 @@ class Run:
         self.job, self.started = job, started
         self.steps, self.composition = prepared
         self.total, self.valid_every = preparation.plan(job.settings, job.batching, self.steps.per_epoch)
+        is_different = twins.one_of_each(job.kg, self.steps.objective.held.train)
         self.watch = Watchdog(
-            self.steps.objective, self.steps.model.bounds, self.total, lambda: preparation.null_level(job)
+            self.steps.objective,
+            self.steps.model.bounds,
+            is_different,
+            self.total,
+            lambda: preparation.null_level(job),
         )
         self.rows: list[Row] = []
         self.draw: Draw | None = None  # what the last step predicted

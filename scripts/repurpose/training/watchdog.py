@@ -101,13 +101,20 @@ def is_above(now: Level, before: Level) -> bool:
 class Watchdog:
     """The watchdog of one training: its start, its best level, and whether it has been seen to learn.
 
-    no_signal: computes the level of the same training on shuffled edges; called only if needed.
+    is_different: of the nodes (n,), one of each set of twins (see `twins.one_of_each`). no_signal: computes
+    the level of the same training on shuffled edges; called only if needed.
     """
 
     def __init__(
-        self, objective: Objective, bounds: list[int], total: int, no_signal: Callable[[], Level | None]
+        self,
+        objective: Objective,
+        bounds: list[int],
+        is_different: np.ndarray,
+        total: int,
+        no_signal: Callable[[], Level | None],
     ) -> None:
         self.objective, self.bounds, self.total, self.no_signal = objective, bounds, total, no_signal
+        self.is_different = is_different
         self.start: Level | None = None
         self.first: Tensor | None = None  # some vectors before the first step, (n, d)
         self.best: Level | None = None
@@ -146,7 +153,7 @@ class Watchdog:
         if not torch.isfinite(z).all():
             return Outcome("diverged", f"embeddings were no numbers at step {step}", SLOWER)
         seen = None
-        for name, (rank, distinct) in spread(z, self.bounds, names).items():
+        for name, (rank, distinct) in spread(z, self.bounds, self.is_different, names).items():
             if rank is not None and rank < LEAST_RANK:
                 seen = f"the vectors of {name} nodes have an effective rank of {rank:.2f} at step {step}"
             elif distinct is not None and distinct < LEAST_DISTINCT:
@@ -232,24 +239,26 @@ class Watchdog:
 
 
 def spread(
-    z: Tensor, bounds: list[int], names: list[str], least: int = RANKED_NODES
+    z: Tensor, bounds: list[int], is_different: np.ndarray, names: list[str], least: int = RANKED_NODES
 ) -> dict[str, tuple[float | None, float | None]]:
     """Effective rank (None for a type of fewer than `least` nodes) and share of distinct vectors per type.
 
     Measured on about `SAMPLE` nodes of each type with two or more; both are None if vectors are not finite.
+    is_different (nodes,): only these are measured, because twins may share a vector.
     """
     result = {}
     for name, first, last in zip(names, bounds[:-1], bounds[1:], strict=True):
-        if last - first < 2:
+        numbers = first + np.flatnonzero(is_different[first:last])
+        if len(numbers) < 2:
             continue
-        rows = z[first : last : max(1, (last - first) // SAMPLE)].double().cpu().numpy()
+        rows = z[numbers[:: max(1, len(numbers) // SAMPLE)]].double().cpu().numpy()
         if not np.isfinite(rows).all():
             result[name] = None, None
             continue
         distinct = len(np.unique(rows, axis=0)) / len(rows)
         values = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
         rank = spectral.effective_rank(values, np.abs(rows).max() * math.sqrt(len(rows)))
-        result[name] = (rank if last - first >= least else None, distinct)
+        result[name] = (rank if len(numbers) >= least else None, distinct)
     return result
 
 

@@ -76,7 +76,8 @@ def read(source: Source, settings: GraphSettings) -> RawTables:
     has_types = set(TYPE_KEYS) <= set(edges.column_names)
     if nodes is None and not has_types:
         raise InputError(
-            f"{source.name} has no categories of its nodes: give the nodes file of the graph in the key nodes"
+            f"{source.name} has no categories of its nodes: give the nodes file of the graph too (the key "
+            "nodes, or the second argument of scripts/inspect_edges.py)"
         )
     types = TYPE_KEYS if nodes is None else ("", "")
     columns = EdgeColumns(

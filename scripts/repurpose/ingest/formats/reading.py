@@ -71,14 +71,13 @@ def read(edges: Sequence[str], nodes: Sequence[str], settings: GraphSettings) ->
 def source_of(path: str, nodes: Sequence[str]) -> Source:
     """The files of an entry of the key edges; nodes: the entries of the key nodes.
 
-    A folder or an archive is searched for tables. Without the key nodes, those of its files whose names have
-    "node" in them are nodes tables.
+    A folder or an archive is searched for tables. Those of its files whose names have "node" in them are
+    nodes tables; if the key nodes has others, these count.
     """
     files = list(_files(path))
-    single = files == [path]
-    own_nodes = [] if single or nodes else [file for file in files if _is_of(file, "node")]
+    own_nodes = [] if files == [path] else [file for file in files if _is_of(file, "node")]
     given = [file for entry in nodes for file in _files(entry)]
-    return Source([file for file in files if file not in own_nodes], own_nodes or given, path)
+    return Source([file for file in files if file not in own_nodes], given or own_nodes, path)
 
 
 def format_of(source: Source, settings: GraphSettings) -> Format:
