@@ -70,6 +70,19 @@ def test_the_overlay_of_a_table_with_other_column_names_builds_its_graph(tmp_pat
         assert words in screen
 
 
+def test_a_large_graph_gets_the_settings_with_which_large_graphs_were_measured(tmp_path, monkeypatch):
+    path = str(write(tmp_path / "kg.csv", HEADERS[0]))
+    base = PROJECT / "config" / "config.yaml"
+    small = inspection.inspect([path], []).overlay
+    assert "hgt" not in small and "learning_rate" not in small["training"]
+    monkeypatch.setattr(inspection, "LARGE", 6)
+    large = inspection.inspect([path], []).overlay
+    (tmp_path / "my.yaml").write_text(yaml.safe_dump(large))
+    found = settings.load([base, tmp_path / "my.yaml"])
+    measured = settings.load([base, tmp_path / "my.yaml", PROJECT / "benchmarks" / "recipe.yaml"])
+    assert found == measured and large["training"]["contrastive"] == small["training"]["contrastive"]
+
+
 def test_types_come_from_the_nodes_table_if_the_edges_have_none(tmp_path):
     path = write(tmp_path / "e.csv", "head,relation,tail", [(row[1], row[0], row[3]) for row in ROWS])
     kinds = {row[1]: row[2] for row in ROWS} | {row[3]: row[4] for row in ROWS}

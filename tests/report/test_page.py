@@ -162,6 +162,20 @@ def agreement_of_two(agrees):
     }
 
 
+def test_a_workflow_that_an_independent_method_beats_says_so_on_top():
+    beaten = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.10, svd=0.11))).text
+    sentence = "cpu, split random: hgt is not above the best other method, svd: AP 0.100 against 0.110"
+    assert 0 < beaten.index(sentence) < beaten.index("Overview")
+    assert "Trust its lists no more than those" in beaten
+    ahead = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.20, svd=0.11))).text
+    assert "Trust its lists no more" not in ahead
+    # The embedding alone is a part of the score, and no rival.
+    parts = metrics(hgt=0.20, svd=0.11)
+    for methods in parts["schemes"].values():
+        methods["embedding"] = measures(0.3)
+    assert "Trust its lists no more" not in Page(render({"cpu": True}, device_metrics=parts)).text
+
+
 @pytest.mark.parametrize("agrees", [True, False])
 def test_devices_are_compared_and_a_disagreement_stands_on_top(agrees):
     content, *others = example({"cpu": True, "mps": False})

@@ -37,6 +37,13 @@ NAME_NAMES = ("{}_name", "{}name")
 NODE_ID_NAMES = ("node_id", "id", "identifier", "node", "curie")
 NODE_TYPE_NAMES = ("node_type", "type", "category", "kind", "label", "labels")
 NODE_NAME_NAMES = ("node_name", "name", "title")
+# From so many edges on, wide vectors are worth their time; with them, the default learning rate is too high.
+# These are the settings of benchmarks/recipe.yaml, with which Hetionet was measured (docs/recipe.md).
+LARGE = 200_000
+OF_LARGE = {
+    "hgt": {"hidden_dim": 128, "embedding_dim": 768, "svd_dim": 128, "profile_dim": 512},
+    "training": {"learning_rate": 0.003},
+}
 # What the names of types and relations say.
 DRUG = re.compile(r"drug|compound|chemical|small_?molecule|substance|medication|molecule", re.I)
 DISEASE = re.compile(r"disease|disorder|condition|indication|syndrome", re.I)
@@ -241,7 +248,8 @@ def overlay_of(
     ]
     similar = max(genes or _among(kg, target.tail_type, None), key=lambda kind: kind.edges, default=None)
     overlay["training"] = {"contrastive": {"relations": [similar.relation] if similar else []}}
-    return overlay
+    is_large = sum(kind.edges for kind in kg.message_relations) >= LARGE
+    return merged(overlay, OF_LARGE) if is_large else overlay
 
 
 def _among(kg: Graph, first: str, second: str | None) -> list[Relation]:

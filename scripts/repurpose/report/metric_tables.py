@@ -26,6 +26,8 @@ LABELS = LIST_METRICS | POOLED_METRICS | SINGLE_PAIR_METRICS
 COUNTS = {"positives": "Positives", "negatives": "Negatives", "prevalence": "Prevalence"}
 NEGATIVE_SETS = {"uniform": "uniform", "matched": "matched", "known": "known negatives"}
 WHOLE_LIST_SIZES = ("100", "1000", "10000", "100000")
+# Methods that share nothing with the score but the graph: if it does not beat them, it adds nothing.
+INDEPENDENT = ("votes", "paths", "svd", "untrained", "degree", "popularity")
 LEADING = "ap"  # the metric by which hgt is compared with the best baseline
 # What a split says about the treatments of its test tails.
 TREATMENTS_BY_SCHEME = {
@@ -214,6 +216,20 @@ def _best(value_by_method: Mapping[str, Any], better: Callable[..., str]) -> str
     """The method with the best estimate; None if fewer than two have one, or for counts."""
     estimates = {name: each["value"] for name, each in value_by_method.items() if isinstance(each, Mapping)}
     return better(estimates, key=lambda name: estimates[name]) if len(estimates) > 1 else None
+
+
+def shortfalls(metrics: Mapping[str, Any] | None, device: str) -> list[str]:
+    """A sentence for each split on which an independent method has better lists than the workflow."""
+    result = []
+    for scheme, contents in (metrics or {}).get("schemes", {}).items():
+        methods = {name: contents.get(name) or {} for name in ("hgt", *INDEPENDENT)}
+        standing = _standing(methods, ((metrics or {}).get("differences") or {}).get(scheme) or {})
+        if "not above" in standing:
+            result.append(
+                f"{device}, split {scheme}: {standing}. Trust its lists no more than those; wider vectors or "
+                "more seeds may help (docs/recipe.md)"
+            )
+    return result
 
 
 def _remarks(metrics: Mapping[str, Any], scheme: str) -> list[str]:

@@ -64,6 +64,11 @@ def render(
         comparisons=CHECK_LABELS,
         pooled=summary.get("pooled"),
         spread_labels=metric_tables.LIST_METRICS | metric_tables.POOLED_METRICS,
+        shortfalls=[
+            sentence
+            for row in summary["devices"]
+            for sentence in metric_tables.shortfalls(row["metrics"], row["device"])
+        ],
         disagreements=disagreements(summary["agreement"]) if summary["agreement"] else [],
         missing=MISSING,
     )
