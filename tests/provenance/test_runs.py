@@ -60,6 +60,31 @@ def test_after_a_failed_run_of_another_config_the_earlier_config_restores_all_re
     assert small_run.texts() == before
 
 
+def end(config):
+    """What the workflow does after the last job of a run."""
+    runs.end(runs.judge(small_run.expected(config), small_run.is_result, records.Digests(), is_end=True))
+
+
+def test_after_a_whole_run_of_another_config_the_earlier_config_restores_all_results():
+    first, second = {"double": 1, "join": 1}, {"double": 3, "join": 2}
+    texts_of = []
+    for config in (first, second):
+        assert "double" in small_run.run(config)
+        end(config)
+        texts_of.append(small_run.texts())
+    for config, expected in ((first, texts_of[0]), (second, texts_of[1]), (first, texts_of[0])):
+        assert small_run.run(config) == [] and small_run.texts() == expected
+        end(config)
+        assert not shelf.OLDER.exists()
+
+
+def test_a_third_config_does_not_find_the_results_of_the_one_before_the_last():
+    for factor in (2, 3, 4):
+        assert "double" in small_run.run({"double": factor})
+        end({"double": factor})
+    assert "double" in small_run.run({"double": 2})
+
+
 def test_a_job_whose_inputs_are_made_again_with_the_same_content_does_not_run():
     """Other code made the same content: the results that depend on it are restored."""
     small_run.run({}, code="1")

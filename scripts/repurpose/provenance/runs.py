@@ -340,6 +340,7 @@ def end(judged: Judgement) -> list[str]:
     with records.locked("place"):
         for record in judged.stale:
             shelf.set_aside(record)
+        shelf.forget_older()
     previous_paths = (
         path for record in records.read_all(shelf.previous_path(RECORDS)).values() for path in record.outputs
     )

@@ -17,17 +17,19 @@ from repurpose.provenance import records
 from repurpose.provenance.records import PREVIOUS, RESULTS, RUN, Digests, Record
 
 STAGING = RUN / "staging"
+# During a run, what results/previous had before: the run may be of the config before the last one.
+OLDER = RUN / "older"
 MARK = "made.json"  # in a staging folder: all files are complete and only need to be moved
 
 
-def previous_path(path: str | Path) -> Path:
-    """The path in results/previous where the earlier version of a file is kept."""
+def previous_path(path: str | Path, shelf: Path = PREVIOUS) -> Path:
+    """The path in results/previous, or on another shelf, where the earlier version of a file is kept."""
     path = Path(path)
-    return PREVIOUS / (path.relative_to(RESULTS) if path.is_relative_to(RESULTS) else path)
+    return shelf / (path.relative_to(RESULTS) if path.is_relative_to(RESULTS) else path)
 
 
 def set_aside(record: Record, is_kept: bool = True) -> None:
-    """Move a job's files to results/previous, where they replace the files of the previous version.
+    """Move a job's files to results/previous; the previous version moves on to OLDER, until the run ends.
 
     If `is_kept` is false, no record is kept: the files stay there for reading, but no job restores them.
     """
@@ -35,11 +37,32 @@ def set_aside(record: Record, is_kept: bool = True) -> None:
         records.path_of(record.name),
         records.path_of(record.name, previous_path(records.RECORDS)),
     )
+    _move_on(record.name)
     previous_record_path.unlink(missing_ok=True)
     set_aside_files(record.outputs)
     if is_kept and record_path.exists():
         move(record_path, previous_record_path)
     record_path.unlink(missing_ok=True)
+
+
+def _move_on(name: str) -> None:
+    """Move the previous version of a job's files to OLDER."""
+    source, target = (
+        records.path_of(name, previous_path(records.RECORDS, shelf)) for shelf in (PREVIOUS, OLDER)
+    )
+    record = records.read(source)
+    if not record:
+        return
+    target.unlink(missing_ok=True)
+    for path in record.outputs:
+        if previous_path(path).exists():
+            move(previous_path(path), previous_path(path, OLDER))
+    move(source, target)
+
+
+def forget_older() -> None:
+    """Delete what OLDER has, at the end of a run."""
+    shutil.rmtree(OLDER, ignore_errors=True)
 
 
 def set_aside_files(paths: Iterable[str | Path]) -> None:
@@ -51,21 +74,26 @@ def set_aside_files(paths: Iterable[str | Path]) -> None:
 
 
 def restore(wanted: Record, digests: Digests) -> bool:
-    """Restore a job's files from results/previous, if their record matches and they are unchanged.
+    """Restore a job's files from results/previous or OLDER, if their record matches and they are unchanged.
 
     Provisional results are not restored. Returns whether the files were restored.
     """
-    previous_record_path = records.path_of(wanted.name, previous_path(records.RECORDS))
-    record = records.read(previous_record_path)
+    return any(_restore_from(shelf, wanted, digests) for shelf in (PREVIOUS, OLDER))
+
+
+def _restore_from(shelf: Path, wanted: Record, digests: Digests) -> bool:
+    kept_record_path = records.path_of(wanted.name, previous_path(records.RECORDS, shelf))
+    record = records.read(kept_record_path)
     if not record or record.provisional or not record.matches(wanted):
         return False
-    if any(digest != digest_or_none(previous_path(path), digests) for path, digest in record.outputs.items()):
+    paths = {path: previous_path(path, shelf) for path in record.outputs}
+    if any(digest != digest_or_none(paths[path], digests) for path, digest in record.outputs.items()):
         return False
     # The inputs may have other paths now, so the new record has the paths of the job that is about to run.
     renewed = replace(wanted, outputs=record.outputs)
-    previous_record_path.unlink()
-    for path in record.outputs:
-        move(previous_path(path), Path(path))
+    kept_record_path.unlink()
+    for path, kept in paths.items():
+        move(kept, Path(path))
     renewed.write(records.path_of(wanted.name))
     return True
 
