@@ -67,35 +67,37 @@ def _columns(row: dict[str, Any]) -> dict[str, Any]:
 def progress(label: str) -> Callable[[dict[str, Any], int], None]:
     """A function that logs the state of a training from time to time; takes a row and the number of steps.
 
-    It logs twenty times in all, and every `INTERVAL_SECONDS` if that is more often. The terminal shows whole
-    lines, because several trainings may share it; a progress bar is in the log file only.
+    It logs twenty times in all, and every `INTERVAL_SECONDS` if that is more often. The time that is left is
+    not known at the first step: what is prepared before it takes longer. The terminal shows whole lines,
+    because several trainings may share it; a progress bar is in the log file only.
     """
     started = shown = time.perf_counter()
     first: int | None = None
 
     def log(row: dict[str, Any], steps: int) -> None:
-        nonlocal shown, first
+        nonlocal started, shown, first
         now, step = time.perf_counter(), row["step"]
-        first = step - 1 if first is None else first
+        if first is None:
+            started, first = now, step
         if step % max(1, steps // 20) and step != steps and now - shown < INTERVAL_SECONDS:
             return
         shown, elapsed = now, now - started
-        seconds_left = elapsed / (step - first) * (steps - step)
+        seconds_left = elapsed / (step - first) * (steps - step) if step > first else None
         bar = tqdm.format_meter(step - first, steps - first, elapsed, unit="step", ncols=60)
         logging.info("%s: %s", label, line(row, steps, seconds_left), extra={"detail": bar})
 
     return log
 
 
-def line(row: dict[str, Any], steps: int, seconds_left: float) -> str:
-    """The state of a training: its losses with those of a null model, and the time to its end."""
+def line(row: dict[str, Any], steps: int, seconds_left: float | None) -> str:
+    """The state of a training: its losses with those of guesses, and the time to its end, if it is known."""
     parts = [f"step {row['step']} of {steps}, epoch {row['epoch']}"]
     for name in ("link", "ranking", "contrastive", "total"):
         if row[name] is not None:
-            parts.append(f"{name} {row[name]:.3f} (floor {row[f'{name}_floor']:.3f})")
+            parts.append(f"{name} {row[name]:.3f} (guessing {row[f'{name}_floor']:.3f})")
     if row["valid_auroc"] is not None:
         parts.append(f"validation AUROC {row['valid_auroc']:.3f}")
-    return ", ".join([*parts, f"{duration(seconds_left)} left"])
+    return ", ".join([*parts, *([] if seconds_left is None else [f"{duration(seconds_left)} left"])])
 
 
 def duration(seconds: float) -> str:
