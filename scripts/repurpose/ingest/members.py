@@ -1,5 +1,6 @@
 """Files in archives: what tables are there, and their bytes, without unpacking an archive to the disk."""
 
+import functools
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -33,13 +34,21 @@ def is_archive(path: str | Path) -> bool:
 def names(archive: str | Path) -> list[str]:
     """The names of the files in an archive, sorted; raises InputError if it cannot be read."""
     with _reading(archive):
+        status = Path(archive).stat()
+        return list(_names(str(archive), status.st_size, status.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=16)
+def _names(archive: str, size: int, changed: int) -> tuple[str, ...]:
+    """The names; a compressed tar has to be unpacked whole for them. size, changed: of the file's state."""
+    with _reading(archive):
         if zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as file:
                 found = [entry.filename for entry in file.infolist() if not entry.is_dir()]
         else:
             with tarfile.open(archive) as file:
                 found = [entry.name for entry in file if entry.isfile()]
-    return sorted(name for name in found if not is_hidden(name))
+    return tuple(sorted(name for name in found if not is_hidden(name)))
 
 
 def is_hidden(name: str) -> bool:
@@ -67,8 +76,11 @@ def opened(file: File) -> Iterator[BinaryIO]:
                 yield stream
         else:
             with tarfile.open(file.archive) as archive:
-                stream = archive.extractfile(file.name)
-                assert stream, f"{file} is not a file"  # names lists files only
+                # A member by its name would be the last of that name, for which all are unpacked first.
+                entry = next((entry for entry in archive if entry.name == file.name), None)
+                stream = archive.extractfile(entry) if entry else None
+                if not stream:
+                    raise KeyError(f"there is no file {file.name}")
                 yield stream
 
 
