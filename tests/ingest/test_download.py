@@ -162,6 +162,7 @@ with zipfile.ZipFile(ZIP, "w") as archive:
 PARQUET = io.BytesIO()
 pq.write_table(pa.table({"relation": [str(i) for i in range(99)], "x_id": list(range(99))}), PARQUET)
 ZSTD = pa.compress(PLAIN, codec="zstd", asbytes=True)
+OBJECTS = b'{"id": "a", "category": ["b"]}\n' * 50
 PAGE = b"\n<!doctype html><html><body>Please log in</body></html>\n"
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n"
 # Files that are no table or are incomplete: name, bytes and the expected error.
@@ -193,6 +194,12 @@ NO_TABLES = [
     ("a.csv", b"Access denied.\nAsk your administrator.\n", r"is no table, its first line is 'Access denied"),
     ("a.csv", PLAIN.replace(b",", b"\t"), r"has 2 tabs and no commas in its first line: name it \.tsv"),
     ("a.csv", b"relation,x_id\n", r"a header but no rows"),
+    ("a.jsonl", PAGE, r"named as JSON lines but holds a web page"),
+    ("a.jsonl", PLAIN, r"named as JSON lines but holds text: give JSON lines, one object per line"),
+    ("a.jsonl.gz", PAGE, r"named as gzip but holds a web page"),
+    ("a.jsonl.gz", gzip.compress(PAGE, mtime=0), r"named as JSON lines but holds a web page"),
+    ("a.jsonl.gz", gzip.compress(OBJECTS, mtime=0)[:-30], r"cut short or damaged"),
+    ("a.ndjson", OBJECTS[:-5], r"cut short or damaged \(its last object has no end\)"),
 ]
 # Unusual files that are complete tables.
 TABLES = [
@@ -206,6 +213,9 @@ TABLES = [
     ("a.csv.gz", gzip.compress(PLAIN, mtime=0) + gzip.compress(PLAIN, mtime=0)),
     ("a.csv.zst", ZSTD),
     ("a.parquet", PARQUET.getvalue()),
+    ("a.jsonl", OBJECTS),
+    ("a.ndjson.zst", pa.compress(OBJECTS[:-1], codec="zstd", asbytes=True)),
+    ("a.jsonl.gz", gzip.compress(OBJECTS, mtime=0)),
 ]
 
 

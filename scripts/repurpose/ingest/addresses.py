@@ -6,7 +6,9 @@ from urllib.parse import parse_qsl, quote, unquote, urldefrag, urlsplit
 
 from repurpose.core.errors import InputError
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.((csv|tsv)(\.gz|\.zst)?|parquet|sif(\.gz)?|tar\.gz|tgz|zip)")
+NAME = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*\.((csv|tsv|sif|txt|jsonl|ndjson)(\.gz|\.zst)?|parquet|tar\.gz|tgz|zip)"
+)
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 SCHEMES = ("http", "https")
 DIGITS = {"sha256": 64, "md5": 32}  # hexadecimal digits of each kind of checksum
@@ -56,8 +58,8 @@ def parse(url: str) -> Address:
     name = stated.get("name") or unquote(parts.path).rpartition("/")[2]
     if not NAME.fullmatch(name):
         raise InputError(
-            f"{url} does not end like a table (.csv, .tsv or .parquet; csv and tsv also with .gz or .zst; or "
-            ".sif, .sif.gz, .tar.gz, .zip): say what it is by adding #name=edges.csv to it"
+            f"{url} does not end like a table (.csv, .tsv, .sif, .txt or .jsonl, also with .gz or .zst; or "
+            ".parquet, .tar.gz, .zip): say what it is by adding #name=edges.csv to it"
         )
     for kind, digits in DIGITS.items():
         if kind in stated and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", stated[kind]):

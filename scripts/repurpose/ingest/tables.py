@@ -581,8 +581,13 @@ def require_whole(path: File, name: str | None = None) -> None:
     """Raise InputError if a file is not a complete table of its format; the columns may have any names.
 
     A compressed file is unpacked to its end, and the footer of a parquet file is read. A text table must have
-    a header of two fields or more, and its last row must not be cut off.
+    a header of two fields or more, and its last row must not be cut off. JSON lines must begin and end with
+    an object.
     """
+    plain = plain_name(name or path)
+    if plain.endswith((".jsonl", ".ndjson")):
+        _require_whole_objects(path, COMPRESSIONS.get(Path(name or members.name_of(path)).suffix.lower()))
+        return
     file_format = require_format(path, name)
     if not file_format.delimiter:
         _require_footer(path)
@@ -606,6 +611,22 @@ def require_whole(path: File, name: str | None = None) -> None:
             fault = first_fault(lines, file_format.delimiter, header, [])
         if fault:
             raise _damaged(path, ValueError(fault))
+
+
+def _require_whole_objects(path: File, compression: str | None) -> None:
+    """Raise InputError if a file is not JSON lines, or if its last object is cut off."""
+    file_format = FileFormat("", compression)
+    content, remedy = describe_content(path)
+    if compression and content != compression:
+        raise InputError(f"{path} is named as {compression} but holds {content}: {remedy}")
+    with _open(path, file_format) as stream:
+        start = stream.read(CHUNK_BYTES)
+    if not start.lstrip().startswith(b"{"):
+        held, remedy = _non_table(start) or ("text", "give JSON lines, one object per line")
+        raise InputError(f"{path} is named as JSON lines but holds {held}: {remedy}")
+    last = _unpacked_tail(path, file_format).rstrip().rpartition(b"\n")[2]
+    if not last.endswith(b"}"):
+        raise _damaged(path, ValueError("its last object has no end"))
 
 
 def _require_footer(path: str | Path) -> None:
