@@ -272,6 +272,22 @@ def test_a_gain_within_noise_does_not_count():
     assert not watchdog.is_above(Level(0.55, 0.02), start)
 
 
+@pytest.mark.parametrize("are_twins", [True, False])
+def test_twins_may_share_a_vector_and_other_nodes_may_not(are_twins):
+    """60 of 100 nodes have one vector; twins are nodes with the same neighbours."""
+    z = torch.from_numpy(np.random.default_rng(0).standard_normal((100, 8)).astype(np.float32))
+    z[40:] = z[40]
+    is_different = np.ones(100, bool)
+    is_different[41:] = not are_twins
+    checked = watch(bounds=[0, 100], is_different=is_different)
+    outcomes = [checked.vectors(z, ["gene"], step) for step in (10, 20)]
+    assert outcomes[0] is None
+    if are_twins:
+        assert outcomes[1] is None
+    else:
+        assert outcomes[1].status == "collapsed" and "only 41% of the vectors" in outcomes[1].reason
+
+
 @pytest.mark.parametrize(
     ("reached", "words"),
     [
