@@ -100,7 +100,7 @@ def main(rows: int, repeats: int, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         ingest_benchmark.in_process(ingest_benchmark.make, folder, rows, ())
-        for suffix in ingest_benchmark.FORMATS:
+        for suffix in ingest_benchmark.PLAIN:
             found: dict[str, list[dict[str, Any]]] = {engine: [] for engine in there}
             for _ in range(repeats):
                 for engine in there:
