@@ -44,7 +44,7 @@ def main(options: argparse.Namespace) -> str:
         return json.dumps(rows)
     if not rows:
         return f"{run.kg.node_names[node_type][node]}: no new candidate; --known also shows the known pairs"
-    shown_type = run.target.types[1 - side]
+    shown_type = names.shown(run.target.types[1 - side])
     listed = questions.listed(rows, "head" if side else "tail", shown_type)
     known = 0 if options.known else run.known_of(node, side)
     return f"{listed}\n\n{questions.introduced(known, shown_type)}"

@@ -49,7 +49,10 @@ def test_paths_are_described_with_names_relations_and_directions():
 def test_a_path_has_the_direction_of_the_table_even_where_the_graph_stores_the_edge_turned():
     turned = dataclasses.replace(
         KG,
-        relations=tuple(dataclasses.replace(kind, turned=kind.relation == "binds") for kind in KG.relations),
+        relations=tuple(
+            dataclasses.replace(kind, turned=kind.relation == "binds", relation=f"biolink:{kind.relation}")
+            for kind in KG.relations
+        ),
     )
     told = evidence.Explainer(turned, planted.TARGET, (HEADS, TAILS), TREATED, paths.network(turned))
     (found,) = told.explain(np.array([0]), np.array([0]), 1, 3)

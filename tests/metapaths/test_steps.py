@@ -1,9 +1,10 @@
 """Steps and metapaths of a graph."""
 
 import numpy as np
+import planted
 from metapath_graphs import random_graph
 
-from repurpose.metapaths import steps
+from repurpose.metapaths import steps, votes
 
 
 def names(found):
@@ -57,3 +58,15 @@ def test_lengths_with_too_many_metapaths_are_left_out():
 def test_a_metapath_reads_as_words():
     found = steps.of_graph(random_graph(0))
     assert steps.text(found, found_metapaths(found)[0]) == "drug -binds- gene -associates- disease"
+
+
+def test_names_of_biolink_are_read_without_their_prefix():
+    kinds = ("biolink:SmallMolecule", "biolink:Gene", "biolink:Disease")
+    edges = [(kinds[0], "biolink:affects", kinds[1], "message", [(0, 0)])]
+    edges.append((kinds[2], "biolink:has", kinds[1], "message", [(0, 0)]))
+    found = steps.of_graph(planted.graph(dict.fromkeys(kinds, 1), edges))
+    (metapath,) = steps.metapaths(found, kinds[0], kinds[2], 2, 10)
+    assert steps.text(found, metapath) == "SmallMolecule -affects- Gene -has- Disease"
+    kind = votes.Vote(0, None)
+    words = "SmallMolecules alike by affects Gene and the Disease itself"
+    assert votes.text(kind, found, kinds[0], kinds[2]) == words

@@ -162,6 +162,17 @@ def agreement_of_two(agrees):
     }
 
 
+def test_types_of_biolink_are_shown_without_their_prefix():
+    content = list(example({"cpu": True}))
+    removed = {"head_type": "biolink:Drug", "tail_type": "biolink:Disease", "relation": "biolink:treats"}
+    content[4] = {**content[4], "removed": [{**removed, "role": "target", "edges": 3}]}
+    text = Page(page.render(*content)).text
+    assert "Disease pairs ranked" in text and "biolink:Disease pairs" not in text
+    assert "Within the list of one Disease" in text
+    # The table of what was left out has the names of the user's table.
+    assert "biolink:Drug" in text
+
+
 def test_a_workflow_that_an_independent_method_beats_says_so_on_top():
     beaten = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.10, svd=0.11))).text
     sentence = "cpu, split random: hgt is not above the best other method, svd: AP 0.100 against 0.110"

@@ -13,6 +13,7 @@ from repurpose.candidates.reasons import REASONS, Reasoner
 from repurpose.config.sections import Target
 from repurpose.graph import paths
 from repurpose.graph.graph import Graph
+from repurpose.graph.names import shown
 
 ATTENDED = pa.list_(
     pa.struct(
@@ -122,7 +123,7 @@ class Explainer:
         for relation, forward, name in zip(relations, path.forward, names[1:], strict=True):
             runs_on = forward != relation.turned
             before, after = ("-", "-") if relation.is_symmetric else ("-", "->") if runs_on else ("<-", "-")
-            words.append(f"{before}[{relation.relation}]{after} {name}")
+            words.append(f"{before}[{shown(relation.relation)}]{after} {name}")
         return {
             "score": path.score,
             "text": " ".join(words),

@@ -12,6 +12,11 @@ NEAR = 5  # most names that an error suggests for an unknown name
 ALIKE = 0.75  # least similarity of such a name, from 0 to 1, if it does not contain the unknown one
 
 
+def shown(name: str) -> str:
+    """A node type or a relation as people read it: without the prefix that all names of Biolink have."""
+    return name.removeprefix("biolink:")
+
+
 def find(kg: Graph, node_type: str, text: str) -> int:
     """The index, within its type, of the node with this id or this name; names may differ in case.
 

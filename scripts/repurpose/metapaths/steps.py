@@ -13,6 +13,7 @@ from scipy import sparse
 
 from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
+from repurpose.graph.names import shown
 
 # Exponent of the degrees in a walk's weight, as in the degree-weighted path count of Himmelstein & Baranzini,
 # "Heterogeneous network edge prediction", PLoS Comput. Biol. 2015.
@@ -105,9 +106,9 @@ def metapaths(steps: Steps, head_type: str, tail_type: str, longest: int, most: 
 
 def text(steps: Steps, metapath: Sequence[int]) -> str:
     """A metapath as text, such as "drug -binds- gene -associates- disease"."""
-    words = [steps.starts[metapath[0]]] if metapath else []
+    words = [shown(steps.starts[metapath[0]])] if metapath else []
     for number in metapath:
-        words.append(f"-{steps.names[number].removeprefix('<')}- {steps.ends[number]}")
+        words.append(f"-{shown(steps.names[number].removeprefix('<'))}- {shown(steps.ends[number])}")
     return " ".join(words)
 
 

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from repurpose.graph.names import shown
 from repurpose.metapaths import steps as steps_module
 from repurpose.metapaths.steps import Steps
 
@@ -201,11 +202,12 @@ def cost(election: Election, kinds_counted: Sequence[Vote]) -> int:
 def text(kind: Vote, steps: Steps, head_type: str, tail_type: str) -> str:
     """A kind of vote in words."""
     words = []
-    for step, node_type in ((kind.heads, head_type), (kind.tails, tail_type)):
+    for step, node_type in ((kind.heads, shown(head_type)), (kind.tails, shown(tail_type))):
         if step is None:
             words.append(f"the {node_type} itself")
         elif step == LABELS:
             words.append(f"{node_type}s alike by known pairs")
         else:
-            words.append(f"{node_type}s alike by {steps.names[step].removeprefix('<')} {steps.ends[step]}")
+            relation = shown(steps.names[step].removeprefix("<"))
+            words.append(f"{node_type}s alike by {relation} {shown(steps.ends[step])}")
     return " and ".join(words)

@@ -9,6 +9,7 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from repurpose.graph.names import shown
 from repurpose.report import charts, metric_tables
 from repurpose.report.summary import disagreements, verdict_sentence
 
@@ -46,7 +47,7 @@ def render(
     )
     environment.filters |= {"number": number, "duration": duration, "size": size, "breakable": breakable}
     environment.filters["with_full_stop"] = with_full_stop
-    head_type, tail_type = target_types(certificate)
+    head_type, tail_type = map(shown, target_types(certificate))
     sentence = verdict_sentence(summary)
     return environment.get_template("report.html.j2").render(
         sentence=sentence[:1].upper() + sentence[1:],
