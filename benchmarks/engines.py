@@ -110,7 +110,7 @@ def main(rows: int, repeats: int, as_json: bool) -> None:
                 assert {result["rows"] for result in results} == {rows}, f"{engine} lost rows"
                 line = {"rows": rows, "format": suffix, "engine": engine}
                 for key in ("seconds", "peak_rss_gb"):
-                    line[key] = round(statistics.median(result[key] for result in results), 2)
+                    line[key] = round(statistics.median(result[key] for result in results), 4)
                 print(
                     json.dumps(line) if as_json else "  ".join(f"{k} {v}" for k, v in line.items()),
                     flush=True,

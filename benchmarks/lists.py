@@ -46,7 +46,6 @@ from repurpose.classifier import (
 )
 from repurpose.classifier.classifier import EXTERNAL, Fit, Task
 from repurpose.classifier.list_weights import EMBEDDED, ListWeights
-from repurpose.classifier.metapath_fits import MetapathFits
 from repurpose.config import settings
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import streams, threads
@@ -251,14 +250,19 @@ def head_means(task: Task, fit: Fit) -> np.ndarray:
 
 def with_metapaths(bench: Bench, task: Task) -> Task:
     """The task with the models on metapaths for its schemes, and for all pairs if there are tests."""
-    options = {"seed": task.seed, "threads": task.threads}
-    limits = {"longest": task.settings.metapath_steps, "kept": task.settings.metapaths_kept}
-    types = bench.types
-    features = metapath_fits.choose_features(bench.kg, types, task.pairs, task.known, **limits, **options)
-    masks = metapath_fits.training_masks(task.pairs, None, final=bool(len(task.external_pairs)))
-    models = metapath_fits.fit_models(features, task.pairs, masks, task.known, **options)
-    known = {name: pairs.treated(task.pairs[is_train]) for name, is_train in masks.items()}
-    return replace(task, metapaths=MetapathFits(features, models, known, None))
+    fits = metapath_fits.fit_all(
+        bench.kg,
+        bench.types,
+        task.pairs,
+        task.known,
+        longest=task.settings.metapath_steps,
+        kept=task.settings.metapaths_kept,
+        seed=task.seed,
+        threads=task.threads,
+        final=bool(len(task.external_pairs)),
+        has_folds=False,
+    )
+    return replace(task, metapaths=fits)
 
 
 def previous(task: Task, scheme: str, fit: Fit) -> Fit:

@@ -147,13 +147,12 @@ def introduced(known: int, shown_type: str) -> str:
 
 def _main_reason(row: Mapping[str, Any]) -> str:
     """The strongest reason of a row, or else the path that its score rests on, with the row's caution."""
-    leading = paths.leading(row["paths"])
-    way = ""
+    text, leading = "", paths.leading(row["paths"])
     if row["reasons"]:
-        way = reasons.shown(row["reasons"][:1])[0]
+        (text,) = reasons.shown(row["reasons"][:1])
     elif leading:
-        way = leading["text"] + _change(leading["change"])
-    return way + (f" ({row['caution']})" if row["caution"] else "")
+        text = leading["text"] + _change(leading["change"])
+    return text + (f" ({row['caution']})" if row["caution"] else "")
 
 
 def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:

@@ -70,16 +70,18 @@ def fit_all(
     kept: int,
     seed: int,
     threads: int,
+    final: bool = True,
+    has_folds: bool = True,
 ) -> MetapathFits:
-    """Choose `kept` features and fit all models.
+    """Choose `kept` features and fit all models; without FINAL and without those of folds if not asked for.
 
     types: head and tail type. pairs: labelled pairs with one column per scheme. taken: pairs that may not be
     negatives, but for those of `pairs` that a model is not trained on. longest: most steps of a metapath.
     """
     options = {"longest": longest, "kept": kept, "seed": seed, "threads": threads}
     features = choose_features(kg, types, pairs, taken, **options)
-    folds = folds_module.make(pairs, features.sizes, seed)
-    masks = training_masks(pairs, folds)
+    folds = folds_module.make(pairs, features.sizes, seed) if has_folds else None
+    masks = training_masks(pairs, folds, final=final)
     models = fit_models(features, pairs, masks, taken, seed, threads)
     return MetapathFits(features, models, _known_by_name(pairs, masks), folds)
 
@@ -198,11 +200,6 @@ def candidate_features(
     features = PairFeatures(steps, tuple(affordable), votes.kinds(steps, *types), known, sizes)
     kinds = [kind for kind in features.kinds if votes.cost(features.election, [kind]) <= KEPT_VOTES]
     return replace(features, kinds=tuple(kinds))
-
-
-def training_pairs(pairs: pd.DataFrame, scheme: str | None) -> Pairs:
-    """Heads and tails of the known treatments in the training part of a scheme; None: all."""
-    return treated(pairs[pairs[scheme] == "train"] if scheme else pairs)
 
 
 def training_masks(pairs: pd.DataFrame, folds: Folds | None, *, final: bool = True) -> dict[str, np.ndarray]:

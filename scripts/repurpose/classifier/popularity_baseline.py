@@ -6,10 +6,11 @@ So all lists are the same: what a method adds to this is knowledge of the single
 
 import numpy as np
 
-from repurpose.classifier import classifier, metapath_fits
+from repurpose.classifier import classifier
 from repurpose.classifier.classifier import EXTERNAL, Fit, Task
 from repurpose.classifier.examples import NO_EXAMPLES
 from repurpose.evaluation.ranks import Scorer
+from repurpose.pairs import pairs
 
 
 def evaluate_all(task: Task) -> dict[str, Fit]:
@@ -22,7 +23,7 @@ def evaluate_all(task: Task) -> dict[str, Fit]:
 
 def scorer(task: Task, scheme: str) -> Scorer:
     """The number of training treatments of a pair's head, and of its tail: (2, n) float32."""
-    known = metapath_fits.training_pairs(task.pairs, None if scheme == EXTERNAL else scheme)
+    known = pairs.treated(task.pairs if scheme == EXTERNAL else task.pairs[task.pairs[scheme] == "train"])
     of_heads, of_tails = (
         np.bincount(ends, minlength=size).astype(np.float32)
         for ends, size in zip(known, task.sizes, strict=True)

@@ -100,7 +100,7 @@ class _Store:
 
     def __init__(self, path: Path) -> None:
         self.path, self.has_new = path, False
-        self.kept = _kept(path)
+        self.kept = dict(_kept(path, *_state(path)))
 
     def code(self, content: bytes) -> _Code:
         """The code of a file."""
@@ -125,8 +125,22 @@ class _Store:
             Path(temporary).replace(self.path)
 
 
-def _kept(path: Path) -> dict[str, _Code]:
-    """What a file of the store holds; nothing if it is damaged, or of another version of this module."""
+def _state(path: Path) -> tuple[int, int]:
+    """Time of the last change and size of a file; zeros if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+# A start asks for the digests of all rules: read the file once.
+@functools.lru_cache(maxsize=4)
+def _kept(path: Path, changed: int, size: int) -> dict[str, _Code]:
+    """What a file of the store holds; nothing if it is damaged, or of another version of this module.
+
+    changed, size: its state.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["made_by"] != _version():

@@ -57,8 +57,8 @@ def collect(
     if n_files > 1:
         key = key * n_files + np.repeat(np.arange(n_files), file_rows)[sound]
     key.sort()
-    rows_of = [np.bincount(relation[mask], minlength=len(head_type)) for mask in (turned, ~turned)]
-    mostly = (rows_of[0] > rows_of[1]) & (head_type != tail_type)
+    mostly = 2 * np.bincount(relation, turned) > np.bincount(relation)
+    mostly &= head_type != tail_type
     return Edges(placed.triples, *_unique_edges(key, offsets, counts[head_type], n_files), mostly)
 
 

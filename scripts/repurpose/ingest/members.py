@@ -41,13 +41,12 @@ def names(archive: str | Path) -> list[str]:
 @functools.lru_cache(maxsize=16)
 def _names(archive: str, size: int, changed: int) -> tuple[str, ...]:
     """The names; a compressed tar has to be unpacked whole for them. size, changed: of the file's state."""
-    with _reading(archive):
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as file:
-                found = [entry.filename for entry in file.infolist() if not entry.is_dir()]
-        else:
-            with tarfile.open(archive) as file:
-                found = [entry.name for entry in file if entry.isfile()]
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as file:
+            found = [entry.filename for entry in file.infolist() if not entry.is_dir()]
+    else:
+        with tarfile.open(archive) as file:
+            found = [entry.name for entry in file if entry.isfile()]
     return tuple(sorted(name for name in found if not is_hidden(name)))
 
 

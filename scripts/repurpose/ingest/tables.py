@@ -26,6 +26,7 @@ from repurpose.ingest.members import File, Member
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".sif": "\t", ".txt": "\t"}
 EXCERPT = 300  # longest list of column names in an error
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+JSON_LINES = (".jsonl", ".ndjson", ".json")
 KNOWN_SUFFIXES = ".csv, .tsv, .sif, .txt (also compressed: .gz, .zst) and .parquet"
 START_BYTES = 2048  # read from a file to detect its format
 
@@ -584,8 +585,7 @@ def require_whole(path: File, name: str | None = None) -> None:
     a header of two fields or more, and its last row must not be cut off. JSON lines must begin and end with
     an object.
     """
-    plain = plain_name(name or path)
-    if plain.endswith((".jsonl", ".ndjson")):
+    if plain_name(name or path).endswith(JSON_LINES):
         _require_whole_objects(path, COMPRESSIONS.get(Path(name or members.name_of(path)).suffix.lower()))
         return
     file_format = require_format(path, name)

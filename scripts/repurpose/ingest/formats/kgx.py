@@ -24,7 +24,6 @@ from repurpose.ingest.members import File
 EDGE_KEYS = ("subject", "predicate", "object")
 TYPE_KEYS = ("subject_category", "object_category")
 NODE_KEYS = ("id", "category")
-JSON_LINES = (".jsonl", ".ndjson", ".json")
 # The first of these that a table has is the source of an edge.
 SOURCES = ("primary_knowledge_source", "knowledge_source", "aggregator_knowledge_source", "provided_by")
 QUALIFIERS = (
@@ -56,7 +55,7 @@ def recognises(source: Source, settings: GraphSettings) -> bool:
 
 def is_json_lines(file: File) -> bool:
     """Whether the name of a file is that of JSON lines."""
-    return tables.plain_name(file).endswith(JSON_LINES)
+    return tables.plain_name(file).endswith(tables.JSON_LINES)
 
 
 def read(source: Source, settings: GraphSettings) -> RawTables:
