@@ -6,10 +6,12 @@
 Rounds alternate between the projects (checkouts with an environment of their own, from `make env`) and the
 numbers of cores, one run at a time. The output is one JSON object per line: project, cores, rounds, seconds
 (median), seconds_min, of each rule the seconds of the last round, and the AUPRC on the random split of hgt,
-degree and svd. With several projects, `ratio` compares the seconds with those of the last project.
+degree and svd. With several projects, `ratio` compares the seconds with those of the last project. An overlay
+with a relative path is each project's own file, where it has one. `--keep FOLDER` keeps the runs.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import statistics
@@ -24,11 +26,17 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parents[1]
 
 
-def run(project: Path, cores: int, configs: Sequence[Path]) -> dict[str, Any]:
+def run(project: Path, cores: int, configs: Sequence[Path], keep: Path | None) -> dict[str, Any]:
     """Seconds of one run in an empty folder and of its rules, and the AUPRC of hgt and two baselines."""
     own = project / ".venv" / "bin" / "python"
     python = own if own.exists() else sys.executable
-    with tempfile.TemporaryDirectory() as folder:
+    configs = [each if (each := project / path).exists() else path.resolve() for path in configs]
+    with contextlib.ExitStack() as stack:
+        if keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            folder = tempfile.mkdtemp(prefix=f"{project.name}-", dir=keep.resolve())
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
         command = [python, "-m", "snakemake", "--cores", cores, "--directory", folder]
         command += ["--snakefile", project / "Snakefile"]
         command += ["--configfile", *configs] if configs else []
@@ -65,12 +73,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--config", nargs="+", default=[], type=Path, help="overlays of the config")
     parser.add_argument("--projects", nargs="+", default=[PROJECT], type=Path)
+    parser.add_argument("--keep", type=Path, help="folder for the runs (by default they are deleted)")
     chosen = parser.parse_args()
-    configs = [path.resolve() for path in chosen.config]
     cases = list(itertools.product([path.resolve() for path in chosen.projects], chosen.cores))
     runs: dict[tuple[Path, int], list[dict[str, Any]]] = {case: [] for case in cases}
     for _, (project, cores) in itertools.product(range(chosen.rounds), cases):
-        runs[project, cores].append(run(project, cores, configs))
+        runs[project, cores].append(run(project, cores, chosen.config, chosen.keep))
     medians = {case: statistics.median(each["seconds"] for each in runs[case]) for case in cases}
     for project, cores in cases:
         of_case = runs[project, cores]
