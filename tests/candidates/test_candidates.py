@@ -227,7 +227,8 @@ def test_no_cell_of_the_csv_is_a_formula(kg, scores, tmp_path, name):
     assert min(float(row["score"]) for row in rows) < 0
 
 
-def test_a_ranking_that_fails_leaves_the_old_files(kg, scores, tmp_path):
+@pytest.mark.parametrize("complete", [None, lambda table: table], ids=["at once", "when ranks are collected"])
+def test_a_ranking_that_fails_leaves_the_old_files(kg, scores, tmp_path, complete):
     paths = tmp_path / "c.parquet", tmp_path / "c.csv"
     for path in paths:
         path.write_text("old")
@@ -237,7 +238,7 @@ def test_a_ranking_that_fails_leaves_the_old_files(kg, scores, tmp_path):
         raise RuntimeError("out of power")
 
     with pytest.raises(RuntimeError, match="out of power"):
-        candidates.save(breaking(), *paths)
+        candidates.save(breaking(), *paths, complete=complete)
     assert [path.read_text() for path in paths] == ["old", "old"]
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -324,18 +325,3 @@ def test_contraindicated_pairs_and_those_of_other_relations_are_flagged(kg, scor
         ("drug:1", "disease:1"): ("", False, False),
         ("drug:2", "disease:1"): ("", False, False),
     }
-
-
-def test_a_ranking_that_fails_while_its_ranks_are_collected_leaves_the_old_files(kg, scores, tmp_path):
-    paths = tmp_path / "c.parquet", tmp_path / "c.csv"
-    for path in paths:
-        path.write_text("old")
-
-    def breaking():
-        yield ranked(kg, scores, per_tail=1)
-        raise RuntimeError("out of power")
-
-    with pytest.raises(RuntimeError, match="out of power"):
-        candidates.save(breaking(), *paths, complete=lambda table: table)
-    assert [path.read_text() for path in paths] == ["old", "old"]
-    assert len(list(tmp_path.iterdir())) == 2
