@@ -44,7 +44,12 @@ rule rank_candidates:
         negatives="results/classifier/{device}/negatives.json",
     output:
         parquet="results/candidates/{device}/candidates.parquet",
-        csv="results/candidates/{device}/candidates.csv",
+        csv=report(
+            "results/candidates/{device}/candidates.csv",
+            caption="captions/candidates.rst",
+            category="Candidates",
+            labels={"run": "{device}"},
+        ),
         by_head="results/candidates/{device}/by_head.parquet",
         popularity="results/candidates/{device}/popularity.parquet",
         stability="results/candidates/{device}/stability.json",
@@ -83,6 +88,7 @@ rule explain_candidates:
         metrics="results/classifier/{device}/metrics.json",
     output:
         evidence="results/candidates/{device}/evidence.parquet",
+        listed="results/candidates/{device}/listed.parquet",
     log:
         "results/logs/explain_candidates/{device}.log",
     benchmark:
@@ -113,7 +119,12 @@ rule pool_candidates:
         verdicts=expand("results/validation/{device}/verdict.json", device=TRAINED),
     output:
         parquet="results/candidates/pooled/candidates.parquet",
-        csv="results/candidates/pooled/candidates.csv",
+        csv=report(
+            "results/candidates/pooled/candidates.csv",
+            caption="captions/candidates.rst",
+            category="Candidates",
+            labels={"run": "pooled"},
+        ),
     log:
         "results/logs/pool_candidates/pooled.log",
     benchmark:

@@ -1,16 +1,16 @@
-"""Explain one device's best new candidates: paths, similar treatments and attention."""
+"""Explain one device's best new candidates; find paths and reasons of the best ones of every tail."""
 
 import logging
 from pathlib import Path
 
 import pyarrow as pa
 
-from repurpose.candidates import evidence, finished
+from repurpose.candidates import evidence, finished, listed
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
 from repurpose.core import files, logs, threads
 from repurpose.provenance import jobs
-from repurpose.report import summary
+from repurpose.report import explorer, summary
 
 
 def main(
@@ -18,17 +18,25 @@ def main(
     device_files: DeviceFiles,
     candidates: str | Path,
     evidence_out: str | Path,
+    listed_out: str | Path,
     target: Target,
     explained: int,
+    per_tail: int,
     paths_each: int,
     similar: int,
 ) -> None:
-    """Write the explanations of the `explained` best pairs that no relation connects, over all tails."""
+    """Write the explanations of the `explained` best pairs that no relation connects, over all tails.
+
+    Of the `per_tail` best new pairs of each tail, write paths and reasons alone.
+    """
     device = finished.load(device_files, target)
     best = summary.best_new(files.read_table(candidates), explained)
     explained_rows = device.explainer.explain_rows(best, paths_each, similar)
     files.write_table(evidence_out, pa.Table.from_pylist(explained_rows, evidence.SCHEMA))
     logging.info("%d pairs explained", best.num_rows)
+    ranked = explorer.read_best(candidates, "tail", listed.COLUMNS, per_tail)
+    pairs = listed.write(listed_out, device.explainer, ranked, per_tail, paths_each)
+    logging.info("paths of %d pairs", pairs)
 
 
 if __name__ == "__main__":
@@ -41,6 +49,7 @@ if __name__ == "__main__":
                 device_files=DeviceFiles.of(snakemake.input),
                 candidates=snakemake.input.candidates,
                 evidence_out=output.evidence,
+                listed_out=output.listed,
                 target=Target(**snakemake.params.target),
                 **snakemake.params.evidence,
             )

@@ -44,6 +44,9 @@ def test_paths_are_described_with_names_relations_and_directions():
     ]
     assert found["paths"][1]["relations"] == ["binds", "interacts", "has"]
     assert found["paths"][0]["nodes"] == ["drug number 0", "gene number 0", "disease number 0"]
+    assert found["paths"][0]["ids"] == ["drug:0", "gene:0", "disease:0"]
+    assert found["paths"][0]["types"] == ["drug", "gene", "disease"]
+    assert found["paths"][1]["arrows"] == [1, 0, -1]
 
 
 def test_a_path_has_the_direction_of_the_table_even_where_the_graph_stores_the_edge_turned():
@@ -91,8 +94,10 @@ def explained(folder, kg, vectors, metadata, model, scores, explained, encoder=N
         device_files=DeviceFiles.in_results(folder, "cpu"),
         candidates=folder / "candidates.parquet",
         evidence_out=folder / "evidence.parquet",
+        listed_out=folder / "listed.parquet",
         target=planted.TARGET,
         explained=explained,
+        per_tail=3,
         paths_each=2,
         similar=2,
     )

@@ -12,7 +12,7 @@ from repurpose.candidates.counterfactual import CounterfactualScorer
 from repurpose.candidates.reasons import REASONS, Reasoner
 from repurpose.config.sections import Target
 from repurpose.graph import paths
-from repurpose.graph.graph import Graph
+from repurpose.graph.graph import Graph, Relation
 from repurpose.graph.names import shown
 
 ATTENDED = pa.list_(
@@ -27,7 +27,10 @@ PATH = pa.struct(
         ("change", pa.float32()),
         ("text", pa.string()),
         ("nodes", pa.list_(pa.string())),
+        ("ids", pa.list_(pa.string())),
+        ("types", pa.list_(pa.string())),
         ("relations", pa.list_(pa.string())),
+        ("arrows", pa.list_(pa.int8())),
     ]
 )
 SCHEMA = pa.schema(
@@ -116,19 +119,26 @@ class Explainer:
         ]
 
     def describe(self, path: paths.Path) -> dict[str, Any]:
-        """A path with names in place of indices: nodes, relations, and both as one line of text."""
-        names = [self._name(node) for node in path.nodes]
+        """A path with names in place of indices: nodes, relations, and both as one line of text.
+
+        arrows: of each edge 1 if its arrow points along the path, -1 if against it, 0 if it has none.
+        """
+        placed = [self._locate(node) for node in path.nodes]
+        names = [self.kg.node_names[node_type][index] for node_type, index in placed]
         relations = [self.kg.relations[index] for index in path.relations]
+        arrows = [arrow(*edge) for edge in zip(relations, path.forward, strict=True)]
         words = [names[0]]
-        for relation, forward, name in zip(relations, path.forward, names[1:], strict=True):
-            runs_on = forward != relation.turned
-            before, after = ("-", "-") if relation.is_symmetric else ("-", "->") if runs_on else ("<-", "-")
+        for relation, direction, name in zip(relations, arrows, names[1:], strict=True):
+            before, after = {0: ("-", "-"), 1: ("-", "->"), -1: ("<-", "-")}[direction]
             words.append(f"{before}[{shown(relation.relation)}]{after} {name}")
         return {
             "score": path.score,
             "text": " ".join(words),
             "nodes": names,
+            "ids": [self.kg.node_ids[node_type][index] for node_type, index in placed],
+            "types": [node_type for node_type, _ in placed],
             "relations": [relation.relation for relation in relations],
+            "arrows": arrows,
         }
 
     def _locate(self, node: int) -> tuple[str, int]:
@@ -138,10 +148,6 @@ class Explainer:
             if node < span.stop:
                 return node_type, node - span.start
         raise IndexError(f"the graph has no node {node}")
-
-    def _name(self, node: int) -> str:
-        node_type, index = self._locate(node)
-        return self.kg.node_names[node_type][index]
 
     def _attended(self, node: int, count: int) -> list[dict[str, Any]] | None:
         if self.counterfactuals is None:
@@ -172,3 +178,11 @@ class Explainer:
             }
             for position in np.argsort(-similarity, kind="stable")[:count]
         ]
+
+
+def arrow(relation: Relation, forward: bool) -> int:
+    """1 if the arrow of an edge points along a path, -1 if against it, 0 if the relation is symmetric.
+
+    forward: whether the path runs from the edge's head to its tail. The arrow runs as in the user's table.
+    """
+    return 0 if relation.is_symmetric else 1 if forward != relation.turned else -1

@@ -61,11 +61,10 @@ class Reasoner:
 
     def _voters(self, number: int, head: int, tail: int) -> list[str]:
         election = self.fitted.features.election
-        voting = election.voters(election.kinds[number], head, tail)
+        voting = election.voters(election.kinds[number], head, tail, VOTERS)
         of_heads, of_tails = (self.kg.node_names[node_type] for node_type in self.target.types)
         return [
-            f"{of_heads[first]} for {of_tails[second]}"
-            for first, second in zip(*(ends[:VOTERS] for ends in voting[:2]), strict=True)
+            f"{of_heads[first]} for {of_tails[second]}" for first, second in zip(*voting[:2], strict=True)
         ]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from repurpose.core.errors import InputError, is_out_of_memory
@@ -82,15 +83,22 @@ def write_table(path: str | Path, table: pa.Table, metadata: Mapping[str, str] |
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: str | Path, columns: Sequence[str] | None = None, *, is_result: bool = True) -> pa.Table:
+def read_table(
+    path: str | Path,
+    columns: Sequence[str] | None = None,
+    *,
+    where: pc.Expression | None = None,
+    is_result: bool = True,
+) -> pa.Table:
     """Read a parquet file; raises InputError that names the file and says what to do.
 
-    is_result: whether the workflow made the file, so that the error says how to rebuild it.
+    where: only rows for which it is true, filtered while they are read. is_result: whether the workflow made
+    the file, so that the error says how to rebuild it.
     """
     try:
         # An open file: from a path, pyarrow would also read columns from folder names such as device=cpu.
         with Path(path).open("rb") as file:
-            return pq.read_table(file, columns=list(columns) if columns is not None else None)
+            return pq.read_table(file, columns=list(columns) if columns is not None else None, filters=where)
     except (OSError, pa.ArrowException) as error:
         if is_out_of_memory(error):
             raise

@@ -173,13 +173,17 @@ def load(paths: GraphFiles) -> Graph:
 
     Raises InputError that names the file if a file is missing or damaged, or does not match the others.
     """
-    node_ids, node_names = _load_nodes(paths.nodes)
+    node_ids, node_names = load_nodes(paths.nodes)
     loaded = _load_relations(paths.relations, node_ids)
     heads, tails = _load_edges(paths.edges, loaded, node_ids)
     return Graph(tuple(node_ids), node_ids, node_names, loaded, heads, tails)
 
 
-def _load_nodes(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def load_nodes(path: str | Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Read only the nodes: ids and names by node type, in the order of the graph's node numbers.
+
+    Raises InputError if the file is missing or damaged.
+    """
     table = _load_table(path, NODE_SCHEMA)
     encoded = pc.dictionary_encode(table["node_type"].combine_chunks())
     node_types, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()

@@ -1,6 +1,7 @@
 """Look up nodes by id or name, as a person writes them."""
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,9 +13,25 @@ NEAR = 5  # most names that an error suggests for an unknown name
 ALIKE = 0.75  # least similarity of such a name, from 0 to 1, if it does not contain the unknown one
 
 
+# Control and format characters, surrogates, line and paragraph separators.
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
 def shown(name: str) -> str:
     """A node type or a relation as people read it: without the prefix that all names of Biolink have."""
     return name.removeprefix("biolink:")
+
+
+def visible(text: str) -> str:
+    """The text with characters that cannot be seen, or that turn the direction of others, as code points."""
+    if str(text).isprintable():
+        return str(text)
+    return "".join(
+        f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{ord(mark):04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
+        if unicodedata.category(mark) in UNSEEN
+        else mark
+        for mark in str(text)
+    )
 
 
 def find(kg: Graph, node_type: str, text: str) -> int:

@@ -11,9 +11,9 @@ other has. So a model must be fitted to votes of known pairs without the pair an
 (see `features`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from repurpose.graph.names import shown
 from repurpose.metapaths import steps as steps_module
 from repurpose.metapaths.steps import Steps
 
+SIMILARITIES_KEPT = 1000  # rows of one node's similarities, up to 70 MB at PrimeKG's size
 LABELS = -1  # in place of a step: two heads resemble each other by the tails of their known pairs
 
 
@@ -139,23 +140,34 @@ class Election:
             result[number] = (sums if kind.tails is None else of_tails[kind.tails].transposed(sums))[:, 0]
         return result / self.sizes[0]
 
-    def voters(self, kind: Vote, head: int, tail: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The known pairs that vote for a pair, heaviest first: their heads, tails and weights."""
-        weights = self.treatments.tocoo()
-        votes = weights.data.astype(np.float64)
-        for node, ends, step, side in (
-            (head, weights.row, kind.heads, 0),
-            (tail, weights.col, kind.tails, 1),
-        ):
-            if step is None:
-                votes = votes * (ends == node)
-            else:
-                votes = votes * self._similar_to(node, step, side)[ends]
-        order = np.argsort(-votes, kind="stable")
-        order = order[votes[order] > 0]
-        return weights.row[order], weights.col[order], votes[order]
+    def voters(
+        self, kind: Vote, head: int, tail: int, count: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The known pairs that vote for a pair, heaviest first: their heads, tails and weights.
 
-    def _similar_to(self, node: int, step: int, side: int) -> np.ndarray:
+        count: only so many, None for all.
+        """
+        known = self._known_pairs
+        votes = known.data.astype(np.float64)
+        for node, ends, step, side in (
+            (head, known.row, kind.heads, 0),
+            (tail, known.col, kind.tails, 1),
+        ):
+            votes *= (ends == node) if step is None else self._similar_to(node, step, side)[ends]
+        voting = np.flatnonzero(votes > 0)
+        order = voting[np.argsort(-votes[voting], kind="stable")][:count]
+        return known.row[order], known.col[order], votes[order]
+
+    @cached_property
+    def _known_pairs(self) -> sparse.coo_array:
+        return self.treatments.tocoo()
+
+    @cached_property
+    def _similar_to(self) -> Callable[[int, int, int], np.ndarray]:
+        """A function of node, step and side; who explains many pairs asks for the same nodes again."""
+        return lru_cache(SIMILARITIES_KEPT)(self._similarities_with)
+
+    def _similarities_with(self, node: int, step: int, side: int) -> np.ndarray:
         similarity = self.similarities[side][step]
         if similarity.inward is not None and side == 0:
             return similarity.outward[[node]].toarray()[0]

@@ -1,0 +1,151 @@
+"""A page with its explorer, of a small planted graph whose nodes have names that try to break it."""
+
+import base64
+import gzip
+import json
+from pathlib import Path
+
+import candidate_lists
+import numpy as np
+import planted
+import report_examples
+
+import write_summary
+from repurpose.candidates import by_head, candidates, evidence, listed
+from repurpose.core import files
+from repurpose.gate import projection
+from repurpose.graph import graph, paths
+from repurpose.graph.graph import GraphFiles
+from repurpose.pairs import pairs
+from repurpose.report import packing, summary
+
+BIN = {"predicted": 0.02, "observed": 0.03, "low": 0.02, "high": 0.05, "pairs": 900.0, "positives": 27}
+RARE = {"predicted": 0.001, "observed": 0.002, "low": 0.001, "high": 0.004, "pairs": 9000.0, "positives": 18}
+TREATED_BIN = BIN | {"observed": 0.4, "low": 0.3, "high": 0.5}
+CALIBRATION = report_examples.CALIBRATION | {
+    "reliability": {"bins": [RARE, BIN], "ece": 0.0005, "brier": 0.003},
+    "treated": {"reliability": {"bins": [TREATED_BIN], "ece": 0.0005, "brier": 0.003}, "positives": 20},
+}
+HOSTILE = [
+    "<script>window.broken = 1</script>",
+    "</script><script>window.broken = 2</script>",
+    "${window.broken = 3}",
+    "line\u2028separator\u2029here",
+    "right\u202eto left",
+    "n" * 300,
+    "=HYPERLINK(1)",
+    '"><img src=x onerror="window.broken = 4">',
+]
+NAMED_ALIKE = "twin of two"
+
+
+def example_graph():
+    """Drugs, diseases and genes; the first names are HOSTILE, and two diseases have one name."""
+    kg, vectors = planted.repurposing()
+    for node_type in kg.node_types:
+        kg.node_names[node_type][: len(HOSTILE)] = [f"{text} {node_type}" for text in HOSTILE]
+    kg.node_names["disease"][20:22] = NAMED_ALIKE
+    kg.node_names["disease"][22] = "Parkinson's disease"
+    kg.node_ids["disease"][23] = "DOID:9352"
+    return kg, vectors
+
+
+def write(folder: Path, devices=("cpu",), failed=(), top=5) -> Path:
+    """Write a page to the folder and return its path; `failed` devices did not pass their gate."""
+    kg, vectors = example_graph()
+    graph_files = GraphFiles.in_folder(folder / "graph")
+    graph.save(kg, graph_files)
+    labelled = pairs.label(kg, planted.TARGET)
+    table = labelled[["head_index", "tail_index", "label"]]
+    table.to_parquet(folder / "pairs.parquet", index=False)
+    passed = {device: device not in failed for device in devices}
+    content, histories, verdicts, ledger, removed = report_examples.example(passed)
+    ledger["nodes"] = {node_type: kg.count(node_type) for node_type in kg.node_types}
+    removed["removed"] = [row | {"head_type": "drug", "tail_type": "disease"} for row in removed["removed"]]
+    paths_by_name = {name: [] for name in ("outcomes", "verdicts", "histories", "maps")}
+    for number, row in enumerate(content["devices"]):
+        own = folder / "candidates" / row["device"]
+        if row["passed"]:
+            written = _rank(kg, vectors, own, number)
+            row = row | {
+                "top": summary.top_pairs(
+                    files.read_table(written["candidates"]), files.read_table(written["evidence"])
+                )
+            }
+        files.write_json(own / "outcome.json", row)
+        files.write_json(own / "verdict.json", verdicts[row["device"]])
+        files.write_table(own / "history.parquet", histories[row["device"]])
+        drawn = projection.table(vectors, ("drug", "disease"), "pca", 3, number)
+        files.write_table(own / "map.parquet", drawn, {"method": "pca"})
+        names = ("outcome.json", "verdict.json", "history.parquet", "map.parquet")
+        for kind, name in zip(paths_by_name, names, strict=True):
+            paths_by_name[kind].append(own / name)
+    for name, value in (("ledger", ledger), ("certificate", removed)):
+        files.write_json(folder / f"{name}.json", value)
+    write_summary.main(
+        **paths_by_name,
+        relations=graph_files.relations,
+        ledger=folder / "ledger.json",
+        certificate=folder / "certificate.json",
+        agreement=None,
+        pooled=None,
+        nodes=graph_files.nodes,
+        pairs=folder / "pairs.parquet",
+        results=folder,
+        top=top,
+        summary_out=folder / "summary.json",
+        report_out=folder / "report.html",
+        card_out=folder / "README.md",
+    )
+    return folder / "report.html"
+
+
+def _rank(kg, vectors, folder, number):
+    """Candidates, lists of heads and explanations of scores that are the vectors' products, with noise."""
+    noise = np.random.default_rng(number).normal(0, 0.3 * number, (60, 50))
+    scores = (vectors["drug"] @ vectors["disease"].T + noise).astype(np.float32)
+    cautions = tuple(np.full(kg.count(node_type), "", object) for node_type in ("drug", "disease"))
+    cautions[1][:3] = "unlike any treated disease"
+    annotator = candidate_lists.annotator(kg, cautions)
+    of_heads, ranks = by_head.HeadCollector(60, 50), by_head.HeadRanks(annotator)
+    tables = candidates.rank(
+        candidate_lists.scorer(np.stack([scores, scores, scores + 0.1])),
+        annotator,
+        per_tail=30,
+        collectors=[of_heads, ranks],
+    )
+    names = ("candidates", "by_head", "listed", "evidence")
+    written = {name: folder / f"{name}.parquet" for name in names}
+    folder.mkdir(parents=True)
+    candidates.save(
+        tables, written["candidates"], folder / "c.csv", {"calibration": CALIBRATION}, ranks.complete
+    )
+    files.write_table(written["by_head"], of_heads.table(annotator))
+    ends = vectors["drug"], vectors["disease"]
+    treated = pairs.treated(pairs.label(kg, planted.TARGET))
+    explainer = evidence.Explainer(kg, planted.TARGET, ends, treated, paths.network(kg))
+    table = files.read_table(written["candidates"])
+    listed.write(written["listed"], explainer, table, 2, 3)
+    rows = explainer.explain_rows(summary.best_new(table, 10), 3, 2)
+    files.write_table(written["evidence"], evidence.pa.Table.from_pylist(rows, evidence.SCHEMA))
+    return written
+
+
+def unpacked(text):
+    """What app/data.js makes of a packed text."""
+    data = gzip.decompress(base64.b64decode(text))
+    length = int.from_bytes(data[:4], "little")
+    start = -(-(4 + length) // packing.ALIGNMENT) * packing.ALIGNMENT
+
+    def whole(value):
+        if isinstance(value, list):
+            return [whole(part) for part in value]
+        if not isinstance(value, dict):
+            return value
+        if "array" not in value:
+            return {key: whole(part) for key, part in value.items()}
+        dtype = {name: dtype for dtype, name in packing.KINDS.items()}[value["array"]]
+        assert (start + value["at"]) % np.dtype(dtype).itemsize == 0
+        return np.frombuffer(data, dtype, value["length"], start + value["at"]).tolist()
+
+    return whole(json.loads(data[4 : 4 + length]))
