@@ -7,6 +7,34 @@ candidates only if the device passed. So a fast device goes on while another sti
 """
 
 
+rule project_embeddings:
+    input:
+        **GRAPH,
+        embeddings="results/embeddings/{device}/embeddings.parquet",
+    output:
+        map="results/validation/{device}/map.parquet",
+    log:
+        "results/logs/project_embeddings/{device}.log",
+    benchmark:
+        "results/benchmarks/project_embeddings/{device}.tsv"
+    retries: 0
+    conda:
+        "../envs/hgt.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        map=config["map"],
+        target_types=TARGET_TYPES,
+        seed=seed_of_run,
+        code=code("project_embeddings"),
+    message:
+        "Drawing the map of the embeddings of {wildcards.device}"
+    script:
+        "../scripts/project_embeddings.py"
+
+
 rule measure_embeddings:
     input:
         **GRAPH,

@@ -15,7 +15,8 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 MODULE = SCRIPTS / "repurpose" / "core" / "streams.py"
 DEMO = SCRIPTS / "repurpose" / "ingest" / "demo.py"
 NAMED = {"generator", "seed_of", "demo_generator"}
-# Ways to random numbers other than a named stream. A call of one of SEEDED needs a seed from `seed_of`.
+# Ways to random numbers other than a named stream. A call of one of SEEDED, and `random_state`, which umap
+# has no other name for, need a seed from `seed_of`.
 UNNAMED = {
     "default_rng",
     "SeedSequence",
@@ -59,6 +60,9 @@ def unnamed(source):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in SEEDED:
             if not (node.args and ast.unparse(node.args[0]).startswith("streams.seed_of(")):
                 found.append(ast.unparse(node))
+        elif isinstance(node, ast.keyword) and node.arg == "random_state":
+            if not ast.unparse(node.value).startswith("streams.seed_of("):
+                found.append("random_state")
         elif isinstance(node, ast.Attribute):
             is_global = ast.unparse(node.value) in ("np.random", "numpy.random", "random")
             if node.attr in UNNAMED or (is_global and node.attr in DRAWS):
@@ -165,12 +169,14 @@ def test_only_the_demo_graph_uses_its_numbered_streams_and_each_number_once():
         "from random import shuffle",
         "torch.manual_seed(seed + 1)",
         "train_test_split(x, random_state=0)",
+        "train_test_split(x, random_state=seed)",
         "from repurpose.core.streams import generator",
     ],
 )
 def test_a_draw_without_a_name_is_found(source):
     assert unnamed(source)
     assert not unnamed("torch.manual_seed(streams.seed_of(seed, 'a'))\nx: np.random.Generator\nrng.random(2)")
+    assert not unnamed("UMAP(random_state=streams.seed_of(seed, 'a') % 2**32)")
 
 
 def test_calls_of_streams_are_found():
