@@ -21,6 +21,7 @@ SCHEMA = pa.schema(
         ("ranking", pa.float64()),
         ("contrastive", pa.float64()),
         ("total", pa.float64()),
+        ("gradient_norm", pa.float64()),
         ("valid_auroc", pa.float64()),
         ("seconds", pa.float64()),
     ]
@@ -61,7 +62,8 @@ class Writer:
 
 
 def _columns(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in SCHEMA.names}
+    # Rows of a checkpoint of an earlier version have no gradient norm.
+    return {name: row.get(name) if name == "gradient_norm" else row[name] for name in SCHEMA.names}
 
 
 def progress(label: str) -> Callable[[dict[str, Any], int], None]:

@@ -5,7 +5,8 @@ embeddings from all neighbours.
 """
 
 import itertools
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ class FullSteps:
         self.edges = model.prepare(objective.held.train)
         # fused: one pass over each parameter, no temporary copies.
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
+        self.gradient_norm: float | None = None  # of the last step
 
     def take(self, step: int) -> tuple[Terms, Draw]:
         """Update the model; returns the losses before the update, and the pairs that were predicted."""
@@ -43,6 +45,7 @@ class FullSteps:
         terms = self.objective.terms(self.model, self.model(self.edges.without(hidden)), draw)
         self.optimizer.zero_grad(set_to_none=True)
         terms.total.backward()
+        self.gradient_norm = _norm(p.grad for p in self.model.parameters())
         self.optimizer.step()
         return terms.detached(), draw
 
@@ -89,6 +92,7 @@ class SampledSteps:
         others = [p for p in model.parameters() if p is not model.inputs]
         self.optimizer = torch.optim.Adam(others, lr=settings.learning_rate, fused=True)
         self.order: tuple[int, np.ndarray] | None = None
+        self.gradient_norm: float | None = None  # of the last step
 
     def take(self, step: int) -> tuple[Terms, Draw]:
         """Update the model; returns the losses before the update, and the pairs that were predicted."""
@@ -108,6 +112,7 @@ class SampledSteps:
         terms = self.objective.terms(self.model, z, draw.renumbered(batch.positions))
         self.optimizer.zero_grad(set_to_none=True)
         terms.total.backward()
+        self.gradient_norm = _norm([x.grad, *(p.grad for p in self.model.parameters())])
         self.optimizer.step()
         self.table.step(rows, x.grad)
         return terms.detached(), draw
@@ -231,6 +236,12 @@ def _set_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]
         position, _, key = name.partition(".")
         state.setdefault(int(position), {})[key] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _norm(gradients: Iterable[Tensor | None]) -> float | None:
+    """The norm of all gradients as one vector; None if it is not finite."""
+    norm = torch.nn.utils.get_total_norm([gradient for gradient in gradients if gradient is not None]).item()
+    return norm if math.isfinite(norm) else None
 
 
 def _start(model: HGT, seed: int, step: int) -> np.random.Generator:
