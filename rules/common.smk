@@ -10,6 +10,7 @@ sys.path.insert(0, f"{workflow.basedir}/scripts")
 from repurpose.config import settings
 from repurpose.config.device import Device
 from repurpose.core import source
+from repurpose.core.files import read_json
 from repurpose.core.threads import let_idle_threads_sleep
 from repurpose.gate import verdict
 from repurpose.ingest import download, inputs
@@ -31,6 +32,8 @@ for key, section in settings.ordered(config).items():
     config[key] = section
 
 let_idle_threads_sleep()
+if snakemake_private.is_planner(workflow):
+    snakemake_private.shorten_console(workflow)
 
 # Only split_pairs uses the hierarchy, so a change of it must not rerun other rules.
 TARGET = {key: value for key, value in config["target"].items() if key != "hierarchy"}
@@ -123,6 +126,8 @@ def results_if_passed(wildcards):
     return {
         "metrics": f"results/classifier/{name}/metrics.json",
         "candidates": f"results/candidates/{name}/candidates.parquet",
+        "by_head": f"results/candidates/{name}/by_head.parquet",
+        "listed": f"results/candidates/{name}/listed.parquet",
         "evidence": f"results/candidates/{name}/evidence.parquet",
         "popularity": f"results/candidates/{name}/popularity.parquet",
         "stability": f"results/candidates/{name}/stability.json",
@@ -165,6 +170,14 @@ def models_of_passing(wildcards):
         "negatives": "results/classifier/{device}/negatives.json",
     }
     return {name: expand(pattern, device=passed) for name, pattern in patterns.items()} if passed else {}
+
+
+def page_sources():
+    """The files that the report is made of, other than its modules."""
+    folder = Path(workflow.basedir, "scripts")
+    kinds = ("templates/*", "app/*.js", "vendor/*.js")
+    found = [path for kind in kinds for path in sorted((folder / "repurpose" / "report").glob(kind))]
+    return [path.relative_to(folder).as_posix() for path in found]
 
 
 def agreement_of_several(wildcards):
@@ -309,6 +322,11 @@ def end_run(logs, is_failed):
     snakemake_private.forget_forced(workflow)
     missing = runs.end(runs.judge(expected, is_result, records.Digests(), is_end=True))
     if not is_failed:
+        if snakemake_private.is_asked_for(workflow, "require_pass"):
+            # Imported here: a dry run need not wait for it.
+            from repurpose.report import ending
+
+            print("\n".join(["", *ending.lines(read_json("results/summary.json"))]), file=sys.stderr)
         return
     text = "".join(Path(path).read_text(errors="replace") for path in logs)
     said = re.findall(r"^[0-9:]{8} ERROR (.*)$", text, re.MULTILINE)

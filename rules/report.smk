@@ -8,13 +8,26 @@ rule write_summary:
         outcomes=per_device("results/validation/{device}/outcome.json"),
         verdicts=per_device("results/validation/{device}/verdict.json"),
         histories=per_device("results/embeddings/{device}/history.parquet"),
+        maps=per_device("results/validation/{device}/map.parquet"),
+        nodes=GRAPH["nodes"],
         relations=GRAPH["relations"],
+        pairs="results/pairs/pairs.parquet",
         ledger="results/graph/ledger.json",
         certificate="results/pairs/certificate.json",
     output:
         summary="results/summary.json",
-        report=report("results/report.html", category="Report", labels={"page": "summary"}),
-        card="results/README.md",
+        report=report(
+            "results/report.html",
+            caption="captions/page.rst",
+            category="Report",
+            labels={"file": "report"},
+        ),
+        card=report(
+            "results/README.md",
+            caption="captions/card.rst",
+            category="Report",
+            labels={"file": "dataset card"},
+        ),
     log:
         "results/logs/write_summary/summary.log",
     benchmark:
@@ -24,10 +37,11 @@ rule write_summary:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=10,
+        mem_mb=8000,
+        runtime=30,
     params:
-        code=code("write_summary", "repurpose/report/templates/report.html.j2"),
+        top=config["candidates"]["in_report"],
+        code=code("write_summary", *page_sources()),
     message:
         "Writing results/summary.json, results/report.html and results/README.md"
     script:

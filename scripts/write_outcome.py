@@ -8,6 +8,8 @@ from repurpose.gate import verdict
 from repurpose.provenance import jobs
 from repurpose.report import summary
 
+LISTS = ("candidates", "by_head", "listed", "evidence")
+
 
 def main(
     *,
@@ -17,13 +19,17 @@ def main(
     ranked_files: Mapping[str, str | Path],
     outcome_out: str | Path,
 ) -> None:
-    """Join a device's results; ranked_files: files of summary.Ranked by name, empty if it did not pass."""
+    """Join a device's results; ranked_files: files of summary.Ranked and LISTS by name, empty if it failed.
+
+    `digests` are the SHA-256 of LISTS: the report reads these files, and must be written again with them.
+    """
     row = summary.outcome(
         verdict.read(verdict_in),
         files.read_json(training),
         read(ranked_files) if ranked_files else None,
         summary.embedding_dim(embeddings),
     )
+    row["digests"] = {name: files.digest(ranked_files[name]) for name in LISTS if ranked_files}
     files.write_json(outcome_out, row)
 
 
@@ -50,6 +56,8 @@ if __name__ == "__main__":
                 verdict_in=snakemake.input.verdict,
                 training=snakemake.input.training,
                 embeddings=snakemake.input.embeddings,
-                ranked_files={name: inputs[name] for name in summary.Ranked._fields if name in inputs},
+                ranked_files={
+                    name: inputs[name] for name in {*summary.Ranked._fields, *LISTS} if name in inputs
+                },
                 outcome_out=output.outcome,
             )

@@ -10,7 +10,7 @@ from repurpose.report import summary
 
 VOID = {"meta", "link", "img", "br", "hr", "wbr", "input"}
 BREAKOUT = "\"><img src='https://evil.example/x' onerror=alert(1)>"
-COLUMNS = ["link", "ranking", "contrastive", "total", "valid_auroc", "seconds"]
+COLUMNS = ["link", "ranking", "contrastive", "total", "gradient_norm", "valid_auroc", "seconds"]
 
 
 class Page(HTMLParser):
@@ -35,7 +35,7 @@ class Page(HTMLParser):
         assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
 
     def handle_data(self, text):
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.words.append(text)
 
     @property
@@ -61,6 +61,7 @@ def history(steps, contrastive=True):
         gaps,
         contrastive_loss if contrastive else gaps,
         link + 0.5 * contrastive_loss,
+        1 / step,
         auroc,
         step * 0.5,
     ]
@@ -142,7 +143,8 @@ def example(passed, status="completed", name="Metformin", device_metrics=None, s
         "peak_rss_bytes": 3 * 2**30,
     }
     paths = [[{"text": f"{name} -[binds]-> {BREAKOUT}", "change": -0.625}]]
-    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": paths})
+    reasons = [[{"text": f"votes of {name}", "share": 0.5, "voters": [f"{name} for gout"]}]]
+    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": paths, "reasons": reasons})
     popular = {"head_name": name, "head_id": "D1", "listed": 812, "share": 0.31, "known_tails": 9}
     negatives = {"scheme": "disease", "reason": "", "model": "trees", "digest": "0"}
     negatives |= {"auroc": {"unknown": interval(0.881), "treatments": None}}

@@ -1,4 +1,7 @@
+import base64
+import hashlib
 import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +22,7 @@ from report_examples import (
 import write_summary
 from repurpose.core import files
 from repurpose.evaluation import evaluation
-from repurpose.report import card, metric_tables, page, summary
+from repurpose.report import card, made, metric_tables, page, summary
 
 HOSTILE = "<script>alert(1)</script>"
 DASH = "\N{EN DASH}"
@@ -93,7 +96,8 @@ def test_the_report_says_how_much_lower_the_odds_of_little_known_diseases_are():
 
 def test_the_calibration_of_a_device_is_that_of_its_candidates_file():
     negatives, popular = {"model": None, "reason": ""}, pa.table({"head_id": ["D1"]})
-    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": [[{"text": "", "change": None}]]})
+    paths = [[{"text": "", "change": None}]]
+    evidence = pa.table({"head_id": ["D1"], "tail_id": ["3091"], "paths": paths, "reasons": [[]]})
     for calibration in (CALIBRATION, None):
         ranked = summary.Ranked(metrics(), candidates("A", calibration), evidence, popular, {}, {}, negatives)
         row = summary.outcome(verdict("cpu", True), {"status": "completed"}, ranked, 8)
@@ -120,9 +124,27 @@ def test_a_page_of_a_passing_device_shows_metrics_candidates_and_certificate():
     assert "2 min" in shown.text and "3.00 GiB" in shown.text
 
 
+# Each heading stands once in the contents and once above its section.
+SECTIONS = [
+    "What was asked",
+    "Did it learn?",
+    "Can I trust it?",
+    "Candidates",
+    "Why these",
+    "How it was made",
+]
+
+
+def test_the_sections_are_in_the_order_in_which_a_reader_asks():
+    html = render({"cpu": True, "mps": False})
+    headings = re.findall(r"<h2>(.*?)</h2>", html)
+    assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
+    assert headings[-1] == "How to read this"
+
+
 def test_the_verdict_comes_first():
     text = Page(render({"cpu": False})).text
-    parts = ["No device passed the gate", "Research use only", "Overview", "Graph"]
+    parts = ["No compound was ranked", "No device passed the gate", "Research use only", *SECTIONS[1:]]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
@@ -133,18 +155,28 @@ def test_a_failing_device_shows_why_and_what_to_do_and_its_classic_figures():
     assert "What to do: raise training.epochs." in shown.text
     assert "the value is 0.51. To do: raise training.epochs." in shown.text
     assert "0.447" in shown.text and "not reached" in shown.text
-    assert "Top candidates" not in shown.text and "Metrics on" not in shown.text
-    assert len(shown.all("svg")) == 3
+    assert "The best of all" not in shown.text and "Metrics on" not in shown.text
+    assert "There" not in shown.text and "so nothing was ranked by it" in shown.text
+    labels = [attributes["aria-label"] for attributes in shown.all("svg")]
+    assert [label.split(" ")[0] for label in labels] == [
+        "Training",
+        "Validation",
+        "Norm",
+        "value",
+        "value",
+        "What",
+        "Rows",
+    ]
 
 
 def test_a_mixed_run_has_one_row_and_one_section_per_device():
     shown = Page(render({"cpu": True, "cuda:1-sampled": False, "mps": False}))
     assert len(shown.all("tr", "device")) == 3
-    assert [attributes["id"] for attributes in shown.all("section")][1:4] == [
-        "device-1",
-        "device-2",
-        "device-3",
-    ]
+    blocks = [attributes for attributes in shown.all("div", "device-block") if "id" in attributes]
+    assert [attributes["id"] for attributes in blocks] == ["device-1", "device-2", "device-3"]
+    assert [attributes["data-value"] for attributes in blocks] == ["cpu", "cuda:1-sampled", "mps"]
+    (compared,) = [a for a in shown.all("svg") if a["aria-label"].startswith("Link loss of all devices")]
+    assert "cuda:1-sampled from 1.300 to 0.540" in compared["aria-label"]
     assert "1 of 3 devices passed the gate: cpu; failed: cuda:1-sampled: link_auroc_uniform" in shown.text
     ids = [attributes["id"] for _, attributes in shown.tags if "id" in attributes]
     assert len(ids) == len(set(ids)) > 6
@@ -167,7 +199,7 @@ def test_types_of_biolink_are_shown_without_their_prefix():
     removed = {"head_type": "biolink:Drug", "tail_type": "biolink:Disease", "relation": "biolink:treats"}
     content[4] = {**content[4], "removed": [{**removed, "role": "target", "edges": 3}]}
     text = Page(page.render(*content)).text
-    assert "Disease pairs ranked" in text and "biolink:Disease pairs" not in text
+    assert "Which Drugs for which Diseases?" in text and "biolink:Disease" not in text.partition("Leakage")[0]
     assert "Within the list of one Disease" in text
     # The table of what was left out has the names of the user's table.
     assert "biolink:Drug" in text
@@ -176,7 +208,7 @@ def test_types_of_biolink_are_shown_without_their_prefix():
 def test_a_workflow_that_an_independent_method_beats_says_so_on_top():
     beaten = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.10, svd=0.11))).text
     sentence = "cpu, split random: hgt is not above the best other method, svd: AP 0.100 against 0.110"
-    assert 0 < beaten.index(sentence) < beaten.index("Overview")
+    assert 0 < beaten.index(sentence) < beaten.index("Which compounds could treat")
     assert "Trust its lists no more than those" in beaten
     ahead = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.20, svd=0.11))).text
     assert "Trust its lists no more" not in ahead
@@ -197,7 +229,7 @@ def test_devices_are_compared_and_a_disagreement_stands_on_top(agrees):
     assert "<b>gene" not in html
     sentence = "cpu and mps do not agree: first losses is 0.0567, at most 0.02 was expected."
     assert (sentence in text) is not agrees
-    assert agrees or text.index(sentence) < text.index("Overview")
+    assert agrees or text.index(sentence) < text.index("Which compounds could treat")
     assert "Agreement of devices" in text
 
 
@@ -253,7 +285,8 @@ def test_a_refused_training_without_a_step_has_a_page():
     shown = Page(render({"cpu": False}, status="refused", steps=0))
     assert "refused: too little memory." in shown.text and "use a smaller model." in shown.text
     assert "No step was recorded: the training ended as refused." in shown.text
-    assert [chart["aria-label"][:12] for chart in shown.all("svg")] == ["What nearest"]
+    drawn = [chart["aria-label"].split(" ")[0] for chart in shown.all("svg")]
+    assert drawn == ["value", "value", "What", "Rows"]
 
 
 def test_metrics_that_are_undefined_are_dashes():
@@ -443,7 +476,9 @@ def test_the_page_fetches_nothing():
     assert external(html) == []
     # The only address is part of a hostile name, and it is text.
     assert set(re.findall(r"https?:[^ ]*", html)) == {"https://evil.example/x&#39;"}
-    assert "default-src 'none'" in html
+    (policy,) = [a["content"] for a in Page(html).all("meta") if a.get("http-equiv")]
+    assert policy.startswith("default-src 'none'; script-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy and ' style="' not in html
     # `external` finds an address if there is one.
     assert external('<p><a href="https://example.org">x</a></p>')
     assert external("<style>p { background: url(//example.org/a.png) }</style>")
@@ -500,10 +535,9 @@ def test_durations_and_sizes_have_readable_units():
     assert sizes == [DASH, "0 B", "2.00 KiB", "1.50 GiB"]
 
 
-@pytest.mark.parametrize("passed", [{"cpu": True, "mps": False}, {"cpu": False}])
-def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
-    content, histories, verdicts, ledger, certificate = example(passed)
-    paths = {name: [] for name in ("outcomes", "verdicts", "histories")}
+def test_the_script_writes_summary_and_page_of_a_run_in_which_no_device_passed(tmp_path):
+    content, histories, verdicts, ledger, certificate = example({"cpu": False})
+    paths = {name: [] for name in ("outcomes", "verdicts", "histories", "maps")}
     for row in content["devices"]:
         folder = tmp_path / row["device"]
         for name, value in (("outcomes", row), ("verdicts", verdicts[row["device"]])):
@@ -511,6 +545,7 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
             paths[name].append(folder / f"{name}.json")
         files.write_table(folder / "history.parquet", histories[row["device"]])
         paths["histories"].append(folder / "history.parquet")
+        paths["maps"].append(folder / "not read.parquet")
     relations = [{"relation": "indication", "edges": 20}]
     for name, value in (("relations", relations), ("ledger", ledger), ("certificate", certificate)):
         files.write_json(tmp_path / f"{name}.json", value)
@@ -519,13 +554,18 @@ def test_the_script_writes_summary_and_page_whoever_passed(tmp_path, passed):
         **{name: tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")},
         agreement=None,
         pooled=None,
+        nodes=tmp_path,
+        pairs=tmp_path,
+        results=tmp_path,
+        top=5,
         summary_out=tmp_path / "summary.json",
         report_out=tmp_path / "report.html",
         card_out=tmp_path / "README.md",
     )
     assert files.read_json(tmp_path / "summary.json") == content
     written = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert written == page.render(content, histories, verdicts, ledger, certificate)
+    made_of = made.describe(tmp_path)
+    assert written == page.render(content, histories, verdicts, ledger, certificate, made=made_of)
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text == card.render(content, ("compound", "disease"))
 
@@ -539,3 +579,26 @@ def test_the_report_shows_the_warnings_about_the_table_and_the_cautions_about_th
     assert HOSTILE not in html
     assert "two spellings." in Page(html).text
     assert "are of 1 disease." in Page(html).text
+
+
+def test_the_library_in_the_page_is_the_one_that_is_documented():
+    folder = page.TEMPLATES.parent
+    readme = (folder / "vendor" / "README.md").read_text(encoding="utf-8")
+    for name in page.LIBRARIES:
+        digest = files.digest(folder / name)
+        assert f"| {Path(name).name} |" in readme and digest in readme
+        assert (folder / "vendor" / f"{Path(name).name.partition('.')[0]}.LICENSE.txt").is_file()
+    listed = {path.name for path in (folder / "app").iterdir()}
+    assert listed == {f"{part}.js" for part in page.APP_PARTS}
+
+
+def test_a_page_with_an_explorer_runs_its_own_scripts_and_no_others():
+    html = page.render(*example({"cpu": True}), packed={"lists": "QUJD"})
+    shown = Page(html)
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert len(scripts) == 2 and shown.all("script")[0] == {"type": "text/plain", "id": "data-lists"}
+    (policy,) = [a["content"] for a in shown.all("meta") if a.get("http-equiv")]
+    for text in scripts:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert "sourceMappingURL" not in html and "unsafe" not in policy and "http" not in policy

@@ -13,7 +13,8 @@ from repurpose.core.errors import InputError
 from repurpose.report import summary
 
 LEDGER = {"rows": 90, "dropped": {"self-loop": 2, "duplicate": 3}, "nodes": {"drug": 4, "disease": 5}}
-NO_EVIDENCE = pa.table({name: pa.array([], pa.string()) for name in ("head_id", "tail_id", "paths")})
+EVIDENCE = ("head_id", "tail_id", "paths", "reasons")
+NO_EVIDENCE = pa.table({name: pa.array([], pa.string()) for name in EVIDENCE})
 RELATIONS = [{"relation": "indication", "edges": 7}, {"relation": "drug_protein", "edges": 30}]
 
 
@@ -81,7 +82,7 @@ def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
     assert outcome["final_link"] == 0.5 and outcome["floor"] == 1.386 and outcome["steps"] == 60
     # The pair with the best score has a known relation, so it is left out.
     assert [pair["head_id"] for pair in outcome["top"]] == ["D2", "D0"]
-    assert set(outcome["top"][0]) == {*summary.PAIR_COLUMNS, "path", "path_change"}
+    assert set(outcome["top"][0]) == {*summary.PAIR_COLUMNS, "reason", "path", "path_change"}
 
 
 def test_a_device_that_failed_names_each_failed_check_with_its_reason():
@@ -122,15 +123,17 @@ def test_the_top_pairs_are_the_first_of_a_full_sort(drawn):
     novel = [pair for pair in table.to_pylist() if pair["known"] == ""]
     expected = sorted(novel, key=lambda pair: (-pair["score"], pair["tail_id"], pair["head_id"]))
     assert summary.top_pairs(table, NO_EVIDENCE) == [
-        {**pair, "path": "", "path_change": None} for pair in expected[: summary.TOP_PAIRS]
+        {**pair, "reason": "", "path": "", "path_change": None} for pair in expected[: summary.TOP_PAIRS]
     ]
 
 
-def test_a_top_pair_has_the_path_whose_removal_lowers_its_score_most():
+def test_a_top_pair_has_its_first_reason_and_the_path_whose_removal_lowers_its_score_most():
     table = candidates([0.1, 0.9, 0.5])
     paths = [[{"text": "first", "change": 0.1}, {"text": "best", "change": -0.5}], []]
-    evidence = pa.table({"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": paths})
-    top = summary.top_pairs(table, evidence)
+    reasons = [[{"text": "votes", "voters": ["a for b", "c for d"]}, {"text": "other", "voters": []}]]
+    columns = {"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": paths, "reasons": [*reasons, []]}
+    top = summary.top_pairs(table, pa.table(columns))
+    assert [pair["reason"] for pair in top] == ["votes (a for b, c for d)", "", ""]
     assert [pair["path"] for pair in top] == ["best", "", ""]
     assert [pair["path_change"] for pair in top] == [-0.5, None, None]
 
@@ -193,6 +196,7 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
         "embeddings": embeddings,
     }
     evidence = {"head_id": ["D0"], "tail_id": ["3091"], "paths": [[{"text": "by a gene", "change": None}]]}
+    evidence["reasons"] = [[{"text": "votes", "voters": []}]]
     files.write_table(tmp_path / "evidence.parquet", pa.table(evidence))
     listed = pa.table({"head_id": [f"D{at}" for at in range(20)], "listed": list(range(20, 0, -1))})
     files.write_table(tmp_path / "popularity.parquet", listed)
@@ -202,11 +206,17 @@ def test_the_outcome_is_written_with_and_without_a_classifier(tmp_path):
     files.write_json(tmp_path / "negatives.json", {"reason": "", "model": "trees", "digest": "0"})
     names = "metrics.json", "candidates.parquet", "evidence.parquet", "popularity.parquet", "stability.json"
     names += ("lists.json", "negatives.json")
+    for name in ("by_head", "listed"):
+        files.write_table(tmp_path / f"{name}.parquet", pa.table({"head_id": [name]}))
+        names += (f"{name}.parquet",)
     extra = {name.partition(".")[0]: tmp_path / name for name in names}
     write_outcome.main(**inputs, ranked_files=extra, outcome_out=tmp_path / "full.json")
     write_outcome.main(**inputs, ranked_files={}, outcome_out=tmp_path / "bare.json")
     full, bare = files.read_json(tmp_path / "full.json"), files.read_json(tmp_path / "bare.json")
-    assert full["top"][0]["path"] == "by a gene"
+    assert full["top"][0]["path"] == "by a gene" and full["top"][0]["reason"] == "votes"
+    # The report reads these files, so their content must show in the outcome.
+    assert sorted(full["digests"]) == ["by_head", "candidates", "evidence", "listed"] and not bare["digests"]
+    assert full["digests"]["listed"] == files.digest(tmp_path / "listed.parquet")
     assert full["popular"] == listed.to_pylist()[:10] and bare["popular"] is None
     assert full["stability"] == stable and bare["stability"] is None
     assert full["lists"] == {"untreated": {"lists": 59}} and bare["lists"] is None

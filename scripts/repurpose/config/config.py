@@ -15,6 +15,7 @@ from repurpose.config.sections import (
     ExternalSettings,
     GateSettings,
     GraphSettings,
+    MapSettings,
     SplitSettings,
     TablePath,
     TablePaths,
@@ -109,6 +110,7 @@ class Config:
     classifier: ClassifierSettings = nested(ClassifierSettings)
     candidates: CandidateSettings = nested(CandidateSettings)
     evidence: EvidenceSettings = nested(EvidenceSettings)
+    map: MapSettings = nested(MapSettings)
     agreement: AgreementSettings = nested(
         AgreementSettings, "of the devices with one another, if several train"
     )

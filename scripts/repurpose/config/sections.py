@@ -848,6 +848,13 @@ class CandidateSettings:
         ge=1,
         le=1000000,
     )
+    in_report: int = key(
+        20,
+        "best new pairs of each list that the report holds",
+        "Best new pairs of each tail's and of each head's list that the report holds, with the known ones.",
+        ge=1,
+        le=1000,
+    )
     correct_popularity: float = key(
         0.0,
         "share of a head's mean score subtracted before ranking (popularity bias)",
@@ -886,6 +893,16 @@ class EvidenceSettings:
         ge=1,
         le=1000000,
     )
+    per_tail: int = key(
+        5,
+        "best new pairs of each tail whose paths are in the report",
+        (
+            "Number of best new pairs of each tail whose paths and reasons are written for the report, "
+            "without counterfactual scores; 0 for none."
+        ),
+        ge=0,
+        le=1000,
+    )
     paths_each: int = key(
         5,
         "paths from the head to the tail, per pair",
@@ -902,6 +919,27 @@ class EvidenceSettings:
         ),
         ge=0,
         le=1000,
+    )
+
+
+@section
+class MapSettings:
+    """The map of the embeddings in the report."""
+
+    method: Literal["pca", "umap"] = key(
+        "pca",
+        "pca, or umap, which takes minutes for a hundred thousand nodes",
+        (
+            "How vectors become two coordinates: pca (the two directions of most variance) or umap, which "
+            "keeps more of who is near to whom and takes minutes for a hundred thousand nodes."
+        ),
+    )
+    nearest: int = key(
+        5,
+        "nearest heads of each head, and tails of each tail, that the map shows",
+        "Nearest nodes that the map marks when a head or tail is chosen.",
+        ge=1,
+        le=50,
     )
 
 

@@ -1,13 +1,15 @@
 """The charts of the report, as SVG inside its HTML page; the same data give the same bytes.
 
-Three sections: curves of a training, enrichment of nearest neighbours, reliability of probabilities. Each
-public function returns an <svg> element, or "" if there is nothing to draw. Colours are CSS variables with
-a fallback, so that the page can set them for its light and dark scheme. Words stay text, they are not drawn
-as outlines. A chart refers to nothing outside itself.
+Sections: curves of a training, enrichment of nearest neighbours, reliability of probabilities, estimates
+with intervals, checks of the gate, rows of the edges table. Each public function returns an <svg> element,
+or "" if there is nothing to draw. Colours are CSS variables with a fallback, so that the page can set them
+for its light and dark scheme. Words stay text, they are not drawn as outlines. A chart refers to nothing
+outside itself, and has no style attributes, which the page's policy forbids.
 """
 
 import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -20,6 +22,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
+
+from repurpose.graph.names import visible
 
 # After drawing, each colour is replaced by its CSS variable, so no two colours may be equal.
 COLOURS = {
@@ -78,6 +82,46 @@ def loss_curve(history: pa.Table, device: str = "") -> str:
         if finite.min() > 0:
             _log_scale(axes, min(finite.min(), RANDOM_LINK_LOSS), max(finite.max(), RANDOM_LINK_LOSS))
         return _svg(axes.figure, title, f"{title}: {_first_and_last('link loss', columns[1])}")
+
+
+def loss_of_devices(histories: Mapping[str, pa.Table]) -> str:
+    """The link losses of several devices in one chart; "" if none has a finite one."""
+    curves = {
+        device: (_column(history, "step"), _column(history, "link"))
+        for device, history in histories.items()
+        if np.isfinite(_column(history, "link")).any()
+    }
+    if not curves:
+        return ""
+    title = "Link loss of all devices"
+    with _style(title):
+        axes = _step_axes("link loss", np.concatenate([steps for steps, _ in curves.values()]))
+        colours = [COLOURS[name] for name in ("link", "contrastive", "auroc", "ranking", "total")]
+        for number, (device, columns) in enumerate(curves.items()):
+            (steps, values), _ = _thinned(columns)
+            style = {"color": colours[number % 5], "linestyle": ("-", "--", ":", "-.")[number // 5 % 4]}
+            axes.plot(steps, values, linewidth=2.2, label=device, **style)
+        _baseline(axes, RANDOM_LINK_LOSS, f"random baseline: 2 ln 2 = {RANDOM_LINK_LOSS:.3f}")
+        ends = "; ".join(_first_and_last(device, values) for device, (_, values) in curves.items())
+        return _svg(axes.figure, title, f"{title}: {ends}")
+
+
+def gradient_curve(history: pa.Table, device: str = "") -> str:
+    """Curve of the gradient's norm over the steps; "" if no step recorded one."""
+    if "gradient_norm" not in history.column_names:
+        return ""
+    columns = [_column(history, name) for name in ("step", "gradient_norm")]
+    if not np.isfinite(columns[1]).any():
+        return ""
+    title = _title("Norm of the gradient", device)
+    with _style(title):
+        (steps, values), _ = _thinned(columns)
+        axes = _step_axes("norm of the gradient", steps)
+        axes.plot(steps, values, color=COLOURS["ranking"], linewidth=2)
+        positive = values[values > 0]
+        if len(positive):
+            _log_scale(axes, positive.min(), positive.max())
+        return _svg(axes.figure, title, f"{title}: {_first_and_last('norm', columns[1])}")
 
 
 def auroc_curve(history: pa.Table, device: str = "") -> str:
@@ -204,7 +248,7 @@ def enrichment_chart(clusters: Sequence[Mapping[str, Any]], device: str = "") ->
                         "label": label if has_labels else "",
                     }
                     axes.plot(group[key], row, marker, **style)
-            axes.text(0, row + 0.3, f"{group['name']}: {group['ratio']:.1f} times")
+            axes.text(0, row + 0.3, f"{_label(group['name'], 60)}: {group['ratio']:.1f} times")
         axes.set(ylim=(-0.5, len(clusters) - 0.3), xlabel="mean Jaccard index with nearest neighbours")
         axes.set_xlim(0, 1.08 * max(max(group["overlap"], group["null_high"]) for group in clusters))
         axes.set_yticks([])
@@ -249,7 +293,134 @@ def reliability_diagram(reliability: Mapping[str, Any] | None, device: str = "")
         return _svg(axes.figure, title, f"{title}: {error}")
 
 
+# ---- estimates with intervals ----
+
+
+def interval_chart(estimates: Mapping[str, Mapping[str, float]], scheme: str, device: str = "") -> str:
+    """A dot with its 95 % interval for each method, the best on top; "" for fewer than two.
+
+    estimates: method -> `value`, `low`, `high`.
+    """
+    if len(estimates) < 2:
+        return ""
+    names = sorted(estimates, key=lambda name: estimates[name]["value"])
+    title = _title(f"AP, split {scheme},", device)
+    with _style(title):
+        height = 0.9 + 0.34 * len(names)
+        axes = _axes((6.4, height), (0.3, 0.62 / height, 0.67, 1 - 0.72 / height))
+        for place, name in enumerate(names):
+            value, low, high = (estimates[name][key] for key in ("value", "low", "high"))
+            colour = COLOURS["auroc" if name == "hgt" else "total"]
+            axes.plot([low, high], [place, place], color=colour, linewidth=2)
+            axes.plot(value, place, "o", color=colour, markersize=9 if name == "hgt" else 7)
+        axes.set_yticks(range(len(names)), names)
+        axes.set(ylim=(-0.6, len(names) - 0.4), xlabel="AP of one list, mean and 95 % interval")
+        axes.set_xlim(left=0)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", linewidth=0.8)
+        axes.set_axisbelow(True)
+        values = "; ".join(f"{name} {estimates[name]['value']:.3f}" for name in reversed(names))
+        return _svg(axes.figure, title, f"{title}: {values}")
+
+
+# ---- checks of the gate ----
+
+LINE_SIZE = (180, 22)  # width and height of a check's line
+
+
+def check_line(value: float | None, null: float | None, threshold: float | None) -> str:
+    """A check on one line: the value as a dot, the null model as a ring, the threshold as a bar.
+
+    "" if there is no finite value. The dot is green on the side that passes: all checks want at least their
+    threshold.
+    """
+    marks = {"value": value, "untrained": null, "needed": threshold}
+    known = {name: at for name, at in marks.items() if at is not None and math.isfinite(at)}
+    if "value" not in known:
+        return ""
+    width, height = LINE_SIZE
+    low, high = min(*known.values(), 0.0), max(known.values())
+    scale = (width - 20) / ((high - low) or 1)
+    place = {name: f"{10 + (at - low) * scale:.1f}" for name, at in known.items()}
+    middle, passes = str(height // 2), known["value"] >= known.get("needed", -math.inf)
+    described = ", ".join(f"{name} {at:.3g}" for name, at in known.items())
+    root = ElementTree.Element(
+        "svg", {"viewBox": f"0 0 {width} {height}", "role": "img", "aria-label": described, "class": "check"}
+    )
+    axis = {"x1": "10", "x2": str(width - 10), "y1": middle, "y2": middle, "stroke": _variable("grid")}
+    ElementTree.SubElement(root, "line", axis | {"stroke-width": "2"})
+    if "needed" in place:
+        bar = {"x1": place["needed"], "x2": place["needed"], "y1": "3", "y2": str(height - 3)}
+        ElementTree.SubElement(root, "line", bar | {"stroke": _variable("baseline"), "stroke-width": "2.5"})
+    if "untrained" in place:
+        ring = {"cx": place["untrained"], "cy": middle, "r": "4.5", "fill": "none"}
+        ElementTree.SubElement(root, "circle", ring | {"stroke": _variable("total"), "stroke-width": "2"})
+    dot = {"cx": place["value"], "cy": middle, "r": "5.5"}
+    colour = _variable("auroc" if passes else "baseline")
+    ElementTree.SubElement(root, "circle", dot | {"fill": colour})
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+# ---- rows of the edges table ----
+
+PARTS_OF_LEDGER = {"kept": "auroc", "mirrored": "link", "excluded": "total", "dropped": "baseline"}
+MAX_RELATIONS = 30  # relations drawn; the table has all
+
+
+def ledger_chart(relations: Sequence[Mapping[str, Any]]) -> str:
+    """What became of the rows of each relation, the largest on top; "" without rows.
+
+    relations: those of ledger.json.
+    """
+    rows = [
+        {name: _count(relation[name]) for name in PARTS_OF_LEDGER}
+        | {"name": relation["relation"] or "(none)"}
+        for relation in relations
+    ]
+    rows = sorted((row for row in rows if sum(row[name] for name in PARTS_OF_LEDGER)), key=_all_rows)
+    if not rows:
+        return ""
+    drawn, title = rows[-MAX_RELATIONS:], "Rows of the edges table"
+    with _style(title):
+        height = 1.3 + 0.3 * len(drawn)
+        axes = _axes((6.4, height), (0.42, 0.62 / height, 0.55, 1 - 1.1 / height))
+        start = np.zeros(len(drawn))
+        for name, colour in PARTS_OF_LEDGER.items():
+            counts = np.array([row[name] for row in drawn], float)
+            axes.barh(range(len(drawn)), counts, left=start, color=COLOURS[colour], height=0.7, label=name)
+            start += counts
+        axes.set_yticks(range(len(drawn)), [_label(str(row["name"])) for row in drawn], fontsize=10)
+        axes.set(ylim=(-0.6, len(drawn) - 0.4), xlabel="rows")
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.figure.legend(loc="upper left", ncols=4, frameon=False, handlelength=1.2, columnspacing=1.2)
+        totals = ", ".join(f"{sum(row[name] for row in rows):,} {name}" for name in PARTS_OF_LEDGER)
+        return _svg(axes.figure, title, f"{title}: {totals}")
+
+
+def _count(value: int | Mapping[str, int]) -> int:
+    return sum(value.values()) if isinstance(value, Mapping) else value
+
+
+def _all_rows(row: Mapping[str, Any]) -> int:
+    return sum(row[name] for name in PARTS_OF_LEDGER)
+
+
+def _label(name: str, length: int = 30) -> str:
+    """A name from the data as matplotlib draws it: XML has no control characters, and $ starts a formula."""
+    text = visible(name)
+    return (text if len(text) <= length else f"{text[: length - 1]}\N{HORIZONTAL ELLIPSIS}").replace(
+        "$", r"\$"
+    )
+
+
 # ---- common to all charts ----
+
+
+def _variable(name: str) -> str:
+    """The CSS variable of a colour, with the colour as its fallback."""
+    return f"var(--plot-{name}, {COLOURS[name]})"
 
 
 def _title(content: str, device: str) -> str:
@@ -284,13 +455,14 @@ def _svg(figure: Figure, title: str, description: str) -> str:
     for element in root.iter():
         if element.get("id") not in referenced:
             element.attrib.pop("id", None)
-        if "style" in element.attrib:
-            element.set("style", _with_variables(element.get("style", "")))
+        for name, value in _declarations(element.attrib.pop("style", "")).items():
+            element.set(name, value)
     root.attrib = {
         "viewBox": root.get("viewBox", ""),
         "role": "img",
         "aria-label": description,
-        "style": "stroke-linejoin: round; stroke-linecap: butt",
+        "stroke-linejoin": "round",
+        "stroke-linecap": "butt",
     }
     heading = ElementTree.Element("title")
     heading.text = title
@@ -308,8 +480,16 @@ def _strip_namespaces_and_styles(root: ElementTree.Element) -> None:
                 parent.remove(child)
 
 
-def _with_variables(style: str) -> str:
-    """The style with CSS variables instead of colours, and with the page's font."""
-    for name, colour in COLOURS.items():
-        style = style.replace(colour, f"var(--plot-{name}, {colour})")
-    return style.replace("'DejaVu Sans'", "system-ui, sans-serif")
+def _declarations(style: str) -> dict[str, str]:
+    """The declarations of a style attribute as presentation attributes, with variables for colours."""
+    for name in COLOURS:
+        style = style.replace(COLOURS[name], _variable(name))
+    pairs = [part.partition(":") for part in style.split(";") if part.strip()]
+    result = {name.strip(): value.strip() for name, _, value in pairs}
+    # Of the shorthand that matplotlib writes ("13px 'DejaVu Sans'"), only size and family have attributes.
+    font = result.pop("font", "")
+    if size := re.search(r"([0-9.]+)px", font):
+        result |= {"font-size": f"{size[1]}px", "font-family": "system-ui, sans-serif"}
+    if "bold" in font:
+        result["font-weight"] = "bold"
+    return result

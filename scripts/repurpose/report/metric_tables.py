@@ -92,6 +92,20 @@ def leading_tables(metrics: Mapping[str, Any] | None, head_type: str, tail_type:
     return [table for table in filled if table["schemes"]]
 
 
+def leading_estimates(metrics: Mapping[str, Any] | None) -> dict[str, dict[str, Mapping[str, float]]]:
+    """Scheme -> method, as readers know it -> its estimate of LEADING: value, low, high."""
+    result = {}
+    for scheme, contents in ((metrics or {}).get("schemes") or {}).items():
+        estimates = {
+            method_label(name): (contents[name] or {})[LEADING]
+            for name in in_order(contents)
+            if (contents[name] or {}).get(LEADING)
+        }
+        if estimates:
+            result[scheme] = estimates
+    return result
+
+
 def further_tables(metrics: Mapping[str, Any] | None, head_type: str, tail_type: str) -> list[dict[str, Any]]:
     """Tables of all other metrics, in the form of `leading_tables`; a table without any value is left out."""
     tables = [_table(metrics, columns) for columns in _further_columns(head_type, tail_type)]

@@ -112,22 +112,30 @@ def best_new(candidates: pa.Table, count: int, by: Sequence[str] = ("probability
 
 
 def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) -> list[dict[str, Any]]:
-    """The best new pairs, each with its most important explaining path, if `evidence` has one.
+    """The best new pairs, each with its main reason and its most important path, if `evidence` has them.
 
-    `path`: text of the path whose removal lowers the score most, or "". `path_change`: the change of the
-    score when the edges of the path are removed, or None.
+    `reason`: the metapath or vote that raises the score most, with its voters, or "". `path`: text of the
+    path whose removal lowers the score most, or "". `path_change`: the change of the score when the edges of
+    the path are removed, or None.
     """
-    path_by_pair = {}
-    for row in evidence.select(["head_id", "tail_id", "paths"]).to_pylist():
-        path = paths.leading(row["paths"])
-        if path:
-            path_by_pair[row["head_id"], row["tail_id"]] = {
-                "path": path["text"],
-                "path_change": path["change"],
+    explained = {
+        (row["head_id"], row["tail_id"]): row
+        for row in evidence.select(["head_id", "tail_id", "paths", "reasons"]).to_pylist()
+    }
+    result = []
+    for pair in best_new(candidates.select(PAIR_COLUMNS), count).to_pylist():
+        row = explained.get((pair["head_id"], pair["tail_id"]), {})
+        path, reason = paths.leading(row.get("paths") or []), next(iter(row.get("reasons") or []), None)
+        voters = f" ({', '.join(reason['voters'])})" if reason and reason["voters"] else ""
+        result.append(
+            {
+                **pair,
+                "reason": f"{reason['text']}{voters}" if reason else "",
+                "path": path["text"] if path else "",
+                "path_change": path["change"] if path else None,
             }
-    best = best_new(candidates.select(PAIR_COLUMNS), count).to_pylist()
-    no_path = {"path": "", "path_change": None}
-    return [{**pair, **path_by_pair.get((pair["head_id"], pair["tail_id"]), no_path)} for pair in best]
+        )
+    return result
 
 
 def pooled(outcomes: Sequence[Mapping[str, Any]], candidates: pa.Table) -> dict[str, Any]:

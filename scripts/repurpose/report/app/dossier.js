@@ -1,0 +1,181 @@
+// Why one pair is ranked: its paths drawn as a small graph, reasons, similar known treatments.
+
+const DRAWN = { total: 940, end: 150, inner: 140, height: 28, lane: 52 }; // sizes of the drawn paths, in pixels
+const ALONG = 1;
+const AGAINST = 2;
+
+// Finds a pair's dossier among the flat arrays of explorer.Dossiers.
+class Dossiers {
+  constructor(data, texts, nodes) {
+    Object.assign(this, { data, texts, nodes });
+    this.numberOfPair = new Map();
+    for (let i = 0; i < data.tail.length; i++) this.numberOfPair.set(data.tail[i] * 2 ** 26 + data.head[i], i);
+    this.starts = { paths: cumulative(data.paths), reasons: cumulative(data.reasons), edges: cumulative(data.edges),
+      heads_of_tail: cumulative(data.heads_of_tail.count), tails_of_head: cumulative(data.tails_of_head.count) };
+  }
+
+  find(head, tail) {
+    const number = this.numberOfPair.get(tail * 2 ** 26 + head);
+    if (number === undefined) return null;
+    const { data, starts } = this;
+    const paths = [];
+    for (let p = starts.paths[number]; p < starts.paths[number + 1]; p++) {
+      const edges = [];
+      for (let e = starts.edges[p]; e < starts.edges[p + 1]; e++) {
+        edges.push({ relation: this.texts[data.relation[e]], arrow: data.arrow[e] });
+      }
+      // A path of n edges has n - 1 inner nodes, and p paths came before.
+      const inner = Array.from(data.inner.subarray(starts.edges[p] - p, starts.edges[p + 1] - p - 1), (n) => this.nodes.at(n));
+      paths.push({ edges, inner, change: Number.isNaN(data.change[p]) ? null : data.change[p] });
+    }
+    const reasons = [];
+    for (let r = starts.reasons[number]; r < starts.reasons[number + 1]; r++) {
+      reasons.push({ text: this.texts[data.text[r]], share: data.share[r], voters: this.texts[data.voters[r]] });
+    }
+    const similar = (name) => Array.from(
+      data[name].node.subarray(starts[name][number], starts[name][number + 1]),
+      (n, i) => ({ ...this.nodes.at(n), similarity: data[name].similarity[starts[name][number] + i] }));
+    return { paths, reasons, similarHeads: similar("heads_of_tail"), similarTails: similar("tails_of_head") };
+  }
+}
+
+function cumulative(counts) {
+  const starts = new Uint32Array(counts.length + 1);
+  for (let i = 0; i < counts.length; i++) starts[i + 1] = starts[i] + counts[i];
+  return starts;
+}
+
+// All nodes of the graph by node number.
+class NodeTable {
+  constructor(types) {
+    this.types = types;
+    this.first = cumulative(types.map((type) => type.ids.length));
+    this.count = this.first[types.length];
+  }
+
+  at(number) {
+    let type = 0;
+    while (number >= this.first[type + 1]) type++;
+    const index = number - this.first[type];
+    const { ids, names } = this.types[type];
+    return { number, id: ids[index], name: names[index] || ids[index], type, typeName: this.types[type].type };
+  }
+}
+
+// The path whose removal lowers the score most; the first one if no change is known.
+function leadingOf(paths) {
+  return paths.reduce((best, path) => ((path.change || 0) < (best.change || 0) ? path : best), paths[0]);
+}
+
+function pathText(drug, disease, path) {
+  const names = [...path.inner.map((node) => node.name), disease.name];
+  return drug.name + path.edges.map(({ relation, arrow }, i) =>
+    ` ${arrow === AGAINST ? "<-" : "-"}[${relation}]${arrow === ALONG ? "->" : "-"} ${names[i]}`).join("");
+}
+
+// An <svg> of paths from left to right, a line each between the drug and the disease, the leading one first.
+function pathGraph(drug, disease, paths) {
+  const { total, end, inner, height, lane } = DRAWN;
+  const leading = leadingOf(paths);
+  const ordered = [leading, ...paths.filter((path) => path !== leading)];
+  const tall = ordered.length * lane;
+  const parts = [];
+  ordered.forEach((path, line) => {
+    const y = (line + 0.5) * lane;
+    const gap = (total - 2 * end - path.inner.length * inner) / path.edges.length;
+    const stops = [drug, ...path.inner, disease];
+    path.edges.forEach((edge, i) => {
+      const left = end + i * (gap + inner);
+      const attributes = { x1: left + 2, y1: y, x2: left + gap - 2, y2: y, class: path === leading ? "edge lead" : "edge" };
+      if (edge.arrow === ALONG) attributes["marker-end"] = "url(#arrow)";
+      if (edge.arrow === AGAINST) attributes["marker-start"] = "url(#arrow)";
+      const name = withoutTypes(edge.relation, stops[i].typeName, stops[i + 1].typeName);
+      parts.push(draw("line", attributes),
+        draw("text", { x: left + gap / 2, y: y - 6, class: "relation" }, shortened(visible(name), Math.floor(gap / 6.2)), draw("title", {}, visible(edge.relation))));
+      if (i < path.inner.length) parts.push(nodeBox(path.inner[i], left + gap, y - height / 2, inner, height));
+    });
+  });
+  const arrow = draw("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 8, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" },
+    draw("path", { d: "M0 0L8 4L0 8z" }));
+  const texts = ordered.map((path) => pathText(drug, disease, path)).join("; ");
+  return draw("svg", { viewBox: `0 0 ${total} ${tall}`, width: total, height: tall, role: "img", "aria-label": texts, class: "paths" },
+    draw("defs", {}, arrow), nodeBox(drug, 0, 4, end, tall - 8), nodeBox(disease, total - end, 4, end, tall - 8), ...parts);
+}
+
+function nodeBox(node, x, y, width, height) {
+  return draw("g", { class: `node type-${node.type % 12}` },
+    draw("rect", { x: x + 1.5, y, width: width - 3, height, rx: 6 }),
+    draw("text", { x: x + width / 2, y: y + height / 2 + 4 }, shortened(visible(node.name), Math.floor(width / 7.4))),
+    draw("title", {}, `${visible(node.name)} (${node.typeName})`));
+}
+
+// "binds" for "compound_binds_gene" between a compound and a gene; other names stay.
+function withoutTypes(relation, one, other) {
+  for (const [first, last] of [[one, other], [other, one]]) {
+    const [start, end] = [`${first}_`, `_${last}`];
+    if (relation.startsWith(start) && relation.endsWith(end) && relation.length > start.length + end.length) {
+      return relation.slice(start.length, -end.length).replaceAll("_", " ");
+    }
+  }
+  return relation.replaceAll("_", " ");
+}
+
+function shortened(text, length) {
+  const letters = [...text];
+  return letters.length > length ? `${letters.slice(0, length - 1).join("")}\u2026` : text;
+}
+
+function signed(value) {
+  return `${value < 0 ? "\u2212" : "+"}${Math.abs(value).toFixed(2)}`;
+}
+
+// The dossier of a row as elements. dossier: of Dossiers.find, or null.
+function dossierOf(row, dossier, drug, disease, data) {
+  const parts = [make("button", { type: "button", class: "close", onclick: () => { location.hash = data.listLink; } }, "Close"),
+    make("h3", { id: "dossier-title", tabindex: "-1" }, "Why ", named(drug.name), " for ", named(disease.name), "?"), make("p", {}, ...chances(row))];
+  if (row.known) parts.push(make("p", {}, "The graph already connects them: ", named(row.known), "."));
+  if (row.flags.length || row.caution) parts.push(make("p", { class: "note" }, "Caution: ", named([...row.flags, row.caution].filter(Boolean).join("; ")), "."));
+  if (row.contraindication !== null) parts.push(make("p", {}, `The contraindication model: ${inWords(row.contraindication)} such pairs are known negatives.`));
+  if (!dossier) {
+    parts.push(make("p", {}, "Paths and reasons of this pair are not in this page. This command prints them:"),
+      make("pre", {}, make("code", {}, `python scripts/query_candidates.py --pair ${quoted(drug.id)} ${quoted(disease.id)} --device ${quoted(data.device)}`)));
+    return parts;
+  }
+  if (dossier.reasons.length) {
+    const most = Math.max(...dossier.reasons.map((reason) => reason.share));
+    parts.push(make("h4", {}, "What raises the score most"), make("ul", { class: "reasons" }, ...dossier.reasons.map((reason) => make("li", {},
+      make("meter", { value: reason.share, max: most, "aria-hidden": "true" }), ` ${signed(reason.share)} `, named(reason.text),
+      reason.voters ? make("small", {}, " ", named(reason.voters)) : null))));
+  }
+  if (dossier.paths.length) {
+    const isMeasured = dossier.paths.some((path) => path.change !== null);
+    parts.push(make("h4", {}, "Paths between them"),
+      make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Paths, drawn" }, pathGraph(drug, disease, dossier.paths)),
+      make("p", { class: "soft" }, isMeasured
+        ? "The thick path is the one whose removal lowers the score most. Changes are in log-odds, of the part of the score that reads embeddings."
+        : "The thick path is the one with the rarest links. Score changes are measured for the pairs of evidence.parquet alone."),
+      make("ol", { class: "path-list" }, ...dossier.paths.map((path) => make("li", {}, named(pathText(drug, disease, path)),
+        path.change === null ? null : make("small", {}, ` score ${signed(path.change)} without it`)))));
+  } else parts.push(make("p", {}, "No path of up to three edges connects them."));
+  parts.push(...similarTo(dossier.similarHeads, `Known ${data.heads.type}s of this ${data.tails.type} that are most similar to this one`),
+    ...similarTo(dossier.similarTails, `${data.tails.type}s that this ${data.heads.type} is known to treat, most similar first`));
+  return parts;
+}
+
+function chances(row) {
+  const bin = binOf(row.bins, row.probability);
+  const place = row.high !== null && row.high > row.low ? ` (${whole(row.low)} to ${whole(row.high)} over the models)` : "";
+  return [`Rank ${whole(row.rank)}${place}. `, bin
+    ? `In the test, ${observedInWords(row)} pairs with such scores were treatments (${whole(bin.positives)} of ${whole(bin.pairs)}; 95 % interval: ${intervalInWords(bin)}).`
+    : `The model expects a treatment in ${inWords(row.probability)} such pairs; no test says how far this holds.`];
+}
+
+function similarTo(nodes, title) {
+  if (!nodes.length) return [];
+  return [make("h4", {}, title.replace(/^./, (c) => c.toUpperCase())), make("ul", {}, ...nodes.map((node) => make("li", {}, named(node.name),
+    make("small", {}, " ", named(node.id), `, cosine ${node.similarity.toFixed(2)}`))))];
+}
+
+function quoted(text) {
+  return /^[\w:.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}

@@ -1,0 +1,193 @@
+// The ranked partners of one disease or one drug: table, sorting, filters, copy, download.
+
+const SCALE = 4000; // of explorer.py: a probability is stored as -ln(p) in steps of 1 / SCALE
+const NO_PERCENT = 255;
+const FLAG_TEXTS = ["contraindicated", "other relation"];
+
+// The rows of one node's list. data: what explorer.py packed; side: "tail" for a disease, "head" for a drug.
+function rowsOf(data, side, index) {
+  const lists = side === "tail" ? data.of_tails : data.of_heads;
+  const partners = side === "tail" ? data.heads : data.tails;
+  const rows = [];
+  for (let i = lists.start[index]; i < lists.start[index + 1]; i++) {
+    const partner = lists.partner[i];
+    const head = side === "tail" ? partner : index;
+    const tail = side === "tail" ? index : partner;
+    rows.push({
+      head, tail, partner,
+      id: partners.ids[partner], name: partners.names[partner] || partners.ids[partner],
+      rank: lists.rank[i], otherRank: lists.other_rank[i],
+      low: lists.low ? lists.low[i] : null, high: lists.high ? lists.high[i] : null,
+      listedBy: lists.listed_by ? lists.listed_by[i] : null,
+      probability: Math.exp(-lists.probability[i] / SCALE),
+      known: data.texts[lists.known[i]], caution: data.texts[lists.caution[i]],
+      flags: FLAG_TEXTS.filter((_, bit) => lists.flags[i] & (1 << bit)),
+      contraindication: lists.percent[i] === NO_PERCENT ? null : lists.percent[i] / 100,
+      bins: data.reliability[data.tails.treatments[tail] ? "treated" : "untreated"],
+    });
+  }
+  return rows;
+}
+
+function probabilityCell(row) {
+  const bin = binOf(row.bins, row.probability);
+  return [make("span", {}, observedInWords(row)), bin && make("small", {}, ` 95 %: ${intervalInWords(bin)}`)];
+}
+
+function rankText(row) {
+  return row.high !== null && row.high > row.low ? `${whole(row.rank)} (${whole(row.low)} to ${whole(row.high)})` : whole(row.rank);
+}
+
+class ListView {
+  // place: the element to fill; onOpen: receives the partner's index of a row that is opened
+  constructor(place, data, onOpen) {
+    Object.assign(this, { place, data, onOpen, sortKey: "rank", ascending: true });
+    this.filters = { newOnly: false, hideCautions: false, minimum: 0 };
+  }
+
+  show(side, index, opened) {
+    const node = (side === "tail" ? this.data.tails : this.data.heads);
+    Object.assign(this, { side, index, opened, node, rows: rowsOf(this.data, side, index) });
+    const name = node.names[index] || node.ids[index];
+    const partnerType = side === "tail" ? this.data.heads.type : this.data.tails.type;
+    this.partnerType = partnerType;
+    const treatments = node.treatments[index];
+    const heading = make("h3", { id: "list-title", tabindex: "-1" }, `${partnerType}s for `.replace(/^./, (c) => c.toUpperCase()), named(name), " ", make("small", {}, named(node.ids[index])));
+    const said = treatments
+      ? `${plural(treatments, "known treatment")} in the graph.`
+      : side === "tail"
+        ? `No known treatment in the graph: this list rests on what treats similar ${this.data.tails.type}s and on paths.`
+        : `Treats nothing known in the graph.`;
+    this.body = make("tbody");
+    this.count = make("p", { class: "soft", role: "status" });
+    this.head = make("tr");
+    this.place.replaceChildren(
+      heading,
+      make("p", { class: "soft" }, said, ` ${this.extent()}`),
+      ...this.warnings(side, index),
+      this.controls(),
+      this.count,
+      make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Ranked list" },
+        make("table", { class: "list", "aria-labelledby": "list-title" }, make("thead", {}, this.head), this.body)));
+    this.refresh();
+    this.place.hidden = false;
+  }
+
+  extent() {
+    const { top, device } = this.data;
+    return `The ${top} best new ones by ${device}, with the known ones that rank among them; candidates/${device}/candidates.csv has more.`;
+  }
+
+  warnings(side, index) {
+    const repeated = this.data.repeated;
+    if (side !== "tail" || this.node.treatments[index] || !repeated) return [];
+    if (!this.rows.some((row) => row.id === repeated.id && row.rank <= repeated.places)) return [];
+    return [make("p", { class: "note" }, named(repeated.name),
+      ` is in the lists of ${whole(100 * repeated.share)} in 100 ${this.data.tails.type}s without a known treatment, so its place here says little about this one.`)];
+  }
+
+  controls() {
+    const check = (key, label) => make("label", {},
+      make("input", { type: "checkbox", checked: this.filters[key], onchange: (event) => { this.filters[key] = event.target.checked; this.refresh(); } }), ` ${label}`);
+    const options = [[0, "any"], [1e-4, "1 in 10,000"], [1e-3, "1 in 1,000"], [1e-2, "1 in 100"], [0.1, "10 in 100"]];
+    const minimum = make("select", { onchange: (event) => { this.filters.minimum = Number(event.target.value); this.refresh(); } },
+      ...options.map(([value, label]) => make("option", { value, selected: value === this.filters.minimum }, label)));
+    const button = (label, act) => {
+      const made = make("button", { type: "button", onclick: async () => {
+        made.textContent = (await act()) || label;
+        setTimeout(() => { made.textContent = label; }, 1500);
+      } }, label);
+      return made;
+    };
+    return make("div", { class: "controls" },
+      check("newOnly", "new only"), check("hideCautions", "hide cautions"),
+      make("label", {}, "at least ", minimum),
+      button("Copy table", async () => (await copied(this.table("\t")) ? "Copied" : "Copying is not allowed here")),
+      button("Download csv", () => { download(`${this.side === "tail" ? "disease" : "drug"}-${this.node.ids[this.index]}.csv`, this.table(",")); }),
+      button("Copy link", async () => (await copied(location.href) ? "Copied" : "Copying is not allowed here")));
+  }
+
+  visibleRows() {
+    const { newOnly, hideCautions, minimum } = this.filters;
+    const rows = this.rows.filter((row) =>
+      !(newOnly && row.known) && !(hideCautions && (row.caution || row.flags.length)) && row.probability >= minimum);
+    const value = (row) => (this.sortKey === "name" ? row.name.toLowerCase() : row[this.sortKey]);
+    rows.sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : a.rank - b.rank) * (this.ascending ? 1 : -1));
+    return rows;
+  }
+
+  refresh() {
+    const other = this.side === "tail" ? this.data.tails.type : this.data.heads.type;
+    const columns = [["rank", "Rank", "n"], ["name", this.partnerType, ""], ["probability", "Of test pairs like it, treatments were", ""],
+      ["known", "Known as", ""], ["caution", "Cautions", ""], ["otherRank", `Place of this ${other} in its list`, "n"]];
+    this.head.replaceChildren(...columns.map(([key, label, kind]) => make("th", {
+      scope: "col", class: kind, "aria-sort": key === this.sortKey ? (this.ascending ? "ascending" : "descending") : "none",
+    }, make("button", { type: "button", class: "sort", onclick: () => this.sort(key) }, label.replace(/^./, (c) => c.toUpperCase())))));
+    const rows = this.visibleRows();
+    this.body.replaceChildren(...rows.map((row) => this.rowOf(row)));
+    const hidden = this.rows.length - rows.length;
+    this.count.textContent = rows.length ? `${plural(rows.length, "row")}${hidden ? `, ${whole(hidden)} hidden by the filters` : ""}. Choose a name to see why.` : "The filters hide every row.";
+  }
+
+  sort(key) {
+    this.ascending = key === this.sortKey ? !this.ascending : key !== "probability";
+    this.sortKey = key;
+    this.refresh();
+    [...this.head.querySelectorAll("button")].find((button) => button.parentElement.getAttribute("aria-sort") !== "none").focus();
+  }
+
+  rowOf(row) {
+    const isOpen = row.partner === this.opened;
+    return make("tr", { class: `pair${isOpen ? " open" : ""}`, onclick: (event) => { if (!event.target.closest("button, a")) this.onOpen(row.partner); } },
+      make("td", { class: "n" }, rankText(row)),
+      make("th", { scope: "row", class: "name" },
+        make("button", { type: "button", class: "link", "aria-expanded": isOpen, onclick: () => this.onOpen(row.partner) }, named(row.name)),
+        make("small", {}, " ", named(row.id))),
+      make("td", {}, ...probabilityCell(row)),
+      make("td", { class: "name" }, row.known ? named(row.known) : make("span", { class: "badge new" }, "new")),
+      make("td", { class: "name caution-text" }, named([...row.flags, row.caution].filter(Boolean).join("; "))),
+      make("td", { class: "n" }, whole(row.otherRank)));
+  }
+
+  table(separator) {
+    const { heads, tails } = this.data;
+    const name = (side, index) => side.names[index] || side.ids[index];
+    const lines = [["drug_id", "drug_name", "disease_id", "disease_name", "rank", "rank_low", "rank_high", "probability", "known", "cautions"]];
+    for (const row of this.visibleRows()) {
+      lines.push([heads.ids[row.head], name(heads, row.head), tails.ids[row.tail], name(tails, row.tail), row.rank, row.low ?? "", row.high ?? "",
+        row.probability.toPrecision(3), row.known, [...row.flags, row.caution].filter(Boolean).join("; ")]);
+    }
+    return lines.map((line) => line.map((value) => cellOf(value, separator)).join(separator)).join("\r\n") + "\r\n";
+  }
+}
+
+// A cell that no spreadsheet takes as a formula, and that keeps its place in the table.
+function cellOf(value, separator) {
+  let text = String(value);
+  if (typeof value === "string" && /^[\s]*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20]/.test(text)) text = `'${text}`;
+  if (separator === "\t") return text.replace(/[\t\r\n]+/g, " ");
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // A page from disk may not use the clipboard in every browser; a selection that the user copies always works.
+    const area = make("textarea", { class: "aside", readonly: true });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const isCopied = document.execCommand("copy");
+    area.remove();
+    return isCopied;
+  }
+}
+
+function download(name, text) {
+  const address = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
+  const link = make("a", { href: address, download: name.replace(/[^\p{L}\p{N}._-]+/gu, "_") });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}

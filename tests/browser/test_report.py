@@ -1,0 +1,309 @@
+"""The report in a browser: search, lists, dossiers, links, map, access, hostile names."""
+
+import csv
+import importlib
+import io
+import re
+from pathlib import Path
+
+import browser_visits
+import numpy as np
+import page_examples
+import pytest
+from matplotlib import pyplot
+
+SEARCH, LIST, DOSSIER = "#query", "#list table", "#dossier-title"
+
+
+def search(page, text):
+    page.fill(SEARCH, text)
+    return [option.inner_text() for option in page.query_selector_all("#matches [role=option]")]
+
+
+def choose(page, text):
+    search(page, text)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(LIST)
+
+
+def column(page, number):
+    return [cell.inner_text() for cell in page.query_selector_all(f"{LIST} tbody tr > :nth-child({number})")]
+
+
+def visible_text(page):
+    return page.evaluate("document.body.innerText")
+
+
+def test_a_disease_is_found_by_name_id_and_near_miss_and_twins_are_told_apart(visit):
+    page = visit()
+    assert search(page, "parkinson")[0].startswith("Parkinson's disease disease:22")
+    assert search(page, "DOID:9352")[0].startswith("disease number 23 DOID:9352")
+    assert search(page, "parkisnon disease")[0].startswith("Parkinson's disease")
+    twins = search(page, "twin of two")
+    assert {re.search(r"disease:\d+", text)[0] for text in twins[:2]} == {"disease:20", "disease:21"}
+    assert search(page, "drug number 3")[0].startswith("drug number 3")
+    assert search(page, "no such node at all") == []
+    assert page.inner_text("#query-status") == "Nothing has such a name or id."
+
+
+def test_the_search_works_by_keyboard_alone(visit):
+    page = visit()
+    page.focus("body")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "query":
+            break
+    page.keyboard.type("disease number 3")
+    assert page.get_attribute(SEARCH, "aria-expanded") == "true"
+    first = page.get_attribute(SEARCH, "aria-activedescendant")
+    page.keyboard.press("ArrowDown")
+    assert page.get_attribute(SEARCH, "aria-activedescendant") != first
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(LIST)
+    assert page.evaluate("document.activeElement.id") == "list-title"
+    # On to the first name of the list, and into its dossier.
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.classList.contains('link')"):
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_selector(DOSSIER)
+    assert page.evaluate("document.activeElement.id") == "dossier-title"
+
+
+def test_escape_closes_the_matches(visit):
+    page = visit()
+    search(page, "disease")
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#matches") and page.get_attribute(SEARCH, "aria-expanded") == "false"
+
+
+def test_a_list_is_sorted_and_filtered(visit):
+    page = visit()
+    choose(page, "disease number 39")
+    ranks = [int(text.split()[0]) for text in column(page, 1)]
+    assert ranks == sorted(ranks) and len(ranks) > 5
+    page.click("th button:has-text('Drug')")
+    names = column(page, 2)
+    assert names == sorted(names, key=str.lower)
+    page.click("th button:has-text('Drug')")
+    assert column(page, 2) == names[::-1]
+    page.click("th button:has-text('Rank')")
+    assert any(text == "indication" for text in column(page, 4))
+    page.check("text=new only")
+    assert set(column(page, 4)) == {"new"} and "hidden by the filters" in visible_text(page)
+    page.select_option(".controls select", "0.1")
+    assert page.inner_text("#list [role=status]") == "The filters hide every row." or column(page, 1)
+
+
+def test_cautions_can_be_hidden_and_are_shown_in_words(visit):
+    page = visit("#disease=disease%3A1")
+    assert "unlike any treated disease" in column(page, 5)[0]
+    page.check("text=hide cautions")
+    assert column(page, 5) == []
+
+
+def test_probabilities_are_told_in_words_with_the_interval_of_their_bin(visit):
+    page = visit("#disease=disease%3A39")
+    assert "about 40 in 100 95 %: 30 to 50 in 100" in " ".join(column(page, 3)[0].split())
+    assert not re.search(r"0\.\d{3}", page.inner_text("#list"))
+
+
+def test_a_link_opens_list_and_dossier_and_back_returns(visit):
+    page = visit()
+    choose(page, "disease number 30")
+    page.click("tr.pair button.link")
+    page.wait_for_selector(DOSSIER)
+    title, address = page.inner_text(DOSSIER), page.url
+    assert re.search(r"#disease=disease%3A30&drug=drug%3A\d+$", address)
+    page.go_back()
+    page.wait_for_selector("#dossier", state="hidden")
+    assert page.is_visible(LIST)
+    page.go_back()
+    page.wait_for_selector("#list", state="hidden")
+    page.go_forward()
+    page.go_forward()
+    page.wait_for_selector(DOSSIER)
+    assert page.inner_text(DOSSIER) == title
+    other = visit(address.partition(".html")[2])
+    other.wait_for_selector(DOSSIER)
+    assert other.inner_text(DOSSIER) == title
+    assert "disease number 30" in other.input_value(SEARCH)
+
+
+def test_a_link_to_what_the_page_does_not_hold_says_so(visit):
+    assert "No ranked node has the id nothing" in visible_text(visit("#disease=nothing"))
+    page = visit("#disease=disease%3A30&drug=nothing")
+    page.wait_for_selector(DOSSIER)
+    assert "is not among the pairs of this list" in page.inner_text("#dossier")
+
+
+def test_a_dossier_draws_its_paths_and_names_known_treatments(visit):
+    page = visit()
+    choose(page, "disease number 30")
+    page.check("text=new only")
+    page.click("tr.pair button.link")
+    page.wait_for_selector("#dossier svg.paths")
+    drawn = page.query_selector("#dossier svg.paths")
+    texts = [text.text_content() for text in page.query_selector_all("#dossier svg.paths .node > text")]
+    assert "disease number 30" in texts and len(texts) > 2
+    assert "-[" in drawn.get_attribute("aria-label")
+    assert page.query_selector_all("#dossier svg.paths line.lead")
+    page.click("button.close")
+    page.wait_for_selector("#dossier", state="hidden")
+
+
+def downloaded(started):
+    text = started.value.path().read_text(encoding="utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_a_list_is_downloaded_as_shown(visit):
+    page = visit("#disease=disease%3A6")
+    with page.expect_download() as started:
+        page.click("text=Download csv")
+    rows = downloaded(started)
+    assert [row["rank"] for row in rows] == [rank.split()[0] for rank in column(page, 1)]
+    # A spreadsheet would run a cell that begins with an equals sign.
+    assert {row["disease_name"] for row in rows} == {"'=HYPERLINK(1) disease"}
+    assert started.value.suggested_filename == "disease-disease_6.csv"
+    page.check("text=new only")
+    with page.expect_download() as filtered:
+        page.click("text=Download csv")
+    shown = downloaded(filtered)
+    assert 0 < len(shown) < len(rows) and {row["known"] for row in shown} == {""}
+
+
+def test_a_list_is_copied(visit):
+    page = visit("#disease=disease%3A30", permissions=["clipboard-read", "clipboard-write"])
+    page.click("text=Copy table")
+    page.wait_for_selector("text=Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("drug_id\tdrug_name") and len(copied.splitlines()) == len(column(page, 1)) + 1
+
+
+def coloured_pixels(page):
+    """How many pixels of the map differ from its most common colour, the background."""
+    picture = pyplot.imread(io.BytesIO(page.locator("#map-canvas").screenshot()))
+    colours, counts = np.unique(picture.reshape(-1, picture.shape[-1]), axis=0, return_counts=True)
+    return int(counts.sum() - counts.max()) if len(colours) > 1 else 0
+
+
+def test_the_map_is_drawn_searched_and_hovered(visit):
+    page = visit()
+    page.click("#map-draw")
+    page.wait_for_selector("#map-canvas[data-painted]")
+    assert coloured_pixels(page) > 500
+    assert "gene (80)" in page.inner_text("#map-types")
+    page.fill("#map-query", "Parkinson's disease")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#map-found:has-text('nearest')")
+    assert "Parkinson's disease: nearest diseases by their vectors: " in page.inner_text("#map-found")
+    page.wait_for_timeout(600)
+    page.locator("#map-canvas").scroll_into_view_if_needed()
+    box = page.locator("#map-canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=5)
+    page.wait_for_selector("#map-tip:has-text('Parkinson')")
+    page.click("#map-reset")
+    page.wait_for_timeout(600)
+    shown = coloured_pixels(page)
+    page.uncheck("#map-types input >> nth=2")
+    page.wait_for_timeout(100)
+    assert coloured_pixels(page) < shown
+    page.click("#map-in")
+    # The other device has a map of its own.
+    page.check("input[name=map-device] >> nth=1")
+    page.wait_for_timeout(300)
+    assert coloured_pixels(page) > 500
+
+
+def test_devices_are_switched(visit):
+    page = visit()
+    blocks = page.locator("#learned .device-block")
+    assert blocks.count() == 3
+    assert [blocks.nth(at).is_visible() for at in range(3)] == [True, False, False]
+    page.check("#learned input[value=mps]")
+    assert [blocks.nth(at).is_visible() for at in range(3)] == [False, False, True]
+    assert "Why it failed" in page.inner_text("#learned")
+
+
+def test_hostile_names_are_text_and_marks_that_cannot_be_seen_are_shown(visit):
+    page = visit()
+    for number in range(len(page_examples.HOSTILE)):
+        page.evaluate(f"location.hash = 'disease=disease%3A{number}'")
+        page.wait_for_function(
+            f"document.getElementById('list-title')?.innerText.includes('disease:{number}')"
+        )
+        page.click("tr.pair button.link")
+        page.wait_for_selector("#dossier:not([hidden]) #dossier-title")
+    page.evaluate("location.hash = 'disease=disease%3A4'")
+    page.wait_for_selector("#list-title:has-text('disease:4')")
+    assert "right\u27e8U+202E\u27e9to left disease" in page.inner_text("#list-title")
+    assert "\u202e" not in visible_text(page) and "\u2028" not in visible_text(page)
+    assert page.query_selector("img") is None
+    # Three packs of lists, nodes and dossiers, three maps, the library and the page's own script.
+    assert len(page.query_selector_all("script")) == 3 + 3 + 2
+
+
+def test_nothing_is_wider_than_a_phone(visit):
+    page = visit("#disease=disease%3A5", viewport={"width": 375, "height": 700})
+    page.wait_for_selector(LIST)
+    page.click("tr.pair button.link")
+    page.wait_for_selector("#dossier:not([hidden]) #dossier-title")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    assert (
+        visit(viewport={"width": 375, "height": 700}).evaluate("document.documentElement.scrollWidth") <= 375
+    )
+
+
+def test_text_of_twice_the_size_fits(visit):
+    page = visit("#disease=disease%3A5")
+    page.add_style_tag(content="") if False else page.evaluate(
+        "document.documentElement.style.fontSize = '200%'"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1200
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit, scheme):
+    axe = importlib.import_module("axe_core_python")
+    page = visit("#disease=disease%3A30", color_scheme=scheme)
+    page.click("tr.pair button.link")
+    page.wait_for_selector(DOSSIER)
+    page.click("#map-draw")
+    page.wait_for_selector("#map-canvas[data-painted]")
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    serious = [
+        (rule["id"], [node["html"][:120] for node in rule["nodes"][:3]])
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+    assert len(found["passes"]) > 20
+
+
+def test_the_page_prints(visit, tmp_path):
+    page = visit("#disease=disease%3A30")
+    printed = page.pdf(path=tmp_path / "page.pdf")
+    assert printed.startswith(b"%PDF") and len(printed) > 20_000
+    page.emulate_media(media="print")
+    assert page.is_hidden(SEARCH) and page.is_visible(LIST)
+
+
+def test_without_scripts_the_tables_are_readable(browser, report):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(report.as_uri())
+    assert page.is_hidden("#explorer") and page.is_hidden("#map")
+    assert page.is_visible("text=The best of all diseases") and page.is_visible("text=Leakage certificate")
+    assert page.locator("#learned .device-block").nth(2).is_visible()
+    context.close()
+
+
+def test_the_page_works_from_a_server_too(browser, server):
+    visit = browser_visits.Visit(browser, server)
+    page = visit.open("#disease=disease%3A30")
+    page.wait_for_selector(LIST)
+    assert visit.errors == [] and visit.foreign_requests() == []
