@@ -65,9 +65,9 @@ def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
     """Log the relations of the graph, and why rows were dropped."""
     logging.info("%s: %s rows, %s edges", ledger["file"], f"{ledger['rows']:,}", f"{ledger['kept']:,}")
     for node_type, count in ledger["nodes"].items():
-        logging.info("  %-28s %11s nodes", node_type, f"{count:,}")
+        logging.info("  %-28s %11s nodes", node_type, f"{count:,}", extra=logs.LOG_ONLY)
     for kind in kg.relations:
-        logging.info("  %-70s %11s edges, %s", kind.text, f"{kind.edges:,}", kind.role)
+        logging.info("  %-70s %11s edges, %s", kind.text, f"{kind.edges:,}", kind.role, extra=logs.LOG_ONLY)
     for name in ("mirrored", "excluded"):
         if ledger[name]:
             logging.info("  %s rows %s", f"{ledger[name]:,}", name)

@@ -52,7 +52,7 @@ def main(
     known = pairs.known(kg, *types)
     vectors = Vectors.read(vectors_in, kg, types)
     counts = count_pairs(vectors, labelled, known)
-    logging.info("%s", counts)
+    logging.info("%s", counts, extra=logs.LOG_ONLY)
 
     metapaths = metapath_fits.load(metapaths_in, kg, types, labelled) if metapaths_in else None
     external_pairs = external.load(external_in)
@@ -69,7 +69,7 @@ def main(
         by_method["embedding"] = classifier.ablated(task, fits, EMBEDDED)
     without_layers = vectors.without_layers()
     if without_layers:
-        logging.info("without layers")
+        logging.info("without layers", extra=logs.LOG_ONLY)
         by_method["no_layers"] = classifier.evaluate_all(
             replace(task, vectors=without_layers, metapaths=None)
         )

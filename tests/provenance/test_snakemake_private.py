@@ -315,3 +315,45 @@ def test_a_killed_script_is_named_once_and_a_failed_script_is_not_named(end):
     text += command.format("build_graph", "returned non-zero exit status 1")
     (sentence,) = snakemake_private.killed(text)
     assert sentence.startswith("train_classifier was killed from outside, most often for want of memory; ")
+
+
+SHORT = "snakemake_private.shorten_console(workflow) if workflow.is_main_process else None"
+
+
+@pytest.fixture(name="fresh")
+def folder_without_results(tmp_path):
+    (tmp_path / "use.py").write_text(USE)
+    return tmp_path
+
+
+def test_the_terminal_is_short_and_the_log_has_everything(fresh):
+    quiet = ["--quiet", "host", "reason", "--"]
+    short = call(fresh, *quiet, plan=SHORT)
+    assert short.code == 0, short.output
+    started = re.findall(r"^\d\d:\d\d:\d\d (\w+)$", short.output, re.MULTILINE)
+    assert sorted(started) == ["judge", "late", "make", "use"]
+    assert "4 of 5 steps (80%) done" in short.output
+    for chatter in ("Select jobs", "Execute 1 jobs", "Finished jobid", "jobid:", "reason:", "localrule all"):
+        assert chatter not in short.output, chatter
+    (log,) = (fresh / ".snakemake" / "log").glob("*.log")
+    text = log.read_text()
+    assert all(part in text for part in ("Finished jobid", "jobid:", "reason:", "Execute 1 jobs"))
+
+
+def test_without_quiet_reasons_and_in_a_dry_run_the_terminal_shows_everything(fresh):
+    dry = call(fresh, "--dry-run", "--quiet", "host", "reason", "--", plan=SHORT)
+    assert dry.code == 0 and "reason:" in dry.output and dry.rules == ["all", "judge", "make", "use"]
+    whole = call(fresh, plan=SHORT)
+    assert whole.code == 0 and "Finished jobid" in whole.output and "reason:" in whole.output
+
+
+def test_errors_are_never_quiet(fresh):
+    (fresh / "use.py").write_text("raise SystemExit('out of luck')\n")
+    failed = call(fresh, "--quiet", "host", "reason", "--", plan=SHORT)
+    assert failed.code == 1 and "Error in rule use" in failed.output and "out of luck" in failed.output
+
+
+def test_what_was_asked_for_is_known_at_the_end(fresh):
+    asked = tells(**{rule: f"private.is_asked_for(workflow, {rule!r})" for rule in ("make", "use", "none")})
+    assert call(fresh, hook=asked).told[-1] == {"make": True, "use": True, "none": False}
+    assert call(fresh, "b.made", hook=asked).told[-1] == {"make": True, "use": False, "none": False}

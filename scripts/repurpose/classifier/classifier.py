@@ -18,6 +18,7 @@ from repurpose.classifier.metapath_fits import MetapathFits
 from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import ClassifierSettings
 from repurpose.core import streams
+from repurpose.core.logs import LOG_ONLY
 from repurpose.evaluation import evaluation, popularity, ranks
 from repurpose.pairs import external, pairs, unknown
 from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
@@ -293,7 +294,8 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
     model = choose_weights(task, scheme, Model(ensemble.merged(members), ridge, fitted, weights), task.parts)
     auprc = _valid_auprc(task, model, valid)
     rounds = tuple(member.num_boosted_rounds() for member in members)
-    log.info("%s: rounds %s, validation AUPRC %s", scheme, rounds, auprc)
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in auprc.items())
+    log.info("%s: rounds %s, validation AUPRC: %s", scheme, rounds, figures, extra=LOG_ONLY)
     return tested(task, scheme, Fit(model, rounds, valid, auprc, *UNTESTED))
 
 
@@ -328,7 +330,7 @@ def rank_tests(task: Task, scheme: str, score: ranks.Scorer) -> tuple[ranks.Rank
     test_pairs = pd.concat([test_pairs[non_treatments.columns], non_treatments[is_in_pools]])
     ranked = _ranked(task, scheme, score, test_pairs)
     metrics = evaluation.evaluate(ranked, HELD_OUT.get(scheme), task.test_seed)
-    log.info("%s: test AUPRC %s", scheme, (metrics["auprc"] or {}).get("value"))
+    log.info("%s: test AUPRC %s", scheme, (metrics["auprc"] or {}).get("value"), extra=LOG_ONLY)
     return ranked, metrics
 
 

@@ -13,9 +13,11 @@ import numpy as np
 
 from repurpose.classifier import classifier, ensemble, out_of_fold
 from repurpose.classifier.classifier import Task
+from repurpose.core.logs import LOG_ONLY
 from repurpose.pairs import external
 
 log = logging.getLogger(__name__)
+
 
 FEWEST = 5  # known negatives that each part of a split must have
 NEGATIVES = 5  # random pairs per known negative; few, because known negatives can far outnumber treatments
@@ -45,6 +47,7 @@ def train(task: Task) -> dict[str, Any]:
     log.info(
         "known negatives: AUROC %s",
         {name: interval and interval["value"] for name, interval in auroc.items()},
+        extra=LOG_ONLY,
     )
     return {
         **result,

@@ -24,6 +24,9 @@ class DetailFormatter(logging.Formatter):
         return f"{super().format(record)}  {detail}" if detail else super().format(record)
 
 
+LOG_ONLY = {"log_only": True}  # as `extra` of a record: for the log file, not for the terminal
+
+
 class LogFile(logging.FileHandler):
     """A log file; if its disk becomes full, the terminal says so once, without a traceback."""
 
@@ -47,6 +50,7 @@ def configure(path: str | Path | None = None) -> None:
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     handlers[0].setFormatter(logging.Formatter(FORMAT, TIME))
+    handlers[0].addFilter(lambda record: path is None or not getattr(record, "log_only", False))
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(LogFile(path, mode="w"))

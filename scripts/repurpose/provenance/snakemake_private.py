@@ -5,7 +5,9 @@ tests/provenance/test_snakemake_private.py states what each part must do, and wh
 lacks it.
 """
 
+import logging
 import re
+import time
 from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +63,11 @@ def is_output(workflow: Any, path: str) -> bool:
     return any(output.match(path) for rule in workflow.rules for output in rule.output)
 
 
+def is_asked_for(workflow: Any, rule: str) -> bool:
+    """Whether a job of the rule is part of what the command asked for, done in this run or before."""
+    return any(job.rule.name == rule for job in workflow.dag.jobs)
+
+
 def is_forced(workflow: Any, rule: str, outputs: Iterable[str]) -> bool:
     """Whether a job must run although its files are current: by --forceall, --forcerun or `force`."""
     dag = workflow.dag
@@ -89,3 +96,45 @@ def killed(log: str) -> list[str]:
     """
     names = dict.fromkeys(KILLED.findall(log))
     return [f"{name} was killed from outside, most often for want of memory; {FREE_MEMORY}" for name in names]
+
+
+def shorten_console(workflow: Any) -> None:
+    """On the terminal, say what starts and how much is done in a line each; Snakemake's log keeps it all.
+
+    Nothing changes unless reasons are quiet, as in profiles/default: `--workflow-profile none` shows it all,
+    and a dry run has its reasons.
+    """
+    quiet = workflow.output_settings.quiet or ()
+    if "reason" not in {getattr(each, "name", each).lower() for each in quiet}:
+        return
+    for handler in logging.getLogger("snakemake.logging").handlers:
+        if handler.name == "DefaultStreamHandler" and not workflow.output_settings.dryrun:
+            handler.formatter.format_job_info = _start_of_job
+            handler.addFilter(_is_news)
+        else:
+            for part in (handler.formatter, *handler.filters):
+                part.quiet = set()
+
+
+def _start_of_job(message: Mapping[str, Any]) -> str:
+    return f"{time.strftime('%H:%M:%S')} {message['rule_msg'] or message['rule_name']}"
+
+
+# Said of every job, or of the plan again.
+CHATTER = re.compile(
+    r"Select jobs to execute\.\.\.|Execute \d+ jobs\.\.\.|DAG of jobs will be updated after completion\."
+    r"|Updating checkpoint dependencies\.|Rules claiming more threads will be scaled down\."
+    r"|Conda environments: ignored|Using shell: .*|Assuming unrestricted shared filesystem usage\."
+)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for what is said of every job again: that one is selected, started, and finished."""
+    event = str(getattr(record, "event", None) or "").rpartition(".")[2].lower()
+    if event:
+        return (
+            event not in ("job_finished", "job_started", "resources_info")
+            and getattr(record, "rule_name", "") != "all"
+        )
+    text = str(record.msg or "").strip()
+    return bool(text) and not CHATTER.fullmatch(text)
