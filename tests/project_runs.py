@@ -39,9 +39,15 @@ class Run:
 
     @property
     def reasons(self) -> dict[str, str]:
-        """The jobs that ran or would run: `rule` or `rule[device]` -> Snakemake's reason."""
+        """The jobs that a dry run would run: `rule` or `rule[device]` -> Snakemake's reason."""
         jobs = re.findall(r"^Job \d+: (.*)\nReason: (.*)$", self.output, re.MULTILINE)
         return {_job(message): reason for message, reason in jobs}
+
+    @property
+    def started(self) -> list[str]:
+        """The jobs that ran, as the terminal of a run in which reasons are quiet says."""
+        messages = re.findall(r"^\d\d:\d\d:\d\d (?!INFO|WARNING|ERROR)(.*)$", self.output, re.MULTILINE)
+        return [_job(message) for message in messages]
 
     @property
     def made(self) -> list[str]:
@@ -52,7 +58,7 @@ class Run:
 
     @property
     def rules(self) -> list[str]:
-        return sorted(self.reasons)
+        return sorted({*self.reasons, *self.started})
 
 
 def _job(message: str) -> str:

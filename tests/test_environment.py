@@ -20,7 +20,7 @@ PROJECT = Path(__file__).parent.parent
 SCRIPTS = PROJECT / "scripts"
 CONDA = sorted((PROJECT / "envs").glob("*.yaml"))
 # Packages whose name on PyPI differs from the name that is imported.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "xgboost": "xgboost-cpu"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "pyyaml", "xgboost": "xgboost-cpu"}
 OWN_MODULES = {"repurpose"} | {
     path.stem for name in ("scripts", "tests", "benchmarks") for path in (PROJECT / name).glob("**/*.py")
 }
@@ -55,6 +55,7 @@ def conda_pins(path):
 DIRECT = pins((PROJECT / "envs" / "requirements.in").read_text())
 LOCK = pins((PROJECT / "envs" / "requirements.txt").read_text())
 PEERS = pins((PROJECT / "envs" / "benchmarks.txt").read_text())
+BROWSER = pins((PROJECT / "envs" / "browser.txt").read_text())
 
 
 def third_party(path):
@@ -84,7 +85,7 @@ def test_every_direct_requirement_is_in_the_lock():
 
 
 def test_every_version_is_exact_and_without_a_build_tag():
-    for name, version in (DIRECT | LOCK | PEERS).items():
+    for name, version in (DIRECT | LOCK | PEERS | BROWSER).items():
         assert re.fullmatch(r"[0-9][0-9a-z.]*", version), name
 
 
@@ -127,7 +128,9 @@ def test_everything_that_is_imported_is_a_direct_requirement():
     missing = {(name, path.name) for path in paths for name in third_party(path) if name not in DIRECT}
     # The peers that a benchmark compares are not in the environment; only that benchmark may import them.
     engines = {"polars", "duckdb"}
-    assert missing == {(name, "engines.py" if name in engines else "quality_methods.py") for name in PEERS}
+    peers = {(name, "engines.py" if name in engines else "quality_methods.py") for name in PEERS}
+    # The browser of the tests is not there either; tests/browser asks for it as it runs.
+    assert missing == peers | {("playwright", "report.py")} and "playwright" in BROWSER
 
 
 def test_the_conda_environment_of_a_rule_has_all_that_its_script_imports():

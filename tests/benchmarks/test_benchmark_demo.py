@@ -43,6 +43,20 @@ def run(*arguments):
     return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
 
+def test_overlays_are_each_projects_own_and_runs_can_be_kept(project, tmp_path):
+    first, second = project("first", 0), project("second", 0)
+    (first / "own.yaml").write_text("demo: {scale: 1.0}\n")
+    (tmp_path / "other.yaml").write_text("")
+    kept = tmp_path / "kept"
+    options = ["--cores", 2, "--config", "own.yaml", tmp_path / "other.yaml", "--projects", first, second]
+    assert run(*options, "--keep", kept).returncode == 0
+    calls = (tmp_path / "log").read_text().splitlines()
+    assert f"--configfile {first / 'own.yaml'} {tmp_path / 'other.yaml'}" in calls[0]
+    assert f"--configfile {Path('own.yaml').resolve()} {tmp_path / 'other.yaml'}" in calls[1]
+    assert sorted(folder.name.split("-")[0] for folder in kept.iterdir()) == ["first", "second"]
+    assert all((folder / "results" / "classifier").is_dir() for folder in kept.iterdir())
+
+
 def test_projects_take_turns_and_are_compared_with_the_last(project, tmp_path):
     slow, fast = project("slow", 0.6), project("fast", 0.2)
     (tmp_path / "own.yaml").write_text("demo: {scale: 1.0}\n")

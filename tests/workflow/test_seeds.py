@@ -8,7 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.special import logit
 
-PER_RUN = ("train_embeddings", "measure_embeddings", "validate_embeddings", "write_outcome")
+PER_RUN = (
+    "train_embeddings",
+    "measure_embeddings",
+    "project_embeddings",
+    "validate_embeddings",
+    "write_outcome",
+)
 FOR_ALL = ["pool_candidates", "require_pass", "write_agreement", "write_summary"]
 # All pairs are kept, so that the pooled candidates can be computed again from those of the runs.
 SMALL = {**endings.SMALL, "candidates": {"per_tail": 0}}

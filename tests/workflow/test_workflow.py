@@ -1,6 +1,8 @@
 """The real workflow on the demo graph: all results, reruns of stale steps only, and failing devices."""
 
 import json
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import project_runs
@@ -45,6 +47,7 @@ def test_a_run_makes_every_file_that_the_design_names(done):
     names = """graph/nodes.parquet graph/edges.parquet graph/relations.json graph/ledger.json
         pairs/pairs.parquet pairs/certificate.json embeddings/cpu/embeddings.parquet
         embeddings/cpu/encoder.safetensors
+        candidates/cpu/listed.parquet candidates/cpu/evidence.parquet validation/cpu/map.parquet
         embeddings/cpu/history.parquet embeddings/cpu/training.json validation/cpu/verdict.json
         classifier/cpu/model.ubj classifier/cpu/metrics.json candidates/cpu/candidates.parquet
         candidates/cpu/candidates.csv summary.json report.html README.md logs/train_embeddings/cpu.log
@@ -152,7 +155,11 @@ def test_a_training_setting_retrains_and_keeps_the_graph(done):
         ("gate/gate", ["validate_embeddings[cpu]", *AFTER_THE_GATE]),
         (
             "training/training",
-            ["measure_embeddings[cpu]", "train_embeddings[cpu]", "validate_embeddings[cpu]", *AFTER_THE_GATE],
+            [
+                *(f"{rule}[cpu]" for rule in ("measure_embeddings", "project_embeddings")),
+                *(f"{rule}[cpu]" for rule in ("train_embeddings", "validate_embeddings")),
+                *AFTER_THE_GATE,
+            ],
         ),
     ],
 )
@@ -170,9 +177,22 @@ def test_an_edit_of_a_comment_runs_nothing(done, edited, name):
     assert done.dry_run() == []
 
 
-def test_an_edit_of_the_reports_template_runs_the_report(done, edited):
-    edited("scripts/repurpose/report/templates/report.html.j2", lambda text: text + "<!-- end -->")
+@pytest.mark.parametrize("name", ["templates/report.html.j2", "templates/style.css", "app/page.js"])
+def test_an_edit_of_the_reports_template_runs_the_report(done, edited, name):
+    edited(f"scripts/repurpose/report/{name}", lambda text: text + " ")
     assert done.dry_run() == ["require_pass", "write_summary"]
+
+
+def test_a_run_ends_with_what_came_out_and_its_terminal_is_short(done):
+    run = done.run("--forcerun", "write_summary", "--")
+    assert run.code == 0, run.output
+    lines = run.output.splitlines()
+    first = next(number for number, line in enumerate(lines) if "passed the gate" in line)
+    end = next(number for number, line in enumerate(lines) if line.startswith("All candidates: "))
+    assert end - first < 8 and "Open results/report.html" in lines[end - 1]
+    assert "steps (100%) done" in run.output and "Finished jobid" not in run.output
+    whole = done.run("--dry-run", "--workflow-profile", "none", "--forcerun", "write_summary", "--")
+    assert whole.code == 0 and "Reason: Forced execution" in whole.output, whole.output
 
 
 def test_a_single_stage_can_be_requested(done):
@@ -181,9 +201,13 @@ def test_a_single_stage_can_be_requested(done):
 
 
 def test_snakemakes_own_report_is_written(done):
-    run = done.run("--report", str(done.directory / "snakemake.html"))
+    run = done.run("--report", str(done.directory / "report.zip"))
     assert run.code == 0, run.output
-    assert (done.directory / "snakemake.html").stat().st_size > 10_000
+    with zipfile.ZipFile(done.directory / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+        whole = archive.read("report/report.html").decode()
+    assert {"report.html", "candidates.csv", "README.md"} <= names
+    assert "ranks in both lists, probability, known relations, cautions" in whole
 
 
 def test_a_failing_device_is_reported_and_the_other_goes_on(done):
