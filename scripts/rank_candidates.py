@@ -49,8 +49,10 @@ def main(
         collectors=[by_head_collector, head_ranks, stability_collector, likeness_collector],
         **nodes,
     )
+    treated = np.unique(device.treated[1])
     metadata = {
         "calibration": annotator.calibration,
+        "treated": device.kg.node_ids[target.tail_type][treated].tolist(),
         "ranking": {"correct_popularity": correct_popularity, "seed": seed},
     }
     logging.info(
@@ -60,7 +62,7 @@ def main(
     files.write_table(popularity_out, by_head_collector.popularity(annotator))
     members = len(device.metrics["members"])
     files.write_json(stability_out, {"members": members, "lists": stability_collector.summary()})
-    vectors, treated = device.vectors.tails, np.unique(device.treated[1])
+    vectors = device.vectors.tails
     unlike = applicability.unlike(vectors, treated)
     files.write_json(lists_out, likeness_collector.summary(vectors, treated, unlike, seed))
 

@@ -4,14 +4,17 @@ import functools
 import http.server
 import importlib
 import os
+import re
 import shutil
 import threading
+from pathlib import Path
 
 import page_examples
 import pytest
 from browser_visits import Visit
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PICTURES = Path(__file__).parents[2] / "results" / "browser"
 OPTIONS = ["--no-sandbox"]
 
 
@@ -38,8 +41,8 @@ def report_of_two_devices(tmp_path_factory):
 
 
 @pytest.fixture(name="visit")
-def visits(browser, report):
-    """Opens the page from disk; at the end there were no errors and no requests."""
+def visits(browser, report, request):
+    """Opens the page from disk; at the end there were no errors and no requests. Keeps a picture of each."""
     opened = []
 
     def open_page(fragment="", **options):
@@ -47,7 +50,9 @@ def visits(browser, report):
         return opened[-1].open(fragment)
 
     yield open_page
-    for visit in opened:
+    for number, visit in enumerate(opened):
+        name = re.sub(r"\W+", "-", f"{request.node.name}-{number}")
+        visit.page.screenshot(path=PICTURES / f"{name}.png")
         assert visit.errors == []
         assert visit.foreign_requests() == []
         assert visit.page.evaluate("window.broken") is None

@@ -228,6 +228,27 @@ def test_devices_are_switched(visit):
     assert "Why it failed" in page.inner_text("#learned")
 
 
+def test_splits_are_switched_and_all_are_printed(visit):
+    page = visit()
+    charts = page.locator("#trusted .device-block >> nth=0 >> figure[data-switch=split]")
+    assert [charts.nth(at).is_visible() for at in range(charts.count())] == [True, False]
+    page.check("#trusted input[name=switch-split][value=disease]")
+    assert [charts.nth(at).is_visible() for at in range(charts.count())] == [False, True]
+    assert "Split: random" not in page.inner_text("#trusted") and "Split: disease" in page.inner_text(
+        "#trusted"
+    )
+    page.emulate_media(media="print")
+    assert "Split: random" in page.inner_text("#trusted")
+
+
+def test_the_best_pairs_lead_to_their_dossiers(visit):
+    page = visit()
+    name = page.inner_text("#candidates th.name a >> nth=0")
+    page.click("#candidates th.name a >> nth=0")
+    page.wait_for_selector(DOSSIER)
+    assert page.inner_text(DOSSIER).startswith(f"Why {name.split(' drug:')[0]}")
+
+
 def test_hostile_names_are_text_and_marks_that_cannot_be_seen_are_shown(visit):
     page = visit()
     for number in range(len(page_examples.HOSTILE)):

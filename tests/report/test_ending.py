@@ -1,6 +1,5 @@
 """A finished run ends with at most eight lines that say what came out and where."""
 
-import pytest
 from report_examples import example
 
 from repurpose.report import ending
@@ -36,18 +35,3 @@ def test_a_run_without_metrics_or_new_pairs_says_less():
     content = example({"cpu": True}, device_metrics={"schemes": {}})[0]
     content["devices"][0]["top"] = []
     assert len(ending.lines(content)) == 3
-
-
-@pytest.mark.parametrize(
-    ("share", "words"),
-    [
-        (0.5, "about 50 in 100"),
-        (0.0263, "about 3 in 100"),
-        (0.0096, "about 1 in 100"),
-        (0.004, "about 4 in 1,000"),
-        (2e-6, "about 2 in 1,000,000"),
-        (1e-8, "fewer than 1 in 1,000,000"),
-    ],
-)
-def test_shares_are_told_as_so_many_in_a_power_of_ten(share, words):
-    assert ending.in_words(share) == words

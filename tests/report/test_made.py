@@ -9,7 +9,7 @@ from repurpose.report import made
 def test_an_empty_folder_has_versions_alone(tmp_path):
     described = made.describe(tmp_path)
     assert described["versions"]["snakemake"] and described["versions"]["torch"]
-    empty = {"overlays": [], "tables": [], "config": "", "stages": []}
+    empty = {"overlays": [], "tables": [], "config": "", "stages": [], "previous": {}}
     assert {key: described[key] for key in empty} == empty
 
 
@@ -28,7 +28,11 @@ def test_tables_config_seconds_and_memory_are_read(tmp_path):
     ):
         (tmp_path / "benchmarks" / path).parent.mkdir(parents=True)
         (tmp_path / "benchmarks" / path).write_text(header + row)
+    earlier = tmp_path / "previous" / "candidates" / "cpu" / "candidates.csv"
+    earlier.parent.mkdir(parents=True)
+    earlier.touch()
     described = made.describe(tmp_path)
+    assert described["previous"] == {"cpu": earlier.as_posix()}
     assert described["overlays"] == ["my.yaml"] and described["config"] == "seed: 7\n"
     assert described["tables"] == [
         {"key": "edges", "file": "e.csv", "digest": "11"},

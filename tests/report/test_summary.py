@@ -82,7 +82,7 @@ def test_a_device_that_passed_has_its_metrics_and_best_pairs_and_no_reason():
     assert outcome["final_link"] == 0.5 and outcome["floor"] == 1.386 and outcome["steps"] == 60
     # The pair with the best score has a known relation, so it is left out.
     assert [pair["head_id"] for pair in outcome["top"]] == ["D2", "D0"]
-    assert set(outcome["top"][0]) == {*summary.PAIR_COLUMNS, "reason", "path", "path_change"}
+    assert set(outcome["top"][0]) == {*summary.PAIR_COLUMNS, "treated", "reason", "path", "path_change"}
 
 
 def test_a_device_that_failed_names_each_failed_check_with_its_reason():
@@ -123,7 +123,8 @@ def test_the_top_pairs_are_the_first_of_a_full_sort(drawn):
     novel = [pair for pair in table.to_pylist() if pair["known"] == ""]
     expected = sorted(novel, key=lambda pair: (-pair["score"], pair["tail_id"], pair["head_id"]))
     assert summary.top_pairs(table, NO_EVIDENCE) == [
-        {**pair, "reason": "", "path": "", "path_change": None} for pair in expected[: summary.TOP_PAIRS]
+        {**pair, "treated": False, "reason": "", "path": "", "path_change": None}
+        for pair in expected[: summary.TOP_PAIRS]
     ]
 
 
@@ -132,7 +133,8 @@ def test_a_top_pair_has_its_first_reason_and_the_path_whose_removal_lowers_its_s
     paths = [[{"text": "first", "change": 0.1}, {"text": "best", "change": -0.5}], []]
     reasons = [[{"text": "votes", "voters": ["a for b", "c for d"]}, {"text": "other", "voters": []}]]
     columns = {"head_id": ["D1", "D2"], "tail_id": ["3091"] * 2, "paths": paths, "reasons": [*reasons, []]}
-    top = summary.top_pairs(table, pa.table(columns))
+    top = summary.top_pairs(table.replace_schema_metadata({"treated": '["3091"]'}), pa.table(columns))
+    assert all(pair["treated"] for pair in top)
     assert [pair["reason"] for pair in top] == ["votes (a for b, c for d)", "", ""]
     assert [pair["path"] for pair in top] == ["best", "", ""]
     assert [pair["path_change"] for pair in top] == [-0.5, None, None]

@@ -184,14 +184,14 @@ def test_an_edit_of_the_reports_template_runs_the_report(done, edited, name):
 
 
 def test_a_run_ends_with_what_came_out_and_its_terminal_is_short(done):
-    run = done.run("--forcerun", "write_summary", "--")
+    run = done.run("--forcerun", "write_summary")
     assert run.code == 0, run.output
     lines = run.output.splitlines()
     first = next(number for number, line in enumerate(lines) if "passed the gate" in line)
     end = next(number for number, line in enumerate(lines) if line.startswith("All candidates: "))
     assert end - first < 8 and "Open results/report.html" in lines[end - 1]
     assert "steps (100%) done" in run.output and "Finished jobid" not in run.output
-    whole = done.run("--dry-run", "--workflow-profile", "none", "--forcerun", "write_summary", "--")
+    whole = done.run("--dry-run", "--workflow-profile", "none", "--forcerun", "write_summary")
     assert whole.code == 0 and "Reason: Forced execution" in whole.output, whole.output
 
 

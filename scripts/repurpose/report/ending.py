@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from repurpose.graph.names import visible
+from repurpose.report import words
 from repurpose.report.headlines import SCHEMES
 from repurpose.report.metric_tables import INDEPENDENT, LABELS, LEADING, METHOD_LABELS
 from repurpose.report.summary import verdict_sentence
@@ -22,22 +23,16 @@ def lines(summary: Mapping[str, Any], folder: str = "results") -> list[str]:
     result = [f"{sentence[:1].upper()}{sentence[1:]}.", *_metrics_line(row)]
     if best:
         result.append("The best new candidates:")
-        result += [f"  {_name(pair, 'head')} for {_name(pair, 'tail')} ({_odds(pair)})" for pair in best]
+        calibration = None if pooled.get("runs") else row["calibration"]
+        result += [
+            f"  {_name(pair, 'head')} for {_name(pair, 'tail')} ({_chance(pair, calibration)})"
+            for pair in best
+        ]
     return [
         *result,
         f"Open {folder}/report.html and search it for your disease.",
         f"All candidates: {folder}/candidates/{name}/candidates.csv",
     ]
-
-
-def in_words(share: float) -> str:
-    """A share as "about 3 in 100"; the base is the first power of ten, from 100, that makes it at least 1."""
-    base = 100
-    while share * base < 0.95 and base < 1_000_000:
-        base *= 10
-    if share * base < 0.5:
-        return f"fewer than 1 in {base:,}"
-    return f"about {max(1, round(share * base)):,} in {base:,}"
 
 
 def _metrics_line(row: Mapping[str, Any]) -> list[str]:
@@ -63,6 +58,8 @@ def _name(pair: Mapping[str, Any], side: str) -> str:
     return visible(pair[f"{side}_name"] or pair[f"{side}_id"])
 
 
-def _odds(pair: Mapping[str, Any]) -> str:
-    probability = pair["probability"]
-    return "probability not known" if probability is None else f"{in_words(probability)} such pairs"
+def _chance(pair: Mapping[str, Any], calibration: Mapping[str, Any] | None) -> str:
+    if pair["probability"] is None:
+        return "probability not known"
+    said, _ = words.observed(calibration, pair.get("treated", False), pair["probability"])
+    return f"{said} such pairs"

@@ -27,7 +27,8 @@ def describe(results: str | Path) -> dict[str, Any]:
 
     overlays: config files of the run. tables: config key, file and SHA-256 of each table. config: the text of
     config.yaml. stages: rule, of (device or other wildcards), seconds, memory (bytes) and load (per cent of
-    one core) of each job, from Snakemake's benchmark files. versions: package -> version.
+    one core) of each job, from Snakemake's benchmark files. versions: package -> version. previous: device ->
+    its candidates of an earlier run, kept in results/previous.
     """
     folder = Path(results)
     run = (
@@ -42,6 +43,10 @@ def describe(results: str | Path) -> dict[str, Any]:
         ],
         "config": config.read_text(encoding="utf-8") if config.exists() else "",
         "stages": list(_stages(folder / "benchmarks")),
+        "previous": {
+            path.parent.name: path.as_posix()
+            for path in sorted((folder / "previous" / "candidates").glob("*/candidates.csv"))
+        },
         "versions": _versions(),
         "commit": commit(PROJECT),
     }

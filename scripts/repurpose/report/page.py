@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from repurpose.graph.names import shown, visible
-from repurpose.report import charts, headlines, metric_tables
+from repurpose.report import charts, headlines, metric_tables, words
 from repurpose.report.summary import disagreements, verdict_sentence
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,6 +36,7 @@ CHECK_WORDS = {
     "type_neighbourhoods": "In each type, nearest nodes share more neighbours than others do",
     "neighbour_agreement": "Nodes with similar neighbours have similar vectors",
 }
+NOTHING_MADE = {"stages": [], "tables": [], "versions": {}, "config": "", "commit": "", "previous": {}}
 MAP_METHODS = {
     "pca": "the two directions in which the vectors differ most (PCA)",
     "umap": "UMAP, which keeps near nodes near",
@@ -77,7 +78,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "duration": duration, "size": size, "breakable": breakable}
-    environment.filters["with_full_stop"] = with_full_stop
+    environment.filters |= {"with_full_stop": with_full_stop, "in_words": words.in_words}
     head_type, tail_type = map(shown, target_types(certificate))
     sentence = verdict_sentence(summary)
     scripts = _scripts() if packed else []
@@ -94,7 +95,8 @@ def render(
         packed={name: Markup(data) for name, data in (packed or {}).items()},
         maps=list(maps),
         map_methods=MAP_METHODS,
-        made={"stages": [], "tables": [], "versions": {}, "config": "", "commit": "", **(made or {})},
+        observed=words.observed,
+        made={**NOTHING_MADE, **(made or {})},
         sentence=sentence[:1].upper() + sentence[1:],
         summary=summary,
         devices=[

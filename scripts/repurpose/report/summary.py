@@ -114,6 +114,7 @@ def best_new(candidates: pa.Table, count: int, by: Sequence[str] = ("probability
 def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) -> list[dict[str, Any]]:
     """The best new pairs, each with its main reason and its most important path, if `evidence` has them.
 
+    `treated`: whether the tail has a known treatment, from the metadata of candidates.parquet.
     `reason`: the metapath or vote that raises the score most, with its voters, or "". `path`: text of the
     path whose removal lowers the score most, or "". `path_change`: the change of the score when the edges of
     the path are removed, or None.
@@ -122,6 +123,7 @@ def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) 
         (row["head_id"], row["tail_id"]): row
         for row in evidence.select(["head_id", "tail_id", "paths", "reasons"]).to_pylist()
     }
+    treated = set(json.loads((candidates.schema.metadata or {}).get(b"treated", b"[]")))
     result = []
     for pair in best_new(candidates.select(PAIR_COLUMNS), count).to_pylist():
         row = explained.get((pair["head_id"], pair["tail_id"]), {})
@@ -130,6 +132,7 @@ def top_pairs(candidates: pa.Table, evidence: pa.Table, count: int = TOP_PAIRS) 
         result.append(
             {
                 **pair,
+                "treated": pair["tail_id"] in treated,
                 "reason": f"{reason['text']}{voters}" if reason else "",
                 "path": path["text"] if path else "",
                 "path_change": path["change"] if path else None,

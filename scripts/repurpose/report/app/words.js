@@ -37,7 +37,7 @@ function observedInWords(row) {
   const bin = binOf(row.bins, row.probability);
   if (!bin) return inWords(row.probability);
   const isBelow = row.probability < Math.min(...row.bins.map((each) => each.predicted)) / 2;
-  return isBelow ? inWords(bin.high).replace("about", "fewer than") : inWords(bin.observed);
+  return isBelow || !bin.observed ? inWords(bin.high).replace("about", "fewer than") : inWords(bin.observed);
 }
 
 function intervalInWords(bin) {
