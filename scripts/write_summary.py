@@ -99,11 +99,13 @@ def _packed(
     )
     first, *others = content["passed"]
     if sources.pooled and content["pooled"]["runs"]:
-        ranked = (PACKED, Path(sources.pooled), None, [])
+        ranked = PACKED, Path(sources.pooled), []
     else:
         candidates = [sources.of(device, "candidates") for device in (first, *others)]
-        ranked = (first, candidates[0], sources.of(first, "by_head"), candidates[1:])
-    ranking = explorer.Ranking(*ranked, sources.of(first, "listed"), sources.of(first, "evidence"))
+        ranked = first, candidates[0], candidates[1:]
+    ranking = explorer.Ranking(
+        *ranked, first, *(sources.of(first, name) for name in ("by_head", "listed", "evidence"))
+    )
     names = [shown(relation.relation) for relation in graph.load_relations(sources.relations)]
     lists = next(row["lists"] for row in content["devices"] if row["passed"])
     packed = explorer.packs(ranking, nodes, names, sides, top, _repeated(lists))

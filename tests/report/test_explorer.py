@@ -32,7 +32,7 @@ def unpacked_packs(folder):
     own = folder / "candidates" / "cpu"
     names = ("candidates", "by_head", "listed", "evidence")
     candidates, by_head, listed, evidence = (own / f"{name}.parquet" for name in names)
-    ranking = explorer.Ranking("cpu", candidates, by_head, [], listed, evidence)
+    ranking = explorer.Ranking("cpu", candidates, [], "cpu", by_head, listed, evidence)
     relations = [r.relation for r in graph.load_relations(folder / "graph" / "relations.json")]
     texts = explorer.packs(ranking, nodes, relations, sides, TOP, None)
     drawn = explorer.packed_map(files.read_table(own / "map.parquet"), nodes, sides)
@@ -80,6 +80,16 @@ def test_a_list_has_its_best_new_pairs_and_the_known_ones_above_them(
             assert found["low"] == expected["rank_low"].tolist()
             assert found["other_rank"] == expected["rank_of_disease_for_drug"].tolist()
     assert some_known > 20
+
+
+def test_pooled_candidates_have_no_rank_in_the_lists_of_heads(folder, packs):
+    table = files.read_table(folder / "candidates" / "cpu" / "candidates.parquet")
+    place = table.schema.get_field_index("rank_of_disease_for_drug")
+    pooled = table.set_column(place, table.schema.field(place), pa.nulls(table.num_rows, pa.int32()))
+    ids = [np.array(packs["lists"][key]["ids"]) for key in ("heads", "tails")]
+    sides = [explorer.Side(name, each, np.zeros(len(each))) for name, each in zip("dt", ids, strict=True)]
+    found = explorer.lists_of_tails(pooled, *sides, TOP, explorer.Texts())
+    assert not found["other_rank"].any() and len(found["rank"]) == len(packs["lists"]["of_tails"]["rank"])
 
 
 def test_probabilities_keep_three_digits_and_extremes_stay_in_range():

@@ -62,15 +62,16 @@ class Nodes:
 class Ranking(NamedTuple):
     """The files of the ranking that the page shows, and what is said about it.
 
-    name: of the device, or "pooled". candidates: candidates.parquet. by_head: by_head.parquet; None for
-    pooled candidates, whose lists of heads are those pairs that are also in the list of a tail. others:
-    candidates of other devices. listed, evidence: of the same device, for pooled candidates of the first one.
+    name: of the device, or "pooled". candidates: candidates.parquet. others: candidates of other devices.
+    first: the device that passed first, whose by_head, listed and evidence files follow: lists of heads and
+    explanations of pooled candidates are those of this one run.
     """
 
     name: str
     candidates: Path
-    by_head: Path | None
     others: Sequence[Path]
+    first: str
+    by_head: Path
     listed: Path
     evidence: Path
 
@@ -116,12 +117,13 @@ def packs(
     others = [
         files.read_table(path, ["head_id", "tail_id", "rank_of_drug_for_disease"]) for path in ranking.others
     ]
-    of_heads = read_best(ranking.by_head or ranking.candidates, "head", PAIR_COLUMNS, top)
+    of_heads = read_best(ranking.by_head, "head", PAIR_COLUMNS, top)
     dossiers = Dossiers(nodes, heads, tails)
     dossiers.add_listed(files.read_table(ranking.listed), relations)
     dossiers.add_explained(files.read_table(ranking.evidence))
     lists = {
         "device": ranking.name,
+        "first": ranking.first,
         "top": top,
         "heads": _described_side(nodes, heads),
         "tails": _described_side(nodes, tails),
@@ -226,7 +228,7 @@ def lists_of_tails(table: pa.Table, heads: Side, tails: Side, top: int, texts: T
 
 
 def lists_of_heads(table: pa.Table, heads: Side, tails: Side, top: int, texts: Texts) -> dict[str, Any]:
-    """The lists of all heads, from by_head.parquet or candidates.parquet: see `_lists`."""
+    """The lists of all heads, from by_head.parquet: see `_lists`."""
     return _lists(table, (heads, "head"), (tails, "tail"), top, texts)
 
 
@@ -236,9 +238,9 @@ def _lists(
     """The `top` best new partners of each owner, and up to `top` known ones that rank among or above them.
 
     `start` (owners + 1): where each owner's list begins. Of each pair: `partner` (index), `rank` in this
-    list, `other_rank` in the partner's list, `low` and `high` (the range of the rank over the models),
-    `listed_by` (runs), `probability` (in steps of 1 / SCALE), `flags` (bits of FLAGS), `percent` (the
-    contraindication probability), `known` and `caution` (numbers of texts).
+    list, `other_rank` in the partner's list (0 if it is not known), `low` and `high` (the range of the rank
+    over the models), `listed_by` (runs), `probability` (in steps of 1 / SCALE), `flags` (bits of FLAGS),
+    `percent` (the contraindication probability), `known` and `caution` (numbers of texts).
     """
     (owners, own), (partners, other) = owner, partner
     index = {
@@ -253,7 +255,7 @@ def _lists(
         "start": begins.astype(np.uint32),
         "partner": smallest(index[other][rows]),
         "rank": smallest(ranks[rows]),
-        "other_rank": smallest(pairs[RANKS[other]].to_numpy()),
+        "other_rank": smallest(pc.fill_null(pairs[RANKS[other]], 0).to_numpy()),
         "probability": _steps(pairs["probability"].to_numpy()),
         "flags": sum(
             pc.fill_null(pairs[name], False).to_numpy(zero_copy_only=False).astype(np.uint8) << bit

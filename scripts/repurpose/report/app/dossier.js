@@ -138,7 +138,7 @@ function dossierOf(row, dossier, drug, disease, data) {
   if (row.contraindication !== null) parts.push(make("p", {}, `The contraindication model: ${inWords(row.contraindication)} such pairs are known negatives.`));
   if (!dossier) {
     parts.push(make("p", {}, "Paths and reasons of this pair are not in this page. This command prints them:"),
-      make("pre", {}, make("code", {}, `python scripts/query_candidates.py --pair ${quoted(drug.id)} ${quoted(disease.id)} --device ${quoted(data.device)}`)));
+      make("pre", {}, make("code", {}, `python scripts/query_candidates.py --pair ${quoted(drug.id)} ${quoted(disease.id)} --device ${quoted(data.first)}`)));
     return parts;
   }
   if (dossier.reasons.length) {

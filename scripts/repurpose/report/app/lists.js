@@ -74,7 +74,8 @@ class ListView {
   }
 
   extent() {
-    const { top, device } = this.data;
+    const { top } = this.data;
+    const device = this.side === "tail" ? this.data.device : this.data.first;
     return `The ${top} best new ones by ${device}, with the known ones that rank among them; candidates/${device}/candidates.csv has more.`;
   }
 
@@ -146,7 +147,7 @@ class ListView {
       make("td", {}, ...probabilityCell(row)),
       make("td", { class: "name" }, row.known ? named(row.known) : make("span", { class: "badge new" }, "new")),
       make("td", { class: "name caution-text" }, named([...row.flags, row.caution].filter(Boolean).join("; "))),
-      make("td", { class: "n" }, whole(row.otherRank)));
+      make("td", { class: "n" }, row.otherRank ? whole(row.otherRank) : DASH));
   }
 
   table(separator) {
