@@ -10,6 +10,7 @@ threads.let_idle_threads_sleep()
 LONGEST = (
     "test_workflow",
     "test_endings",
+    "test_odd_targets",
     "test_interrupted",
     "test_seeds",
     "test_contradictions",

@@ -51,6 +51,24 @@ def test_the_history_counts_steps_epochs_and_edges(trained):
     assert rows[-1]["total"] == pytest.approx(rows[-1]["link"] + others)
 
 
+@pytest.mark.parametrize("batching", ["full", "sampled"])
+def test_the_norm_of_the_gradient_is_that_of_the_loss_before_the_update(batching, monkeypatch):
+    taken = prepare(ENCODER, batching)
+    kept = []
+    monkeypatch.setattr(
+        taken.optimizer, "step", lambda: kept.extend(p.grad for p in taken.model.parameters())
+    )
+    if batching == "sampled":
+        monkeypatch.setattr(taken.table, "step", lambda rows, gradient: kept.append(gradient))
+    taken.take(1)
+    total = sum(gradient.square().sum() for gradient in kept if gradient is not None).sqrt()
+    assert taken.gradient_norm.item() == pytest.approx(total.item(), rel=1e-5) and total > 0
+
+
+def test_each_step_records_the_norm_of_its_gradient(trained):
+    assert all(row["gradient_norm"] > 0 for row in trained[1])
+
+
 def test_the_vectors_are_those_of_the_best_state(trained):
     result, rows = trained
     best = max((row for row in rows if row["valid_auroc"] is not None), key=lambda row: row["valid_auroc"])

@@ -5,7 +5,6 @@ embeddings from all neighbours.
 """
 
 import itertools
-import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -34,7 +33,7 @@ class FullSteps:
         self.edges = model.prepare(objective.held.train)
         # fused: one pass over each parameter, no temporary copies.
         self.optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
-        self.gradient_norm: float | None = None  # of the last step
+        self.gradient_norm: Tensor | None = None  # of the last step
 
     def take(self, step: int) -> tuple[Terms, Draw]:
         """Update the model; returns the losses before the update, and the pairs that were predicted."""
@@ -92,7 +91,7 @@ class SampledSteps:
         others = [p for p in model.parameters() if p is not model.inputs]
         self.optimizer = torch.optim.Adam(others, lr=settings.learning_rate, fused=True)
         self.order: tuple[int, np.ndarray] | None = None
-        self.gradient_norm: float | None = None  # of the last step
+        self.gradient_norm: Tensor | None = None  # of the last step
 
     def take(self, step: int) -> tuple[Terms, Draw]:
         """Update the model; returns the losses before the update, and the pairs that were predicted."""
@@ -238,10 +237,9 @@ def _set_moments(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def _norm(gradients: Iterable[Tensor | None]) -> float | None:
-    """The norm of all gradients as one vector; None if it is not finite."""
-    norm = torch.nn.utils.get_total_norm([gradient for gradient in gradients if gradient is not None]).item()
-    return norm if math.isfinite(norm) else None
+def _norm(gradients: Iterable[Tensor | None]) -> Tensor:
+    """The norm of all gradients as one vector, on their device."""
+    return torch.nn.utils.get_total_norm([gradient for gradient in gradients if gradient is not None])
 
 
 def _start(model: HGT, seed: int, step: int) -> np.random.Generator:

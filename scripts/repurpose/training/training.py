@@ -193,7 +193,8 @@ class Run:
             "epoch": -(-step // self.steps.per_epoch),
             "edges_seen": self.edges_seen,
         }
-        figures = {**_numbers(terms), "gradient_norm": self.steps.gradient_norm}
+        norm = self.steps.gradient_norm.item()
+        figures = {**_numbers(terms), "gradient_norm": norm if math.isfinite(norm) else None}
         figures |= {"valid_auroc": None, "seconds": self.seconds}
         self.rows.append({**counts, **figures, **_floors(self.job.settings, self.draw)})
 
