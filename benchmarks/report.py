@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import devices
 import numpy as np
+import page_examples
 
-import write_summary
 from repurpose.candidates import by_head, candidates, evidence, listed
 from repurpose.candidates.candidates import Annotator
 from repurpose.candidates.evidence import Explainer
@@ -40,8 +41,8 @@ from repurpose.config import settings
 from repurpose.config.sections import Target
 from repurpose.core import files, threads
 from repurpose.gate import projection
-from repurpose.graph import graph, paths
-from repurpose.graph.graph import Graph, GraphFiles
+from repurpose.graph import paths
+from repurpose.graph.graph import Graph
 from repurpose.pairs import pairs
 from repurpose.report import explorer, summary
 from repurpose.vectors import spectral
@@ -85,11 +86,7 @@ def make_page(folder: Path, scale: float, width: int, has_reasons: bool) -> dict
     target, row = Target(**config["target"]), {"scale": scale}
     with timed(row, "seconds_graph"):
         kg = devices.read(config, scale)
-    graph_files = GraphFiles.in_folder(folder / "graph")
-    graph_files.nodes.parent.mkdir(parents=True, exist_ok=True)
-    graph.save(kg, graph_files)
     labelled = pairs.label(kg, target)
-    labelled[["head_index", "tail_index", "label"]].to_parquet(folder / "pairs.parquet", index=False)
     with timed(row, "seconds_vectors"):
         rows = spectral.rows(kg, kg.message_edges(), width, 0)
         vectors = {node_type: rows[kg.span(node_type)] for node_type in kg.node_types}
@@ -122,7 +119,7 @@ def make_page(folder: Path, scale: float, width: int, has_reasons: bool) -> dict
     explained = explainer.explain_rows(best, config["evidence"]["paths_each"], config["evidence"]["similar"])
     files.write_table(written["evidence"], evidence.pa.Table.from_pylist(explained, evidence.SCHEMA))
     with timed(row, "seconds_page"):
-        write_page(folder, kg, target, graph_files, written, config["candidates"]["in_report"])
+        page_examples.summarise(folder, kg, target, {DEVICE: written}, config["candidates"]["in_report"])
     return row
 
 
@@ -169,44 +166,6 @@ def fit_reasoner(kg: Graph, target: Target, labelled: Any) -> Reasoner:
     sizes = tuple(kg.count(node_type) for node_type in target.types)
     ones = np.ones(2, np.float32)
     return Reasoner(kg, target, fitted, ListWeights.of_lists(("metapaths", "specificity"), ones, ones, sizes))
-
-
-def write_page(
-    folder: Path, kg: Graph, target: Target, graph_files: GraphFiles, written: Mapping[str, Path], top: int
-) -> None:
-    """Write the page; metrics, training and verdict are those of the tests' example."""
-    sys.path.insert(0, str(PROJECT / "tests"))
-    import report_examples
-
-    content, histories, verdicts, ledger, removed = report_examples.example({DEVICE: True})
-    ledger["nodes"] = {node_type: kg.count(node_type) for node_type in kg.node_types}
-    ends = {"head_type": target.head_type, "tail_type": target.tail_type}
-    removed["removed"] = [{**each, **ends} for each in removed["removed"]]
-    own = folder / "candidates" / DEVICE
-    best = [files.read_table(written[name]) for name in ("candidates", "evidence")]
-    files.write_json(own / "outcome.json", {**content["devices"][0], "top": summary.top_pairs(*best)})
-    files.write_json(own / "verdict.json", verdicts[DEVICE])
-    files.write_table(own / "history.parquet", histories[DEVICE])
-    files.write_json(folder / "ledger.json", ledger)
-    files.write_json(folder / "certificate.json", removed)
-    write_summary.main(
-        outcomes=[own / "outcome.json"],
-        verdicts=[own / "verdict.json"],
-        histories=[own / "history.parquet"],
-        maps=[written["map"]],
-        relations=graph_files.relations,
-        ledger=folder / "ledger.json",
-        certificate=folder / "certificate.json",
-        agreement=None,
-        pooled=None,
-        nodes=graph_files.nodes,
-        pairs=folder / "pairs.parquet",
-        results=folder,
-        top=top,
-        summary_out=folder / "summary.json",
-        report_out=folder / "report.html",
-        card_out=folder / "README.md",
-    )
 
 
 def measure(page_path: Path, rounds: int) -> dict[str, Any]:

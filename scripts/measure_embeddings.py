@@ -63,10 +63,9 @@ def measures(
         return {"measured": quality.empty_measures({}), "null": quality.empty_measures({}), "layers": None}
     options = {"contrastive": contrastive, "valid_share": valid_share, "seed": seed}
     options["tail_type"] = target_types[1]
-    is_trained = "seed" in embedded.metadata
-    vectors = embeddings.aligned(embedded, kg, vectors_path, required=None if is_trained else target_types)
+    vectors = embeddings.aligned_to_target(embedded, kg, vectors_path, target_types)
     measured = quality.measure(kg, vectors, **options)
-    is_ours = is_trained and embedded.dim == encoder.embedding_dim
+    is_ours = embeddings.is_trained(embedded) and embedded.dim == encoder.embedding_dim
     untrained = quality.encode_untrained(kg, encoder, embedded.dim, valid_share, seed)
     return {
         "measured": measured,

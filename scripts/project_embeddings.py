@@ -25,8 +25,8 @@ def main(
     embedded = embeddings.read(vectors_path)
     vectors = {}
     if embedded.vectors:
-        required = None if "seed" in embedded.metadata else target_types
-        vectors = embeddings.aligned(embedded, graph.load(graph_files), vectors_path, required=required)
+        kg = graph.load(graph_files)
+        vectors = embeddings.aligned_to_target(embedded, kg, vectors_path, target_types)
     drawn = projection.table(vectors, target_types, method, nearest, seed)
     files.write_table(map_out, drawn, {"method": method})
 

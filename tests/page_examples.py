@@ -53,37 +53,50 @@ def example_graph():
 def write(folder: Path, devices=("cpu",), failed=(), top=5) -> Path:
     """Write a page to the folder and return its path; `failed` devices did not pass their gate."""
     kg, vectors = example_graph()
+    written = {}
+    for number, device in enumerate(devices):
+        own = folder / "candidates" / device
+        own.mkdir(parents=True)
+        written[device] = {} if device in failed else _rank(kg, vectors, own, number)
+        written[device]["map"] = own / "map.parquet"
+        drawn = projection.table(vectors, ("drug", "disease"), "pca", 3, number)
+        files.write_table(written[device]["map"], drawn, {"method": "pca"})
+    return summarise(folder, kg, planted.TARGET, written, top)
+
+
+def summarise(folder: Path, kg, target, written, top) -> Path:
+    """Write summary and page and return the page's path; training, metrics and verdicts are an example's.
+
+    written: device -> its files by name, `map` and, if it passed, `candidates` and `evidence`; by_head and
+    listed lie next to the candidates.
+    """
     graph_files = GraphFiles.in_folder(folder / "graph")
     graph.save(kg, graph_files)
-    labelled = pairs.label(kg, planted.TARGET)
-    table = labelled[["head_index", "tail_index", "label"]]
-    table.to_parquet(folder / "pairs.parquet", index=False)
-    passed = {device: device not in failed for device in devices}
-    content, histories, verdicts, ledger, removed = report_examples.example(passed)
+    labelled = pairs.label(kg, target)[["head_index", "tail_index", "label"]]
+    labelled.to_parquet(folder / "pairs.parquet", index=False)
+    content, histories, verdicts, ledger, certificate = report_examples.example(
+        {device: "candidates" in paths_of_device for device, paths_of_device in written.items()}
+    )
     ledger["nodes"] = {node_type: kg.count(node_type) for node_type in kg.node_types}
-    removed["removed"] = [row | {"head_type": "drug", "tail_type": "disease"} for row in removed["removed"]]
-    paths_by_name = {name: [] for name in ("outcomes", "verdicts", "histories", "maps")}
-    for number, row in enumerate(content["devices"]):
-        own = folder / "candidates" / row["device"]
+    ends = {"head_type": target.head_type, "tail_type": target.tail_type}
+    certificate["removed"] = [{**row, **ends} for row in certificate["removed"]]
+    inputs = {name: [] for name in ("outcomes", "verdicts", "histories", "maps")}
+    for row in content["devices"]:
+        device = row["device"]
+        own, found = folder / "candidates" / device, written[device]
         if row["passed"]:
-            written = _rank(kg, vectors, own, number)
-            row = row | {
-                "top": summary.top_pairs(
-                    files.read_table(written["candidates"]), files.read_table(written["evidence"])
-                )
-            }
+            tables = [files.read_table(found[name]) for name in ("candidates", "evidence")]
+            row = {**row, "top": summary.top_pairs(*tables)}
         files.write_json(own / "outcome.json", row)
-        files.write_json(own / "verdict.json", verdicts[row["device"]])
-        files.write_table(own / "history.parquet", histories[row["device"]])
-        drawn = projection.table(vectors, ("drug", "disease"), "pca", 3, number)
-        files.write_table(own / "map.parquet", drawn, {"method": "pca"})
-        names = ("outcome.json", "verdict.json", "history.parquet", "map.parquet")
-        for kind, name in zip(paths_by_name, names, strict=True):
-            paths_by_name[kind].append(own / name)
-    for name, value in (("ledger", ledger), ("certificate", removed)):
+        files.write_json(own / "verdict.json", verdicts[device])
+        files.write_table(own / "history.parquet", histories[device])
+        names = (own / "outcome.json", own / "verdict.json", own / "history.parquet", found["map"])
+        for kind, path in zip(inputs, names, strict=True):
+            inputs[kind].append(path)
+    for name, value in (("ledger", ledger), ("certificate", certificate)):
         files.write_json(folder / f"{name}.json", value)
     write_summary.main(
-        **paths_by_name,
+        **inputs,
         relations=graph_files.relations,
         ledger=folder / "ledger.json",
         certificate=folder / "certificate.json",
@@ -116,7 +129,6 @@ def _rank(kg, vectors, folder, number):
     )
     names = ("candidates", "by_head", "listed", "evidence")
     written = {name: folder / f"{name}.parquet" for name in names}
-    folder.mkdir(parents=True)
     candidates.save(
         tables, written["candidates"], folder / "c.csv", {"calibration": CALIBRATION}, ranks.complete
     )

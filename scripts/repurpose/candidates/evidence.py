@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from repurpose.candidates import candidates
 from repurpose.candidates.counterfactual import CounterfactualScorer
@@ -62,15 +63,36 @@ class Explainer:
     counterfactuals: CounterfactualScorer | None = None
     reasoner: Reasoner | None = None
 
+    def ends(self, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        """Head and tail indices, int64, of rows with the columns head_id and tail_id."""
+        heads, tails = (
+            # Of one array, to_numpy refuses nulls: an id that the graph lacks is an error.
+            pc.index_in(
+                rows[f"{side}_id"].combine_chunks(),
+                value_set=pa.array(self.kg.node_ids[node_type], pa.string()),
+            )
+            .to_numpy()
+            .astype(np.int64)
+            for side, node_type in zip(("head", "tail"), self.target.types, strict=True)
+        )
+        return heads, tails
+
+    def ways(self, heads: np.ndarray, tails: np.ndarray, count: int) -> list[list[paths.Path]]:
+        """The `count` best paths of each pair; the search from a tail is shared by its pairs."""
+        first_head, first_tail = (self.kg.span(node_type).start for node_type in self.target.types)
+        result: list[list[paths.Path]] = [[] for _ in heads]
+        order = np.argsort(tails, kind="stable")
+        for rows in np.split(order, np.flatnonzero(np.diff(tails[order])) + 1):
+            if len(rows):
+                end = int(tails[rows[0]]) + first_tail
+                best = paths.best(self.network, heads[rows] + first_head, end, count)
+                for row, ways_of_pair in zip(rows, best, strict=True):
+                    result[row] = ways_of_pair
+        return result
+
     def explain_rows(self, rows: pa.Table, n_paths: int, n_similar: int) -> list[dict[str, Any]]:
         """Candidates (rows) with the fields of their explanations added."""
-        ends = []
-        for node_type, side in zip(self.target.types, ("head", "tail"), strict=True):
-            index_of_id = {node_id: index for index, node_id in enumerate(self.kg.node_ids[node_type])}
-            ends.append(
-                np.array([index_of_id[node_id] for node_id in rows[f"{side}_id"].to_pylist()], np.int64)
-            )
-        explanations = self.explain(*ends, n_paths, n_similar)
+        explanations = self.explain(*self.ends(rows), n_paths, n_similar)
         return [
             {**row, **explanation} for row, explanation in zip(rows.to_pylist(), explanations, strict=True)
         ]
@@ -87,12 +109,6 @@ class Explainer:
         `counterfactuals`. reasons: see `Reasoner.reasons`; `n_paths` of them, [] without a reasoner.
         """
         first_head, first_tail = (self.kg.span(node_type).start for node_type in self.target.types)
-        ways: list[list[paths.Path]] = [[] for _ in heads]
-        for tail in np.unique(tails):
-            rows = np.flatnonzero(tails == tail)
-            best = paths.best(self.network, heads[rows] + first_head, int(tail) + first_tail, n_paths)
-            for row, ways_of_pair in zip(rows, best, strict=True):
-                ways[row] = ways_of_pair
         treated_heads, treated_tails = self.treated
         reasons = self.reasoner.reasons(heads, tails, n_paths) if self.reasoner else [[] for _ in heads]
         return [
@@ -105,7 +121,11 @@ class Explainer:
                 "reasons": reasons_of_pair,
             }
             for described, head, tail, reasons_of_pair in zip(
-                self._describe_all(ways), heads.tolist(), tails.tolist(), reasons, strict=True
+                self._describe_all(self.ways(heads, tails, n_paths)),
+                heads.tolist(),
+                tails.tolist(),
+                reasons,
+                strict=True,
             )
         ]
 

@@ -4,7 +4,6 @@ They are found without counterfactual scores, so that all tails can have them. N
 node's index plus the number of nodes of earlier types), relations positions in relations.json.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +44,7 @@ def write(path: str | Path, explainer: Explainer, candidates: pa.Table, per_tail
     These are the `per_tail` best new ones, and as many known ones that rank among or above them. candidates:
     COLUMNS of ranked pairs.
     """
-    heads, tails = (
-        pc.index_in(
-            candidates[f"{side}_id"], value_set=pa.array(explainer.kg.node_ids[node_type], pa.string())
-        )
-        .to_numpy()
-        .astype(np.int64)
-        for side, node_type in zip(("head", "tail"), explainer.target.types, strict=True)
-    )
+    heads, tails = explainer.ends(candidates)
     is_new = pc.equal(candidates["known"], "").to_numpy()
     rows = explorer.best_of_each(tails, candidates[RANK].to_numpy(), is_new, per_tail)
     heads, tails = heads[rows], tails[rows]
@@ -73,22 +65,10 @@ def _table(explainer: Explainer, heads: np.ndarray, tails: np.ndarray, count: in
             "reasons": reasons_of_pair,
         }
         for head, tail, ways, reasons_of_pair in zip(
-            heads.tolist(), tails.tolist(), _ways(explainer, heads, tails, count), reasons, strict=True
+            heads.tolist(), tails.tolist(), explainer.ways(heads, tails, count), reasons, strict=True
         )
     ]
     return pa.Table.from_pylist(rows, SCHEMA)
-
-
-def _ways(
-    explainer: Explainer, heads: np.ndarray, tails: np.ndarray, count: int
-) -> Iterator[list[paths.Path]]:
-    """The best paths of each pair; pairs are sorted by tail."""
-    first_head, first_tail = (explainer.kg.span(node_type).start for node_type in explainer.target.types)
-    starts = np.flatnonzero(np.diff(tails, prepend=-1))
-    stops = np.append(starts[1:], len(tails))[: len(starts)]
-    for start, stop in zip(starts, stops, strict=True):
-        end = int(tails[start]) + first_tail
-        yield from paths.best(explainer.network, heads[start:stop] + first_head, end, count)
 
 
 def _path(explainer: Explainer, way: paths.Path) -> dict[str, object]:

@@ -370,11 +370,10 @@ MAX_RELATIONS = 30  # relations drawn; the table has all
 def ledger_chart(relations: Sequence[Mapping[str, Any]]) -> str:
     """What became of the rows of each relation, the largest on top; "" without rows.
 
-    relations: those of ledger.json.
+    relations: those of ledger.json, with the number of dropped rows in place of their reasons.
     """
     rows = [
-        {name: _count(relation[name]) for name in PARTS_OF_LEDGER}
-        | {"name": relation["relation"] or "(none)"}
+        {name: relation[name] for name in PARTS_OF_LEDGER} | {"name": relation["relation"] or "(none)"}
         for relation in relations
     ]
     rows = sorted((row for row in rows if sum(row[name] for name in PARTS_OF_LEDGER)), key=_all_rows)
@@ -397,10 +396,6 @@ def ledger_chart(relations: Sequence[Mapping[str, Any]]) -> str:
         axes.figure.legend(loc="upper left", ncols=4, frameon=False, handlelength=1.2, columnspacing=1.2)
         totals = ", ".join(f"{sum(row[name] for row in rows):,} {name}" for name in PARTS_OF_LEDGER)
         return _svg(axes.figure, title, f"{title}: {totals}")
-
-
-def _count(value: int | Mapping[str, int]) -> int:
-    return sum(value.values()) if isinstance(value, Mapping) else value
 
 
 def _all_rows(row: Mapping[str, Any]) -> int:

@@ -78,11 +78,12 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "duration": duration, "size": size, "breakable": breakable}
-    environment.filters |= {"with_full_stop": with_full_stop, "in_words": words.in_words}
+    environment.filters["with_full_stop"] = with_full_stop
     head_type, tail_type = map(shown, target_types(certificate))
     sentence = verdict_sentence(summary)
     scripts = _scripts() if packed else []
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    relations = [{**row, "dropped": _total(row["dropped"])} for row in ledger["relations"]]
     losses = {row["device"]: histories[row["device"]] for row in summary["devices"]}
     return environment.get_template("report.html.j2").render(
         title=f"Which {head_type}s for which {tail_type}s?",
@@ -105,9 +106,9 @@ def render(
         ],
         all_losses=Markup(charts.loss_of_devices(losses)) if len(losses) > 1 else "",
         ledger=ledger,
-        ledger_chart=Markup(charts.ledger_chart(ledger["relations"])),
+        ledger_chart=Markup(charts.ledger_chart(relations)),
         warnings=[*ledger.get("warnings", []), *certificate.get("cautions", [])],
-        relations=[{**row, "dropped": _total(row["dropped"])} for row in ledger["relations"]],
+        relations=relations,
         certificate=certificate,
         positive=_positive(certificate),
         head_type=head_type,

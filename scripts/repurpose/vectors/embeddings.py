@@ -117,6 +117,18 @@ def aligned(
     return result
 
 
+def aligned_to_target(
+    embeddings: Embeddings, kg: Graph, path: str | Path, target_types: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """`aligned`; a file of this project must have vectors of all types, another tool's of the target."""
+    return aligned(embeddings, kg, path, None if is_trained(embeddings) else target_types)
+
+
+def is_trained(embeddings: Embeddings) -> bool:
+    """Whether a training of this project wrote the file, and not another tool."""
+    return "seed" in embeddings.metadata
+
+
 def blocks(embeddings: Embeddings, types: Sequence[str], path: str | Path) -> tuple[list[int], ...] | None:
     """Where the parts of the vectors end, one list per type; None if the metadata does not say.
 

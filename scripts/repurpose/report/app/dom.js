@@ -35,6 +35,15 @@ function named(text) {
   return make("bdi", {}, ...visible(text).split(/(?<=_)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part])));
 }
 
+function capitalised(text) {
+  return text.replace(/^./, (letter) => letter.toUpperCase());
+}
+
+// The name of a node of a side or of a type of nodes: {ids, names}; names that are the id are left out there.
+function nameOf(nodes, index) {
+  return nodes.names[index] || nodes.ids[index];
+}
+
 function byId(id) {
   return document.getElementById(id);
 }

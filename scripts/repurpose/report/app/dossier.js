@@ -57,8 +57,8 @@ class NodeTable {
     let type = 0;
     while (number >= this.first[type + 1]) type++;
     const index = number - this.first[type];
-    const { ids, names } = this.types[type];
-    return { number, id: ids[index], name: names[index] || ids[index], type, typeName: this.types[type].type };
+    const nodes = this.types[type];
+    return { number, id: nodes.ids[index], name: nameOf(nodes, index), type, typeName: nodes.type };
   }
 }
 
@@ -172,7 +172,7 @@ function chances(row) {
 
 function similarTo(nodes, title) {
   if (!nodes.length) return [];
-  return [make("h4", {}, title.replace(/^./, (c) => c.toUpperCase())), make("ul", {}, ...nodes.map((node) => make("li", {}, named(node.name),
+  return [make("h4", {}, capitalised(title)), make("ul", {}, ...nodes.map((node) => make("li", {}, named(node.name),
     make("small", {}, " ", named(node.id), `, cosine ${node.similarity.toFixed(2)}`))))];
 }
 

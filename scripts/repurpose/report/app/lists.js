@@ -15,7 +15,7 @@ function rowsOf(data, side, index) {
     const tail = side === "tail" ? index : partner;
     rows.push({
       head, tail, partner,
-      id: partners.ids[partner], name: partners.names[partner] || partners.ids[partner],
+      id: partners.ids[partner], name: nameOf(partners, partner),
       rank: lists.rank[i], otherRank: lists.other_rank[i],
       low: lists.low ? lists.low[i] : null, high: lists.high ? lists.high[i] : null,
       listedBy: lists.listed_by ? lists.listed_by[i] : null,
@@ -48,11 +48,11 @@ class ListView {
   show(side, index, opened) {
     const node = (side === "tail" ? this.data.tails : this.data.heads);
     Object.assign(this, { side, index, opened, node, rows: rowsOf(this.data, side, index) });
-    const name = node.names[index] || node.ids[index];
+    const name = nameOf(node, index);
     const partnerType = side === "tail" ? this.data.heads.type : this.data.tails.type;
     this.partnerType = partnerType;
     const treatments = node.treatments[index];
-    const heading = make("h3", { id: "list-title", tabindex: "-1" }, `${partnerType}s for `.replace(/^./, (c) => c.toUpperCase()), named(name), " ", make("small", {}, named(node.ids[index])));
+    const heading = make("h3", { id: "list-title", tabindex: "-1" }, capitalised(`${partnerType}s for `), named(name), " ", make("small", {}, named(node.ids[index])));
     const said = treatments
       ? `${plural(treatments, "known treatment")} in the graph.`
       : side === "tail"
@@ -123,7 +123,7 @@ class ListView {
       ["known", "Known as", ""], ["caution", "Cautions", ""], ["otherRank", `Place of this ${other} in its list`, "n"]];
     this.head.replaceChildren(...columns.map(([key, label, kind]) => make("th", {
       scope: "col", class: kind, "aria-sort": key === this.sortKey ? (this.ascending ? "ascending" : "descending") : "none",
-    }, make("button", { type: "button", class: "sort", onclick: () => this.sort(key) }, label.replace(/^./, (c) => c.toUpperCase())))));
+    }, make("button", { type: "button", class: "sort", onclick: () => this.sort(key) }, capitalised(label)))));
     const rows = this.visibleRows();
     this.body.replaceChildren(...rows.map((row) => this.rowOf(row)));
     const hidden = this.rows.length - rows.length;
@@ -152,10 +152,9 @@ class ListView {
 
   table(separator) {
     const { heads, tails } = this.data;
-    const name = (side, index) => side.names[index] || side.ids[index];
     const lines = [["drug_id", "drug_name", "disease_id", "disease_name", "rank", "rank_low", "rank_high", "probability", "known", "cautions"]];
     for (const row of this.visibleRows()) {
-      lines.push([heads.ids[row.head], name(heads, row.head), tails.ids[row.tail], name(tails, row.tail), row.rank, row.low ?? "", row.high ?? "",
+      lines.push([heads.ids[row.head], nameOf(heads, row.head), tails.ids[row.tail], nameOf(tails, row.tail), row.rank, row.low ?? "", row.high ?? "",
         row.probability.toPrecision(3), row.known, [...row.flags, row.caution].filter(Boolean).join("; ")]);
     }
     return lines.map((line) => line.map((value) => cellOf(value, separator)).join(separator)).join("\r\n") + "\r\n";

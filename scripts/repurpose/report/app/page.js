@@ -58,7 +58,7 @@ function follow() {
   }
   const node = request.side === "tail" ? state.data.tails : state.data.heads;
   const partner = request.partner === null ? null : state.indexOfId[request.side === "tail" ? "head" : "tail"].get(request.partner);
-  byId("query").value = node.names[index] || node.ids[index];
+  byId("query").value = nameOf(node, index);
   const isSameList = state.view.side === request.side && state.view.index === index && !places.list.hidden;
   if (isSameList) { state.view.opened = partner; state.view.refresh(); } else state.view.show(request.side, index, partner);
   if (request.partner === null) {

@@ -11,7 +11,7 @@ class Index {
   // sides: [{key, type, ids, names, treatments}]
   constructor(sides) {
     this.entries = sides.flatMap((side) =>
-      side.ids.map((id, index) => ({ side, index, id, name: side.names[index] || id })));
+      side.ids.map((id, index) => ({ side, index, id, name: nameOf(side, index) })));
     for (const entry of this.entries) {
       entry.text = folded(entry.name);
       entry.code = entry.id.toLowerCase();
@@ -114,7 +114,7 @@ class Combobox {
     this.list.replaceChildren(...this.entries.map((entry, number) => this.option(entry, number)));
     this.toggle(this.entries.length > 0);
     const asked = this.input.value.trim();
-    this.status.textContent = !asked ? "" : this.entries.length ? plural(this.entries.length, "match").replace("matchs", "matches") : "Nothing has such a name or id.";
+    this.status.textContent = !asked ? "" : this.entries.length ? plural(this.entries.length, "match", "matches") : "Nothing has such a name or id.";
     this.mark();
   }
 

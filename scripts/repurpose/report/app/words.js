@@ -45,6 +45,6 @@ function intervalInWords(bin) {
   return `${timesOf(bin.low, base)} to ${timesOf(bin.high, base)} in ${whole(base)}`;
 }
 
-function plural(count, word) {
-  return `${whole(count)} ${word}${count === 1 ? "" : "s"}`;
+function plural(count, word, words = `${word}s`) {
+  return `${whole(count)} ${count === 1 ? word : words}`;
 }
