@@ -149,3 +149,22 @@ def build(kg: Graph, settings: EncoderSettings, seed: int, device: str = "cpu") 
     counts = [kg.count(t) for t in kg.node_types]
     backend = FusedBackend() if is_fused(settings, device) else PygBackend()
     return HGT(counts, kg.node_types, kg.message_relations, settings, backend).to(device)
+
+
+def count_parameters(kg: Graph, settings: EncoderSettings) -> int:
+    """Number of parameters of the model that `build` makes, from their shapes: nothing is allocated."""
+    width, heads = settings.hidden_dim, settings.heads
+    # Linear maps for key, query, value and output, and a gate, per node type (see `Layer` and `HGT`).
+    per_type = 4 * width * (width + 1) + 1
+    # Matrices for keys and values of each head, and a prior per head, per edge type.
+    per_edge_type = heads * (2 * (width // heads) ** 2 + 1)
+    types, relations = len(kg.node_types), len(kg.message_relations)
+    position = {name: index for index, name in enumerate(kg.node_types)}
+    edge_types = sum(
+        len(message_edges.edge_types(i, position, relation))
+        for i, relation in enumerate(kg.message_relations)
+    )
+    layers = settings.layers * (types * per_type + edge_types * per_edge_type)
+    outputs = types * (width + 1) * settings.projected
+    decoder = relations * (settings.projected + 1)
+    return kg.nodes * width + layers + outputs + decoder

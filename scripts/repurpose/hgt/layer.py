@@ -42,7 +42,10 @@ class _Linears(nn.Module):
 
     def __init__(self, names: Sequence[str], width: int, out: int) -> None:
         super().__init__()
-        self.lins = nn.ModuleDict({name: nn.utils.skip_init(nn.Linear, width, out) for name in names})
+        # The state of the generator is kept: only `draw` may draw. torch.nn.utils.skip_init goes through the
+        # meta device, whose first use costs a second.
+        with torch.random.fork_rng(devices=[]):
+            self.lins = nn.ModuleDict({name: nn.Linear(width, out) for name in names})
 
     def draw(self) -> None:
         for linear in self.lins.values():

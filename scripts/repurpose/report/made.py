@@ -1,5 +1,6 @@
 """How the results of a folder were made: config, tables with their digests, versions, time and memory."""
 
+import contextlib
 import csv
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -76,8 +77,11 @@ def _number(text: str | None) -> float | None:
 
 
 def _versions() -> dict[str, str]:
-    installed = {package.metadata["Name"].lower(): package.version for package in metadata.distributions()}
-    return {name: installed[name] for name in PACKAGES if name in installed}
+    versions = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def commit(project: Path) -> str:

@@ -80,19 +80,19 @@ def expected(kg: Graph, settings: EncoderSettings, device: str, batching: str, h
 def still_to_come(kg: Graph, settings: EncoderSettings) -> int:
     """Bytes that a training takes after its first steps: for the best state, the vectors and their file."""
     nodes = kg.nodes
-    return FLOAT * (_parameters(kg, settings) + 2 * nodes * settings.embedding_dim)
+    return FLOAT * (hgt.count_parameters(kg, settings) + 2 * nodes * settings.embedding_dim)
 
 
 def of_checkpoint(kg: Graph, settings: EncoderSettings) -> int:
     """Bytes of a checkpoint on disk: parameters, two moments, the best state."""
-    return FLOAT * 4 * _parameters(kg, settings)
+    return FLOAT * 4 * hgt.count_parameters(kg, settings)
 
 
 def of_results(kg: Graph, settings: EncoderSettings) -> int:
     """Bytes on disk of the vectors, and of the encoder with the inputs of its layers for all nodes."""
     nodes = kg.nodes
     states = nodes * settings.hidden_dim * settings.layers
-    return FLOAT * (nodes * settings.embedding_dim + states + _parameters(kg, settings))
+    return FLOAT * (nodes * settings.embedding_dim + states + hgt.count_parameters(kg, settings))
 
 
 def fitting(
@@ -133,7 +133,7 @@ def _least(kg: Graph, settings: EncoderSettings, device: str, held: int | None) 
     nodes = kg.nodes
     tables = 2 * nodes * (settings.hidden_dim + settings.embedding_dim)
     before = peak(device, now=True) if held is None else held
-    return before + FLOAT * ((COPIES - 1) * _parameters(kg, settings) + tables)
+    return before + FLOAT * ((COPIES - 1) * hgt.count_parameters(kg, settings) + tables)
 
 
 def _narrower(settings: EncoderSettings) -> Iterator[EncoderSettings]:
@@ -228,7 +228,7 @@ def of_training(kg: Graph, settings: EncoderSettings, device: str, held: int | N
     # encoder output, and no memory of a step can be reused for that.
     columns = settings.embedding_dim - dim
     joined = nodes * (columns + (settings.embedding_dim if columns else 0))
-    parameters = _parameters(kg, settings)
+    parameters = hgt.count_parameters(kg, settings)
     step = COPIES * parameters + layers + tables + wider + joined
     svd = parameters + SVD_TABLES * nodes * min(settings.svd_size, nodes)
     held = psutil.Process().memory_info().rss if held is None else held
@@ -246,11 +246,3 @@ def _counts(kg: Graph) -> tuple[int, int]:
         else:
             rows += len(np.unique(head)) + len(np.unique(tail))
     return rows, edges
-
-
-def _parameters(kg: Graph, settings: EncoderSettings) -> int:
-    """Number of parameters, counted on a model of one layer on the meta device; all layers have as many."""
-    with torch.device("meta"):
-        model = hgt.build(kg, replace(settings, layers=1), seed=0, device="meta")
-    whole, layer = (sum(p.numel() for p in module.parameters()) for module in (model, model.layers))
-    return whole + (settings.layers - 1) * layer
