@@ -5,7 +5,7 @@
 For each disease: its best drugs that no relation connects to it. `models` is the best and the worst rank by
 a single ensemble member. `reason` is the metapath or the vote that adds most to the score, with the
 treatments that vote. `path` is the path whose removal changes the embeddings' part of the score most, and
-`change` is that change of the log-odds. Node types are left out of the names of relations.
+`change` is that change of the log-odds. Node types are left out of the names of relations on paths.
 """
 
 import argparse
@@ -56,17 +56,17 @@ def table(rows: Sequence[Mapping[str, Any]], types: Sequence[str]) -> Iterator[s
             f"{row['rank_low']}-{row['rank_high']}",
             row["head_name"] + caution,
             f"{row['probability']:.2g}",
-            reason(row["reasons"][0], types) if row["reasons"] else "",
+            reason(row["reasons"][0]) if row["reasons"] else "",
             shortened(leading["text"], types) if leading else "",
             f"{leading['change']:+.2f}" if leading and leading["change"] is not None else "",
         )
         yield "| " + " | ".join(str(cell).replace("|", "/") for cell in cells) + " |"
 
 
-def reason(found: Mapping[str, Any], types: Sequence[str]) -> str:
+def reason(found: Mapping[str, Any]) -> str:
     """A reason in words, with the first treatments that vote."""
     voters = ", ".join(found["voters"][:VOTERS])
-    return shortened(found["text"], types) + (f": {voters}" if voters else "")
+    return found["text"] + (f": {voters}" if voters else "")
 
 
 def shortened(text: str, types: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ ROW = {
         {"text": "A -[compound_resembles_compound]- C", "change": 0.02},
     ],
     "reasons": [
-        {"text": "compounds alike by compound_binds_gene gene", "voters": ["X for Y", "Z for Y", "U for V"]}
+        {"text": "compounds with the same gene (binds)", "voters": ["X for Y", "Z for Y", "U for V"]}
     ],
 }
 
@@ -23,7 +23,7 @@ def test_a_row_has_the_strongest_reason_and_the_path_with_the_largest_effect():
     header, rule, line = case_studies.table([ROW], ("compound", "disease"))
     assert header.count("|") == rule.count("|") == line.count("|") == 8
     assert line == (
-        "| 4 | 3-9 | Donepezil / salt | 0.17 | compounds alike by binds gene: X for Y, Z for Y "
+        "| 4 | 3-9 | Donepezil / salt | 0.17 | compounds with the same gene (binds): X for Y, Z for Y "
         "| A -[binds]-> B | -0.31 |"
     )
 

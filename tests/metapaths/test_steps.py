@@ -2,8 +2,10 @@
 
 import numpy as np
 import planted
+import pytest
 from metapath_graphs import random_graph
 
+from repurpose.graph.names import in_words
 from repurpose.metapaths import steps, votes
 
 
@@ -60,6 +62,22 @@ def test_a_metapath_reads_as_words():
     assert steps.text(found, found_metapaths(found)[0]) == "drug -binds- gene -associates- disease"
 
 
+@pytest.mark.parametrize(
+    ("relation", "types", "expected"),
+    [
+        ("compound_binds_gene", ("compound", "gene"), "binds"),
+        ("compound_causes_side_effect", ("side_effect", "compound"), "causes"),
+        ("gene_regulates_gene", ("gene", "gene"), "regulates"),
+        ("drug_drug", ("drug", "drug"), "drug drug"),
+        ("drug_protein", ("drug", "gene/protein"), "drug protein"),
+        ("disease_phenotype_positive", ("disease", "effect/phenotype"), "disease phenotype positive"),
+        ("biolink:treats_or_studied", ("biolink:Drug", "biolink:Disease"), "treats or studied"),
+    ],
+)
+def test_a_relation_is_read_without_the_types_that_it_links(relation, types, expected):
+    assert in_words(relation, *types) == expected
+
+
 def test_names_of_biolink_are_read_without_their_prefix():
     kinds = ("biolink:SmallMolecule", "biolink:Gene", "biolink:Disease")
     edges = [(kinds[0], "biolink:affects", kinds[1], "message", [(0, 0)])]
@@ -68,5 +86,5 @@ def test_names_of_biolink_are_read_without_their_prefix():
     (metapath,) = steps.metapaths(found, kinds[0], kinds[2], 2, 10)
     assert steps.text(found, metapath) == "SmallMolecule -affects- Gene -has- Disease"
     kind = votes.Vote(0, None)
-    words = "SmallMolecules alike by affects Gene and the Disease itself"
+    words = "SmallMolecules with the same Gene (affects) are known for this Disease"
     assert votes.text(kind, found, kinds[0], kinds[2]) == words

@@ -71,5 +71,8 @@ def test_kinds_are_named_in_words():
     _, elected = election(0)
     texts = [votes.text(kind, elected.steps, "drug", "disease") for kind in elected.kinds]
     assert len(set(texts)) == len(texts)
-    assert "drugs alike by binds gene and the disease itself" in texts
-    assert "the drug itself and diseases alike by known pairs" in texts
+    assert "drugs with the same gene (binds) are known for this disease" in texts
+    assert "this drug is known for diseases with the same known drug" in texts
+    assert "drugs with the same known disease are known for this disease" in texts
+    both = "drugs linked to this one (resembles) are known for diseases with the same gene (associates)"
+    assert both in texts

@@ -63,3 +63,11 @@ def test_the_reliability_diagram_shows_only_bins_with_a_treatment():
     assert chart == charts.reliability_diagram({"bins": [BIN, empty], "ece": 0.00056}, "cpu")
     assert charts.reliability_diagram(None) == ""
     assert charts.reliability_diagram({**CALIBRATION["reliability"], "bins": [empty]}) == ""
+
+
+def test_the_interval_chart_sets_the_own_method_off_from_the_others():
+    estimates = {name: {"value": 0.2, "low": 0.1, "high": 0.3} for name in ("ours", "other", "third")}
+    colour = charts.COLOURS["auroc"]
+    marked = charts.interval_chart(estimates, "random", "ours")
+    assert marked.count(colour) > 0 == charts.interval_chart(estimates, "random", "nobody").count(colour)
+    assert charts.interval_chart({"ours": estimates["ours"]}, "random", "ours") == ""

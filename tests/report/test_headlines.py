@@ -17,7 +17,7 @@ def test_the_headline_says_where_the_first_true_head_stood_and_where_a_simple_me
     methods["schemes"]["disease"]["degree"] = None
     assert result({"cpu": True}, device_metrics=methods) == (
         "When all treatments of a disease were hidden, the first true compound typically stood at place 2.5 "
-        "of 1,234 (50 by svd). 1 pairs of a compound and a disease are listed"
+        "of 1,234 (50 by SVD). 1 pairs of a compound and a disease are listed"
     )
     del methods["schemes"]["disease"]
     assert result({"cpu": True}, device_metrics=methods).startswith("When some treatments of a disease were")

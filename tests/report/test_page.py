@@ -116,7 +116,7 @@ def test_a_page_of_a_passing_device_shows_metrics_candidates_and_certificate():
     assert "1 of 1 device passed the gate: cpu." in shown.text
     assert "Research use only, not medical advice" in shown.text
     assert "0.200 0.190 to 0.210" in shown.text and "0.000259" in shown.text and "1,204,331" in shown.text
-    assert "hgt is above the best other method, svd: AP 0.200 against 0.150" in shown.text
+    assert "this model is above the best other method, SVD: AP 0.200 against 0.150" in shown.text
     assert "Metformin D1" in shown.text and "about 12 in 100" in shown.text and "0.123" not in shown.text
     assert "(none) 50 20 20 7 3" in shown.text
     assert "no pair occurs twice" in shown.text and "1,234" in shown.text and "Compound" in shown.text
@@ -207,7 +207,7 @@ def test_types_of_biolink_are_shown_without_their_prefix():
 
 def test_a_workflow_that_an_independent_method_beats_says_so_on_top():
     beaten = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.10, svd=0.11))).text
-    sentence = "cpu, split random: hgt is not above the best other method, svd: AP 0.100 against 0.110"
+    sentence = "cpu, split random: this model is not above the best other method, SVD: AP 0.100 against 0.110"
     assert 0 < beaten.index(sentence) < beaten.index("Which compounds could treat")
     assert "Trust its lists no more than those" in beaten
     ahead = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.20, svd=0.11))).text
@@ -291,10 +291,10 @@ def test_a_refused_training_without_a_step_has_a_page():
 
 def test_metrics_that_are_undefined_are_dashes():
     shown = Page(render({"cpu": True}, device_metrics=metrics(None, None, None)))
-    assert "hgt" + 5 * f" {DASH}" + " 40" in shown.text
+    assert "this model" + 5 * f" {DASH}" + " 40" in shown.text
     assert "best other method" not in shown.text and not shown.all("span", "value best")
     whole = Page(render({"cpu": True}, device_metrics={"schemes": {"random": {"hgt": None}}}))
-    assert "hgt" + 6 * f" {DASH}" in whole.text
+    assert "this model" + 6 * f" {DASH}" in whole.text
 
 
 def test_the_page_says_which_metrics_are_estimated_from_a_sample():
@@ -312,10 +312,13 @@ def test_components_that_were_not_measured_are_not_called_not_reached():
 def test_the_best_value_is_bold_and_a_beaten_encoder_is_said_to_be_beaten():
     shown = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.10, svd=0.11)))
     standing = (
-        "hgt is not above the best other method, svd: AP 0.100 against 0.110, and their intervals overlap"
+        "this model is not above the best other method, SVD: AP 0.100 against 0.110, "
+        "and their intervals overlap"
     )
     assert standing in shown.text
-    assert shown.text.index("hgt 0.100") < shown.text.index("svd 0.110") < shown.text.index("degree 0.03")
+    assert (
+        shown.text.index("this model 0.100") < shown.text.index("SVD 0.110") < shown.text.index("degree 0.03")
+    )
     # Five metrics of one list and two of all pairs, in two splits.
     assert len(shown.all("span", "value best")) == 14
 
@@ -329,7 +332,7 @@ def test_the_metrics_of_one_list_lead_and_the_pooled_ones_come_after_those_of_he
         "The same for diseases with a treatment in training",
         "Within the list of one compound. Means over the compounds",
         "Method AUPRC AUROC Positives Negatives Prevalence",
-        "hgt minus each other method",
+        "This model minus each other method",
         "Against other negatives",
     ]
     places = [shown.text.index(title) for title in titles]
@@ -355,7 +358,7 @@ def test_all_methods_of_a_run_are_shown_under_readable_names():
     scheme = {name: measures(0.1) for name in ("votes", "paths", "own_method", "embedding", "hgt", "svd")}
     tables = metric_tables.leading_tables({"schemes": {"random": scheme}}, "drug", "disease")
     names = [row["name"] for row in tables[0]["schemes"][0]["rows"]]
-    assert names == ["hgt", "embedding alone", "neighbour votes", "path counts", "svd", "own_method"]
+    assert names == ["this model", "embedding alone", "neighbour votes", "path counts", "SVD", "own_method"]
 
 
 def test_a_drug_in_most_lists_of_untreated_diseases_has_one_caution():
@@ -446,7 +449,7 @@ def test_for_known_negatives_the_lowest_value_is_marked_as_best():
     lower = min(
         metrics_by_method, key=lambda name: metrics_by_method[name]["known_negatives"]["mrr"]["value"]
     )
-    assert marked == {name: name == lower for name in metrics_by_method}
+    assert marked == {metric_tables.method_label(name): name == lower for name in metrics_by_method}
 
 
 @pytest.mark.parametrize("name", [HOSTILE, BREAKOUT, "{{ 7 * 7 }}", "a & b 'c' \"d\"", "</svg></style><b>"])

@@ -22,6 +22,20 @@ def shown(name: str) -> str:
     return name.removeprefix("biolink:")
 
 
+def in_words(relation: str, one: str, other: str) -> str:
+    """A relation between nodes of two types as people read it: "binds" for compound_binds_gene.
+
+    Other names stay, with blanks for underscores. withoutTypes of app/dossier.js does the same in the page.
+    """
+    text = shown(relation)
+    for start, end in ((one, other), (other, one)):
+        start, end = f"{shown(start)}_", f"_{shown(end)}"
+        if text.startswith(start) and text.endswith(end) and len(text) > len(start) + len(end):
+            text = text[len(start) : -len(end)]
+            break
+    return text.replace("_", " ")
+
+
 def visible(text: str) -> str:
     """The text with characters that cannot be seen, or that turn the direction of others, as code points."""
     if str(text).isprintable():

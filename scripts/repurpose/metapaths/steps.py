@@ -13,7 +13,7 @@ from scipy import sparse
 
 from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
-from repurpose.graph.names import shown
+from repurpose.graph.names import in_words, shown
 
 # Exponent of the degrees in a walk's weight, as in the degree-weighted path count of Himmelstein & Baranzini,
 # "Heterogeneous network edge prediction", PLoS Comput. Biol. 2015.
@@ -108,8 +108,13 @@ def text(steps: Steps, metapath: Sequence[int]) -> str:
     """A metapath as text, such as "drug -binds- gene -associates- disease"."""
     words = [shown(steps.starts[metapath[0]])] if metapath else []
     for number in metapath:
-        words.append(f"-{shown(steps.names[number].removeprefix('<'))}- {shown(steps.ends[number])}")
+        words.append(f"-{relation_in_words(steps, number)}- {shown(steps.ends[number])}")
     return " ".join(words)
+
+
+def relation_in_words(steps: Steps, number: int) -> str:
+    """The relation that a step follows, as people read it."""
+    return in_words(steps.names[number].removeprefix("<"), steps.starts[number], steps.ends[number])
 
 
 def _distance(steps: Steps, first: str, last: str, most: int) -> int:

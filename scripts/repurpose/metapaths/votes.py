@@ -212,14 +212,29 @@ def cost(election: Election, kinds_counted: Sequence[Vote]) -> int:
 
 
 def text(kind: Vote, steps: Steps, head_type: str, tail_type: str) -> str:
-    """A kind of vote in words."""
-    words = []
-    for step, node_type in ((kind.heads, shown(head_type)), (kind.tails, shown(tail_type))):
-        if step is None:
-            words.append(f"the {node_type} itself")
-        elif step == LABELS:
-            words.append(f"{node_type}s alike by known pairs")
-        else:
-            relation = shown(steps.names[step].removeprefix("<"))
-            words.append(f"{node_type}s alike by {relation} {shown(steps.ends[step])}")
-    return " and ".join(words)
+    """A kind of vote in words, such as "drugs with the same gene (binds) are known for this disease"."""
+    heads, tails = (
+        _group(step, steps, _words(node_type), _words(other_type))
+        for step, node_type, other_type in (
+            (kind.heads, head_type, tail_type),
+            (kind.tails, tail_type, head_type),
+        )
+    )
+    return f"{heads} {'is' if kind.heads is None else 'are'} known for {tails}"
+
+
+def _group(step: int | None, steps: Steps, node_type: str, other_type: str) -> str:
+    """The nodes of one side whose known pairs vote, in words."""
+    if step is None:
+        return f"this {node_type}"
+    if step == LABELS:
+        return f"{node_type}s with the same known {other_type}"
+    relation = steps_module.relation_in_words(steps, step)
+    if steps.starts[step] == steps.ends[step]:
+        is_reverse = steps.names[step].startswith("<")
+        return f"{node_type}s linked to this one ({relation}{', in reverse' if is_reverse else ''})"
+    return f"{node_type}s with the same {_words(steps.ends[step])} ({relation})"
+
+
+def _words(node_type: str) -> str:
+    return shown(node_type).replace("_", " ")

@@ -296,10 +296,12 @@ def reliability_diagram(reliability: Mapping[str, Any] | None, device: str = "")
 # ---- estimates with intervals ----
 
 
-def interval_chart(estimates: Mapping[str, Mapping[str, float]], scheme: str, device: str = "") -> str:
+def interval_chart(
+    estimates: Mapping[str, Mapping[str, float]], scheme: str, own: str, device: str = ""
+) -> str:
     """A dot with its 95 % interval for each method, the best on top; "" for fewer than two.
 
-    estimates: method -> `value`, `low`, `high`.
+    estimates: method -> `value`, `low`, `high`. own: the method that has another colour and a larger dot.
     """
     if len(estimates) < 2:
         return ""
@@ -310,9 +312,9 @@ def interval_chart(estimates: Mapping[str, Mapping[str, float]], scheme: str, de
         axes = _axes((6.4, height), (0.3, 0.62 / height, 0.67, 1 - 0.72 / height))
         for place, name in enumerate(names):
             value, low, high = (estimates[name][key] for key in ("value", "low", "high"))
-            colour = COLOURS["auroc" if name == "hgt" else "total"]
+            colour = COLOURS["auroc" if name == own else "total"]
             axes.plot([low, high], [place, place], color=colour, linewidth=2)
-            axes.plot(value, place, "o", color=colour, markersize=9 if name == "hgt" else 7)
+            axes.plot(value, place, "o", color=colour, markersize=9 if name == own else 7)
         axes.set_yticks(range(len(names)), names)
         axes.set(ylim=(-0.6, len(names) - 0.4), xlabel="AP of one list, mean and 95 % interval")
         axes.set_xlim(left=0)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 METHOD_LABELS = {
-    "hgt": "hgt",
+    "hgt": "this model",
     "embedding": "embedding alone",
     "metapaths": "metapath features alone",
     "votes": "neighbour votes",
     "paths": "path counts",
-    "svd": "svd",
+    "svd": "SVD",
     "no_layers": "no layers",
     "untrained": "untrained",
     "degree": "degree",
@@ -269,6 +269,6 @@ def _standing(methods: Mapping[str, Mapping[str, Any]], leads: Mapping[str, Any]
     reserve = ", and the difference may be chance" if lead else ", and their intervals overlap"
     values = f"{LABELS[LEADING]} {hgt['value']:#.3g} against {baseline['value']:#.3g}"
     return (
-        f"hgt is {relation} the best other method, {method_label(best)}: "
+        f"{method_label('hgt')} is {relation} the best other method, {method_label(best)}: "
         f"{values}{'' if is_certain else reserve}"
     )

@@ -225,6 +225,7 @@ def _device(
     ]
     # The calibration of the listed probabilities; metrics.json has it for other popularity corrections too.
     calibration = row.get("calibration") or {}
+    own = metric_tables.method_label("hgt")
     # Only charts count as safe Markup: ElementTree has escaped the text in them.
     return {
         "row": row,
@@ -244,7 +245,7 @@ def _device(
             for check in verdict["checks"]
         },
         "intervals": {
-            scheme: Markup(charts.interval_chart(estimates, scheme, row["device"]))
+            scheme: Markup(charts.interval_chart(estimates, scheme, own, row["device"]))
             for scheme, estimates in metric_tables.leading_estimates(row["metrics"]).items()
         },
         "leading": metric_tables.leading_tables(row["metrics"], *types),

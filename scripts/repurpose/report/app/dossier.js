@@ -109,7 +109,7 @@ function nodeBox(node, x, y, width, height) {
     draw("title", {}, `${visible(node.name)} (${node.typeName})`));
 }
 
-// "binds" for "compound_binds_gene" between a compound and a gene; other names stay.
+// "binds" for "compound_binds_gene" between a compound and a gene; other names stay, as in graph/names.py.
 function withoutTypes(relation, one, other) {
   for (const [first, last] of [[one, other], [other, one]]) {
     const [start, end] = [`${first}_`, `_${last}`];
