@@ -4,8 +4,6 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from repurpose.config.device import seed_in
 from repurpose.config.sections import AgreementSettings
 from repurpose.core import files, logs, threads
@@ -48,12 +46,8 @@ def read(kg, vectors, history, candidates, top):
     losses = files.read_table(history, ["link"])["link"].to_pylist()
     if candidates is None:
         return aligned, losses, None
-    with pq.ParquetFile(candidates) as file:
-        return (
-            aligned,
-            losses,
-            agreement.shortlist(file.iter_batches(columns=agreement.CANDIDATE_COLUMNS), top),
-        )
+    batches = files.batches(candidates, agreement.CANDIDATE_COLUMNS)
+    return aligned, losses, agreement.shortlist(batches, top)
 
 
 if __name__ == "__main__":

@@ -100,13 +100,27 @@ def test_folder_names_add_no_columns_to_a_table(tmp_path):
     assert files.read_table(tmp_path / "device=cpu" / "table.parquet").column_names == ["node", "index"]
 
 
+def in_batches(path):
+    return list(files.batches(path, ["index"]))
+
+
+def test_batches_hold_the_rows_of_the_table(tmp_path):
+    files.write_table(tmp_path / "table.parquet", TABLE)
+    assert pa.Table.from_batches(in_batches(tmp_path / "table.parquet")).equals(TABLE.select(["index"]))
+
+
 def write_both_formats(folder):
     files.write_table(folder / "result.parquet", TABLE)
     files.write_json(folder / "result.json", {"a": [1, 2, 3]})
 
 
 @pytest.mark.parametrize(
-    ("name", "read"), [("result.parquet", files.read_table), ("result.json", files.read_json)]
+    ("name", "read"),
+    [
+        ("result.parquet", files.read_table),
+        ("result.parquet", in_batches),
+        ("result.json", files.read_json),
+    ],
 )
 @pytest.mark.parametrize("damage", ["missing", "empty", "truncated", "binary"])
 def test_the_error_names_an_unreadable_result_and_the_command_that_rebuilds_it(tmp_path, name, read, damage):
@@ -195,7 +209,7 @@ def test_a_table_that_is_too_large_for_the_memory_is_not_called_damaged(tmp_path
     files.write_table(tmp_path / "t.parquet", pa.table({"a": ["1"]}))
     monkeypatch.setattr(pq, "ParquetFile", fails)
     monkeypatch.setattr(pq, "read_table", fails)
-    for read in (files.read_table, lambda path: tables.read(path, ["a"])):
+    for read in (files.read_table, in_batches, lambda path: tables.read(path, ["a"])):
         with pytest.raises(MemoryError):
             read(tmp_path / "t.parquet")
 

@@ -105,7 +105,9 @@ def test_ranges_of_ranks_take_in_other_devices(folder):
     pairs = table.select(["head_id", "tail_id", "rank_of_drug_for_disease"])
     assert explorer.with_other_runs(table, []) is table
     kept = pairs.filter(explorer.pc.field("rank_of_drug_for_disease") <= 3)
-    ranged = explorer.with_other_runs(table, [pairs, kept]).to_pandas()
+    others = [pairs.to_batches(max_chunksize=7), kept.to_batches(max_chunksize=7)]
+    assert len(others[0]) > 3
+    ranged = explorer.with_other_runs(table, others).to_pandas()
     first, last = ranged["rank_of_drug_for_disease"] <= 3, ranged["rank_of_drug_for_disease"] > 3
     assert (ranged["listed_by"][first] == 3).all() and (ranged["listed_by"][last] == 2).all()
     # A pair that a device does not list stands behind those that it lists.

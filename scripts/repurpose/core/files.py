@@ -105,6 +105,20 @@ def read_table(
         raise _unreadable(path, "parquet", error, is_result) from error
 
 
+def batches(path: str | Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows of a parquet result, some at a time: for files that may hold every pair of the graph.
+
+    Raises the same InputError as `read_table`.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            yield from pq.ParquetFile(file).iter_batches(columns=list(columns))
+    except (OSError, pa.ArrowException) as error:
+        if is_out_of_memory(error):
+            raise
+        raise _unreadable(path, "parquet", error) from error
+
+
 def digest(path: str | Path) -> str:
     """The SHA-256 of a file's content, in hexadecimal."""
     with Path(path).open("rb") as file:

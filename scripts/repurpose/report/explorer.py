@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -114,9 +115,7 @@ def packs(
     texts = Texts()
     table = read_best(ranking.candidates, "tail", [*PAIR_COLUMNS, *RANGE_COLUMNS], top)
     calibration = json.loads((table.schema.metadata or {}).get(b"calibration", b"null"))
-    others = [
-        files.read_table(path, ["head_id", "tail_id", "rank_of_drug_for_disease"]) for path in ranking.others
-    ]
+    others = [files.batches(path, ["head_id", "tail_id", RANKS["tail"]]) for path in ranking.others]
     of_heads = read_best(ranking.by_head, "head", PAIR_COLUMNS, top)
     dossiers = Dossiers(nodes, heads, tails)
     dossiers.add_listed(files.read_table(ranking.listed), relations)
@@ -300,25 +299,18 @@ def _percent(column: pa.ChunkedArray) -> np.ndarray:
     return np.where(np.isfinite(values), np.round(values), NO_PERCENT).astype(np.uint8)
 
 
-def with_other_runs(table: pa.Table, others: Sequence[pa.Table]) -> pa.Table:
+def with_other_runs(table: pa.Table, others: Sequence[Iterable[pa.RecordBatch]]) -> pa.Table:
     """The candidates of one run, with ranges of ranks that include those of other runs.
 
-    others: tables of other devices with head_id, tail_id and rank_of_drug_for_disease. A pair that another
-    run does not list counts as ranked behind that run's list. listed_by: the runs that list the pair.
+    others: for each other device its head_id, tail_id and rank_of_drug_for_disease, in batches. A pair that
+    another run does not list counts as ranked behind that run's list. listed_by: the runs that list the pair.
     """
     if not others:
         return table
-    pairs = table.select(["head_id", "tail_id"]).to_pandas()
     low, high = (table[name].to_numpy().copy() for name in ("rank_low", "rank_high"))
-    listed = np.ones(len(pairs), int)
+    listed = np.ones(table.num_rows, int)
     for other in others:
-        ranks = other.select(["head_id", "tail_id", "rank_of_drug_for_disease"]).to_pandas()
-        last = ranks.groupby("tail_id")["rank_of_drug_for_disease"].max()
-        merged = pairs.merge(ranks, on=["head_id", "tail_id"], how="left")["rank_of_drug_for_disease"]
-        behind = pairs["tail_id"].map(last).fillna(0).to_numpy() + 1
-        rank = merged.to_numpy()
-        is_listed = np.isfinite(rank)
-        rank = np.where(is_listed, rank, behind).astype(int)
+        rank, is_listed = _ranks_in(other, table)
         low, high = np.minimum(low, rank), np.maximum(high, rank)
         listed += is_listed
     for name, values in zip(RANGE_COLUMNS, (low, high, listed), strict=True):
@@ -326,6 +318,21 @@ def with_other_runs(table: pa.Table, others: Sequence[pa.Table]) -> pa.Table:
         place = table.schema.get_field_index(name)
         table = table.set_column(place, field, pa.array(values, pa.int32()))
     return table
+
+
+def _ranks_in(run: Iterable[pa.RecordBatch], table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """The rank of each pair of `table` in the list of another run, and whether that run lists the pair."""
+    pairs = pd.MultiIndex.from_frame(table.select(["head_id", "tail_id"]).to_pandas())
+    rank = np.zeros(len(pairs), np.int64)
+    last: dict[str, int] = {}
+    for batch in run:
+        rows = batch.to_pandas()
+        for tail, rank_of_last in rows.groupby("tail_id")[RANKS["tail"]].max().items():
+            last[tail] = max(last.get(tail, 0), rank_of_last)
+        place = pairs.get_indexer(pd.MultiIndex.from_frame(rows[["head_id", "tail_id"]]))
+        rank[place[place >= 0]] = rows[RANKS["tail"]].to_numpy()[place >= 0]
+    behind = np.array([last.get(tail, 0) + 1 for tail in table["tail_id"].to_pylist()], np.int64)
+    return np.where(rank > 0, rank, behind), rank > 0
 
 
 class Dossiers:
