@@ -80,8 +80,11 @@ def timed(row: dict[str, Any], name: str) -> Iterator[None]:
     row[name] = time.perf_counter() - started
 
 
-def make_page(folder: Path, scale: float, width: int, has_reasons: bool) -> dict[str, Any]:
-    """Write a page of the planted graph to the folder; returns the seconds of its stages."""
+def make_page(folder: Path, scale: float, width: int, has_reasons: bool, method: str) -> dict[str, Any]:
+    """Write a page of the planted graph to the folder; returns the seconds of its stages.
+
+    width: of the vectors. method: of the map, pca or umap.
+    """
     config = settings.load([CONFIG])
     target, row = Target(**config["target"]), {"scale": scale}
     with timed(row, "seconds_graph"):
@@ -97,8 +100,8 @@ def make_page(folder: Path, scale: float, width: int, has_reasons: bool) -> dict
     with timed(row, "seconds_ranking"):
         rank(kg, target, vectors, labelled, written, own / "candidates.csv")
     with timed(row, "seconds_map"):
-        drawn = projection.table(vectors, target.types, "pca", 5, 0)
-    files.write_table(written["map"], drawn, {"method": "pca"})
+        drawn = projection.table(vectors, target.types, method, 5, 0)
+    files.write_table(written["map"], drawn, {"method": method})
     with timed(row, "seconds_reasons_fitted"):
         reasoner = fit_reasoner(kg, target, labelled) if has_reasons else None
     with timed(row, "seconds_listed"):
@@ -237,6 +240,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--planted", type=float, help="scale of a planted graph; 1.0 has PrimeKG's size")
     parser.add_argument("--folder", type=Path, help="where the page of the planted graph is written")
     parser.add_argument("--reasons", action="store_true", help="also fit models on metapaths and votes")
+    parser.add_argument("--map", choices=("pca", "umap"), default="pca", help="method of the map")
     parser.add_argument("--width", type=int, default=256, help="dimension of the vectors")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
@@ -255,7 +259,7 @@ def main() -> None:
     folder = chosen.results or chosen.folder
     if chosen.planted is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        row = make_page(folder, chosen.planted, chosen.width, chosen.reasons)
+        row = make_page(folder, chosen.planted, chosen.width, chosen.reasons, chosen.map)
         print(json.dumps({"what": "stages", **row}), flush=True)
     print(json.dumps({"what": "page", **measure(folder / "report.html", chosen.rounds)}))
 
