@@ -79,6 +79,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "build_demo": ("one", {"demo": {"seed": 8}}),
     "build_graph": ("one", {"graph": {"exclude_relations": ["anatomy_anatomy"]}}),
     "split_pairs": ("one", {"split": {"test_share": 0.25}}),
+    "read_annotations": ("one", {"annotations": {"columns": ["status"]}}),
     "read_external": ("one", {"external": {"positive": ["positive", "maybe"]}}),
     "train_embeddings": ("one", {"training": {"epochs": 9}}),
     "measure_embeddings": ("one", {"training": {"valid_share": 0.06}}),
@@ -143,7 +144,11 @@ class Bench:
             "edges": f"{self.address}/kg.parquet",
         }
         overlay = {
-            "one": {"external": {"pairs": str(self.work / "pairs.csv")}, "candidates": {"heads": ["@head"]}},
+            "one": {
+                "external": {"pairs": str(self.work / "pairs.csv")},
+                "candidates": {"heads": ["@head"]},
+                "annotations": {"table": str(self.work / "about.csv"), "of": "head"},
+            },
             "two": {"devices": ["cpu", "cpu-full"]},
             "seeds": {"seeds": [1, 2]},
             "url": imported,
@@ -168,6 +173,8 @@ class Bench:
             for number, (head, tail) in enumerate(itertools.product(heads[:12], tails[:6]))
         ]
         (self.work / "pairs.csv").write_text("\n".join(["head_id,tail_id,label", *rows, ""]))
+        about = [f"{head},approved,{number}" for number, head in enumerate(heads)]
+        (self.work / "about.csv").write_text("\n".join(["id,status,price", *about, ""]))
         self.names |= {"@tail": tails[0], "@other_url": f"{self.address}/other.parquet"}
         self.names |= {"@other_given": str(self.work / "given2.parquet"), "@heads": ",".join(heads[:15])}
 

@@ -6,6 +6,7 @@ If the config lists seeds, also the candidates of all runs that passed, pooled.
 
 rule find_chosen:
     input:
+        unpack(annotations_that_restrict),
         **GRAPH,
     output:
         chosen="results/candidates/chosen.json",
@@ -24,7 +25,10 @@ rule find_chosen:
         runtime=30,
     params:
         target=TARGET,
-        lists={key: config["candidates"][key] for key in ("heads", "tails")},
+        lists={
+            **{key: config["candidates"][key] for key in ("heads", "tails")},
+            "only": config["annotations"]["only"],
+        },
         code=code("find_chosen"),
     message:
         "Finding the heads and tails to rank"
@@ -35,6 +39,7 @@ rule find_chosen:
 rule rank_candidates:
     input:
         unpack(chosen_nodes),
+        unpack(annotations_of_nodes),
         unpack(metapath_models),
         **GRAPH,
         embeddings="results/embeddings/{device}/embeddings.parquet",
@@ -115,6 +120,7 @@ rule pool_candidates:
         unpack(models_of_passing),
         unpack(metapath_models),
         unpack(chosen_nodes),
+        unpack(annotations_of_nodes),
         **GRAPH,
         verdicts=expand("results/validation/{device}/verdict.json", device=TRAINED),
     output:
@@ -154,6 +160,7 @@ rule answer_question:
     input:
         unpack(encoder_of_trained),
         unpack(metapath_models),
+        unpack(annotations_of_nodes),
         **GRAPH,
         certificate="results/pairs/certificate.json",
         embeddings="results/embeddings/{device}/embeddings.parquet",

@@ -98,8 +98,20 @@ def metapath_models(wildcards):
 
 def chosen_nodes(wildcards):
     """The heads and tails that the ranking is restricted to, as a named input, or none."""
-    is_restricted = config["candidates"]["heads"] or config["candidates"]["tails"]
+    is_restricted = (
+        config["candidates"]["heads"] or config["candidates"]["tails"] or config["annotations"]["only"]
+    )
     return {"chosen": "results/candidates/chosen.json"} if is_restricted else {}
+
+
+def annotations_of_nodes(wildcards):
+    """The annotations of heads and tails as a named input, or none."""
+    return {"annotations": "results/graph/annotations.parquet"} if config["annotations"]["table"] else {}
+
+
+def annotations_that_restrict(wildcards):
+    """The same if the ranking is restricted by them."""
+    return annotations_of_nodes(wildcards) if config["annotations"]["only"] else {}
 
 
 def encoder_of_trained(wildcards):

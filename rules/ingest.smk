@@ -122,3 +122,32 @@ rule check_names:
         "Checking the names in the config against the graph"
     script:
         "../scripts/check_names.py"
+
+
+rule read_annotations:
+    input:
+        **GRAPH,
+    output:
+        annotations="results/graph/annotations.parquet",
+    log:
+        "results/logs/read_annotations/annotations.log",
+    benchmark:
+        "results/benchmarks/read_annotations/annotations.tsv"
+    # Training waits for check_names, so this job runs first: a table that cannot be used stops the run at once.
+    priority: 10
+    retries: 0
+    conda:
+        "../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        target=TARGET,
+        annotations={key: config["annotations"][key] for key in ("id", "of", "columns", "separator")},
+        tables=tables("annotations.table"),
+        code=code("read_annotations"),
+    message:
+        "Reading the annotations"
+    script:
+        "../scripts/read_annotations.py"

@@ -5,6 +5,7 @@ rule write_summary:
     input:
         unpack(agreement_of_several),
         unpack(pooled_of_several),
+        unpack(annotations_of_nodes),
         outcomes=per_device("results/validation/{device}/outcome.json"),
         verdicts=per_device("results/validation/{device}/verdict.json"),
         histories=per_device("results/embeddings/{device}/history.parquet"),

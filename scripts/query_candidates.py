@@ -34,18 +34,19 @@ def main(options: argparse.Namespace) -> str:
         )
         rows = {device: run.pair(head, tail)}
         rows |= {name: questions.Run.as_ranked(options.results, name).pair(head, tail) for name in others}
-        return json.dumps(rows) if options.json else questions.dossier(rows)
+        return json.dumps(rows) if options.json else questions.dossier(rows, run.annotated_columns)
     side, text = (1, options.disease) if options.disease else (0, options.drug)
     node_type = run.target.types[side]
     node = names.find(run.kg, node_type, text)
     look_up = run.heads_of if side else run.tails_of
-    rows = run.explained(look_up(node, options.top, options.known), PATHS, SIMILAR)
+    among = run.nodes_with(options.only, 1 - side)
+    rows = run.explained(look_up(node, options.top, options.known, among), PATHS, SIMILAR)
     if options.json:
         return json.dumps(rows)
     if not rows:
         return f"{run.kg.node_names[node_type][node]}: no new candidate; --known also shows the known pairs"
     shown_type = names.shown(run.target.types[1 - side])
-    listed = questions.listed(rows, "head" if side else "tail", shown_type)
+    listed = questions.listed(rows, "head" if side else "tail", shown_type, run.annotated_columns)
     known = 0 if options.known else run.known_of(node, side)
     return f"{listed}\n\n{questions.introduced(known, shown_type)}"
 
@@ -64,6 +65,13 @@ if __name__ == "__main__":
         help="ids or names: the whole explanation of this pair",
     )
     parser.add_argument("--top", type=int, default=20, help="how many (default 20)")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="COLUMN=VALUE",
+        help="list only nodes with these annotations, such as head_status=approved (see annotations.only)",
+    )
     parser.add_argument("--known", action="store_true", help="also show known pairs")
     parser.add_argument(
         "--device", help="device whose candidates are shown; by default the first that passed its gate"

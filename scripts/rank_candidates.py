@@ -5,10 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from repurpose.candidates import applicability, by_head, candidates, finished, likeness, stability
+from repurpose.candidates import (
+    applicability,
+    by_head,
+    candidates,
+    finished,
+    likeness,
+    stability,
+)
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
 from repurpose.core import files, logs, threads
+from repurpose.graph import annotations
 from repurpose.provenance import jobs
 
 
@@ -16,6 +24,7 @@ def main(
     *,
     device_files: DeviceFiles,
     chosen: str | Path | None,
+    annotations_in: str | Path | None,
     parquet_out: str | Path,
     csv_out: str | Path,
     by_head_out: str | Path,
@@ -32,7 +41,8 @@ def main(
 
     That is the heads' popularity, the stability, and how alike the lists are.
 
-    chosen: file of the heads and tails to rank, None for all. per_tail: 0 keeps every pair.
+    chosen: file of the heads and tails to rank, None for all. annotations_in: columns about heads and tails
+    to add, None for none. per_tail: 0 keeps every pair.
     """
     device = finished.load(device_files, target)
     annotator = device.annotator(correct_popularity, seed)
@@ -55,9 +65,9 @@ def main(
         "treated": device.kg.node_ids[target.tail_type][treated].tolist(),
         "ranking": {"correct_popularity": correct_popularity, "seed": seed},
     }
-    logging.info(
-        "%d candidates", candidates.save(tables, parquet_out, csv_out, metadata, head_ranks.complete)
-    )
+    about = annotations.load(annotations_in, device.kg.node_ids, target.types) if annotations_in else None
+    count = candidates.save(tables, parquet_out, csv_out, metadata, head_ranks.complete, about)
+    logging.info("%d candidates", count)
     files.write_table(by_head_out, by_head_collector.table(annotator))
     files.write_table(popularity_out, by_head_collector.popularity(annotator))
     members = len(device.metrics["members"])
@@ -76,6 +86,7 @@ if __name__ == "__main__":
             main(
                 device_files=DeviceFiles.of(snakemake.input),
                 chosen=snakemake.input.get("chosen"),
+                annotations_in=snakemake.input.get("annotations"),
                 parquet_out=output.parquet,
                 csv_out=output.csv,
                 by_head_out=output.by_head,

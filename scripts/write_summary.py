@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from repurpose.core import files, logs
 from repurpose.gate import verdict
-from repurpose.graph import graph
+from repurpose.graph import annotations, graph
 from repurpose.graph.names import shown
 from repurpose.provenance import jobs
 from repurpose.report import card, explorer, made, page, summary
@@ -25,6 +25,7 @@ def main(
     certificate: str | Path,
     agreement: str | Path | None,
     pooled: str | Path | None,
+    about: str | Path | None,
     nodes: str | Path,
     pairs: str | Path,
     results: str | Path,
@@ -36,8 +37,9 @@ def main(
     """Summarise the run; outcomes, verdicts, histories, maps: one file per device, in the same order.
 
     agreement: None if there is only one trained run. pooled: the pooled candidates, None without `seeds`.
-    top: how many new pairs of each list the page holds. results: the folder, for what is not an input: the
-    lists of devices that passed, whose digests are in their outcomes, config, seconds and memory.
+    about: the annotations of heads and tails, None for none. top: how many new pairs of each list the page
+    holds. results: the folder, for what is not an input: the lists of devices that passed, whose digests are
+    in their outcomes, config, seconds and memory.
     """
     rows = [verdict.read(path) for path in outcomes]
     devices = [row["device"] for row in rows]
@@ -46,7 +48,7 @@ def main(
     candidates = files.read_table(pooled, summary.POOLED_COLUMNS) if pooled else None
     of_pooled = summary.pooled(rows, candidates) if candidates is not None else None
     content = summary.summary(rows, files.read_json(relations), counts, removed, compared, of_pooled)
-    sources = Sources(Path(results), nodes, pairs, relations, pooled)
+    sources = Sources(Path(results), nodes, pairs, relations, pooled, about)
     packed, drawn = _packed(content, sources, maps, page.target_types(removed), top)
     html = page.render(
         content,
@@ -73,6 +75,7 @@ class Sources(NamedTuple):
     pairs: str | Path
     relations: str | Path
     pooled: str | Path | None
+    about: str | Path | None
 
     def of(self, device: str, name: str) -> Path:
         """A file of a device that passed."""
@@ -108,7 +111,8 @@ def _packed(
     )
     names = [shown(relation.relation) for relation in graph.load_relations(sources.relations)]
     lists = next(row["lists"] for row in content["devices"] if row["passed"])
-    packed = explorer.packs(ranking, nodes, names, sides, top, _repeated(lists))
+    about = annotations.load(sources.about, nodes.ids, target_types) if sources.about else None
+    packed = explorer.packs(ranking, nodes, names, sides, top, _repeated(lists), about)
     described = []
     for row, path in zip(content["devices"], maps, strict=True):
         drawn = files.read_table(path)
@@ -148,6 +152,7 @@ if __name__ == "__main__":
                 certificate=snakemake.input.certificate,
                 agreement=snakemake.input.get("agreement"),
                 pooled=snakemake.input.get("pooled"),
+                about=snakemake.input.get("annotations"),
                 nodes=snakemake.input.nodes,
                 pairs=snakemake.input.pairs,
                 results="results",

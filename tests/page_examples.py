@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import itertools
 import json
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import report_examples
 
 import write_summary
 from repurpose.candidates import by_head, candidates, evidence, listed
+from repurpose.config.sections import AnnotationSettings
 from repurpose.core import files
 from repurpose.gate import projection
 from repurpose.graph import graph, paths
 from repurpose.graph.graph import GraphFiles
+from repurpose.ingest import annotations
 from repurpose.pairs import pairs
 from repurpose.report import packing, summary
 
@@ -37,6 +40,7 @@ HOSTILE = [
     '"><img src=x onerror="window.broken = 4">',
 ]
 NAMED_ALIKE = "twin of two"
+STATUS, ROUTE = ("approved", "withdrawn"), ("oral|nasal", "oral", "oral")
 
 
 def example_graph():
@@ -50,8 +54,11 @@ def example_graph():
     return kg, vectors
 
 
-def write(folder: Path, devices=("cpu",), failed=(), top=5) -> Path:
-    """Write a page to the folder and return its path; `failed` devices did not pass their gate."""
+def write(folder: Path, devices=("cpu",), failed=(), top=5, annotated=False) -> Path:
+    """Write a page to the folder and return its path; `failed` devices did not pass their gate.
+
+    annotated: the drugs have a status, a route and a price.
+    """
     kg, vectors = example_graph()
     written = {}
     for number, device in enumerate(devices):
@@ -61,14 +68,27 @@ def write(folder: Path, devices=("cpu",), failed=(), top=5) -> Path:
         written[device]["map"] = own / "map.parquet"
         drawn = projection.table(vectors, ("drug", "disease"), "pca", 3, number)
         files.write_table(written[device]["map"], drawn, {"method": "pca"})
-    return summarise(folder, kg, planted.TARGET, written, top)
+    about = annotate(folder, kg) if annotated else None
+    return summarise(folder, kg, planted.TARGET, written, top, about)
 
 
-def summarise(folder: Path, kg, target, written, top) -> Path:
+def annotate(folder: Path, kg) -> Path:
+    """Annotations of all drugs but the last one; one value tries to break the page."""
+    values = zip(kg.node_ids["drug"][:-1], itertools.cycle(STATUS), itertools.cycle(ROUTE), itertools.count())
+    rows = [f"{node_id},{status},{route},{7 * place}" for node_id, status, route, place in values]
+    rows[0] = f"{kg.node_ids['drug'][0]},{HOSTILE[1]},,"
+    (folder / "about.csv").write_text("\n".join(["id,status,route,price", *rows, ""]))
+    settings = AnnotationSettings("x", "id", "head", [], "|", [])
+    table = annotations.read(folder / "about.csv", kg, planted.TARGET, settings)
+    files.write_table(folder / "annotations.parquet", table)
+    return folder / "annotations.parquet"
+
+
+def summarise(folder: Path, kg, target, written, top, about=None) -> Path:
     """Write summary and page and return the page's path; training, metrics and verdicts are an example's.
 
     written: device -> its files by name, `map` and, if it passed, `candidates` and `evidence`; by_head and
-    listed lie next to the candidates.
+    listed lie next to the candidates. about: file of annotations.
     """
     graph_files = GraphFiles.in_folder(folder / "graph")
     graph.save(kg, graph_files)
@@ -102,6 +122,7 @@ def summarise(folder: Path, kg, target, written, top) -> Path:
         certificate=folder / "certificate.json",
         agreement=None,
         pooled=None,
+        about=about,
         nodes=graph_files.nodes,
         pairs=folder / "pairs.parquet",
         results=folder,

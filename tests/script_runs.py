@@ -100,11 +100,12 @@ class ScriptRun:
             **self._common(),
         )
 
-    def rank(self, per_tail, per_head, correct_popularity=0.0):
+    def rank(self, per_tail, per_head, correct_popularity=0.0, annotations=None):
         folder = self.path("candidates/cpu/candidates.parquet").parent
         rank_candidates.main(
             device_files=self.device_files,
             chosen=None,
+            annotations_in=annotations,
             parquet_out=folder / "candidates.parquet",
             csv_out=folder / "candidates.csv",
             by_head_out=folder / "by_head.parquet",

@@ -37,7 +37,8 @@ def chromium():
 @pytest.fixture(scope="session", name="report")
 def report_of_two_devices(tmp_path_factory):
     """The page of a run of two devices, one of which failed; nodes have names that try to break it."""
-    return page_examples.write(tmp_path_factory.mktemp("report"), ("cpu", "cpu-sampled", "mps"), ("mps",))
+    folder, devices = tmp_path_factory.mktemp("report"), ("cpu", "cpu-sampled", "mps")
+    return page_examples.write(folder, devices, ("mps",), annotated=True)
 
 
 @pytest.fixture(name="visit")

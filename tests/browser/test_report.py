@@ -104,6 +104,32 @@ def test_cautions_can_be_hidden_and_are_shown_in_words(visit):
     assert column(page, 5) == []
 
 
+def test_annotations_are_columns_that_filter_and_sort_and_the_dossier_has_them(visit):
+    page = visit()
+    choose(page, "disease number 30")
+    status, route, price = 6, 7, 8
+    assert {"approved", "withdrawn"} <= set(column(page, status)) and "oral, nasal" in column(page, route)
+    rows = len(column(page, status))
+    page.select_option("label:has-text('route') select", "nasal")
+    assert set(column(page, route)) == {"oral, nasal"}
+    page.select_option("label:has-text('status') select", "approved")
+    kept = column(page, 2)
+    assert set(column(page, status)) == {"approved"} and 0 < len(kept) < rows
+    assert f"{rows - len(kept)} hidden by the filters" in visible_text(page)
+    page.select_option("label:has-text('status') select", "")
+    page.select_option("label:has-text('route') select", "")
+    page.click(f"{LIST} thead button:has-text('Price')")
+    prices = [float(text) for text in column(page, price) if text]
+    assert prices == sorted(prices) and len(prices) > 3
+    with page.expect_download() as waiting:
+        page.click("button:has-text('Download csv')")
+    lines = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text(encoding="utf-8-sig"))))
+    assert {"approved", "withdrawn"} <= {line["drug_status"] for line in lines} and lines[0]["drug_price"]
+    page.click(f"{LIST} tbody tr:nth-child(2) .link")
+    page.wait_for_selector(DOSSIER)
+    assert re.search(r"About drug number .*: status (approved|withdrawn); route oral", visible_text(page))
+
+
 def test_probabilities_are_told_in_words_with_the_interval_of_their_bin(visit):
     page = visit("#disease=disease%3A39")
     assert "about 40 in 100 95 %: 30 to 50 in 100" in " ".join(column(page, 3)[0].split())

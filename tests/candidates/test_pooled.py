@@ -170,6 +170,7 @@ def pool(scripts, folder, runs):
         files_of_runs=[scripts.device_files] * runs,
         seeds=range(runs),
         chosen=None,
+        annotations_in=None,
         parquet_out=folder / "candidates.parquet",
         csv_out=folder / "candidates.csv",
         target=planted.TARGET,

@@ -13,9 +13,12 @@ import pytest
 from script_runs import ScriptRun
 
 from repurpose.candidates import questions
+from repurpose.config.sections import AnnotationSettings
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import graph, names
+from repurpose.graph.graph import GraphFiles
+from repurpose.ingest import annotations
 from repurpose.provenance import records
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "query_candidates.py"
@@ -242,6 +245,52 @@ def test_look_ups_rank_like_the_candidates_file_if_popularity_is_corrected(resul
     assert plain.heads_of(17, 30, True).to_pylist() != listed
     pair = run.pair(int(listed[4]["head_id"].split(":")[1]), 17)
     assert pair["rank_of_drug_for_disease"] == 5 and pair["probability"] == listed[4]["probability"]
+
+
+@pytest.fixture(name="annotated", scope="module")
+def run_with_annotations(results, tmp_path_factory):
+    """The same run with a status and a price of every drug in its candidates."""
+    copy = Path(shutil.copytree(results, tmp_path_factory.mktemp("annotated") / "results"))
+    kg = graph.load(GraphFiles.in_folder(copy / "graph"))
+    rows = [
+        f"{node_id},{('approved', 'withdrawn')[place % 2]},{place}"
+        for place, node_id in enumerate(kg.node_ids["drug"])
+    ]
+    (copy / "about.csv").write_text("\n".join(["id,status,price", *rows]))
+    settings = AnnotationSettings("x", "id", "head", [], "|", [])
+    path = copy / "graph" / "annotations.parquet"
+    files.write_table(path, annotations.read(copy / "about.csv", kg, planted.TARGET, settings))
+    ScriptRun(copy).rank(per_tail=30, per_head=20, annotations=path)
+    shutil.rmtree(copy / "records")
+    record_all(copy)
+    return copy
+
+
+def test_lists_and_dossiers_show_annotations_and_lists_are_filtered_by_them(results, annotated):
+    disease, top = "disease:3", 5
+    listed = ask(annotated, "--disease", disease, "--top", str(top))
+    assert listed.returncode == 0, listed.stderr
+    assert {"status", "price"} <= set(listed.stdout.splitlines()[0].split())
+    everything, kept = (
+        json.loads(ask(annotated, "--disease", disease, "--json", *more).stdout)
+        for more in (("--top", "90"), ("--top", str(top), "--only", "head_status=approved"))
+    )
+    # The ranks stay those among all drugs.
+    expected = [row for row in everything if row["head_status"] == "approved"][:top]
+    assert [row["head_id"] for row in kept] == [row["head_id"] for row in expected]
+    assert [row["rank_of_drug_for_disease"] for row in kept] == [
+        row["rank_of_drug_for_disease"] for row in expected
+    ]
+    head = kept[0]["head_id"]
+    pair = ask(annotated, "--pair", head, disease).stdout
+    assert f"about {kept[0]['head_name']}: status approved; price {kept[0]['head_price']}" in pair
+    of_drug = ask(annotated, "--drug", head, "--only", "head_status=approved")
+    assert (
+        of_drug.returncode == 1
+        and "is not about the nodes that are listed; these have tail_" in of_drug.stderr
+    )
+    without = ask(results, "--disease", disease, "--only", "head_status=approved")
+    assert without.returncode == 1 and "the candidates have no annotations to filter by" in without.stderr
 
 
 def test_candidates_of_an_earlier_version_are_refused(results, tmp_path):

@@ -78,6 +78,18 @@ def test_a_relation_is_read_without_the_types_that_it_links(relation, types, exp
     assert in_words(relation, *types) == expected
 
 
+def test_a_relation_that_repeats_its_types_is_a_mere_link():
+    counts = {"drug": 1, "gene/protein": 1, "disease": 1}
+    edges = [("drug", "drug_protein", "gene/protein", "message", [(0, 0)])]
+    edges.append(("disease", "disease_protein_absent", "gene/protein", "message", [(0, 0)]))
+    found = steps.of_graph(planted.graph(counts, edges))
+    (metapath,) = steps.metapaths(found, "drug", "disease", 2, 10)
+    text = "drug - gene/protein -disease protein absent- disease"
+    assert steps.text(found, metapath) == text
+    said = votes.text(votes.Vote(0, None), found, "drug", "disease")
+    assert said == "drugs with the same gene/protein are known for this disease"
+
+
 def test_names_of_biolink_are_read_without_their_prefix():
     kinds = ("biolink:SmallMolecule", "biolink:Gene", "biolink:Disease")
     edges = [(kinds[0], "biolink:affects", kinds[1], "message", [(0, 0)])]

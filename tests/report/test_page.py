@@ -557,6 +557,7 @@ def test_the_script_writes_summary_and_page_of_a_run_in_which_no_device_passed(t
         **{name: tmp_path / f"{name}.json" for name in ("relations", "ledger", "certificate")},
         agreement=None,
         pooled=None,
+        about=None,
         nodes=tmp_path,
         pairs=tmp_path,
         results=tmp_path,

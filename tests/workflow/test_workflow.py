@@ -305,19 +305,26 @@ def test_the_answer_for_one_disease_can_be_requested(done):
     assert missing.code != 0 and "the graph has no disease called nowhere" in missing.output
 
 
-def test_the_ranking_can_be_restricted_to_chosen_drugs_and_diseases(done):
+def test_the_ranking_can_be_restricted_to_chosen_diseases_and_drugs_with_an_annotation(done):
     table = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
     tails = table["tail_name"].unique()[:2].tolist()
     heads = table["head_id"].unique()[:5].tolist()
+    rows = [f"{head},{'approved' if head in heads else 'withdrawn'}" for head in table["head_id"].unique()]
+    (done.directory / "about.csv").write_text("\n".join(["id,status", *rows, "nobody,approved", ""]))
+    about = {"table": "about.csv", "of": "head", "only": ["head_status=approved"]}
     unknown = done.run(config={"candidates": {"tails": ["disease of which nobody knows"]}})
     assert unknown.code != 0
     assert "the graph has no disease called disease of which nobody knows" in unknown.output
-    run = done.run(config={"candidates": {"tails": tails, "heads": heads}})
+    run = done.run(config={"candidates": {"tails": tails}, "annotations": about})
     assert run.code == 0, run.output
     assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.made)
+    assert "the graph lacks 1 (nobody)" in run.output
     chosen = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
     assert set(chosen["tail_name"]) == set(tails) and set(chosen["head_id"]) == set(heads)
     assert (chosen.groupby("tail_id")["rank_of_drug_for_disease"].max() == 5).all()
+    assert set(chosen["head_status"]) == {"approved"}
+    assert done.path("candidates/cpu/candidates.csv").read_text().splitlines()[0].endswith('"head_status"')
+    assert '"withdrawn"' not in done.path("candidates/cpu/candidates.csv").read_text()
     assert done.run().code == 0  # restores all candidates for the other tests
 
 

@@ -17,6 +17,7 @@ from repurpose.config.sections import Target
 from repurpose.core import cells, files
 from repurpose.evaluation import calibration
 from repurpose.evaluation.ranks import MemberScorer, Scorer
+from repurpose.graph.annotations import Annotations
 from repurpose.graph.graph import Graph
 from repurpose.pairs import pairs
 from repurpose.pairs.pairs import Known
@@ -255,22 +256,26 @@ def save(
     csv: str | Path,
     metadata: Mapping[str, Any] | None = None,
     complete: Callable[[pa.Table], pa.Table] | None = None,
+    annotations: Annotations | None = None,
 ) -> int:
     """Write the tables, one after the other, to a parquet and a csv file; returns the number of rows.
 
     complete: fills columns of each table when the last one is there; until then they are in a temporary file.
+    annotations: of heads and tails; their columns come behind those of SCHEMA.
     metadata: stored in the parquet file, each value as JSON. In the csv file, a text that a spreadsheet would
     read as a formula gets an apostrophe in front.
     """
     rows = 0
-    schema = SCHEMA.with_metadata({key: json.dumps(value) for key, value in (metadata or {}).items()})
+    schema = pa.schema([*SCHEMA, *(annotations.fields if annotations else [])])
+    schema = schema.with_metadata({key: json.dumps(value) for key, value in (metadata or {}).items()})
     with (
         files.replacing(parquet) as parquet_path,
         files.replacing(csv) as csv_path,
         pq.ParquetWriter(parquet_path, schema, compression="zstd") as parquet_file,
-        pyarrow.csv.CSVWriter(csv_path, SCHEMA) as csv_file,
+        pyarrow.csv.CSVWriter(csv_path, schema) as csv_file,
     ):
         for table in _completed(tables, complete, Path(parquet).parent) if complete else tables:
+            table = annotations.add(table) if annotations else table
             parquet_file.write_table(table)
             csv_file.write_table(_without_formulas(table))
             rows += table.num_rows

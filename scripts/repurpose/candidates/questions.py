@@ -15,7 +15,7 @@ from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
 from repurpose.core import files
 from repurpose.core.errors import InputError
-from repurpose.graph import paths
+from repurpose.graph import annotations, paths
 
 PAIR_PATHS, PAIR_SIMILAR = 5, 5  # in the explanation of a single pair
 
@@ -33,6 +33,9 @@ class Run:
         self.device = finished.load(DeviceFiles.in_results(results, device), target)
         self.kg, self.target = self.device.kg, target
         self.annotator = self.device.annotator(correct_popularity, seed)
+        path = results / "graph" / "annotations.parquet"
+        has_annotations = self._has_annotations()
+        self.about = annotations.load(path, self.kg.node_ids, target.types) if has_annotations else None
 
     @classmethod
     def as_ranked(cls, results: Path, device: str) -> "Run":
@@ -43,23 +46,46 @@ class Run:
             raise InputError(f"{path} is of an earlier version of this workflow; {files.rebuild_hint(path)}")
         return cls(results, device, **json.loads(ranking))
 
-    def heads_of(self, tail: int, top: int, with_known: bool) -> pa.Table:
+    def heads_of(self, tail: int, top: int, with_known: bool, among: np.ndarray | None = None) -> pa.Table:
         """The best heads of a tail; known pairs only if `with_known`.
 
+        among: the heads to list, None for all; their ranks are those among all heads.
         rank_of_disease_for_drug is that of candidates.parquet, null for a pair that the file does not have:
         to compute it, all tails would have to be scored.
         """
         known = 0 if with_known else int((self.annotator.known.tails == tail).sum())
+        per_tail = top + known if among is None else 0
         ranking = candidates.rank(
-            self.device.score, self.annotator, per_tail=top + known, tails=np.array([tail])
+            self.device.score, self.annotator, per_tail=per_tail, tails=np.array([tail])
         )
-        return _kept(self._with_head_ranks(next(ranking), tail), top, with_known)
+        rows = self._among(next(ranking), 0, among)
+        return self._annotated(self._with_head_ranks(_kept(rows, top, with_known), tail))
 
-    def tails_of(self, head: int, top: int, with_known: bool) -> pa.Table:
-        """The best tails of a head among those in by_head.parquet; known pairs only if `with_known`."""
-        return _kept(
-            self._of_head(files.read_table(self.candidates / "by_head.parquet"), head), top, with_known
-        )
+    def tails_of(self, head: int, top: int, with_known: bool, among: np.ndarray | None = None) -> pa.Table:
+        """The best tails of a head among those in by_head.parquet; known pairs only if `with_known`.
+
+        among: the tails to list, None for all.
+        """
+        rows = self._of_head(files.read_table(self.candidates / "by_head.parquet"), head)
+        return self._annotated(_kept(self._among(rows, 1, among), top, with_known))
+
+    def nodes_with(self, conditions: Sequence[str], side: int) -> np.ndarray | None:
+        """The heads (side 0) or tails (side 1) for which the conditions hold (see `Annotations.chosen`).
+
+        None without conditions. Raises InputError if the run has no annotations, or for a condition on nodes
+        of the other side.
+        """
+        if not conditions:
+            return None
+        if self.about is None:
+            raise InputError("the candidates have no annotations to filter by: see annotations.table")
+        name = annotations.SIDES[side]
+        others = [condition for condition in conditions if not condition.startswith(f"{name}_")]
+        if others:
+            raise InputError(
+                f"{others[0]} is not about the nodes that are listed; these have {name}_ in front"
+            )
+        return self.about.chosen(conditions, self.target.types)[name]
 
     def known_of(self, node: int, side: int) -> int:
         """The number of known pairs of a head (side 0) or a tail (side 1)."""
@@ -69,7 +95,7 @@ class Run:
     def pair(self, head: int, tail: int) -> dict[str, Any]:
         """One pair with its rank and explanation; `of`: number of heads, `members`: of the ensemble."""
         ranking = candidates.rank(self.device.score, self.annotator, per_tail=0, tails=np.array([tail]))
-        rows = self._with_head_ranks(self._of_head(next(ranking), head), tail)
+        rows = self._annotated(self._with_head_ranks(self._of_head(next(ranking), head), tail))
         (row,) = self.explained(rows, PAIR_PATHS, PAIR_SIMILAR)
         return {**row, "of": self.annotator.heads, "members": len(self.device.metrics["members"])}
 
@@ -83,6 +109,26 @@ class Run:
             listed = pq.read_table(file, columns=["head_id", name], filters=[("tail_id", "=", tail_id)])
         ranks = listed[name].take(pc.index_in(rows["head_id"], value_set=listed["head_id"]))
         return rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), ranks)
+
+    def _has_annotations(self) -> bool:
+        """Whether the candidates have columns of annotations; a file of another config may still be there."""
+        path = self.candidates / "candidates.parquet"
+        return path.exists() and len(pq.read_schema(path)) > len(candidates.SCHEMA)
+
+    @property
+    def annotated_columns(self) -> list[str]:
+        """The columns of annotations that rows have."""
+        return self.about.columns if self.about else []
+
+    def _annotated(self, rows: pa.Table) -> pa.Table:
+        return self.about.add(rows) if self.about else rows
+
+    def _among(self, rows: pa.Table, side: int, nodes: np.ndarray | None) -> pa.Table:
+        """The rows whose head (side 0) or tail (side 1) is one of the nodes, None for all."""
+        if nodes is None:
+            return rows
+        ids = pa.array(self.kg.node_ids[self.target.types[side]][nodes], pa.string())
+        return rows.filter(pc.is_in(rows[f"{annotations.SIDES[side]}_id"], value_set=ids))
 
     def _of_head(self, rows: pa.Table, head: int) -> pa.Table:
         return rows.filter(pc.equal(rows["head_id"], self.kg.node_ids[self.target.head_type][head]))
@@ -111,10 +157,11 @@ def passed(results: Path) -> list[str]:
     return files.read_json(results / "summary.json")["passed"]
 
 
-def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str) -> str:
+def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str, about: Sequence[str] = ()) -> str:
     """Candidates as lines of text; side: the end of the pairs that is shown, "head" or "tail", with its type.
 
-    The last column is the main reason: the metapath or vote that raises the score most.
+    about: the columns of annotations; those of this side are shown. The last column is the main reason: the
+    metapath or vote that raises the score most.
     """
     rank = "rank_of_drug_for_disease" if side == "head" else "rank_of_disease_for_drug"
     columns: dict[str, list[str]] = {
@@ -124,6 +171,11 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str) -> str
         shown_type: [row[f"{side}_name"] for row in rows],
         "id": [row[f"{side}_id"] for row in rows],
         "known": [row["known"] or "" for row in rows],
+        **{
+            name.removeprefix(f"{side}_"): [row[name] for row in rows]
+            for name in next(iter(rows), {})
+            if name in about and name.startswith(f"{side}_")
+        },
     }
     kept = {title: cells for title, cells in columns.items() if any(cells)}
     widths = [min(40, max(map(len, (title, *cells)))) for title, cells in kept.items()]
@@ -155,8 +207,11 @@ def _main_reason(row: Mapping[str, Any]) -> str:
     return text + (f" ({row['caution']})" if row["caution"] else "")
 
 
-def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """The explanation of a pair as lines of text, with each device's rank; rows: device -> `Run.pair`."""
+def dossier(rows: Mapping[str, Mapping[str, Any]], about: Sequence[str] = ()) -> str:
+    """The explanation of a pair as lines of text, with each device's rank.
+
+    rows: device -> `Run.pair`. about: the columns of annotations.
+    """
     row = next(iter(rows.values()))
     lines = [
         f"{row['head_name']} ({row['head_id']}) for {row['tail_name']} ({row['tail_id']})",
@@ -174,6 +229,11 @@ def dossier(rows: Mapping[str, Mapping[str, Any]]) -> str:
     if members > 1:
         lines.append(f"among the {candidates.LISTED} best by {listed} of {members} models")
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
+    for side in annotations.SIDES:
+        said = [
+            f"{name.removeprefix(f'{side}_')} {row[name]}" for name in about if name.startswith(f"{side}_")
+        ]
+        lines += [f"about {row[f'{side}_name']}: {'; '.join(said)}"] if said else []
     if row["reasons"]:
         lines.append("metapaths and votes that raise the score most, with what they add to it:")
         lines += [f"  {line}" for line in reasons.shown(row["reasons"])]

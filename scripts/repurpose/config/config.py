@@ -7,6 +7,7 @@ from pydantic import Field
 from repurpose.config.device import GIVEN, Device
 from repurpose.config.sections import (
     AgreementSettings,
+    AnnotationSettings,
     CandidateSettings,
     ClassifierSettings,
     DemoSettings,
@@ -109,6 +110,7 @@ class Config:
     gate: GateSettings = nested(GateSettings)
     classifier: ClassifierSettings = nested(ClassifierSettings)
     candidates: CandidateSettings = nested(CandidateSettings)
+    annotations: AnnotationSettings = nested(AnnotationSettings)
     evidence: EvidenceSettings = nested(EvidenceSettings)
     map: MapSettings = nested(MapSettings)
     agreement: AgreementSettings = nested(

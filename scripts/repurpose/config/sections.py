@@ -23,6 +23,16 @@ Spellings = list[Annotated[str, Field(min_length=1, description="a spelling")]]
 Labels = list[Annotated[str, Field(min_length=1, description="a label")]]
 HeadNames = list[Annotated[str, Field(min_length=1, description="a head's id or name")]]
 TailNames = list[Annotated[str, Field(min_length=1, description="a tail's id or name")]]
+ColumnNames = list[Annotated[str, Field(min_length=1, description="a column's name")]]
+Conditions = list[
+    Annotated[
+        str,
+        Field(
+            pattern="^(head|tail)_[^=]+=.*[^ ].*$",
+            description="a condition is column=value, such as head_status=approved or tail_rare=yes",
+        ),
+    ]
+]
 TablePath = Annotated[str, Field(min_length=1, description="a path or URL")]
 TablePaths = Annotated[list[TablePath], Field(min_length=1, description="paths or URLs")]
 # The name of a column, or its position in a table without a header; 1 is the first column.
@@ -880,6 +890,54 @@ class CandidateSettings:
         "Ids or names of the tails to rank heads for; empty for all.",
         unique=True,
     )
+
+
+@section
+class AnnotationSettings:
+    """A table about heads or tails whose columns the candidates and the report show; no model reads it."""
+
+    table: str = key(
+        "",
+        "optional: path of a table about drugs or diseases, such as approval or route, to show and filter by",
+        (
+            "Path of a table about heads or tails, .csv, .tsv or .parquet, a row per node; empty for none. "
+            "Its columns are shown with the candidates and never used for training."
+        ),
+    )
+    id: str = key(
+        "id", "its column of ids, as in the graph", "Column of the node's id, as in the graph.", min_length=1
+    )
+    of: Literal["head", "tail", "both"] = key(
+        "both",
+        "whose ids these are: head, tail or both",
+        "Whether the table is about heads, tails or both. An id that both types have needs `head` or `tail`.",
+    )
+    columns: ColumnNames = key(
+        [], "columns to show; empty: all", "Columns of the table to show; empty for all.", unique=True
+    )
+    separator: str = key(
+        "|",
+        "between several values in one cell",
+        "What stands between several values in one cell; empty if a cell has one.",
+        max_length=5,
+    )
+    only: Conditions = key(
+        [],
+        "rank only these, e.g. [head_status=approved, head_route=oral]; empty: all",
+        (
+            "Rank only heads or tails with these values, written as column=value; a column has `head_` or "
+            "`tail_` in front, as in candidates.csv. Several values of one column are alternatives; "
+            "conditions on different columns must all hold. Empty for all."
+        ),
+        unique=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.only and not self.table:
+            raise InputError(
+                "annotations.only has conditions, but annotations.table names no table; name it or leave the "
+                "conditions out"
+            )
 
 
 @section

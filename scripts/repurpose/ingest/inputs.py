@@ -48,6 +48,7 @@ def tables(config: Mapping[str, Any]) -> dict[str, str]:
     return result | {
         "graph.features": config["graph"]["features"],
         "external.pairs": config["external"]["pairs"],
+        "annotations.table": config["annotations"]["table"],
         "given": config["given"],
         "given (metadata)": metadata_of(config["given"]),
         "split.areas": config["split"]["areas"],

@@ -5,6 +5,7 @@ tail. No metapath contains a relation between the two types of the target, becau
 messages.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -108,13 +109,17 @@ def text(steps: Steps, metapath: Sequence[int]) -> str:
     """A metapath as text, such as "drug -binds- gene -associates- disease"."""
     words = [shown(steps.starts[metapath[0]])] if metapath else []
     for number in metapath:
-        words.append(f"-{relation_in_words(steps, number)}- {shown(steps.ends[number])}")
+        relation = relation_in_words(steps, number)
+        words.append(f"{f'-{relation}-' if relation else '-'} {shown(steps.ends[number])}")
     return " ".join(words)
 
 
 def relation_in_words(steps: Steps, number: int) -> str:
-    """The relation that a step follows, as people read it."""
-    return in_words(steps.names[number].removeprefix("<"), steps.starts[number], steps.ends[number])
+    """The relation that a step follows, as people read it; "" if it says no more than its two types."""
+    types = steps.starts[number], steps.ends[number]
+    words = in_words(steps.names[number].removeprefix("<"), *types)
+    of_types = {word for node_type in types for word in re.split(r"[_/ ]", shown(node_type).casefold())}
+    return "" if set(words.casefold().split()) <= of_types else words
 
 
 def _distance(steps: Steps, first: str, last: str, most: int) -> int:

@@ -229,11 +229,12 @@ def _group(step: int | None, steps: Steps, node_type: str, other_type: str) -> s
         return f"this {node_type}"
     if step == LABELS:
         return f"{node_type}s with the same known {other_type}"
-    relation = steps_module.relation_in_words(steps, step)
-    if steps.starts[step] == steps.ends[step]:
-        is_reverse = steps.names[step].startswith("<")
-        return f"{node_type}s linked to this one ({relation}{', in reverse' if is_reverse else ''})"
-    return f"{node_type}s with the same {_words(steps.ends[step])} ({relation})"
+    end, relation = steps.ends[step], steps_module.relation_in_words(steps, step)
+    if steps.starts[step] == end:
+        direction = "in reverse" if steps.names[step].startswith("<") else ""
+        said = ", ".join(filter(None, (relation, direction)))
+        return f"{node_type}s linked to this one{f' ({said})' if said else ''}"
+    return f"{node_type}s with the same {_words(end)}{f' ({relation})' if relation else ''}"
 
 
 def _words(node_type: str) -> str:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from repurpose.core import files
+from repurpose.graph.annotations import Annotations
 from repurpose.graph.names import shown
 from repurpose.report.packing import pack, smallest
 
@@ -105,11 +106,13 @@ def packs(
     sides: tuple[Side, Side],
     top: int,
     repeated: Mapping[str, Any] | None,
+    about: Annotations | None = None,
 ) -> dict[str, str]:
     """The packed data of the page by name: `lists` (read first), `nodes` and `dossiers` (read when needed).
 
     relations: names by position in relations.json. sides: heads and tails. repeated: id, name,
-    share and places of a head that most lists of untreated tails have, or None.
+    share and places of a head that most lists of untreated tails have, or None. about: annotations of heads
+    and tails, None for none.
     """
     heads, tails = sides
     texts = Texts()
@@ -124,8 +127,9 @@ def packs(
         "device": ranking.name,
         "first": ranking.first,
         "top": top,
-        "heads": _described_side(nodes, heads),
-        "tails": _described_side(nodes, tails),
+        "heads": {**_described_side(nodes, heads), "about": _about(about, "head")},
+        "tails": {**_described_side(nodes, tails), "about": _about(about, "tail")},
+        "separator": about.separator if about else "",
         "of_tails": lists_of_tails(with_other_runs(table, others), heads, tails, top, texts),
         "of_heads": lists_of_heads(of_heads, heads, tails, top, texts),
         "texts": texts.texts,
@@ -190,6 +194,15 @@ def read_best(path: str | Path, owner: str, columns: Sequence[str], top: int) ->
 
 def _described_side(nodes: Nodes, side: Side) -> dict[str, Any]:
     return {**_described(nodes, side.node_type), "treatments": smallest(side.treatments)}
+
+
+def _about(about: Annotations | None, side: str) -> list[dict[str, Any]]:
+    """Annotations of a side: `name` of a column, distinct `texts`, per node the number of one (`code`)."""
+    result = []
+    for name, of_nodes in (about.texts[side] if about else {}).items():
+        texts, codes = np.unique(of_nodes.astype(str), return_inverse=True)
+        result.append({"name": name, "texts": texts.tolist(), "code": smallest(codes)})
+    return result
 
 
 def _described(nodes: Nodes, node_type: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 const SCALE = 4000; // of explorer.py: a probability is stored as -ln(p) in steps of 1 / SCALE
 const NO_PERCENT = 255;
+const MOST_VALUES = 40; // of an annotation, in a choice
+const MOST_COLUMNS = 4; // of annotations, in a list; the dossier and the csv have all
 const FLAG_TEXTS = ["contraindicated", "other relation"];
 
 // The rows of one node's list. data: what explorer.py packed; side: "tail" for a disease, "head" for a drug.
@@ -23,6 +25,7 @@ function rowsOf(data, side, index) {
       known: data.texts[lists.known[i]], caution: data.texts[lists.caution[i]],
       flags: FLAG_TEXTS.filter((_, bit) => lists.flags[i] & (1 << bit)),
       contraindication: lists.percent[i] === NO_PERCENT ? null : lists.percent[i] / 100,
+      about: partners.about.map(({ texts, code }) => texts[code[partner]]),
       bins: data.reliability[data.tails.treatments[tail] ? "treated" : "untreated"],
     });
   }
@@ -42,7 +45,8 @@ class ListView {
   // place: the element to fill; onOpen: receives the partner's index of a row that is opened
   constructor(place, data, onOpen) {
     Object.assign(this, { place, data, onOpen, sortKey: "rank", ascending: true });
-    this.filters = { newOnly: false, hideCautions: false, minimum: 0 };
+    // about: for lists of each side, column of an annotation -> the value that its rows must have.
+    this.filters = { newOnly: false, hideCautions: false, minimum: 0, about: { tail: {}, head: {} } };
   }
 
   show(side, index, opened) {
@@ -103,16 +107,43 @@ class ListView {
     return make("div", { class: "controls" },
       check("newOnly", "new only"), check("hideCautions", "hide cautions"),
       make("label", {}, "at least ", minimum),
+      ...this.partners().about.map((column, number) => this.choiceOf(column, number)).filter(Boolean),
       button("Copy table", async () => (await copied(this.table("\t")) ? "Copied" : "Copying is not allowed here")),
       button("Download csv", () => { download(`${this.side === "tail" ? "disease" : "drug"}-${this.node.ids[this.index]}.csv`, this.table(",")); }),
       button("Copy link", async () => (await copied(location.href) ? "Copied" : "Copying is not allowed here")));
   }
 
+  partners() {
+    return this.side === "tail" ? this.data.heads : this.data.tails;
+  }
+
+  // A choice among the values of an annotation; null for too many to choose from, or one that all have.
+  choiceOf({ name, texts }, number) {
+    const values = [...new Set(texts.flatMap((text) => valuesOf(text, this.data.separator)))].sort();
+    if (!values.length || values.length > MOST_VALUES) return null;
+    const chosen = this.filters.about[this.side];
+    const select = make("select", { onchange: (event) => {
+      if (event.target.selectedIndex) chosen[number] = event.target.value; else delete chosen[number];
+      this.refresh();
+    } }, make("option", { value: "" }, "any"), ...values.map((value) => make("option", { value, selected: chosen[number] === value }, visible(value))));
+    return make("label", {}, named(name), " ", select);
+  }
+
   visibleRows() {
     const { newOnly, hideCautions, minimum } = this.filters;
+    const wanted = Object.entries(this.filters.about[this.side]);
     const rows = this.rows.filter((row) =>
+      wanted.every(([column, value]) => valuesOf(row.about[column], this.data.separator).includes(value)) &&
       !(newOnly && row.known) && !(hideCautions && (row.caution || row.flags.length)) && row.probability >= minimum);
-    const value = (row) => (this.sortKey === "name" ? row.name.toLowerCase() : row[this.sortKey]);
+    const column = this.sortKey.startsWith("about") ? Number(this.sortKey.slice(5)) : -1;
+    const isNumber = column >= 0 && rows.every((row) => !row.about[column] || Number.isFinite(Number(row.about[column])));
+    const value = (row) => {
+      if (column < 0) return this.sortKey === "name" ? row.name.toLowerCase() : row[this.sortKey];
+      const text = row.about[column];
+      // Rows without a text come last, whatever the order.
+      if (!text) return this.ascending ? (isNumber ? Infinity : "\uffff") : (isNumber ? -Infinity : "");
+      return isNumber ? Number(text) : text.toLowerCase();
+    };
     rows.sort((a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : a.rank - b.rank) * (this.ascending ? 1 : -1));
     return rows;
   }
@@ -120,7 +151,8 @@ class ListView {
   refresh() {
     const other = this.side === "tail" ? this.data.tails.type : this.data.heads.type;
     const columns = [["rank", "Rank", "n"], ["name", this.partnerType, ""], ["probability", "Of test pairs like it, treatments were", ""],
-      ["known", "Known as", ""], ["caution", "Cautions", ""], ["otherRank", `Place of this ${other} in its list`, "n"]];
+      ["known", "Known as", ""], ["caution", "Cautions", ""],
+      ...this.partners().about.slice(0, MOST_COLUMNS).map(({ name }, number) => [`about${number}`, visible(name), ""]), ["otherRank", `Place of this ${other} in its list`, "n"]];
     this.head.replaceChildren(...columns.map(([key, label, kind]) => make("th", {
       scope: "col", class: kind, "aria-sort": key === this.sortKey ? (this.ascending ? "ascending" : "descending") : "none",
     }, make("button", { type: "button", class: "sort", onclick: () => this.sort(key) }, capitalised(label)))));
@@ -147,18 +179,25 @@ class ListView {
       make("td", {}, ...probabilityCell(row)),
       make("td", { class: "name" }, row.known ? named(row.known) : make("span", { class: "badge new" }, "new")),
       make("td", { class: "name caution-text" }, named([...row.flags, row.caution].filter(Boolean).join("; "))),
+      ...row.about.slice(0, MOST_COLUMNS).map((text) => make("td", { class: "name" }, named(valuesOf(text, this.data.separator).join(", ")))),
       make("td", { class: "n" }, row.otherRank ? whole(row.otherRank) : DASH));
   }
 
   table(separator) {
     const { heads, tails } = this.data;
-    const lines = [["drug_id", "drug_name", "disease_id", "disease_name", "rank", "rank_low", "rank_high", "probability", "known", "cautions"]];
+    const lines = [["drug_id", "drug_name", "disease_id", "disease_name", "rank", "rank_low", "rank_high", "probability", "known", "cautions",
+      ...this.partners().about.map(({ name }) => `${this.side === "tail" ? "drug" : "disease"}_${name}`)]];
     for (const row of this.visibleRows()) {
       lines.push([heads.ids[row.head], nameOf(heads, row.head), tails.ids[row.tail], nameOf(tails, row.tail), row.rank, row.low ?? "", row.high ?? "",
-        row.probability.toPrecision(3), row.known, [...row.flags, row.caution].filter(Boolean).join("; ")]);
+        row.probability.toPrecision(3), row.known, [...row.flags, row.caution].filter(Boolean).join("; "), ...row.about]);
     }
     return lines.map((line) => line.map((value) => cellOf(value, separator)).join(separator)).join("\r\n") + "\r\n";
   }
+}
+
+// The values in the text of an annotation.
+function valuesOf(text, separator) {
+  return (separator ? text.split(separator) : [text]).map((part) => part.trim()).filter(Boolean);
 }
 
 // A cell that no spreadsheet takes as a formula, and that keeps its place in the table.
