@@ -692,7 +692,7 @@ class GateSettings:
         le=1,
     )
     min_gain_over_inputs: float = key(
-        0.065,
+        0.056,
         "AUROC on held-out edges by the encoder output, gain over the untrained layers",
         (
             "Minimum gain in the same AUROC by the encoder output over that of the untrained "
