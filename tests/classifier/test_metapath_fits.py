@@ -130,7 +130,7 @@ def test_models_read_from_the_file_give_the_same_scores(case, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", ["digest", "names", "booster", "head_booster", "number", "models", "metapaths"]
+    "damage", ["digest", "steps", "booster", "head_booster", "number", "models", "metapaths"]
 )
 def test_a_damaged_file_is_named_with_the_command_that_rebuilds_it(case, tmp_path, damage):
     kg, _, labelled, _, fits = case
@@ -138,8 +138,8 @@ def test_a_damaged_file_is_named_with_the_command_that_rebuilds_it(case, tmp_pat
     metapath_fits.save(fits, TYPES, path)
     content = json.loads(path.read_text())
     model = content["models"][FINAL]
-    if damage == "names":
-        content["names"][0] = "another relation"
+    if damage == "steps":
+        content["steps"][0] = "another relation"
     elif damage == "metapaths":
         content["metapaths"] = [[99, 0]]
     elif damage == "models":

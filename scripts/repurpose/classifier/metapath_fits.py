@@ -139,6 +139,7 @@ def save(fits: MetapathFits, types: tuple[str, str], path: str | Path) -> None:
     content = {
         "metapaths": [list(metapath) for metapath in features.metapaths],
         "kinds": [list(kind) for kind in features.kinds],
+        "steps": _steps(features.steps),
         "names": described(features, types),
         "scales": features.scales.tolist(),
         "models": {name: _to_json(model) for name, model in fits.models.items()},
@@ -166,7 +167,7 @@ def load(path: str | Path, kg: Graph, types: tuple[str, str], pairs: pd.DataFram
         kinds = tuple(Vote(*kind) for kind in content["kinds"])
         scales = np.array(content["scales"], np.float32)
         features = PairFeatures(steps, metapaths, kinds, known_by_name[FINAL], sizes, scales)
-        if described(features, types) != content["names"]:
+        if _steps(steps) != content["steps"]:
             raise ValueError("its features are not those of this graph")
         models = {name: _from_json(model) for name, model in content["models"].items()}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
@@ -187,6 +188,11 @@ def described(features: PairFeatures, types: tuple[str, str]) -> list[str]:
         *(steps_module.text(features.steps, metapath) for metapath in features.metapaths),
         *(votes.text(kind, features.steps, *types) for kind in features.kinds),
     ]
+
+
+def _steps(steps: Steps) -> list[str]:
+    """What the numbers of steps stand for; the words of `described` may change."""
+    return [" ".join(step) for step in zip(steps.starts, steps.names, steps.ends, strict=True)]
 
 
 def candidate_features(
