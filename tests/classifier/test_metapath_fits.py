@@ -130,7 +130,7 @@ def test_models_read_from_the_file_give_the_same_scores(case, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", ["digest", "steps", "booster", "head_booster", "number", "models", "metapaths"]
+    "damage", ["digest", "steps", "booster", "head_booster", "number", "models", "metapaths", "kinds"]
 )
 def test_a_damaged_file_is_named_with_the_command_that_rebuilds_it(case, tmp_path, damage):
     kg, _, labelled, _, fits = case
@@ -142,6 +142,8 @@ def test_a_damaged_file_is_named_with_the_command_that_rebuilds_it(case, tmp_pat
         content["steps"][0] = "another relation"
     elif damage == "metapaths":
         content["metapaths"] = [[99, 0]]
+    elif damage == "kinds":
+        content["kinds"] = [[0, 99]]
     elif damage == "models":
         del content["models"]
     elif damage == "number":

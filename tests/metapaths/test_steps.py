@@ -57,6 +57,15 @@ def test_lengths_with_too_many_metapaths_are_left_out():
     assert len(found_metapaths(found, 4)) > 10
 
 
+def test_every_metapath_connects_the_two_types_and_other_numbers_do_not():
+    found = steps.of_graph(random_graph(0))
+    metapaths = found_metapaths(found, 4)
+    assert all(steps.connects(found, metapath, "drug", "disease") for metapath in metapaths)
+    first = metapaths[0]
+    for wrong in ((), (99, 0), (-1,), first[:-1], first[::-1], (*first, first[0])):
+        assert not steps.connects(found, wrong, "drug", "disease"), wrong
+
+
 def test_a_metapath_reads_as_words():
     found = steps.of_graph(random_graph(0))
     assert steps.text(found, found_metapaths(found)[0]) == "drug -binds- gene -associates- disease"

@@ -167,7 +167,8 @@ def load(path: str | Path, kg: Graph, types: tuple[str, str], pairs: pd.DataFram
         kinds = tuple(Vote(*kind) for kind in content["kinds"])
         scales = np.array(content["scales"], np.float32)
         features = PairFeatures(steps, metapaths, kinds, known_by_name[FINAL], sizes, scales)
-        if _steps(steps) != content["steps"]:
+        is_of_graph = _steps(steps) == content["steps"] and set(kinds) <= set(votes.kinds(steps, *types))
+        if not is_of_graph or not all(steps_module.connects(steps, each, *types) for each in metapaths):
             raise ValueError("its features are not those of this graph")
         models = {name: _from_json(model) for name, model in content["models"].items()}
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -105,6 +105,14 @@ def metapaths(steps: Steps, head_type: str, tail_type: str, longest: int, most: 
     return result
 
 
+def connects(steps: Steps, metapath: Sequence[int], head_type: str, tail_type: str) -> bool:
+    """Whether the numbers are those of steps that lead from the head type to the tail type."""
+    if not metapath or not all(0 <= number < len(steps.names) for number in metapath):
+        return False
+    stops = [head_type, *(steps.ends[number] for number in metapath)]
+    return stops[-1] == tail_type and stops[:-1] == [steps.starts[number] for number in metapath]
+
+
 def text(steps: Steps, metapath: Sequence[int]) -> str:
     """A metapath as text, such as "drug -binds- gene -associates- disease"."""
     words = [shown(steps.starts[metapath[0]])] if metapath else []
