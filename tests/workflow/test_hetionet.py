@@ -27,7 +27,7 @@ def overlay() -> dict:
         },
         "hgt": {"hidden_dim": 16, "embedding_dim": 32, "heads": 2, "svd_dim": 8, "profile_dim": 8},
         "training": {
-            "epochs": 25,  # with 15, this small model gains hardly more over its inputs than the gate asks for
+            "epochs": 25,  # with 15, its gain over its inputs is hardly what the gate asks for
             "learning_rate": 0.03,
             "contrastive": {"relations": ["disease_associates_gene"], "weight": 0.1},
         },
