@@ -80,6 +80,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "build_graph": ("one", {"graph": {"exclude_relations": ["anatomy_anatomy"]}}),
     "split_pairs": ("one", {"split": {"test_share": 0.25}}),
     "read_annotations": ("one", {"annotations": {"columns": ["status"]}}),
+    "read_reviews": ("one", {"reviews": {"exclude": ["wrong"]}}),
     "read_external": ("one", {"external": {"positive": ["positive", "maybe"]}}),
     "train_embeddings": ("one", {"training": {"epochs": 9}}),
     "measure_embeddings": ("one", {"training": {"valid_share": 0.06}}),
@@ -148,6 +149,7 @@ class Bench:
                 "external": {"pairs": str(self.work / "pairs.csv")},
                 "candidates": {"heads": ["@head"]},
                 "annotations": {"table": str(self.work / "about.csv"), "of": "head"},
+                "reviews": {"table": str(self.work / "reviews.csv")},
             },
             "two": {"devices": ["cpu", "cpu-full"]},
             "seeds": {"seeds": [1, 2]},
@@ -174,6 +176,10 @@ class Bench:
         ]
         (self.work / "pairs.csv").write_text("\n".join(["head_id,tail_id,label", *rows, ""]))
         about = [f"{head},approved,{number}" for number, head in enumerate(heads)]
+        marks = [
+            f"{head},{tails[0]},{('plausible', 'wrong')[number % 2]}" for number, head in enumerate(heads)
+        ]
+        (self.work / "reviews.csv").write_text("\n".join(["head_id,tail_id,verdict", *marks, ""]))
         (self.work / "about.csv").write_text("\n".join(["id,status,price", *about, ""]))
         self.names |= {"@tail": tails[0], "@other_url": f"{self.address}/other.parquet"}
         self.names |= {"@other_given": str(self.work / "given2.parquet"), "@heads": ",".join(heads[:15])}

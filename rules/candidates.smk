@@ -40,6 +40,7 @@ rule rank_candidates:
     input:
         unpack(chosen_nodes),
         unpack(annotations_of_nodes),
+        unpack(reviews_of_pairs),
         unpack(metapath_models),
         **GRAPH,
         embeddings="results/embeddings/{device}/embeddings.parquet",
@@ -73,6 +74,7 @@ rule rank_candidates:
     params:
         target=TARGET,
         candidates={key: config["candidates"][key] for key in ("per_tail", "per_head", "correct_popularity")},
+        excluded=config["reviews"]["exclude"],
         seed=seed_of_run,
         code=code("rank_candidates"),
     message:
@@ -121,6 +123,7 @@ rule pool_candidates:
         unpack(metapath_models),
         unpack(chosen_nodes),
         unpack(annotations_of_nodes),
+        unpack(reviews_of_pairs),
         **GRAPH,
         verdicts=expand("results/validation/{device}/verdict.json", device=TRAINED),
     output:
@@ -148,6 +151,7 @@ rule pool_candidates:
         runs=TRAINED,
         seeds=[seed_of(run) for run in TRAINED_DEVICES],
         candidates={key: config["candidates"][key] for key in ("per_tail", "correct_popularity")},
+        excluded=config["reviews"]["exclude"],
         code=code("pool_candidates"),
     message:
         "Pooling the candidates of all runs"
@@ -161,6 +165,7 @@ rule answer_question:
         unpack(encoder_of_trained),
         unpack(metapath_models),
         unpack(annotations_of_nodes),
+        unpack(reviews_of_pairs),
         **GRAPH,
         certificate="results/pairs/certificate.json",
         embeddings="results/embeddings/{device}/embeddings.parquet",

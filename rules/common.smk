@@ -109,6 +109,11 @@ def annotations_of_nodes(wildcards):
     return {"annotations": "results/graph/annotations.parquet"} if config["annotations"]["table"] else {}
 
 
+def reviews_of_pairs(wildcards):
+    """The reviews of pairs as a named input, or none."""
+    return {"reviews": "results/pairs/reviews.parquet"} if config["reviews"]["table"] else {}
+
+
 def annotations_that_restrict(wildcards):
     """The same if the ranking is restricted by them."""
     return annotations_of_nodes(wildcards) if config["annotations"]["only"] else {}

@@ -58,3 +58,32 @@ rule read_external:
         "Reading the external test pairs"
     script:
         "../scripts/read_external.py"
+
+
+rule read_reviews:
+    input:
+        **GRAPH,
+    output:
+        reviews="results/pairs/reviews.parquet",
+    log:
+        "results/logs/read_reviews/reviews.log",
+    benchmark:
+        "results/benchmarks/read_reviews/reviews.tsv"
+    # As read_external.
+    priority: 10
+    retries: 0
+    conda:
+        "../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        target=TARGET,
+        exclude=config["reviews"]["exclude"],
+        tables=tables("reviews.table"),
+        code=code("read_reviews"),
+    message:
+        "Reading the reviews"
+    script:
+        "../scripts/read_reviews.py"

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 
 from repurpose.candidates import candidates, finished, pooled
+from repurpose.candidates.additions import Addition, AdditionFiles
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.candidates.pooled import PooledRun
 from repurpose.config.sections import Target
 from repurpose.core import files, logs, threads
 from repurpose.gate import verdict
-from repurpose.graph import annotations
 from repurpose.graph.graph import GraphFiles
 from repurpose.provenance import jobs
 
@@ -27,7 +27,7 @@ def main(
     files_of_runs: Sequence[DeviceFiles],
     seeds: Sequence[int],
     chosen: str | Path | None,
-    annotations_in: str | Path | None,
+    additions_in: AdditionFiles,
     parquet_out: str | Path,
     csv_out: str | Path,
     target: Target,
@@ -37,23 +37,22 @@ def main(
     """Write the pooled candidates of the runs `names`; lists of files and seeds are in the same order.
 
     With fewer than FEWEST runs nothing is pooled, and both files have no rows. seeds: those that the runs'
-    own candidates are ranked with. chosen: file of the heads and tails to rank, None for all. annotations_in:
-    columns about heads and tails to add, None for none.
+    own candidates are ranked with. chosen: file of the heads and tails to rank, None for all. additions_in:
+    columns of the user's.
     """
     is_pooled = len(names) >= FEWEST
     if not is_pooled:
         logging.info("nothing to pool: %d of the runs passed the gate", len(names))
     lists = files.read_json(chosen) if chosen else {}
     tables: Iterator[pa.Table] = iter(())
-    about = None
+    more: list[Addition] = []
     if is_pooled:
         runs = load(files_of_runs, seeds, target, correct_popularity)
-        if annotations_in:
-            about = annotations.load(annotations_in, runs[0].annotator.kg.node_ids, target.types)
+        more = additions_in.load(runs[0].annotator.kg.node_ids, target.types)
         chosen_nodes = {side: np.array(indices) for side, indices in lists.items() if indices}
         tables = pooled.rank(runs, per_tail=per_tail, **chosen_nodes)
     metadata = {"runs": list(names) if is_pooled else []}
-    count = candidates.save(tables, parquet_out, csv_out, metadata, annotations=about)
+    count = candidates.save(tables, parquet_out, csv_out, metadata, additions=more)
     logging.info("%d candidates", count)
 
 
@@ -99,7 +98,7 @@ if __name__ == "__main__":
                 ],
                 seeds=[seed for _, seed in passed],
                 chosen=snakemake.input.get("chosen"),
-                annotations_in=snakemake.input.get("annotations"),
+                additions_in=AdditionFiles.of(snakemake),
                 parquet_out=output.parquet,
                 csv_out=output.csv,
                 target=Target(**snakemake.params.target),

@@ -13,10 +13,10 @@ from repurpose.candidates import (
     likeness,
     stability,
 )
+from repurpose.candidates.additions import AdditionFiles, added
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
 from repurpose.core import files, logs, threads
-from repurpose.graph import annotations
 from repurpose.provenance import jobs
 
 
@@ -24,7 +24,7 @@ def main(
     *,
     device_files: DeviceFiles,
     chosen: str | Path | None,
-    annotations_in: str | Path | None,
+    additions_in: AdditionFiles,
     parquet_out: str | Path,
     csv_out: str | Path,
     by_head_out: str | Path,
@@ -41,8 +41,8 @@ def main(
 
     That is the heads' popularity, the stability, and how alike the lists are.
 
-    chosen: file of the heads and tails to rank, None for all. annotations_in: columns about heads and tails
-    to add, None for none. per_tail: 0 keeps every pair.
+    chosen: file of the heads and tails to rank, None for all. additions_in: columns of the user's. per_tail:
+    0 keeps every pair.
     """
     device = finished.load(device_files, target)
     annotator = device.annotator(correct_popularity, seed)
@@ -65,10 +65,10 @@ def main(
         "treated": device.kg.node_ids[target.tail_type][treated].tolist(),
         "ranking": {"correct_popularity": correct_popularity, "seed": seed},
     }
-    about = annotations.load(annotations_in, device.kg.node_ids, target.types) if annotations_in else None
-    count = candidates.save(tables, parquet_out, csv_out, metadata, head_ranks.complete, about)
+    more = additions_in.load(device.kg.node_ids, target.types)
+    count = candidates.save(tables, parquet_out, csv_out, metadata, head_ranks.complete, more)
     logging.info("%d candidates", count)
-    files.write_table(by_head_out, by_head_collector.table(annotator))
+    files.write_table(by_head_out, added(by_head_collector.table(annotator), more))
     files.write_table(popularity_out, by_head_collector.popularity(annotator))
     members = len(device.metrics["members"])
     files.write_json(stability_out, {"members": members, "lists": stability_collector.summary()})
@@ -86,7 +86,7 @@ if __name__ == "__main__":
             main(
                 device_files=DeviceFiles.of(snakemake.input),
                 chosen=snakemake.input.get("chosen"),
-                annotations_in=snakemake.input.get("annotations"),
+                additions_in=AdditionFiles.of(snakemake),
                 parquet_out=output.parquet,
                 csv_out=output.csv,
                 by_head_out=output.by_head,

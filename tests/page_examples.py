@@ -9,6 +9,8 @@ from pathlib import Path
 import candidate_lists
 import numpy as np
 import planted
+import pyarrow as pa
+import pyarrow.compute as pc
 import report_examples
 
 import write_summary
@@ -19,7 +21,7 @@ from repurpose.gate import projection
 from repurpose.graph import graph, paths
 from repurpose.graph.graph import GraphFiles
 from repurpose.ingest import annotations
-from repurpose.pairs import pairs
+from repurpose.pairs import pairs, reviews
 from repurpose.report import packing, summary
 
 BIN = {"predicted": 0.02, "observed": 0.03, "low": 0.02, "high": 0.05, "pairs": 900.0, "positives": 27}
@@ -57,7 +59,7 @@ def example_graph():
 def write(folder: Path, devices=("cpu",), failed=(), top=5, annotated=False) -> Path:
     """Write a page to the folder and return its path; `failed` devices did not pass their gate.
 
-    annotated: the drugs have a status, a route and a price.
+    annotated: the drugs have a status, a route and a price, and some pairs are reviewed.
     """
     kg, vectors = example_graph()
     written = {}
@@ -69,6 +71,8 @@ def write(folder: Path, devices=("cpu",), failed=(), top=5, annotated=False) -> 
         drawn = projection.table(vectors, ("drug", "disease"), "pca", 3, number)
         files.write_table(written[device]["map"], drawn, {"method": "pca"})
     about = annotate(folder, kg) if annotated else None
+    if annotated:
+        review(folder, kg, written)
     return summarise(folder, kg, planted.TARGET, written, top, about)
 
 
@@ -82,6 +86,26 @@ def annotate(folder: Path, kg) -> Path:
     table = annotations.read(folder / "about.csv", kg, planted.TARGET, settings)
     files.write_table(folder / "annotations.parquet", table)
     return folder / "annotations.parquet"
+
+
+def review(folder: Path, kg, written) -> None:
+    """Reviews of the two best new drugs of every disease, in the candidates of all devices."""
+    for paths_of_device in written.values():
+        for name in ("candidates", "by_head"):
+            if name not in paths_of_device:
+                continue
+            table = files.read_table(paths_of_device[name])
+            best = table.filter((pc.field("known") == "") & (pc.field("rank_of_drug_for_disease") <= 4))
+            marks = pa.table(
+                [
+                    best["head_id"],
+                    best["tail_id"],
+                    pa.array(["plausible"] * len(best)),
+                    pa.array(["(AB)"] * len(best)),
+                ],
+                schema=reviews.SCHEMA,
+            )
+            files.write_table(paths_of_device[name], reviews.Reviews(marks).add(table))
 
 
 def summarise(folder: Path, kg, target, written, top, about=None) -> Path:

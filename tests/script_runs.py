@@ -12,6 +12,7 @@ import train_baselines
 import train_classifier
 import train_contraindications
 import train_metapaths
+from repurpose.candidates.additions import AdditionFiles
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import ClassifierSettings, SplitSettings
 from repurpose.core import files
@@ -100,12 +101,12 @@ class ScriptRun:
             **self._common(),
         )
 
-    def rank(self, per_tail, per_head, correct_popularity=0.0, annotations=None):
+    def rank(self, per_tail, per_head, correct_popularity=0.0, additions=None):
         folder = self.path("candidates/cpu/candidates.parquet").parent
         rank_candidates.main(
             device_files=self.device_files,
             chosen=None,
-            annotations_in=annotations,
+            additions_in=additions or AdditionFiles(),
             parquet_out=folder / "candidates.parquet",
             csv_out=folder / "candidates.csv",
             by_head_out=folder / "by_head.parquet",

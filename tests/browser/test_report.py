@@ -107,7 +107,7 @@ def test_cautions_can_be_hidden_and_are_shown_in_words(visit):
 def test_annotations_are_columns_that_filter_and_sort_and_the_dossier_has_them(visit):
     page = visit()
     choose(page, "disease number 30")
-    status, route, price = 6, 7, 8
+    status, route, price = 7, 8, 9
     assert {"approved", "withdrawn"} <= set(column(page, status)) and "oral, nasal" in column(page, route)
     rows = len(column(page, status))
     page.select_option("label:has-text('route') select", "nasal")
@@ -128,6 +128,19 @@ def test_annotations_are_columns_that_filter_and_sort_and_the_dossier_has_them(v
     page.click(f"{LIST} tbody tr:nth-child(2) .link")
     page.wait_for_selector(DOSSIER)
     assert re.search(r"About drug number .*: status (approved|withdrawn); route oral", visible_text(page))
+
+
+def test_reviews_are_shown_and_reviewed_pairs_can_be_hidden(visit):
+    page = visit()
+    choose(page, "disease number 30")
+    marks = column(page, 6)
+    assert {"plausible", ""} == set(marks)
+    page.check("text=not reviewed")
+    assert set(column(page, 6)) == {""} and len(column(page, 6)) == marks.count("")
+    page.uncheck("text=not reviewed")
+    page.click(f"{LIST} tbody tr:nth-child({marks.index('plausible') + 1}) .link")
+    page.wait_for_selector(DOSSIER)
+    assert "Reviewed: plausible; (AB)." in visible_text(page)
 
 
 def test_probabilities_are_told_in_words_with_the_interval_of_their_bin(visit):

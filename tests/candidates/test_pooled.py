@@ -13,6 +13,7 @@ from script_runs import ScriptRun
 
 import pool_candidates
 from repurpose.candidates import candidates, pooled
+from repurpose.candidates.additions import AdditionFiles
 from repurpose.candidates.pooled import PooledRun
 from repurpose.core import files
 
@@ -170,7 +171,7 @@ def pool(scripts, folder, runs):
         files_of_runs=[scripts.device_files] * runs,
         seeds=range(runs),
         chosen=None,
-        annotations_in=None,
+        additions_in=AdditionFiles(),
         parquet_out=folder / "candidates.parquet",
         csv_out=folder / "candidates.csv",
         target=planted.TARGET,

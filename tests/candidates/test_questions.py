@@ -13,12 +13,14 @@ import pytest
 from script_runs import ScriptRun
 
 from repurpose.candidates import questions
+from repurpose.candidates.additions import AdditionFiles
 from repurpose.config.sections import AnnotationSettings
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import graph, names
 from repurpose.graph.graph import GraphFiles
 from repurpose.ingest import annotations
+from repurpose.pairs import review_tables
 from repurpose.provenance import records
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "query_candidates.py"
@@ -260,7 +262,14 @@ def run_with_annotations(results, tmp_path_factory):
     settings = AnnotationSettings("x", "id", "head", [], "|", [])
     path = copy / "graph" / "annotations.parquet"
     files.write_table(path, annotations.read(copy / "about.csv", kg, planted.TARGET, settings))
-    ScriptRun(copy).rank(per_tail=30, per_head=20, annotations=path)
+    ranked = files.read_table(copy / "candidates" / "cpu" / "candidates.parquet").to_pandas()
+    best = ranked[(ranked["tail_id"] == "disease:3") & (ranked["known"] == "")]["head_id"].iloc[0]
+    text = f"head_id,tail_id,verdict,why\n{best},disease:3,plausible,well known\n"
+    (copy / "reviews.csv").write_text(text)
+    marks = review_tables.read(copy / "reviews.csv", kg, planted.TARGET.types, [])
+    files.write_table(copy / "pairs" / "reviews.parquet", marks)
+    added = AdditionFiles(path, copy / "pairs" / "reviews.parquet")
+    ScriptRun(copy).rank(per_tail=30, per_head=20, additions=added)
     shutil.rmtree(copy / "records")
     record_all(copy)
     return copy
@@ -284,6 +293,10 @@ def test_lists_and_dossiers_show_annotations_and_lists_are_filtered_by_them(resu
     head = kept[0]["head_id"]
     pair = ask(annotated, "--pair", head, disease).stdout
     assert f"about {kept[0]['head_name']}: status approved; price {kept[0]['head_price']}" in pair
+    (reviewed,) = (row for row in everything if row["review"])
+    assert (reviewed["review"], reviewed["review_note"]) == ("plausible", "well known")
+    pair = ask(annotated, "--pair", reviewed["head_id"], disease).stdout
+    assert "reviewed: plausible; well known" in pair
     of_drug = ask(annotated, "--drug", head, "--only", "head_status=approved")
     assert (
         of_drug.returncode == 1

@@ -312,18 +312,25 @@ def test_the_ranking_can_be_restricted_to_chosen_diseases_and_drugs_with_an_anno
     rows = [f"{head},{'approved' if head in heads else 'withdrawn'}" for head in table["head_id"].unique()]
     (done.directory / "about.csv").write_text("\n".join(["id,status", *rows, "nobody,approved", ""]))
     about = {"table": "about.csv", "of": "head", "only": ["head_status=approved"]}
+    ids = table.drop_duplicates("tail_name").set_index("tail_name")["tail_id"]
+    marks = [f"{heads[0]},{ids[tails[0]]},implausible,too toxic", f"{heads[1]},{ids[tails[0]]},plausible,"]
+    (done.directory / "reviews.csv").write_text("\n".join(["head_id,tail_id,verdict,why", *marks, ""]))
+    reviewed = {"table": "reviews.csv", "exclude": ["implausible"]}
     unknown = done.run(config={"candidates": {"tails": ["disease of which nobody knows"]}})
     assert unknown.code != 0
     assert "the graph has no disease called disease of which nobody knows" in unknown.output
-    run = done.run(config={"candidates": {"tails": tails}, "annotations": about})
+    run = done.run(config={"candidates": {"tails": tails}, "annotations": about, "reviews": reviewed})
     assert run.code == 0, run.output
     assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.made)
     assert "the graph lacks 1 (nobody)" in run.output
     chosen = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
     assert set(chosen["tail_name"]) == set(tails) and set(chosen["head_id"]) == set(heads)
-    assert (chosen.groupby("tail_id")["rank_of_drug_for_disease"].max() == 5).all()
+    assert set(chosen["rank_of_drug_for_disease"]) == {1, 2, 3, 4, 5} and len(chosen) == 9
+    of_first = chosen[chosen["tail_name"] == tails[0]].set_index("head_id")
+    assert heads[0] not in of_first.index and of_first.loc[heads[1], "review"] == "plausible"
     assert set(chosen["head_status"]) == {"approved"}
-    assert done.path("candidates/cpu/candidates.csv").read_text().splitlines()[0].endswith('"head_status"')
+    header = done.path("candidates/cpu/candidates.csv").read_text().splitlines()[0]
+    assert header.endswith('"head_status","review","review_note"')
     assert '"withdrawn"' not in done.path("candidates/cpu/candidates.csv").read_text()
     assert done.run().code == 0  # restores all candidates for the other tests
 

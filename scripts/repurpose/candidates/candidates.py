@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from repurpose.candidates.additions import Addition, added, fields
 from repurpose.config.sections import Target
 from repurpose.core import cells, files
 from repurpose.evaluation import calibration
 from repurpose.evaluation.ranks import MemberScorer, Scorer
-from repurpose.graph.annotations import Annotations
 from repurpose.graph.graph import Graph
 from repurpose.pairs import pairs
 from repurpose.pairs.pairs import Known
@@ -256,17 +256,17 @@ def save(
     csv: str | Path,
     metadata: Mapping[str, Any] | None = None,
     complete: Callable[[pa.Table], pa.Table] | None = None,
-    annotations: Annotations | None = None,
+    additions: Sequence[Addition] = (),
 ) -> int:
     """Write the tables, one after the other, to a parquet and a csv file; returns the number of rows.
 
     complete: fills columns of each table when the last one is there; until then they are in a temporary file.
-    annotations: of heads and tails; their columns come behind those of SCHEMA.
+    additions: their columns come behind those of SCHEMA.
     metadata: stored in the parquet file, each value as JSON. In the csv file, a text that a spreadsheet would
     read as a formula gets an apostrophe in front.
     """
     rows = 0
-    schema = pa.schema([*SCHEMA, *(annotations.fields if annotations else [])])
+    schema = pa.schema([*SCHEMA, *fields(additions)])
     schema = schema.with_metadata({key: json.dumps(value) for key, value in (metadata or {}).items()})
     with (
         files.replacing(parquet) as parquet_path,
@@ -275,7 +275,7 @@ def save(
         pyarrow.csv.CSVWriter(csv_path, schema) as csv_file,
     ):
         for table in _completed(tables, complete, Path(parquet).parent) if complete else tables:
-            table = annotations.add(table) if annotations else table
+            table = added(table, additions)
             parquet_file.write_table(table)
             csv_file.write_table(_without_formulas(table))
             rows += table.num_rows

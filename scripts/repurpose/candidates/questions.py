@@ -11,11 +11,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from repurpose.candidates import candidates, finished, reasons
+from repurpose.candidates.additions import Addition, AdditionFiles, added
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import annotations, paths
+from repurpose.graph.annotations import Annotations
+from repurpose.pairs import reviews
 
 PAIR_PATHS, PAIR_SIMILAR = 5, 5  # in the explanation of a single pair
 
@@ -33,9 +36,8 @@ class Run:
         self.device = finished.load(DeviceFiles.in_results(results, device), target)
         self.kg, self.target = self.device.kg, target
         self.annotator = self.device.annotator(correct_popularity, seed)
-        path = results / "graph" / "annotations.parquet"
-        has_annotations = self._has_annotations()
-        self.about = annotations.load(path, self.kg.node_ids, target.types) if has_annotations else None
+        self.additions = self._additions(results)
+        self.about = next((each for each in self.additions if isinstance(each, Annotations)), None)
 
     @classmethod
     def as_ranked(cls, results: Path, device: str) -> "Run":
@@ -110,10 +112,19 @@ class Run:
         ranks = listed[name].take(pc.index_in(rows["head_id"], value_set=listed["head_id"]))
         return rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), ranks)
 
-    def _has_annotations(self) -> bool:
-        """Whether the candidates have columns of annotations; a file of another config may still be there."""
+    def _additions(self, results: Path) -> list[Addition]:
+        """Annotations and reviews, if the candidates have them: files of another config may still be there.
+
+        No pair is left out of answers, whatever its review.
+        """
         path = self.candidates / "candidates.parquet"
-        return path.exists() and len(pq.read_schema(path)) > len(candidates.SCHEMA)
+        names = pq.read_schema(path).names if path.exists() else []
+        about, reviewed = results / "graph" / "annotations.parquet", results / "pairs" / "reviews.parquet"
+        has_annotations = bool(set(names) - {*candidates.SCHEMA.names, *reviews.COLUMNS})
+        found = AdditionFiles(
+            about if has_annotations else None, reviewed if reviews.COLUMNS[0] in names else None
+        )
+        return found.load(self.kg.node_ids, self.target.types)
 
     @property
     def annotated_columns(self) -> list[str]:
@@ -121,7 +132,7 @@ class Run:
         return self.about.columns if self.about else []
 
     def _annotated(self, rows: pa.Table) -> pa.Table:
-        return self.about.add(rows) if self.about else rows
+        return added(rows, self.additions)
 
     def _among(self, rows: pa.Table, side: int, nodes: np.ndarray | None) -> pa.Table:
         """The rows whose head (side 0) or tail (side 1) is one of the nodes, None for all."""
@@ -171,6 +182,7 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str, about:
         shown_type: [row[f"{side}_name"] for row in rows],
         "id": [row[f"{side}_id"] for row in rows],
         "known": [row["known"] or "" for row in rows],
+        "review": [row.get("review", "") for row in rows],
         **{
             name.removeprefix(f"{side}_"): [row[name] for row in rows]
             for name in next(iter(rows), {})
@@ -229,6 +241,8 @@ def dossier(rows: Mapping[str, Mapping[str, Any]], about: Sequence[str] = ()) ->
     if members > 1:
         lines.append(f"among the {candidates.LISTED} best by {listed} of {members} models")
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
+    if row.get("review"):
+        lines.append(f"reviewed: {row['review']}; {row['review_note']}".rstrip("; "))
     for side in annotations.SIDES:
         said = [
             f"{name.removeprefix(f'{side}_')} {row[name]}" for name in about if name.startswith(f"{side}_")

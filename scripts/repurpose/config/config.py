@@ -17,6 +17,7 @@ from repurpose.config.sections import (
     GateSettings,
     GraphSettings,
     MapSettings,
+    ReviewSettings,
     SplitSettings,
     TablePath,
     TablePaths,
@@ -111,6 +112,7 @@ class Config:
     classifier: ClassifierSettings = nested(ClassifierSettings)
     candidates: CandidateSettings = nested(CandidateSettings)
     annotations: AnnotationSettings = nested(AnnotationSettings)
+    reviews: ReviewSettings = nested(ReviewSettings)
     evidence: EvidenceSettings = nested(EvidenceSettings)
     map: MapSettings = nested(MapSettings)
     agreement: AgreementSettings = nested(

@@ -33,6 +33,7 @@ Conditions = list[
         ),
     ]
 ]
+Verdicts = list[Annotated[str, Field(min_length=1, description="a verdict")]]
 TablePath = Annotated[str, Field(min_length=1, description="a path or URL")]
 TablePaths = Annotated[list[TablePath], Field(min_length=1, description="paths or URLs")]
 # The name of a column, or its position in a table without a header; 1 is the first column.
@@ -937,6 +938,33 @@ class AnnotationSettings:
             raise InputError(
                 "annotations.only has conditions, but annotations.table names no table; name it or leave the "
                 "conditions out"
+            )
+
+
+@section
+class ReviewSettings:
+    """Marks of reviewers on pairs, shown with the candidates; no model reads them."""
+
+    table: str = key(
+        "",
+        "optional: path of a table of reviewed pairs (head_id, tail_id, verdict; why, who, when)",
+        (
+            "Path of a table of reviewed pairs, .csv, .tsv or .parquet, with the columns head_id, tail_id "
+            "and verdict, and if you like why, who and when; empty for none. Shown with the candidates, "
+            "never labels. Of several rows of a pair the last one counts."
+        ),
+    )
+    exclude: Verdicts = key(
+        [],
+        "verdicts whose pairs are left out of the lists, e.g. [implausible]; empty: none",
+        "Verdicts whose pairs are left out of the candidates; the ranks of others stay. Empty for none.",
+        unique=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.exclude and not self.table:
+            raise InputError(
+                "reviews.exclude has verdicts, but reviews.table names no table; name it or leave them out"
             )
 
 

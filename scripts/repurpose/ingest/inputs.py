@@ -49,6 +49,7 @@ def tables(config: Mapping[str, Any]) -> dict[str, str]:
         "graph.features": config["graph"]["features"],
         "external.pairs": config["external"]["pairs"],
         "annotations.table": config["annotations"]["table"],
+        "reviews.table": config["reviews"]["table"],
         "given": config["given"],
         "given (metadata)": metadata_of(config["given"]),
         "split.areas": config["split"]["areas"],

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from repurpose.core import files
 from repurpose.graph.annotations import Annotations
@@ -21,6 +22,7 @@ PAIR_COLUMNS = ["head_id", "tail_id", "probability", "rank_of_drug_for_disease",
 PAIR_COLUMNS += ["negative_probability", "known", "contraindicated", "other_relation", "caution"]
 # The rank in the lists of heads and of tails.
 RANKS = {"head": "rank_of_disease_for_drug", "tail": "rank_of_drug_for_disease"}
+REVIEW_COLUMNS = ["review", "review_note"]
 RANGE_COLUMNS = ["rank_low", "rank_high", "listed_by"]
 # A probability is stored as -ln(p) in steps of 1 / SCALE, which keeps it to 0.013 %.
 SCALE = 4000
@@ -116,10 +118,11 @@ def packs(
     """
     heads, tails = sides
     texts = Texts()
-    table = read_best(ranking.candidates, "tail", [*PAIR_COLUMNS, *RANGE_COLUMNS], top)
+    columns = [*PAIR_COLUMNS, *_review_columns(ranking.candidates)]
+    table = read_best(ranking.candidates, "tail", [*columns, *RANGE_COLUMNS], top)
     calibration = json.loads((table.schema.metadata or {}).get(b"calibration", b"null"))
     others = [files.batches(path, ["head_id", "tail_id", RANKS["tail"]]) for path in ranking.others]
-    of_heads = read_best(ranking.by_head, "head", PAIR_COLUMNS, top)
+    of_heads = read_best(ranking.by_head, "head", columns, top)
     dossiers = Dossiers(nodes, heads, tails)
     dossiers.add_listed(files.read_table(ranking.listed), relations)
     dossiers.add_explained(files.read_table(ranking.evidence))
@@ -138,6 +141,11 @@ def packs(
     }
     contents = {"lists": lists, "nodes": _without_sides(nodes, sides), "dossiers": dossiers.packed()}
     return {name: pack(content) for name, content in contents.items()}
+
+
+def _review_columns(candidates: str | Path) -> list[str]:
+    """The columns of reviews, if the candidates have them."""
+    return [name for name in REVIEW_COLUMNS if name in pq.read_schema(candidates).names]
 
 
 def packed_map(drawn: pa.Table, nodes: Nodes, sides: tuple[Side, Side]) -> str:
@@ -252,7 +260,8 @@ def _lists(
     `start` (owners + 1): where each owner's list begins. Of each pair: `partner` (index), `rank` in this
     list, `other_rank` in the partner's list (0 if it is not known), `low` and `high` (the range of the rank
     over the models), `listed_by` (runs), `probability` (in steps of 1 / SCALE), `flags` (bits of FLAGS),
-    `percent` (the contraindication probability), `known` and `caution` (numbers of texts).
+    `percent` (the contraindication probability), `known` and `caution` (numbers of texts), with reviews also
+    `review` and `review_note`.
     """
     (owners, own), (partners, other) = owner, partner
     index = {
@@ -277,6 +286,8 @@ def _lists(
         "known": smallest(texts.numbers(pairs["known"])),
         "caution": smallest(texts.numbers(pairs["caution"])),
     }
+    if "review" in table.column_names:
+        result |= {name: smallest(texts.numbers(pairs[name])) for name in REVIEW_COLUMNS}
     if "rank_low" in table.column_names:
         result |= {
             name: smallest(pairs[column].to_numpy())

@@ -25,6 +25,7 @@ function rowsOf(data, side, index) {
       known: data.texts[lists.known[i]], caution: data.texts[lists.caution[i]],
       flags: FLAG_TEXTS.filter((_, bit) => lists.flags[i] & (1 << bit)),
       contraindication: lists.percent[i] === NO_PERCENT ? null : lists.percent[i] / 100,
+      review: lists.review ? data.texts[lists.review[i]] : "", note: lists.review ? data.texts[lists.review_note[i]] : "",
       about: partners.about.map(({ texts, code }) => texts[code[partner]]),
       bins: data.reliability[data.tails.treatments[tail] ? "treated" : "untreated"],
     });
@@ -46,7 +47,7 @@ class ListView {
   constructor(place, data, onOpen) {
     Object.assign(this, { place, data, onOpen, sortKey: "rank", ascending: true });
     // about: for lists of each side, column of an annotation -> the value that its rows must have.
-    this.filters = { newOnly: false, hideCautions: false, minimum: 0, about: { tail: {}, head: {} } };
+    this.filters = { newOnly: false, hideCautions: false, unreviewed: false, minimum: 0, about: { tail: {}, head: {} } };
   }
 
   show(side, index, opened) {
@@ -105,12 +106,16 @@ class ListView {
       return made;
     };
     return make("div", { class: "controls" },
-      check("newOnly", "new only"), check("hideCautions", "hide cautions"),
+      check("newOnly", "new only"), ...(this.hasReviews() ? [check("unreviewed", "not reviewed")] : []), check("hideCautions", "hide cautions"),
       make("label", {}, "at least ", minimum),
       ...this.partners().about.map((column, number) => this.choiceOf(column, number)).filter(Boolean),
       button("Copy table", async () => (await copied(this.table("\t")) ? "Copied" : "Copying is not allowed here")),
       button("Download csv", () => { download(`${this.side === "tail" ? "disease" : "drug"}-${this.node.ids[this.index]}.csv`, this.table(",")); }),
       button("Copy link", async () => (await copied(location.href) ? "Copied" : "Copying is not allowed here")));
+  }
+
+  hasReviews() {
+    return Boolean((this.side === "tail" ? this.data.of_tails : this.data.of_heads).review);
   }
 
   partners() {
@@ -130,11 +135,11 @@ class ListView {
   }
 
   visibleRows() {
-    const { newOnly, hideCautions, minimum } = this.filters;
+    const { newOnly, hideCautions, minimum, unreviewed } = this.filters;
     const wanted = Object.entries(this.filters.about[this.side]);
     const rows = this.rows.filter((row) =>
       wanted.every(([column, value]) => valuesOf(row.about[column], this.data.separator).includes(value)) &&
-      !(newOnly && row.known) && !(hideCautions && (row.caution || row.flags.length)) && row.probability >= minimum);
+      !(newOnly && row.known) && !(unreviewed && row.review) && !(hideCautions && (row.caution || row.flags.length)) && row.probability >= minimum);
     const column = this.sortKey.startsWith("about") ? Number(this.sortKey.slice(5)) : -1;
     const isNumber = column >= 0 && rows.every((row) => !row.about[column] || Number.isFinite(Number(row.about[column])));
     const value = (row) => {
@@ -152,7 +157,7 @@ class ListView {
     const other = this.side === "tail" ? this.data.tails.type : this.data.heads.type;
     const columns = [["rank", "Rank", "n"], ["name", this.partnerType, ""], ["probability", "Of test pairs like it, treatments were", ""],
       ["known", "Known as", ""], ["caution", "Cautions", ""],
-      ...this.partners().about.slice(0, MOST_COLUMNS).map(({ name }, number) => [`about${number}`, visible(name), ""]), ["otherRank", `Place of this ${other} in its list`, "n"]];
+      ...(this.hasReviews() ? [["review", "Review", ""]] : []), ...this.partners().about.slice(0, MOST_COLUMNS).map(({ name }, number) => [`about${number}`, visible(name), ""]), ["otherRank", `Place of this ${other} in its list`, "n"]];
     this.head.replaceChildren(...columns.map(([key, label, kind]) => make("th", {
       scope: "col", class: kind, "aria-sort": key === this.sortKey ? (this.ascending ? "ascending" : "descending") : "none",
     }, make("button", { type: "button", class: "sort", onclick: () => this.sort(key) }, capitalised(label)))));
@@ -179,6 +184,7 @@ class ListView {
       make("td", {}, ...probabilityCell(row)),
       make("td", { class: "name" }, row.known ? named(row.known) : make("span", { class: "badge new" }, "new")),
       make("td", { class: "name caution-text" }, named([...row.flags, row.caution].filter(Boolean).join("; "))),
+      ...(this.hasReviews() ? [make("td", { class: "name" }, named(row.review))] : []),
       ...row.about.slice(0, MOST_COLUMNS).map((text) => make("td", { class: "name" }, named(valuesOf(text, this.data.separator).join(", ")))),
       make("td", { class: "n" }, row.otherRank ? whole(row.otherRank) : DASH));
   }
@@ -186,10 +192,11 @@ class ListView {
   table(separator) {
     const { heads, tails } = this.data;
     const lines = [["drug_id", "drug_name", "disease_id", "disease_name", "rank", "rank_low", "rank_high", "probability", "known", "cautions",
-      ...this.partners().about.map(({ name }) => `${this.side === "tail" ? "drug" : "disease"}_${name}`)]];
+      ...(this.hasReviews() ? ["review", "review_note"] : []), ...this.partners().about.map(({ name }) => `${this.side === "tail" ? "drug" : "disease"}_${name}`)]];
     for (const row of this.visibleRows()) {
       lines.push([heads.ids[row.head], nameOf(heads, row.head), tails.ids[row.tail], nameOf(tails, row.tail), row.rank, row.low ?? "", row.high ?? "",
-        row.probability.toPrecision(3), row.known, [...row.flags, row.caution].filter(Boolean).join("; "), ...row.about]);
+        row.probability.toPrecision(3), row.known, [...row.flags, row.caution].filter(Boolean).join("; "),
+        ...(this.hasReviews() ? [row.review, row.note] : []), ...row.about]);
     }
     return lines.map((line) => line.map((value) => cellOf(value, separator)).join(separator)).join("\r\n") + "\r\n";
   }
