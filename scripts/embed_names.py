@@ -11,16 +11,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-
 from repurpose.core import files, logs
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
 from repurpose.vectors import names
-
-SCHEMA = pa.schema([("node_type", pa.string()), ("node_id", pa.string()), ("vector", pa.list_(pa.float32()))])
 
 
 def main(*, results: Path, out: Path, types: Sequence[str], width: int, seed: int) -> None:
@@ -34,19 +29,12 @@ def main(*, results: Path, out: Path, types: Sequence[str], width: int, seed: in
     tables = []
     for node_type in types or kg.node_types:
         ids, texts = kg.node_ids[node_type], kg.node_names[node_type]
-        rows = np.flatnonzero(ids != texts)
-        print(f"{node_type}: {len(rows):,} of {len(ids):,} nodes have a name")
-        if len(rows):
-            vectors = names.embed(texts[rows].tolist(), width, seed)
-            columns = [
-                pa.array([node_type] * len(rows)),
-                pa.array(ids[rows], pa.string()),
-                pa.array(list(vectors)),
-            ]
-            tables.append(pa.table(columns, schema=SCHEMA))
-    if not tables:
+        table = names.table(node_type, ids, texts, width, seed)
+        print(f"{node_type}: {table.num_rows:,} of {len(ids):,} nodes have a name")
+        tables.append(table)
+    if not any(table.num_rows for table in tables):
         raise InputError("no node has a name other than its id: give a nodes table with names (key nodes)")
-    files.write_table(out, pa.concat_tables(tables))
+    files.write_table(out, names.concatenated(tables))
     print(f"Written: {out}")
 
 

@@ -10,14 +10,14 @@ guessed (target, graph.columns) is read from --configfile.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from repurpose.config import settings
 from repurpose.core import files, logs
+from repurpose.core.errors import InputError
 from repurpose.ingest import inspection
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -37,12 +37,16 @@ def main(*, edges: str, nodes: str, overlay: Path, is_replaced: bool, given: Pat
     found = inspection.inspect([edges], [nodes] if nodes else [], keys)
     print("\n".join(inspection.lines(found)))
     if overlay.exists() and not is_replaced:
-        print(f"\nNot written: {overlay} exists; name another file with --overlay, or give --replace")
-        return
-    text = yaml.safe_dump(found.overlay, sort_keys=False, allow_unicode=True, default_flow_style=None)
+        print("", flush=True)
+        raise InputError(
+            f"not written, because {overlay} exists, perhaps for another graph: name another file with "
+            "--overlay, or give --replace"
+        )
+    text = settings.as_text(found.overlay)
     with files.replacing(overlay) as temporary:
         temporary.write_text(HEADER.format(path=overlay) + text, encoding="utf-8")
     print(f"\nWritten: {overlay}\n{text.rstrip()}")
+    print(f"\nNext, after reading it: snakemake --cores {os.cpu_count()} --configfile {overlay}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from repurpose.gate import verdict
 from repurpose.graph import annotations, graph
 from repurpose.graph.names import shown
 from repurpose.provenance import jobs
-from repurpose.report import card, explorer, made, page, summary
+from repurpose.report import card, explorer, made, metric_tables, page, summary
 
 PACKED = "pooled"
 
@@ -112,7 +112,8 @@ def _packed(
     names = [shown(relation.relation) for relation in graph.load_relations(sources.relations)]
     lists = next(row["lists"] for row in content["devices"] if row["passed"])
     about = annotations.load(sources.about, nodes.ids, target_types) if sources.about else None
-    packed = explorer.packs(ranking, nodes, names, sides, top, _repeated(lists), about)
+    beaten = metric_tables.beaten_by(next(row["metrics"] for row in content["devices"] if row["passed"]))
+    packed = explorer.packs(ranking, nodes, names, sides, top, _repeated(lists), about, beaten)
     described = []
     for row, path in zip(content["devices"], maps, strict=True):
         drawn = files.read_table(path)

@@ -77,7 +77,7 @@ def interval(value):
 
 def measures(ap):
     """Metrics of a method whose AP is `ap`; all other metrics are 0.8, and undefined if `ap` is None."""
-    names = ("auroc", "auprc", "mrr_of_first", "recall_at_10", "recall_at_50", "ndcg_at_10")
+    names = ("auroc", "auprc", "mrr_of_first", "first_in_10", "recall_at_10", "recall_at_50", "ndcg_at_10")
     estimates = {name: None if ap is None else interval(0.8) for name in names}
     counts = {"positives": 312, "negatives": 1204331, "prevalence": 0.000259, "tails": 40}
     return {**estimates, "ap": None if ap is None else interval(ap), **counts}

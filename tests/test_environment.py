@@ -442,3 +442,16 @@ def test_the_catalog_file_says_that_the_environments_of_conda_work():
     content = yaml.safe_load((PROJECT / ".snakemake-workflow-catalog.yml").read_text())
     assert content["usage"]["software-stack-deployment"]["conda"] is True
     assert (PROJECT / "config" / "README.md").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["inspect_edges", "query_candidates", "export_embeddings", "validate_embeddings", "embed_names"]
+)
+def test_a_command_without_the_environment_says_how_to_get_it(tmp_path, name):
+    """A Python without any package: what a person has who forgot to activate the environment."""
+    command = [sys.executable, "-S", PROJECT / "scripts" / f"{name}.py", "kg.csv"]
+    variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: this Python does not have the project's packages; run `make env`")
+    assert "Traceback" not in done.stderr

@@ -42,6 +42,9 @@ def test_a_disease_is_found_by_name_id_and_near_miss_and_twins_are_told_apart(vi
     twins = search(page, "twin of two")
     assert {re.search(r"disease:\d+", text)[0] for text in twins[:2]} == {"disease:20", "disease:21"}
     assert search(page, "drug number 3")[0].startswith("drug number 3")
+    for text in ("parkinsons", "parkinsn", "Parkinsons disease", "parkinsno's"):
+        assert search(page, text)[0].startswith("Parkinson's disease"), text
+    assert search(page, "9352")[0].startswith("disease number 23 DOID:9352")
     assert search(page, "no such node at all") == []
     assert page.inner_text("#query-status") == "Nothing has such a name or id."
 
@@ -124,7 +127,7 @@ def test_annotations_are_columns_that_filter_and_sort_and_the_dossier_has_them(v
     with page.expect_download() as waiting:
         page.click("button:has-text('Download csv')")
     lines = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text(encoding="utf-8-sig"))))
-    assert {"approved", "withdrawn"} <= {line["drug_status"] for line in lines} and lines[0]["drug_price"]
+    assert {"approved", "withdrawn"} <= {line["head_status"] for line in lines} and lines[0]["head_price"]
     page.click(f"{LIST} tbody tr:nth-child(2) .link")
     page.wait_for_selector(DOSSIER)
     assert re.search(r"About drug number .*: status (approved|withdrawn); route oral", visible_text(page))
@@ -141,6 +144,7 @@ def test_reviews_are_shown_and_reviewed_pairs_can_be_hidden(visit):
     page.click(f"{LIST} tbody tr:nth-child({marks.index('plausible') + 1}) .link")
     page.wait_for_selector(DOSSIER)
     assert "Reviewed: plausible; (AB)." in visible_text(page)
+    assert "the graph has no direction of effect" in visible_text(page)
 
 
 def test_probabilities_are_told_in_words_with_the_interval_of_their_bin(visit):
@@ -205,7 +209,7 @@ def test_a_list_is_downloaded_as_shown(visit):
     rows = downloaded(started)
     assert [row["rank"] for row in rows] == [rank.split()[0] for rank in column(page, 1)]
     # A spreadsheet would run a cell that begins with an equals sign.
-    assert {row["disease_name"] for row in rows} == {"'=HYPERLINK(1) disease"}
+    assert {row["tail_name"] for row in rows} == {"'=HYPERLINK(1) disease"}
     assert started.value.suggested_filename == "disease-disease_6.csv"
     page.check("text=new only")
     with page.expect_download() as filtered:
@@ -219,7 +223,7 @@ def test_a_list_is_copied(visit):
     page.click("text=Copy table")
     page.wait_for_selector("text=Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied.startswith("drug_id\tdrug_name") and len(copied.splitlines()) == len(column(page, 1)) + 1
+    assert copied.startswith("head_id\thead_name") and len(copied.splitlines()) == len(column(page, 1)) + 1
 
 
 def coloured_pixels(page):
@@ -270,12 +274,13 @@ def test_devices_are_switched(visit):
 def test_splits_are_switched_and_all_are_printed(visit):
     page = visit()
     charts = page.locator("#trusted .device-block >> nth=0 >> figure[data-switch=split]")
+    # The split that hides whole diseases comes first.
+    assert [charts.nth(at).is_visible() for at in range(charts.count())] == [False, True]
+    assert "Split: random" not in page.inner_text("#trusted")
+    assert "Split: disease" in page.inner_text("#trusted")
+    page.check("#trusted input[name=switch-split][value=random]")
     assert [charts.nth(at).is_visible() for at in range(charts.count())] == [True, False]
     page.check("#trusted input[name=switch-split][value=disease]")
-    assert [charts.nth(at).is_visible() for at in range(charts.count())] == [False, True]
-    assert "Split: random" not in page.inner_text("#trusted") and "Split: disease" in page.inner_text(
-        "#trusted"
-    )
     page.emulate_media(media="print")
     assert "Split: random" in page.inner_text("#trusted")
 

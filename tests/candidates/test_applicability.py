@@ -18,7 +18,7 @@ def test_a_drug_without_a_usual_relation_gets_a_caution():
     kg = graph([(drug, drug % 6) for drug in range(9)])
     rows = np.ones((12, 3), np.float32)
     found = applicability.cautions(kg, "drug", rows, np.arange(8))
-    assert found.tolist() == [""] * 9 + ["no binds"] * 3
+    assert found.tolist() == [""] * 9 + ["no link “binds”"] * 3
 
 
 def test_a_relation_that_few_trained_drugs_have_gives_no_caution():
@@ -34,7 +34,7 @@ def test_a_new_node_unlike_all_trained_nodes_gets_a_caution():
     rows[11] = 0
     trained = np.arange(9)
     found = applicability.cautions(kg, "drug", rows, trained)
-    assert found[10] == found[11] == "like no drug with a known treatment"
+    assert found[10] == found[11] == "unlike every drug with a known treatment"
     assert (found[:10] == "").all()
 
 
@@ -67,7 +67,7 @@ def test_a_disease_unlike_all_diseases_with_a_known_treatment_gets_a_caution():
     rows[12] = [0, 0, 1]
     treated = np.arange(4), np.arange(10)
     heads, tails = applicability.of_target(kg, planted.TARGET, (np.ones((12, 3), np.float32), rows), treated)
-    assert tails[12] == "like no disease with a known treatment"
+    assert tails[12] == "unlike every disease with a known treatment"
     assert (np.delete(tails, 12) == "").all() and (heads == "").all()
     assert applicability.unlike(rows, treated[1]).tolist() == [place == 12 for place in range(14)]
 

@@ -12,7 +12,14 @@ URL = "https://example.org/kg.csv"
 
 def config(edges="demo", nodes="", **changes):
     """The keys of a config that name tables."""
-    keys = {"graph": {"features": ""}, "external": {"pairs": ""}, "given": "", "split": {"areas": ""}}
+    keys = {
+        "graph": {"features": ""},
+        "external": {"pairs": ""},
+        "annotations": {"table": ""},
+        "reviews": {"table": ""},
+        "given": "",
+        "split": {"areas": ""},
+    }
     return {"edges": edges, "nodes": nodes, **keys, **changes}
 
 

@@ -140,11 +140,14 @@ def test_an_overlay_that_exists_is_kept_unless_it_may_be_replaced(tmp_path, caps
     path = write(tmp_path / "kg.csv", HEADERS[0])
     (tmp_path / "my.yaml").write_text("mine")
     options = {"edges": str(path), "nodes": "", "overlay": tmp_path / "my.yaml"}
-    inspect_edges.main(**options, is_replaced=False)
-    screen = capsys.readouterr().out
-    assert "12 rows, 10 edges" in screen and "Not written: " in screen and "--replace" in screen
+    with pytest.raises(
+        InputError, match=r"not written, because .*my\.yaml exists.* --overlay, or give --repl"
+    ):
+        inspect_edges.main(**options, is_replaced=False)
+    assert "12 rows, 10 edges" in capsys.readouterr().out
     assert (tmp_path / "my.yaml").read_text() == "mine"
     inspect_edges.main(**options, is_replaced=True)
+    assert f"--configfile {tmp_path / 'my.yaml'}" in capsys.readouterr().out.splitlines()[-1]
     assert yaml.safe_load((tmp_path / "my.yaml").read_text())["target"]["head_type"] == "Compound"
 
 

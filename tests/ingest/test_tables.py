@@ -1,4 +1,5 @@
 import gzip
+import tarfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -156,6 +157,16 @@ def test_an_unknown_suffix_is_refused(tmp_path, name):
     path.write_text(GOOD)
     assert "unknown kind" in refusal(path)
     assert ".parquet" in refusal(path)
+
+
+def test_an_archive_with_the_name_of_a_table_is_told_its_right_name(tmp_path):
+    (tmp_path / "kg.tsv").write_text("a\tb\n1\t2\n")
+    with tarfile.open(tmp_path / "kg.tsv.gz", "w:gz") as archive:
+        archive.add(tmp_path / "kg.tsv", "kg.tsv")
+    with pytest.raises(
+        InputError, match=r"what it holds is a tar archive: give it a name that ends in \.tar"
+    ):
+        tables.read(tmp_path / "kg.tsv.gz", ["a"])
 
 
 def test_a_compressed_parquet_file_is_refused(tmp_path):

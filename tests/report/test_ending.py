@@ -13,7 +13,8 @@ def test_the_last_lines_name_devices_metrics_candidates_and_files():
     assert len(lines) == 8
     assert lines[0].startswith("1 of 2 devices passed the gate: cpu; failed: mps")
     assert lines[1] == "AP of one list, split disease: 0.200 (SVD 0.150, degree 0.030)"
-    assert lines[3] == "  Metformin for disease\u27e8U+202E\u27e9 0 (about 12 in 100 such pairs)"
+    best = "  Metformin for disease\u27e8U+202E\u27e9 0 (about 12 in 100 such pairs were treatments)"
+    assert lines[3] == best
     assert lines[6:] == [
         "Open results/report.html and search it for your disease.",
         "All candidates: results/candidates/cpu/candidates.csv",

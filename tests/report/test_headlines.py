@@ -10,14 +10,14 @@ def result(passed, **changes):
     return headlines.result(content, ledger, "compound", "disease")
 
 
-def test_the_headline_says_where_the_first_true_head_stood_and_where_a_simple_method_puts_it():
+def test_the_headline_says_how_many_lists_have_a_true_head_on_top_and_how_many_by_a_simple_method():
     methods = metrics()
-    methods["schemes"]["disease"]["hgt"]["mrr_of_first"] = interval(0.4)
-    methods["schemes"]["disease"]["svd"]["mrr_of_first"] = interval(0.02)
+    methods["schemes"]["disease"]["hgt"] |= {"first_in_10": interval(0.4), "tails": 15}
+    methods["schemes"]["disease"]["svd"] |= {"first_in_10": interval(0.2), "tails": 15}
     methods["schemes"]["disease"]["degree"] = None
     assert result({"cpu": True}, device_metrics=methods) == (
-        "When all treatments of a disease were hidden, the first true compound typically stood at place 2.5 "
-        "of 1,234 (50 by SVD). 1 pairs of a compound and a disease are listed"
+        "When all treatments of a disease were hidden, a true compound was among the first ten of 1,234 for "
+        "6 of 15 diseases (3 by SVD). 1 pairs of a compound and a disease are listed"
     )
     del methods["schemes"]["disease"]
     assert result({"cpu": True}, device_metrics=methods).startswith("When some treatments of a disease were")

@@ -289,6 +289,21 @@ def test_a_refused_training_without_a_step_has_a_page():
     assert drawn == ["value", "value", "What", "Rows"]
 
 
+def test_whether_the_lists_can_be_trusted_is_said_in_words():
+    trusted = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.20, svd=0.11))).text
+    assert "As far as the tests below reach, yes: on no split does a simpler method have better" in trusted
+    beaten = Page(render({"cpu": True}, device_metrics=metrics(hgt=0.10, svd=0.11))).text
+    assert "In part. A simpler method has lists that are as good or better here: cpu, split random" in beaten
+    assert "As far as the tests" not in Page(render({"cpu": False})).text
+
+
+def test_lists_of_each_kind_are_compared_with_the_best_simpler_method():
+    beaten = metric_tables.beaten_by(metrics(hgt=0.10, svd=0.11))
+    assert beaten == {"treated": "SVD", "untreated": "SVD"}
+    assert metric_tables.beaten_by(metrics(hgt=0.20, svd=0.11)) == {"treated": "", "untreated": ""}
+    assert metric_tables.beaten_by({"schemes": {}}) == {"treated": "", "untreated": ""}
+
+
 def test_metrics_that_are_undefined_are_dashes():
     shown = Page(render({"cpu": True}, device_metrics=metrics(None, None, None)))
     assert "this model" + 5 * f" {DASH}" + " 40" in shown.text

@@ -10,6 +10,7 @@ import numpy as np
 
 from repurpose.config.sections import Target
 from repurpose.graph.graph import Graph
+from repurpose.graph.names import shown
 
 USUAL = 0.8  # a relation is usual if at least this share of the trained nodes has an edge of it
 UNLIKE = 0.05  # quantile of the trained nodes' nearest similarities; new nodes below it are unlike them
@@ -26,11 +27,12 @@ def cautions(kg: Graph, node_type: str, vectors: np.ndarray, trained: np.ndarray
         return np.full(len(vectors), "", object)
     names, has_edge = _relations(kg, node_type)
     reasons = [
-        (f"no {name}", ~has_edge[:, column])
+        (f"no link “{shown(name)}”", ~has_edge[:, column])
         for column, name in enumerate(names)
         if has_edge[trained, column].mean() >= USUAL
     ]
-    reasons.append((f"like no {node_type} with a known treatment", unlike(vectors, trained)))
+    words = f"unlike every {shown(node_type)} with a known treatment"
+    reasons.append((words, unlike(vectors, trained)))
     return _joined(reasons, len(vectors))
 
 

@@ -202,7 +202,8 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str, about:
 def introduced(known: int, shown_type: str) -> str:
     """What a list of new candidates leaves out, and what its columns mean."""
     pairs = f"{known} known pair{'' if known == 1 else 's'}"
-    left_out = f"{pairs} are not shown but count in the ranks (--known shows them). " if known else ""
+    verbs = "is not shown but counts" if known == 1 else "are not shown but count"
+    left_out = f"{pairs} {verbs} in the ranks (--known shows them). " if known else ""
     return (
         f"{left_out}models: the lowest and the highest rank by the models that are averaged; probability: "
         f"docs/evaluation.md. --pair has the whole explanation of one {shown_type}."

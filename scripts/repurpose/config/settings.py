@@ -90,3 +90,8 @@ def learned(training: Mapping[str, Any], batching: str) -> dict[str, Any]:
         for key, value in training.items()
         if key not in unread
     }
+
+
+def as_text(overlay: Mapping[str, Any]) -> str:
+    """An overlay as YAML, its keys in their order."""
+    return yaml.safe_dump(dict(overlay), sort_keys=False, allow_unicode=True, default_flow_style=None)

@@ -30,7 +30,8 @@ def evaluate(ranked: Ranked, grouped_by: str | None, seed: int) -> dict[str, Any
     averaged over these tails, each of which counts once. The list of a tail holds its unknown pairs and its
     positives. `ap`: average precision. `ndcg_at_10`: discounted cumulative gain of the first ten places,
     divided by the largest that is possible. `recall_at_K`: share of the tail's positives among the first K.
-    `mrr_of_first`: 1 / rank of the best-ranked positive. `mrr` and `hits_at_K` are means over all positives
+    `mrr_of_first`: 1 / rank of the best-ranked positive; `first_in_10`: whether it is among the first ten.
+    `mrr` and `hits_at_K` are means over all positives
     of the tail: 1 / rank of each among the unknown pairs alone, and whether it is among the first K of these.
     So `mrr` is lower than `mrr_of_first` for a tail with several positives, and equal for one with a single
     positive. Ties: see `metrics`.
@@ -173,6 +174,7 @@ def _list_values(
         np.minimum.at(first_ranks, group, metrics.rank_of_first(above, tied, rivals_tied))
         columns["ap"] = group_means(found / (found + above + tied))
         columns["mrr_of_first"] = 1 / first_ranks
+        columns["first_in_10"] = (first_ranks <= 10).astype(float)
         columns[f"ndcg_at_{NDCG_LENGTH}"] = np.bincount(group, gains, len(names)) / metrics.ideal_gain(
             sizes, NDCG_LENGTH
         )

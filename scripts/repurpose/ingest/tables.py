@@ -123,6 +123,8 @@ def _non_table(start: bytes) -> tuple[str, str] | None:
     for magic, description, remedy in OTHERS:
         if start.startswith(magic):
             return description, remedy
+    if start[257:262] == b"ustar":
+        return "a tar archive", "give it a name that ends in .tar or .tar.gz"
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     if PAGE.match(text):
         return "a web page (HTML or XML)", PAGE_REMEDY

@@ -50,7 +50,9 @@ def _metrics_line(row: Mapping[str, Any]) -> list[str]:
         )
         compared = ", ".join(f"{METHOD_LABELS[name]} {values[name]:.3f}" for name in others[:COMPARED])
         said = f"{LABELS[LEADING]} of one list, split {scheme}: {values['hgt']:.3f}"
-        return [f"{said} ({compared})" if compared else said]
+        is_beaten = bool(others) and values[others[0]] >= values["hgt"]
+        verdict = f"; {METHOD_LABELS[others[0]]} is not worse here, see the report" if is_beaten else ""
+        return [f"{said} ({compared}){verdict}" if compared else said]
     return []
 
 
@@ -62,4 +64,4 @@ def _chance(pair: Mapping[str, Any], calibration: Mapping[str, Any] | None) -> s
     if pair["probability"] is None:
         return "probability not known"
     said, _ = words.observed(calibration, pair.get("treated", False), pair["probability"])
-    return f"{said} such pairs"
+    return f"{said} such pairs were treatments"

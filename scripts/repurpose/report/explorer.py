@@ -109,12 +109,13 @@ def packs(
     top: int,
     repeated: Mapping[str, Any] | None,
     about: Annotations | None = None,
+    beaten_by: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The packed data of the page by name: `lists` (read first), `nodes` and `dossiers` (read when needed).
 
     relations: names by position in relations.json. sides: heads and tails. repeated: id, name,
     share and places of a head that most lists of untreated tails have, or None. about: annotations of heads
-    and tails, None for none.
+    and tails, None for none. beaten_by: see `metric_tables.beaten_by`.
     """
     heads, tails = sides
     texts = Texts()
@@ -138,6 +139,7 @@ def packs(
         "texts": texts.texts,
         "reliability": reliability(calibration),
         "repeated": repeated,
+        "beaten_by": dict(beaten_by or {"treated": "", "untreated": ""}),
     }
     contents = {"lists": lists, "nodes": _without_sides(nodes, sides), "dossiers": dossiers.packed()}
     return {name: pack(content) for name, content in contents.items()}

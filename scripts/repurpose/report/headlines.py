@@ -20,10 +20,7 @@ COMPARED = ("votes", "popularity", "svd", "degree")
 
 
 def result(summary: Mapping[str, Any], ledger: Mapping[str, Any], head_type: str, tail_type: str) -> str:
-    """What the run found, in one or two sentences without a full stop at the end.
-
-    The place of the first true head is the inverse of the mean reciprocal rank.
-    """
+    """What the run found, in one or two sentences without a full stop at the end."""
     passed = [row for row in summary["devices"] if row["passed"] and row["metrics"]]
     if not passed:
         return (
@@ -34,20 +31,20 @@ def result(summary: Mapping[str, Any], ledger: Mapping[str, Any], head_type: str
     schemes = row["metrics"]["schemes"]
     pairs = f"{row['candidates']:,} pairs of a {head_type} and a {tail_type} are listed"
     for scheme in SCHEMES:
-        places = {
-            method: _place(schemes[scheme].get(method)) for method in ("hgt", *COMPARED) if scheme in schemes
-        }
-        if places.get("hgt"):
+        tested = schemes.get(scheme) or {}
+        lists = {method: _lists(tested.get(method)) for method in ("hgt", *COMPARED)}
+        if lists["hgt"] is not None:
             break
     else:
         return f"{pairs}; no split could be measured"
     heads = sum(count for name, count in ledger["nodes"].items() if shown(name) == head_type)
     words = WORDS[scheme].format(head=head_type, tail=tail_type)
     of = f" of {heads:,}" if heads else ""
-    others = [f"{places[name]} by {METHOD_LABELS[name]}" for name in COMPARED if places[name]][:2]
+    others = [f"{lists[name]} by {METHOD_LABELS[name]}" for name in COMPARED if lists[name] is not None][:2]
     compared = f" ({', '.join(others)})" if others else ""
-    place = f"the first true {head_type} typically stood at place {places['hgt']}{of}{compared}"
-    return f"{words}, {place}. {pairs}"
+    count = tested["hgt"]["tails"]
+    found = f"{lists['hgt']} of {count} {tail_type}{'' if count == 1 else 's'}"
+    return f"{words}, a true {head_type} was among the first ten{of} for {found}{compared}. {pairs}"
 
 
 def learned(summary: Mapping[str, Any]) -> str:
@@ -72,9 +69,7 @@ def example(summary: Mapping[str, Any], tail_type: str) -> str:
     return tail_type
 
 
-def _place(metrics: Mapping[str, Any] | None) -> str | None:
-    estimate = (metrics or {}).get("mrr_of_first")
-    if not estimate or not estimate["value"]:
-        return None
-    place = 1 / estimate["value"]
-    return f"{place:.1f}" if place < 10 else f"{place:,.0f}"
+def _lists(metrics: Mapping[str, Any] | None) -> int | None:
+    """The number of tails that have a true head among their first ten; None if it was not measured."""
+    estimate = (metrics or {}).get("first_in_10")
+    return round(estimate["value"] * metrics["tails"]) if metrics and estimate else None

@@ -232,6 +232,22 @@ def _best(value_by_method: Mapping[str, Any], better: Callable[..., str]) -> str
     return better(estimates, key=lambda name: estimates[name]) if len(estimates) > 1 else None
 
 
+def beaten_by(metrics: Mapping[str, Any] | None) -> dict[str, str]:
+    """The independent method with better lists than the workflow, "" for none, by kind of tail.
+
+    The split of random pairs stands for lists of treated tails, that of whole tails for untreated ones.
+    """
+    schemes, result = (metrics or {}).get("schemes", {}), {}
+    for kind, scheme in (("treated", "random"), ("untreated", "disease")):
+        estimates = {
+            name: (schemes.get(scheme, {}).get(name) or {}).get(LEADING) for name in ("hgt", *INDEPENDENT)
+        }
+        values = {name: estimate["value"] for name, estimate in estimates.items() if estimate}
+        best = max(values, key=lambda name: values[name], default="hgt")
+        result[kind] = "" if best == "hgt" or "hgt" not in values else method_label(best)
+    return result
+
+
 def shortfalls(metrics: Mapping[str, Any] | None, device: str) -> list[str]:
     """A sentence for each split on which an independent method has better lists than the workflow."""
     result = []
@@ -240,8 +256,8 @@ def shortfalls(metrics: Mapping[str, Any] | None, device: str) -> list[str]:
         standing = _standing(methods, ((metrics or {}).get("differences") or {}).get(scheme) or {})
         if "not above" in standing:
             result.append(
-                f"{device}, split {scheme}: {standing}. Trust its lists no more than those; wider vectors or "
-                "more seeds may help (docs/recipe.md)"
+                f"{device}, split {scheme}: {standing}. Trust its lists no more than those; wider vectors "
+                "(hgt.hidden_dim) or more seeds (seeds) may help"
             )
     return result
 

@@ -79,6 +79,7 @@ def render(
     )
     environment.filters |= {"number": number, "duration": duration, "size": size, "breakable": breakable}
     environment.filters["with_full_stop"] = with_full_stop
+    environment.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
     head_type, tail_type = map(shown, target_types(certificate))
     sentence = verdict_sentence(summary)
     scripts = _scripts() if packed else []

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
 from scipy.sparse import linalg
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from repurpose.core import streams
 
 LETTERS = (3, 5)  # lengths of the pieces of words
+SCHEMA = pa.schema([("node_type", pa.string()), ("node_id", pa.string()), ("vector", pa.list_(pa.float32()))])
 MANY = 1000  # of so many names, pieces that only one of them has are left out
 
 
@@ -28,3 +30,18 @@ def embed(names: Sequence[str], width: int, seed: int) -> np.ndarray:
     start = streams.generator(seed, "vectors of names").standard_normal(min(weights.shape))
     left, values, _ = linalg.svds(weights, k=width, v0=start)
     return (left * values)[:, ::-1].astype(np.float32)
+
+
+def table(node_type: str, ids: np.ndarray, texts: np.ndarray, width: int, seed: int) -> pa.Table:
+    """Vectors (SCHEMA) of the nodes of a type that have a name other than their id."""
+    rows = np.flatnonzero(ids != texts)
+    if not len(rows):
+        return SCHEMA.empty_table()
+    vectors = embed(texts[rows].tolist(), width, seed)
+    columns = [pa.array([node_type] * len(rows)), pa.array(ids[rows], pa.string()), pa.array(list(vectors))]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def concatenated(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of all tables."""
+    return pa.concat_tables(tables)

@@ -67,6 +67,11 @@ function leadingOf(paths) {
   return paths.reduce((best, path) => ((path.change || 0) < (best.change || 0) ? path : best), paths[0]);
 }
 
+function leadingFirst(paths) {
+  const leading = leadingOf(paths);
+  return [leading, ...paths.filter((path) => path !== leading)];
+}
+
 function pathText(drug, disease, path) {
   const names = [...path.inner.map((node) => node.name), disease.name];
   return drug.name + path.edges.map(({ relation, arrow }, i) =>
@@ -77,7 +82,7 @@ function pathText(drug, disease, path) {
 function pathGraph(drug, disease, paths) {
   const { total, end, inner, height, lane } = DRAWN;
   const leading = leadingOf(paths);
-  const ordered = [leading, ...paths.filter((path) => path !== leading)];
+  const ordered = leadingFirst(paths);
   const tall = ordered.length * lane;
   const parts = [];
   ordered.forEach((path, line) => {
@@ -157,9 +162,9 @@ function dossierOf(row, dossier, drug, disease, data) {
     parts.push(make("h4", {}, "Paths between them"),
       make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": "Paths, drawn" }, pathGraph(drug, disease, dossier.paths)),
       make("p", { class: "soft" }, isMeasured
-        ? "The thick path is the one whose removal lowers the score most. Changes are in log-odds, of the part of the score that reads embeddings."
-        : "The thick path is the one with the rarest links. Score changes are measured for the pairs of evidence.parquet alone."),
-      make("ol", { class: "path-list" }, ...dossier.paths.map((path) => make("li", {}, named(pathText(drug, disease, path)),
+        ? "The thick path is the one whose removal lowers the score most. The changes are small if the score rests on many paths; they are in log-odds, of the part of the score that reads embeddings. No path says whether a drug helps or harms: the graph has no direction of effect."
+        : "The thick path is the one with the rarest links. No path says whether a drug helps or harms: the graph has no direction of effect."),
+      make("ol", { class: "path-list" }, ...leadingFirst(dossier.paths).map((path) => make("li", {}, named(pathText(drug, disease, path)),
         path.change === null ? null : make("small", {}, ` score ${signed(path.change)} without it`)))));
   } else parts.push(make("p", {}, "No path of up to three edges connects them."));
   parts.push(...similarTo(dossier.similarHeads, `Known ${data.heads.type}s of this ${data.tails.type} that are most similar to this one`),
@@ -169,9 +174,9 @@ function dossierOf(row, dossier, drug, disease, data) {
 
 function chances(row) {
   const bin = binOf(row.bins, row.probability);
-  const place = row.high !== null && row.high > row.low ? ` (${whole(row.low)} to ${whole(row.high)} over the models)` : "";
+  const place = row.high > row.low ? ` (${whole(row.low)} to ${whole(row.high)} over the models)` : "";
   return [`Rank ${whole(row.rank)}${place}. `, bin
-    ? `In the test, ${observedInWords(row)} pairs with such scores were treatments (${whole(bin.positives)} of ${whole(bin.pairs)}; 95 % interval: ${intervalInWords(bin)}).`
+    ? `In the test, ${observedInWords(row)} pairs with such scores were treatments (${whole(bin.positives)} of ${whole(bin.pairs)}; 95 % interval: ${intervalInWords(bin)}). For this pair alone the model expects ${inWords(row.probability)}.`
     : `The model expects a treatment in ${inWords(row.probability)} such pairs; no test says how far this holds.`];
 }
 

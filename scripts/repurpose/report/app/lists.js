@@ -19,7 +19,7 @@ function rowsOf(data, side, index) {
       head, tail, partner,
       id: partners.ids[partner], name: nameOf(partners, partner),
       rank: lists.rank[i], otherRank: lists.other_rank[i],
-      low: lists.low ? lists.low[i] : null, high: lists.high ? lists.high[i] : null,
+      ...rangeOf(lists, i),
       listedBy: lists.listed_by ? lists.listed_by[i] : null,
       probability: Math.exp(-lists.probability[i] / SCALE),
       known: data.texts[lists.known[i]], caution: data.texts[lists.caution[i]],
@@ -38,8 +38,19 @@ function probabilityCell(row) {
   return [make("span", {}, observedInWords(row)), bin && make("small", {}, ` 95 %: ${intervalInWords(bin)}`)];
 }
 
+// Of the bin that a pair is in: the share of treatments in the test, and its 95 % interval.
+function testOf(row) {
+  const bin = binOf(row.bins, row.probability);
+  return bin ? [bin.observed, bin.low, bin.high].map((share) => share.toPrecision(3)) : ["", "", ""];
+}
+
 function rankText(row) {
-  return row.high !== null && row.high > row.low ? `${whole(row.rank)} (${whole(row.low)} to ${whole(row.high)})` : whole(row.rank);
+  return whole(row.rank) + (row.high > row.low ? ` (${whole(row.low)} to ${whole(row.high)})` : "");
+}
+
+// The lowest and the highest place over the models; the place of their mean may be outside of both.
+function rangeOf(lists, i) {
+  return lists.low ? { low: Math.min(lists.low[i], lists.rank[i]), high: Math.max(lists.high[i], lists.rank[i]) } : { low: null, high: null };
 }
 
 class ListView {
@@ -81,10 +92,17 @@ class ListView {
   extent() {
     const { top } = this.data;
     const device = this.side === "tail" ? this.data.device : this.data.first;
-    return `The ${top} best new ones by ${device}, with the known ones that rank among them; candidates/${device}/candidates.csv has more.`;
+    const order = this.side === "tail" ? "" : ` Ordered by the score for lists of ${this.data.tails.type}s; each chance is that of the ${this.data.tails.type}'s own list, so the two can disagree.`;
+    return `The ${top} best new ones by ${device}, with the known ones that rank among them; candidates/${device}/candidates.csv has more.${order}`;
   }
 
   warnings(side, index) {
+    const simpler = side === "tail" ? this.data.beaten_by[this.node.treatments[index] ? "treated" : "untreated"] : "";
+    const beaten = simpler ? [make("p", { class: "note" }, `In the test of such lists, a simpler method (${simpler}) did as well or better; `, make("a", { href: "#trusted" }, "can I trust it?"))] : [];
+    return [...beaten, ...this.frequent(side, index)];
+  }
+
+  frequent(side, index) {
     const repeated = this.data.repeated;
     if (side !== "tail" || this.node.treatments[index] || !repeated) return [];
     if (!this.rows.some((row) => row.id === repeated.id && row.rank <= repeated.places)) return [];
@@ -191,11 +209,11 @@ class ListView {
 
   table(separator) {
     const { heads, tails } = this.data;
-    const lines = [["drug_id", "drug_name", "disease_id", "disease_name", "rank", "rank_low", "rank_high", "probability", "known", "cautions",
-      ...(this.hasReviews() ? ["review", "review_note"] : []), ...this.partners().about.map(({ name }) => `${this.side === "tail" ? "drug" : "disease"}_${name}`)]];
+    const lines = [["head_id", "head_name", "tail_id", "tail_name", "rank", "rank_low", "rank_high", "probability", "test_share", "test_low", "test_high", "known", "cautions",
+      ...(this.hasReviews() ? ["review", "review_note"] : []), ...this.partners().about.map(({ name }) => `${this.side === "tail" ? "head" : "tail"}_${name}`)]];
     for (const row of this.visibleRows()) {
       lines.push([heads.ids[row.head], nameOf(heads, row.head), tails.ids[row.tail], nameOf(tails, row.tail), row.rank, row.low ?? "", row.high ?? "",
-        row.probability.toPrecision(3), row.known, [...row.flags, row.caution].filter(Boolean).join("; "),
+        row.probability.toPrecision(3), ...testOf(row), row.known, [...row.flags, row.caution].filter(Boolean).join("; "),
         ...(this.hasReviews() ? [row.review, row.note] : []), ...row.about]);
     }
     return lines.map((line) => line.map((value) => cellOf(value, separator)).join(separator)).join("\r\n") + "\r\n";

@@ -129,7 +129,7 @@ async function drawMap() {
     make("input", { type: "checkbox", checked: true, onchange: (event) => state.map.toggleType(number, event.target.checked) }),
     swatch(PALETTE[number % 12]), ` ${type.type} (${whole(type.ids.length)})`)));
   if (!state.mapSearch) {
-    const sides = nodes.types.map((type, number) => ({ type: type.type, ids: type.ids, names: type.names, treatments: new Uint8Array(type.ids.length), first: nodes.first[number] }));
+    const sides = nodes.types.map((type, number) => ({ type: type.type, ids: type.ids, names: type.names, treatments: null, first: nodes.first[number] }));
     let index = null;
     state.mapSearch = new Combobox(byId("map-query"), byId("map-matches"), byId("map-status"),
       (query) => (index ??= new Index(sides)).find(query), (entry) => state.map.choose(entry.side.first + entry.index));
@@ -149,7 +149,8 @@ function startSwitches() {
   for (const place of document.querySelectorAll("[data-choices]")) {
     const name = place.dataset.choices;
     const parts = [...document.querySelectorAll("[data-switch]")].filter((part) => part.dataset.switch === name);
-    const values = [...new Set(parts.map((part) => part.dataset.value))];
+    // Of splits, the one that hides whole diseases comes first: it is the test for a disease without a treatment.
+    const values = [...new Set(parts.map((part) => part.dataset.value))].sort((a, b) => (b === "disease") - (a === "disease"));
     if (values.length < 2) continue;
     const show = (value) => { for (const part of parts) part.hidden = part.dataset.value !== value; };
     place.append(make("legend", {}, place.dataset.label), ...values.map((value, number) => make("label", {},

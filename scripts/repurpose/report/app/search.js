@@ -15,6 +15,8 @@ class Index {
     for (const entry of this.entries) {
       entry.text = folded(entry.name);
       entry.code = entry.id.toLowerCase();
+      entry.bare = entry.code.replace(/^.*:/, ""); // DB00331 for DRUGBANK:DB00331
+      entry.close = entry.text.replaceAll(" ", ""); // "parkinsons" for Parkinson's
     }
     const count = new Map();
     for (const { text } of this.entries) count.set(text, (count.get(text) || 0) + 1);
@@ -32,16 +34,17 @@ class Index {
       if (score > 0) scored.push([score, entry]);
     }
     if (scored.length < limit && text.length > 3) scored.push(...this.near(text, new Set(scored.map((pair) => pair[1]))));
-    const treated = (entry) => entry.side.treatments[entry.index];
+    const treated = (entry) => (entry.side.treatments ? entry.side.treatments[entry.index] : 0);
     scored.sort(([a, x], [b, y]) => b - a || treated(y) - treated(x) || x.text.length - y.text.length || (x.text < y.text ? -1 : 1));
     return scored.slice(0, limit).map((pair) => pair[1]);
   }
 
   score(entry, text, code) {
     if (entry.code === code || entry.text === text) return 6;
-    if (!text) return entry.code.startsWith(code) ? 4 : 0;
+    if (!text) return entry.code.startsWith(code) || entry.bare === code ? 4 : 0;
     if (entry.text.startsWith(text)) return 5;
-    if (entry.code.startsWith(code)) return 4;
+    if (entry.code.startsWith(code) || entry.bare === code) return 4;
+    if (entry.close.startsWith(text.replaceAll(" ", ""))) return 3;
     const at = entry.text.indexOf(text);
     if (at > 0 && entry.text[at - 1] === " ") return 3;
     if (text.includes(" ") && text.split(" ").every((word) => entry.text.includes(word))) return 2;
@@ -53,13 +56,15 @@ class Index {
     const likely = [];
     for (const entry of this.entries) {
       if (found.has(entry)) continue;
-      const share = overlap(wanted, entry.text);
+      const share = Math.max(overlap(wanted, entry.text), overlap(wanted, entry.text.slice(0, text.length + 1)));
       if (share > 0.3) likely.push([share, entry]);
     }
     likely.sort((a, b) => b[0] - a[0]);
     const allowed = text.length < 7 ? 1 : 2 + Math.floor(text.length / 14);
+    // A person may have typed the beginning only: the name's first letters, as many as were typed, count too.
+    const nearest = (name) => Math.min(...[name, name.slice(0, text.length), name.slice(0, text.length + 1)].map((part) => edits(text, part, allowed)));
     return likely.slice(0, CANDIDATES_OF_NEAR)
-      .map(([, entry]) => [edits(text, entry.text, allowed), entry])
+      .map(([, entry]) => [Math.min(nearest(entry.text), nearest(entry.close)), entry])
       .filter(([distance]) => distance <= allowed)
       .map(([distance, entry]) => [1 - distance / 10, entry]);
   }
