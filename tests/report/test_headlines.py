@@ -38,6 +38,14 @@ def test_a_training_that_stays_at_the_loss_of_guessing_learned_nothing():
     )
 
 
+def test_a_training_that_was_stopped_says_so_and_how_far_it_came():
+    content = example({"cpu": False})[0]
+    content["devices"][0] |= {"status": "stalled", "steps": 40, "final_link": None}
+    assert headlines.learned(content) == (
+        "cpu: the training stalled and was stopped after 40 steps, so nothing was learned that could be used."
+    )
+
+
 def test_the_search_field_shows_the_tail_of_the_best_pair_as_an_example():
     content = example({"mps": False, "cpu": True})[0]
     content["devices"][1]["top"][0]["tail_name"] = "gout"

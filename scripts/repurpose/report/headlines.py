@@ -16,6 +16,7 @@ WORDS = {
     "external": "Of the external pairs",
 }
 LEARNED = 0.02  # a lower share of the link loss of guessing is no sign of learning
+STOPPED = ("stalled", "collapsed", "diverged")
 COMPARED = ("votes", "popularity", "svd", "degree")
 
 
@@ -51,6 +52,10 @@ def learned(summary: Mapping[str, Any]) -> str:
     """Whether the trainings learned, in one sentence."""
     parts = []
     for row in summary["devices"]:
+        if row["status"] in STOPPED and row["steps"]:
+            ended = f"the training {row['status']} and was stopped after {row['steps']:,} steps"
+            parts.append(f"{row['device']}: {ended}, so nothing was learned that could be used")
+            continue
         if row["floor"] is None or row["final_link"] is None:
             parts.append(f"{row['device']}: no training step is on record")
             continue
