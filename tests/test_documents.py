@@ -56,7 +56,7 @@ COMMANDS = {
     "make clean": "test_environment.py",
     "snakemake --cores 8": "workflow/test_workflow.py",
     f"{RUN} my.yaml": "workflow/test_hetionet.py",
-    f"{RUN} stalled.yaml": "workflow/test_documented.py",
+    "snakemake --cores 8 --directory stalled --configfile stalled.yaml": "workflow/test_documented.py",
     f"{RUN} config/config.yaml": "workflow/test_endings.py",
     f"{RUN} features.yaml": "workflow/test_documented.py",
     "snakemake --cores 8 results/graph/nodes.parquet": "workflow/test_documented.py",
