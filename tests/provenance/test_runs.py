@@ -504,3 +504,11 @@ def test_an_answer_whose_name_can_be_that_of_a_file_is_not_refused(name):
 def test_an_answer_whose_name_cannot_be_that_of_a_file_is_refused_with_what_to_do(name):
     sentence = runs.refused_answer(["--cores", "8", f"results/answers/cpu/{name}.json"])
     assert "scripts/query_candidates.py --disease" in sentence and len(sentence) < 400
+
+
+def test_what_a_job_cost_is_kept_and_its_record_holds_no_times():
+    small_run.run({})
+    (record,) = (each for each in records.read_all().values() if each.rule == "copy")
+    cost = json.loads(records.cost_path(record).read_text())
+    assert cost["seconds"] >= 0 and cost["memory"] > 1_000_000
+    assert "seconds" not in records.path_of(record.name).read_text()

@@ -3,6 +3,7 @@
 import subprocess
 
 from repurpose.core import files
+from repurpose.provenance import records
 from repurpose.report import made
 
 
@@ -55,3 +56,31 @@ def test_the_commit_says_if_files_have_changed(tmp_path):
     assert len(clean) == 12
     (tmp_path / "a").write_text("2")
     assert made.commit(tmp_path) == f"{clean}-changed"
+
+
+def benchmark(folder, name, seconds):
+    path = folder / "benchmarks" / f"{name}.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"s\th:m:s\tmax_rss\tmean_load\n{seconds}\t0\t100\t90\n")
+
+
+def record(folder, rule, **wildcards):
+    made_by = records.Record(rule, wildcards, {}, "", {}, {}, {f"results/{rule}.json": "11"})
+    made_by.write(records.path_of(made_by.name, folder / "records"))
+    return made_by
+
+
+def test_a_job_that_took_its_files_back_has_the_seconds_of_making_them(tmp_path):
+    benchmark(tmp_path, "train_baselines/baselines", 2.1)
+    benchmark(tmp_path, "train_embeddings/cpu", 50)
+    benchmark(tmp_path, "build_demo/demo", 1)  # of a run before, whose files are no longer here
+    made_by = record(tmp_path, "train_baselines")
+    record(tmp_path, "train_embeddings", device="cpu")
+    cost = records.cost_path(made_by, tmp_path / ".run")
+    files.write_json(cost, {"seconds": 180.0, "memory": 7})
+    trained = {"rule": "train_embeddings", "of": "cpu", "seconds": 50.0, "memory": 100 * 2**20, "load": 90.0}
+    back = {"rule": "train_baselines", "of": "baselines", "seconds": 180.0, "memory": 7, "load": None}
+    assert made.describe(tmp_path)["stages"] == [back, trained]
+    for damaged in ("", "[1]", '{"seconds": "x"}'):
+        cost.write_text(damaged)
+        assert made.describe(tmp_path)["stages"][0]["seconds"] == 2.1

@@ -10,8 +10,10 @@ import contextlib
 import json
 import logging
 import os
+import resource
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -30,6 +32,7 @@ VARIABLE = "REPURPOSE_RUN"  # environment variable: the token of the run that a 
 # Parameters that do not change what a job makes; the first three are in the record in another form.
 NOT_RECORDED = ("code", "tables", "paths", "unread", "checkpoints", "checkpoint_seconds", "verdict")
 WATCH_SECONDS = 2.0
+BEGAN = time.monotonic()  # of this process, except for what was imported before
 
 
 class ScriptContext(Protocol):
@@ -119,6 +122,14 @@ class Job:
             record.write(folder / shelf.MARK)
             shelf.place(folder)
         self.digests.save()
+        self._keep_cost(record)
+
+    def _keep_cost(self, record: Record) -> None:
+        """Keep seconds and peak memory of this process, for the report of a run that takes the files back."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        cost = {"seconds": round(time.monotonic() - BEGAN, 2), "memory": peak}
+        with contextlib.suppress(OSError):  # a full disk costs a line of the report, not a result
+            files.write_json(records.cost_path(record), cost)
 
     def _require_as_made(self) -> None:
         """Raise InputError if an input was changed after its job made it."""

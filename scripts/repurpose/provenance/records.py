@@ -9,6 +9,7 @@ result is the same result.
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -67,6 +68,12 @@ class Record:
     def write(self, path: Path) -> None:
         """Write the record as JSON."""
         files.write_json(path, {"format": FORMAT, **asdict(self)})
+
+
+def cost_path(record: Record, folder: Path = RUN) -> Path:
+    """Where it is kept what making these files cost on this machine; a record itself holds no times."""
+    content = json.dumps(record.outputs, sort_keys=True)
+    return folder / "costs" / f"{hashlib.sha256(content.encode()).hexdigest()}.json"
 
 
 def path_of(name: str, folder: Path = RECORDS) -> Path:

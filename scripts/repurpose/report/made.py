@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from repurpose.core import files
+from repurpose.core.errors import InputError
+from repurpose.provenance import records
 
 PACKAGES = (
     "torch",
@@ -43,7 +45,7 @@ def describe(results: str | Path) -> dict[str, Any]:
             for key, (path, digest) in sorted(run.get("tables", {}).items())
         ],
         "config": config.read_text(encoding="utf-8") if config.exists() else "",
-        "stages": list(_stages(folder / "benchmarks")),
+        "stages": list(_stages(folder)),
         "previous": {
             path.parent.name: path.as_posix()
             for path in sorted((folder / "previous" / "candidates").glob("*/candidates.csv"))
@@ -54,18 +56,40 @@ def describe(results: str | Path) -> dict[str, Any]:
 
 
 def _stages(folder: Path) -> Iterator[Mapping[str, Any]]:
-    for path in sorted(folder.glob("*/**/*.tsv")):
+    """The jobs whose files the folder has, from their benchmark files.
+
+    A job that took its files back has a benchmark of that alone: what making them cost is in .run, if they
+    were made on this machine. Without any record, all benchmark files count.
+    """
+    made_by = records.read_all(folder / records.RECORDS.name)
+    for path in sorted((folder / "benchmarks").glob("*/**/*.tsv")):
+        rule, *_ = path.relative_to(folder / "benchmarks").parts
+        of = path.relative_to(folder / "benchmarks" / rule).with_suffix("").as_posix()
+        record = made_by.get(f"{rule}/{of}") or made_by.get(rule)
+        if made_by and not record:
+            continue
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
-        if rows:
-            memory, load = _number(rows[-1].get("max_rss")), _number(rows[-1].get("mean_load"))
-            yield {
-                "rule": path.relative_to(folder).parts[0],
-                "of": path.relative_to(folder / path.relative_to(folder).parts[0]).with_suffix("").as_posix(),
-                "seconds": _number(rows[-1].get("s")),
-                "memory": memory * 2**20 if memory is not None else None,
-                "load": load,
-            }
+        if not rows:
+            continue
+        seconds, memory, load = (_number(rows[-1].get(name)) for name in ("s", "max_rss", "mean_load"))
+        memory = memory * 2**20 if memory is not None else None
+        cost = _cost(record, folder) if record else {}
+        if cost.get("seconds", 0) > (seconds or 0):
+            seconds, memory, load = cost["seconds"], cost.get("memory"), None
+        yield {"rule": rule, "of": of, "seconds": seconds, "memory": memory, "load": load}
+
+
+def _cost(record: records.Record, folder: Path) -> Mapping[str, Any]:
+    """What making the files of a record cost; empty if that is not known."""
+    path = records.cost_path(record, folder / records.RUN.name)
+    try:
+        content = files.read_json(path) if path.exists() else {}
+    except InputError:
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {key: value for key, value in content.items() if isinstance(value, int | float)}
 
 
 def _number(text: str | None) -> float | None:
