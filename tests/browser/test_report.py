@@ -4,6 +4,7 @@ import csv
 import importlib
 import io
 import re
+import urllib.parse
 from pathlib import Path
 
 import browser_visits
@@ -200,6 +201,28 @@ def test_a_dossier_draws_its_paths_and_names_known_treatments(visit):
 def downloaded(started):
     text = started.value.path().read_text(encoding="utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def test_a_dossier_links_to_records_and_searches_and_loads_nothing(visit):
+    page = visit()
+    for text in ("DOID:9352", "disease:1"):  # the second one has a hostile name
+        choose(page, text)
+        name = page.inner_text(f"{LIST} tbody tr:nth-child(1) .link")
+        page.click(f"{LIST} tbody tr:nth-child(1) .link")
+        page.wait_for_selector("#dossier .look-up a")
+        links = page.query_selector_all("#dossier .look-up a")
+        for link in links:
+            assert link.get_attribute("rel") == "noopener noreferrer"
+            assert link.get_attribute("target") == "_blank"
+            address = link.get_attribute("href")
+            assert re.fullmatch(r"https://(pubmed|clinicaltrials|bioregistry)[a-z.]+/[^<>\"'\s]*", address)
+        if text == "DOID:9352":
+            addresses = {link.inner_text(): link.get_attribute("href") for link in links}
+            assert addresses[text] == "https://bioregistry.io/DOID:9352"
+            pair = urllib.parse.parse_qs(urllib.parse.urlsplit(addresses["ClinicalTrials.gov"]).query)
+            assert pair == {"cond": ["disease number 23"], "intr": [name]}
+            term = urllib.parse.parse_qs(urllib.parse.urlsplit(addresses["PubMed"]).query)["term"]
+            assert term == [f'"{name}" AND "disease number 23"']
 
 
 def test_a_list_is_downloaded_as_shown(visit):

@@ -19,7 +19,7 @@ from repurpose.report.summary import disagreements, verdict_sentence
 TEMPLATES = Path(__file__).parent / "templates"
 # Scripts of the page, in the order in which they run; the first ones are other people's (vendor/README.md).
 LIBRARIES = ("vendor/d3.min.js",)
-APP_PARTS = ("dom", "words", "data", "search", "lists", "dossier", "map", "page")
+APP_PARTS = ("dom", "words", "data", "search", "lists", "links", "dossier", "map", "page")
 APP = tuple(f"app/{name}.js" for name in APP_PARTS)
 OFTEN = 0.5  # the same head in a larger share of the untreated tails' lists gets a caution
 MISSING = "\N{EN DASH}"

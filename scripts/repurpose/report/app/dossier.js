@@ -137,7 +137,7 @@ function signed(value) {
 // The dossier of a row as elements. dossier: of Dossiers.find, or null.
 function dossierOf(row, dossier, drug, disease, data) {
   const parts = [make("button", { type: "button", class: "close", onclick: () => { location.hash = data.listLink; } }, "Close"),
-    make("h3", { id: "dossier-title", tabindex: "-1" }, "Why ", named(drug.name), " for ", named(disease.name), "?"), make("p", {}, ...chances(row))];
+    make("h3", { id: "dossier-title", tabindex: "-1" }, "Why ", named(drug.name), " for ", named(disease.name), "?"), make("p", {}, ...chances(row)), lookUps(drug, disease)];
   if (row.known) parts.push(make("p", {}, "The graph already connects them: ", named(row.known), "."));
   if (row.flags.length || row.caution) parts.push(make("p", { class: "note" }, "Caution: ", named([...row.flags, row.caution].filter(Boolean).join("; ")), "."));
   if (row.contraindication !== null) parts.push(make("p", {}, `The contraindication model: ${inWords(row.contraindication)} such pairs are known negatives.`));
