@@ -39,6 +39,7 @@ PROGRAMS = {
     "benchmarks/sampling.py": "benchmarks/test_benchmark_sampling.py",
     "benchmarks/scoring.py": "benchmarks/test_benchmark_scoring.py",
     "benchmarks/watchdog.py": "benchmarks/test_benchmark_programs.py",
+    "scripts/compare_runs.py": "workflow/test_workflow.py",
     "scripts/embed_names.py": "vectors/test_names.py",
     "scripts/export_embeddings.py": "vectors/test_exports.py",
     "scripts/inspect_edges.py": "ingest/test_inspection.py",

@@ -445,7 +445,15 @@ def test_the_catalog_file_says_that_the_environments_of_conda_work():
 
 
 @pytest.mark.parametrize(
-    "name", ["inspect_edges", "query_candidates", "export_embeddings", "validate_embeddings", "embed_names"]
+    "name",
+    [
+        "compare_runs",
+        "embed_names",
+        "export_embeddings",
+        "inspect_edges",
+        "query_candidates",
+        "validate_embeddings",
+    ],
 )
 def test_a_command_without_the_environment_says_how_to_get_it(tmp_path, name):
     """A Python without any package: what a person has who forgot to activate the environment."""

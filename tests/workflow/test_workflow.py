@@ -301,6 +301,12 @@ def test_the_answer_for_one_disease_can_be_requested(done):
     rows = json.loads(done.path(f"answers/cpu/{disease}.json").read_text())
     assert {row["tail_id"] for row in rows} == {disease} and {row["known"] for row in rows} == {""}
     assert run.rules == ["answer_question[cpu]"]
+    compared = done.command("compare_runs.py", done.path("."), done.path("."), "--disease", disease)
+    assert compared.code == 0, compared.output
+    assert "no difference" in compared.output and "is 100% on average" in compared.output
+    assert rows[0]["head_name"] in compared.output
+    absent = done.command("compare_runs.py", done.path("."), done.path("."), "--disease", "nowhere")
+    assert absent.code == 1 and "no list of these runs is that of nowhere" in absent.output
     missing = done.run("results/answers/cpu/nowhere.json")
     assert missing.code != 0 and "the graph has no disease called nowhere" in missing.output
 
