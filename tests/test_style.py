@@ -31,6 +31,7 @@ PACKAGES = (
     "training",
     "candidates",
     "gate",
+    "results",
 )
 # Importing PyTorch takes seconds, and each stage has its own environment, so few packages may import these.
 ALLOWED = {

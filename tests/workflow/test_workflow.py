@@ -9,6 +9,8 @@ import project_runs
 import pyarrow.parquet as pq
 import pytest
 
+from repurpose import results
+from repurpose.core.errors import InputError
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
 from repurpose.vectors import embeddings
@@ -309,6 +311,29 @@ def test_the_answer_for_one_disease_can_be_requested(done):
     assert absent.code == 1 and "no list of these runs is that of nowhere" in absent.output
     missing = done.run("results/answers/cpu/nowhere.json")
     assert missing.code != 0 and "the graph has no disease called nowhere" in missing.output
+
+
+def test_a_notebook_reads_the_results_as_tables(done):
+    run = results.open(done.path("."))
+    everything = run.candidates()
+    tail = everything["tail_id"].iloc[0]
+    listed = run.disease(tail)
+    assert listed["rank_of_drug_for_disease"].tolist() == list(range(1, len(listed) + 1))
+    assert len(listed) == (everything["tail_id"] == tail).sum()
+    assert run.disease(listed["tail_name"].iloc[0]).equals(listed)
+    new = run.disease(tail, new_only=True)
+    assert set(new["known"]) == {""} and 0 < len(new) < len(everything)
+    of_drug = run.drug(listed["head_id"].iloc[0])
+    assert set(of_drug["head_id"]) == {listed["head_id"].iloc[0]}
+    assert of_drug["rank_of_disease_for_drug"].is_monotonic_increasing
+    vectors = run.embeddings()
+    kg = graph.load(GraphFiles.in_folder(done.path("graph")))
+    assert len(vectors) == kg.nodes and vectors.loc[("disease", tail)].notna().all()
+    assert "schemes" in run.metrics and len(run.evidence()) > 0
+    with pytest.raises(InputError, match="has no disease called nowhere"):
+        run.disease("nowhere")
+    with pytest.raises(InputError, match="mps has no candidates"):
+        results.open(done.path("."), "mps")
 
 
 def test_the_ranking_can_be_restricted_to_chosen_diseases_and_drugs_with_an_annotation(done):
