@@ -1,12 +1,6 @@
-"""The results of a finished run for notebooks and programs: candidates, metrics, evidence, vectors.
+"""The results of a finished run as pandas tables, for notebooks and programs.
 
-In: the folder of a finished run. Out: pandas tables. Read first: reading. With the folder scripts on Python's
-path:
-
-    from repurpose import results
-
-    run = results.open("results")
-    run.disease("Parkinson's disease")
+In: the folder of a finished run. Out: candidates, metrics, evidence, vectors. Read first: reading.
 """
 
 from repurpose.results.reading import Results, open
