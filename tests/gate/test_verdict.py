@@ -52,6 +52,7 @@ def test_true_passes_and_false_does_not(tmp_path):
             certificate=path,
             agreement=None,
             pooled=None,
+            about=None,
             nodes=path,
             pairs=path,
             results=path.parent,
