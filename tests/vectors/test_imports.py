@@ -233,6 +233,8 @@ def config(given):
         "nodes": "",
         "graph": {"features": ""},
         "external": {"pairs": ""},
+        "annotations": {"table": ""},
+        "reviews": {"table": ""},
         "given": str(given),
         "split": {"areas": ""},
     }
