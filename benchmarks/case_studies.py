@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from repurpose.candidates import questions
 from repurpose.core import threads
 from repurpose.graph import names, paths
+from repurpose.provenance import passed
 
 COLUMNS = ("rank", "models", "drug", "probability", "reason", "path", "change")
 PATHS, SIMILAR, VOTERS = 3, 0, 2
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     threads.limit(options.threads)
-    run = questions.Run.as_ranked(options.results, questions.device_of(options.results, options.device))
+    run = questions.Run.as_ranked(options.results, passed.device_of(options.results, options.device))
     for text in options.diseases:
         tail = names.find(run.kg, run.target.tail_type, text)
         print(f"## {run.kg.node_names[run.target.tail_type][tail]}\n")

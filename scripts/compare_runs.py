@@ -10,12 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from repurpose.candidates import questions
 from repurpose.config import settings
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph.names import visible
-from repurpose.provenance import records
+from repurpose.provenance import passed, records
 from repurpose.report import comparison
 
 
@@ -23,7 +22,7 @@ def main(options: argparse.Namespace) -> str:
     """The comparison, as text or as JSON."""
     configs, metrics, candidates, devices = [], [], [], []
     for results in (options.first, options.second):
-        device = questions.device_of(results, options.device)
+        device = passed.device_of(results, options.device)
         records.require_whole(results, device)
         devices.append(device)
         configs.append(settings.read(results / "config.yaml"))

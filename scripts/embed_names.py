@@ -26,15 +26,14 @@ def main(*, results: Path, out: Path, types: Sequence[str], width: int, seed: in
             raise InputError(
                 f"the graph has no node type {node_type!r}: choose from {', '.join(kg.node_types)}"
             )
-    tables = []
-    for node_type in types or kg.node_types:
-        ids, texts = kg.node_ids[node_type], kg.node_names[node_type]
-        table = names.table(node_type, ids, texts, width, seed)
-        print(f"{node_type}: {table.num_rows:,} of {len(ids):,} nodes have a name")
-        tables.append(table)
-    if not any(table.num_rows for table in tables):
+    wanted = types or kg.node_types
+    for node_type in wanted:
+        is_named = kg.node_ids[node_type] != kg.node_names[node_type]
+        print(f"{node_type}: {is_named.sum():,} of {len(is_named):,} nodes have a name")
+    table = names.table(kg, wanted, width, seed)
+    if not table.num_rows:
         raise InputError("no node has a name other than its id: give a nodes table with names (key nodes)")
-    files.write_table(out, names.concatenated(tables))
+    files.write_table(out, table)
     print(f"Written: {out}")
 
 

@@ -8,17 +8,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from repurpose.candidates import questions
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.provenance import records
+from repurpose.provenance import passed, records
 from repurpose.vectors import embeddings, exports
 
 
 def main(options: argparse.Namespace) -> str:
     """Write the files; returns their paths, one a line."""
-    device = questions.device_of(options.results, options.device)
+    device = passed.device_of(options.results, options.device)
     if Path(device).name != device:
         raise InputError(
             f"{options.results}/summary.json names a device {device}, which is no name of a folder; run the "

@@ -14,14 +14,14 @@ from repurpose.candidates import questions
 from repurpose.core import threads
 from repurpose.core.errors import InputError
 from repurpose.graph import names
-from repurpose.provenance import records
+from repurpose.provenance import passed, records
 
 PATHS, SIMILAR = 3, 3  # shown for each candidate of a list
 
 
 def main(options: argparse.Namespace) -> str:
     """The answer, as text or as JSON."""
-    device = questions.device_of(options.results, options.device)
+    device = passed.device_of(options.results, options.device)
     records.require_whole(options.results, device)
     run = questions.Run.as_ranked(options.results, device)
     if options.pair:
@@ -30,7 +30,7 @@ def main(options: argparse.Namespace) -> str:
             for node_type, text in zip(run.target.types, options.pair, strict=True)
         )
         others = (
-            [] if options.device else [name for name in questions.passed(options.results) if name != device]
+            [] if options.device else [name for name in passed.passed_in(options.results) if name != device]
         )
         rows = {device: run.pair(head, tail)}
         rows |= {name: questions.Run.as_ranked(options.results, name).pair(head, tail) for name in others}

@@ -21,7 +21,7 @@ from repurpose.graph import graph, names
 from repurpose.graph.graph import GraphFiles
 from repurpose.ingest import annotations
 from repurpose.pairs import review_tables
-from repurpose.provenance import records
+from repurpose.provenance import passed, records
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "query_candidates.py"
 
@@ -199,11 +199,11 @@ def test_the_main_reason_of_a_row_is_its_strongest_metapath_or_vote_or_else_a_pa
 
 def test_a_run_that_stopped_says_where_the_results_before_are(tmp_path):
     with pytest.raises(InputError, match=r"run the workflow first, or to its end, or give --results$"):
-        questions.passed(tmp_path)
+        passed.passed_in(tmp_path)
     (tmp_path / "previous").mkdir()
     (tmp_path / "previous" / "summary.json").write_text("{}")
     with pytest.raises(InputError, match=r"the results before are in .*previous$"):
-        questions.passed(tmp_path)
+        passed.passed_in(tmp_path)
 
 
 def test_models_of_all_devices_are_counted_together(run):

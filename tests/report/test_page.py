@@ -302,6 +302,8 @@ def test_lists_of_each_kind_are_compared_with_the_best_simpler_method():
     assert beaten == {"treated": "SVD", "untreated": "SVD"}
     assert metric_tables.beaten_by(metrics(hgt=0.20, svd=0.11)) == {"treated": "", "untreated": ""}
     assert metric_tables.beaten_by({"schemes": {}}) == {"treated": "", "untreated": ""}
+    tied = metrics(hgt=0.11, svd=0.11)
+    assert metric_tables.beaten_by(tied)["treated"] == "SVD" and metric_tables.shortfalls(tied, "cpu")
 
 
 def test_metrics_that_are_undefined_are_dashes():

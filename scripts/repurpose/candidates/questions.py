@@ -61,7 +61,7 @@ class Run:
             self.device.score, self.annotator, per_tail=per_tail, tails=np.array([tail])
         )
         rows = self._among(next(ranking), 0, among)
-        return self._annotated(self._with_head_ranks(_kept(rows, top, with_known), tail))
+        return self._with_additions(self._with_head_ranks(_kept(rows, top, with_known), tail))
 
     def tails_of(self, head: int, top: int, with_known: bool, among: np.ndarray | None = None) -> pa.Table:
         """The best tails of a head among those in by_head.parquet; known pairs only if `with_known`.
@@ -69,7 +69,7 @@ class Run:
         among: the tails to list, None for all.
         """
         rows = self._of_head(files.read_table(self.candidates / "by_head.parquet"), head)
-        return self._annotated(_kept(self._among(rows, 1, among), top, with_known))
+        return self._with_additions(_kept(self._among(rows, 1, among), top, with_known))
 
     def nodes_with(self, conditions: Sequence[str], side: int) -> np.ndarray | None:
         """The heads (side 0) or tails (side 1) for which the conditions hold (see `Annotations.chosen`).
@@ -97,7 +97,7 @@ class Run:
     def pair(self, head: int, tail: int) -> dict[str, Any]:
         """One pair with its rank and explanation; `of`: number of heads, `members`: of the ensemble."""
         ranking = candidates.rank(self.device.score, self.annotator, per_tail=0, tails=np.array([tail]))
-        rows = self._annotated(self._with_head_ranks(self._of_head(next(ranking), head), tail))
+        rows = self._with_additions(self._with_head_ranks(self._of_head(next(ranking), head), tail))
         (row,) = self.explained(rows, PAIR_PATHS, PAIR_SIMILAR)
         return {**row, "of": self.annotator.heads, "members": len(self.device.metrics["members"])}
 
@@ -131,7 +131,7 @@ class Run:
         """The columns of annotations that rows have."""
         return self.about.columns if self.about else []
 
-    def _annotated(self, rows: pa.Table) -> pa.Table:
+    def _with_additions(self, rows: pa.Table) -> pa.Table:
         return added(rows, self.additions)
 
     def _among(self, rows: pa.Table, side: int, nodes: np.ndarray | None) -> pa.Table:
@@ -143,29 +143,6 @@ class Run:
 
     def _of_head(self, rows: pa.Table, head: int) -> pa.Table:
         return rows.filter(pc.equal(rows["head_id"], self.kg.node_ids[self.target.head_type][head]))
-
-
-def device_of(results: Path, wanted: str | None) -> str:
-    """The wanted device, or the first that passed its gate; raises InputError if it has no candidates."""
-    devices = passed(results)
-    if wanted and wanted not in devices:
-        raise InputError(
-            f"{wanted} has no candidates; devices that passed their gate: {', '.join(devices) or 'none'}"
-        )
-    if not devices:
-        raise InputError("no device passed its gate, so there are no candidates: see report.html")
-    return wanted or devices[0]
-
-
-def passed(results: Path) -> list[str]:
-    """The devices that passed their gate; raises InputError if no run has finished."""
-    if not (results / "summary.json").exists():
-        earlier = results / "previous"
-        hint = f"; the results before are in {earlier}" if (earlier / "summary.json").exists() else ""
-        raise InputError(
-            f"{results} has no summary.json: run the workflow first, or to its end, or give --results{hint}"
-        )
-    return files.read_json(results / "summary.json")["passed"]
 
 
 def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str, about: Sequence[str] = ()) -> str:
@@ -183,11 +160,7 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str, about:
         "id": [row[f"{side}_id"] for row in rows],
         "known": [row["known"] or "" for row in rows],
         "review": [row.get("review", "") for row in rows],
-        **{
-            name.removeprefix(f"{side}_"): [row[name] for row in rows]
-            for name in next(iter(rows), {})
-            if name in about and name.startswith(f"{side}_")
-        },
+        **{title: [row[name] for row in rows] for title, name in annotations.of_side(about, side).items()},
     }
     kept = {title: cells for title, cells in columns.items() if any(cells)}
     widths = [min(40, max(map(len, (title, *cells)))) for title, cells in kept.items()]
@@ -245,9 +218,7 @@ def dossier(rows: Mapping[str, Mapping[str, Any]], about: Sequence[str] = ()) ->
     if row.get("review"):
         lines.append(f"reviewed: {row['review']}; {row['review_note']}".rstrip("; "))
     for side in annotations.SIDES:
-        said = [
-            f"{name.removeprefix(f'{side}_')} {row[name]}" for name in about if name.startswith(f"{side}_")
-        ]
+        said = [f"{title} {row[name]}" for title, name in annotations.of_side(about, side).items()]
         lines += [f"about {row[f'{side}_name']}: {'; '.join(said)}"] if said else []
     if row["reasons"]:
         lines.append("metapaths and votes that raise the score most, with what they add to it:")

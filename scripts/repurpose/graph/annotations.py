@@ -110,6 +110,11 @@ class Annotations:
         return np.array([bool(values & folded) for values in of_nodes])
 
 
+def of_side(columns: Sequence[str], side: str) -> dict[str, str]:
+    """Those of the columns (`Annotations.columns`) that are of a side: name in the table -> column."""
+    return {name.removeprefix(f"{side}_"): name for name in columns if name.startswith(f"{side}_")}
+
+
 def load(path: str | Path, node_ids: Mapping[str, np.ndarray], types: tuple[str, str]) -> Annotations:
     """The annotations that `ingest.annotations.read` wrote.
 

@@ -3,7 +3,6 @@
 A module of its own, so that the ranking does not depend on the reader of tables.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +22,8 @@ from repurpose.ingest import tables
 def read(path: str | Path, kg: Graph, target: Target, settings: AnnotationSettings) -> pa.Table:
     """Read annotations from a table: a row per annotated node (`INDEX`) and a text column per annotation.
 
-    Different values of one node in several rows are joined by the separator. The log and the table's metadata
-    count what belongs to no head and no tail. Raises InputError if nothing is left.
+    Different values of one node in several rows are joined by the separator. The log counts what belongs to
+    no head and no tail. Raises InputError if nothing is left.
     """
     names = columns_of(path, settings)
     table = tables.read(path, [settings.id, *names], "annotations").to_pandas().astype(str)
@@ -63,11 +62,10 @@ def read(path: str | Path, kg: Graph, target: Target, settings: AnnotationSettin
         len(unknown),
         f" ({', '.join(unknown[:SHOWN])}{', ...' if len(unknown) > SHOWN else ''})" if unknown else "",
     )
-    counts = {"rows": len(table), "annotated": annotated, "of_other_types": others, "unknown": len(unknown)}
     frame = pd.concat(parts)[["side", "node_index", *names]]
     schema = pa.schema([*INDEX, *((name, pa.string()) for name in names)])
-    metadata = {"separator": settings.separator, "counts": json.dumps(counts)}
-    return pa.Table.from_pandas(frame, schema, preserve_index=False).replace_schema_metadata(metadata)
+    written = pa.Table.from_pandas(frame, schema, preserve_index=False)
+    return written.replace_schema_metadata({"separator": settings.separator})
 
 
 def _require_one_side(

@@ -32,8 +32,12 @@ class Reviews:
 
     def add(self, pairs: pa.Table) -> pa.Table:
         """Pairs (head_id, tail_id) with COLUMNS behind the others, without the excluded ones."""
-        asked = pd.MultiIndex.from_frame(pairs.select(IDS).to_pandas())
-        row = self._index.get_indexer(asked)
+        # Reviews are few, and there may be all pairs of a graph: only those with both ids are looked up.
+        has_ids = (pc.is_in(pairs[name], value_set=self.table[name].combine_chunks()) for name in IDS)
+        near = np.flatnonzero(pc.and_(*has_ids).to_numpy(zero_copy_only=False))
+        asked = pairs.select(IDS).take(pa.array(near)).to_pandas()
+        row = np.full(pairs.num_rows, -1)
+        row[near] = self._index.get_indexer(pd.MultiIndex.from_frame(asked))
         place = pa.array(np.where(row < 0, 0, row), mask=row < 0)
         for name in COLUMNS:
             column = pc.fill_null(self.table[name].combine_chunks().take(place), "")

@@ -6,7 +6,7 @@ from typing import Any
 from repurpose.graph.names import visible
 from repurpose.report import words
 from repurpose.report.headlines import SCHEMES
-from repurpose.report.metric_tables import INDEPENDENT, LABELS, LEADING, METHOD_LABELS
+from repurpose.report.metric_tables import INDEPENDENT, LABELS, LEADING, METHOD_LABELS, not_below
 from repurpose.report.summary import verdict_sentence
 
 SHOWN = 3  # candidates
@@ -20,7 +20,7 @@ def lines(summary: Mapping[str, Any], folder: str = "results") -> list[str]:
     name = "pooled" if pooled.get("runs") else row["device"]
     best = (pooled["top"] if pooled.get("runs") else row["top"])[:SHOWN]
     sentence = verdict_sentence(summary)
-    result = [f"{sentence[:1].upper()}{sentence[1:]}.", *_metrics_line(row)]
+    result = [f"{words.capitalised(sentence)}.", *_metrics_line(row)]
     if best:
         result.append("The best new candidates:")
         calibration = None if pooled.get("runs") else row["calibration"]
@@ -50,8 +50,8 @@ def _metrics_line(row: Mapping[str, Any]) -> list[str]:
         )
         compared = ", ".join(f"{METHOD_LABELS[name]} {values[name]:.3f}" for name in others[:COMPARED])
         said = f"{LABELS[LEADING]} of one list, split {scheme}: {values['hgt']:.3f}"
-        is_beaten = bool(others) and values[others[0]] >= values["hgt"]
-        verdict = f"; {METHOD_LABELS[others[0]]} is not worse here, see the report" if is_beaten else ""
+        simpler = not_below(schemes[scheme])
+        verdict = f"; {METHOD_LABELS[simpler]} is not worse here, see the report" if simpler else ""
         return [f"{said} ({compared}){verdict}" if compared else said]
     return []
 

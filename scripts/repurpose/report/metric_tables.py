@@ -233,32 +233,37 @@ def _best(value_by_method: Mapping[str, Any], better: Callable[..., str]) -> str
 
 
 def beaten_by(metrics: Mapping[str, Any] | None) -> dict[str, str]:
-    """The independent method with better lists than the workflow, "" for none, by kind of tail.
+    """The label of the independent method that hgt is not above, "" for none, by kind of tail.
 
     The split of random pairs stands for lists of treated tails, that of whole tails for untreated ones.
     """
-    schemes, result = (metrics or {}).get("schemes", {}), {}
-    for kind, scheme in (("treated", "random"), ("untreated", "disease")):
-        estimates = {
-            name: (schemes.get(scheme, {}).get(name) or {}).get(LEADING) for name in ("hgt", *INDEPENDENT)
-        }
-        values = {name: estimate["value"] for name, estimate in estimates.items() if estimate}
-        best = max(values, key=lambda name: values[name], default="hgt")
-        result[kind] = "" if best == "hgt" or "hgt" not in values else method_label(best)
-    return result
+    schemes = (metrics or {}).get("schemes", {})
+    of_kinds = {"treated": "random", "untreated": "disease"}
+    names = {kind: not_below(schemes.get(scheme) or {}) for kind, scheme in of_kinds.items()}
+    return {kind: method_label(name) if name else "" for kind, name in names.items()}
+
+
+def not_below(methods: Mapping[str, Mapping[str, Any] | None]) -> str:
+    """The best independent method by LEADING if hgt is not above it; "" if it is, or if one is not known."""
+    estimates = {name: (methods.get(name) or {}).get(LEADING) for name in ("hgt", *INDEPENDENT)}
+    values = {name: estimate["value"] for name, estimate in estimates.items() if estimate}
+    hgt = values.pop("hgt", None)
+    best = max(values, key=lambda name: values[name], default="")
+    return best if best and hgt is not None and hgt <= values[best] else ""
 
 
 def shortfalls(metrics: Mapping[str, Any] | None, device: str) -> list[str]:
-    """A sentence for each split on which an independent method has better lists than the workflow."""
+    """A sentence for each split on which an independent method has lists that are as good or better."""
     result = []
     for scheme, contents in (metrics or {}).get("schemes", {}).items():
+        if not not_below(contents):
+            continue
         methods = {name: contents.get(name) or {} for name in ("hgt", *INDEPENDENT)}
         standing = _standing(methods, ((metrics or {}).get("differences") or {}).get(scheme) or {})
-        if "not above" in standing:
-            result.append(
-                f"{device}, split {scheme}: {standing}. Trust its lists no more than those; wider vectors "
-                "(hgt.hidden_dim) or more seeds (seeds) may help"
-            )
+        result.append(
+            f"{device}, split {scheme}: {standing}. Trust its lists no more than those; wider vectors "
+            "(hgt.hidden_dim) or more seeds (seeds) may help"
+        )
     return result
 
 

@@ -79,7 +79,7 @@ def render(
     )
     environment.filters |= {"number": number, "duration": duration, "size": size, "breakable": breakable}
     environment.filters["with_full_stop"] = with_full_stop
-    environment.filters["capitalised"] = lambda text: text[:1].upper() + text[1:]
+    environment.filters["capitalised"] = words.capitalised
     head_type, tail_type = map(shown, target_types(certificate))
     sentence = verdict_sentence(summary)
     scripts = _scripts() if packed else []
@@ -99,7 +99,7 @@ def render(
         map_methods=MAP_METHODS,
         observed=words.observed,
         made={**NOTHING_MADE, **(made or {})},
-        sentence=sentence[:1].upper() + sentence[1:],
+        sentence=words.capitalised(sentence),
         summary=summary,
         devices=[
             _device(row, histories[row["device"]], verdicts[row["device"]], (head_type, tail_type))

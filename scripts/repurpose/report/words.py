@@ -7,6 +7,11 @@ from typing import Any
 HIGHEST_BASE = 1_000_000
 
 
+def capitalised(text: str) -> str:
+    """The text with its first letter as a capital; the others stay, as in SmallMolecule."""
+    return text[:1].upper() + text[1:]
+
+
 def in_words(share: float) -> str:
     """A share as "about 3 in 100"; the base is the first power of ten, from 100, that makes it at least 1."""
     base = _base(share)

@@ -7,12 +7,11 @@ from typing import Any
 import pandas as pd
 import pyarrow.compute as pc
 
-from repurpose.candidates import questions
 from repurpose.config.sections import Target
 from repurpose.core import files
 from repurpose.graph import graph, names
 from repurpose.graph.graph import Graph, GraphFiles
-from repurpose.provenance import records
+from repurpose.provenance import passed, records
 from repurpose.vectors import embeddings
 
 
@@ -25,7 +24,7 @@ class Results:
         Raises InputError if no run has finished there, if the device did not pass, or if a file was changed.
         """
         self.folder = Path(folder)
-        self.device = questions.device_of(self.folder, device)
+        self.device = passed.device_of(self.folder, device)
         records.require_whole(self.folder, self.device)
 
     @cached_property

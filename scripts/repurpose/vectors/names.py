@@ -8,6 +8,7 @@ from scipy.sparse import linalg
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from repurpose.core import streams
+from repurpose.graph.graph import Graph
 
 LETTERS = (3, 5)  # lengths of the pieces of words
 SCHEMA = pa.schema([("node_type", pa.string()), ("node_id", pa.string()), ("vector", pa.list_(pa.float32()))])
@@ -32,16 +33,14 @@ def embed(names: Sequence[str], width: int, seed: int) -> np.ndarray:
     return (left * values)[:, ::-1].astype(np.float32)
 
 
-def table(node_type: str, ids: np.ndarray, texts: np.ndarray, width: int, seed: int) -> pa.Table:
-    """Vectors (SCHEMA) of the nodes of a type that have a name other than their id."""
-    rows = np.flatnonzero(ids != texts)
-    if not len(rows):
-        return SCHEMA.empty_table()
-    vectors = embed(texts[rows].tolist(), width, seed)
-    columns = [pa.array([node_type] * len(rows)), pa.array(ids[rows], pa.string()), pa.array(list(vectors))]
-    return pa.table(columns, schema=SCHEMA)
-
-
-def concatenated(tables: Sequence[pa.Table]) -> pa.Table:
-    """The rows of all tables."""
-    return pa.concat_tables(tables)
+def table(kg: Graph, types: Sequence[str], width: int, seed: int) -> pa.Table:
+    """Vectors (SCHEMA) of the nodes of these types that have a name other than their id."""
+    parts = [SCHEMA.empty_table()]
+    for node_type in types:
+        ids, texts = kg.node_ids[node_type], kg.node_names[node_type]
+        rows = np.flatnonzero(ids != texts)
+        if len(rows):
+            vectors = list(embed(texts[rows].tolist(), width, seed))
+            columns = [pa.array(each) for each in ([node_type] * len(rows), ids[rows].tolist(), vectors)]
+            parts.append(pa.table(columns, schema=SCHEMA))
+    return pa.concat_tables(parts)
