@@ -260,6 +260,11 @@ BEHIND_THE_GATE = (
 )
 
 
+# These jobs only look names up and read the user's small tables. If one refuses its input, before others have made
+# anything, the results that the run has set aside return.
+CHECKS = ("check_names", "find_chosen", "read_annotations", "read_external", "read_reviews")
+
+
 def expected(record):
     """The job of a record as the present config would start it; None if there is no rule of this name."""
     job = snakemake_private.job(workflow, record.rule, record.wildcards)
@@ -293,12 +298,16 @@ def asked():
     return runs.Request(config, paths, has_options, inputs.tables(config))
 
 
+SHOWN_MISSING = 5  # files that are named after a failed run
+
+
 class Plan:
     """The state of the results that this run found, judged once, when the DAG is built."""
 
     is_begun = False
     judgement = None
     lock = None
+    memory = {}
 
 
 def plan(wildcards):
@@ -329,6 +338,7 @@ def begin_run():
         Plan.lock = runs.hold()
         for name in runs.begin(Plan.judgement):
             print(f"Put in place what a killed run had made: {name}", file=sys.stderr)
+        Plan.memory = runs.memory_files()
         runs.remember(asked(), records.Digests())
     except InputError as error:
         sys.exit(f"Error: {error}")
@@ -337,7 +347,10 @@ def begin_run():
 def end_run(logs, is_failed):
     """Set aside results that do not fit; after a failed run, print why it stopped and what is missing."""
     snakemake_private.forget_forced(workflow)
-    missing = runs.end(runs.judge(expected, is_result, records.Digests(), is_end=True))
+    text = "".join(Path(path).read_text(errors="replace") for path in logs) if is_failed else ""
+    failed = snakemake_private.failed_rules(text)
+    is_undone = bool(failed) and failed <= set(CHECKS) and runs.undo(Plan.judgement, CHECKS, Plan.memory)
+    missing = [] if is_undone else runs.end(runs.judge(expected, is_result, records.Digests(), is_end=True))
     if not is_failed:
         if snakemake_private.is_asked_for(workflow, "require_pass"):
             # Imported here: a dry run need not wait for it.
@@ -345,13 +358,16 @@ def end_run(logs, is_failed):
 
             print("\n".join(["", *ending.lines(read_json("results/summary.json"))]), file=sys.stderr)
         return
-    text = "".join(Path(path).read_text(errors="replace") for path in logs)
     said = re.findall(r"^[0-9:]{8} ERROR (.*)$", text, re.MULTILINE)
     sentences = dict.fromkeys([*said, *snakemake_private.killed(text)])
     lines = ["", "The run stopped:", *(f"  {each}" for each in sentences or ["see the messages above"])]
-    if missing:
+    if is_undone:
+        lines += ["Nothing has changed: results/ is as it was before this command."]
+    elif missing:
         lines += [
             "Not made again; what was made last is in results/previous:",
-            *(f"  {path}" for path in missing),
+            *(f"  {path}" for path in missing[:SHOWN_MISSING]),
         ]
+        more = len(missing) - SHOWN_MISSING
+        lines += [f"  and {more} more"] if more > 0 else []
     print("\n".join(lines), file=sys.stderr)

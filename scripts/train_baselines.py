@@ -48,7 +48,7 @@ def main(
     methods["untrained"] = Vectors.read(untrained, kg, (head_type, tail_type))
     fits = {}
     for name, vectors in methods.items():
-        logging.info("baseline %s", name, extra=logs.LOG_ONLY)
+        logging.info("baseline %s", name, extra=logs.IF_SLOW)
         task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external_pairs)
         fits[name] = classifier.evaluate_all(replace(task, settings=search.search(task).settings))
     fits["popularity"] = popularity_baseline.evaluate_all(task)

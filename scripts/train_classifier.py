@@ -69,7 +69,7 @@ def main(
         by_method["embedding"] = classifier.ablated(task, fits, EMBEDDED)
     without_layers = vectors.without_layers()
     if without_layers:
-        logging.info("without layers", extra=logs.LOG_ONLY)
+        logging.info("testing it without the encoder's layers", extra=logs.IF_SLOW)
         by_method["no_layers"] = classifier.evaluate_all(
             replace(task, vectors=without_layers, metapaths=None)
         )

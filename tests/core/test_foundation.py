@@ -241,6 +241,24 @@ def test_records_of_the_library_reach_the_log(tmp_path):
     assert logging.getLogger().level != logging.NOTSET
 
 
+@pytest.mark.parametrize(("silent", "is_shown"), [(0.0, True), (60.0, False)])
+def test_the_terminal_shows_lines_of_progress_only_after_silence(tmp_path, silent, is_shown):
+    """The log file has them all, and lines for the log alone are never on the terminal."""
+    code = (
+        "import logging, sys; from repurpose.core import logs; logs.configure(sys.argv[1]); "
+        f"logs.SILENT = {silent}; logging.info('half done', extra=logs.IF_SLOW); "
+        "logging.info('figures', extra=logs.LOG_ONLY); logging.info('done')"
+    )
+    done = run(code, tmp_path / "rule.log")
+    assert ("half done" in done.stderr) == is_shown
+    assert "figures" not in done.stderr and "done" in done.stderr
+    assert [line.split("INFO ")[1] for line in (tmp_path / "rule.log").read_text().splitlines()] == [
+        "half done",
+        "figures",
+        "done",
+    ]
+
+
 def test_the_usable_threads_are_at_least_one_and_never_more_than_given():
     assert threads.usable(1) == threads.usable(0) == 1
     assert 1 <= threads.usable(2) <= 2

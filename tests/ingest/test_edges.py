@@ -31,9 +31,9 @@ def test_what_people_read_has_the_order_of_the_table_and_not_of_the_alphabet():
     kg, _ = build(rows)
     texts = {kind.relation: kind.text for kind in kg.relations}
     assert texts == {
-        "indication": "drug -- indication -- disease",
-        "near": "organ -- near -- gene",
-        "has": "gene -- has -- organ",
+        "indication": "drug -> indication -> disease",
+        "near": "organ -> near -> gene",
+        "has": "gene -> has -> organ",
         "binds": "gene -- binds -- gene",
     }
     assert {kind.relation for kind in kg.relations if kind.turned} == {"near"}

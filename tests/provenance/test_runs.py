@@ -1,6 +1,7 @@
 """Each file in results/ is what the present config, tables and code make, however a run ends."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import shutil
@@ -435,6 +436,71 @@ def test_the_whole_config_of_a_run_is_stored_with_the_digests_of_its_tables():
     text = Path("results/config.yaml").read_text()
     assert f"# edges: table.csv, SHA-256 {files.digest('table.csv')}" in text
     assert "edges: table.csv\nnodes: ''\nseed: 7\n" in text
+
+
+def refused_run(config, checks=(), job=None):
+    """A run of another config that is refused after `job`; returns whether everything is as it was before."""
+    memory = runs.memory_files()
+    judged = small_run.judge(config)
+    runs.begin(judged)
+    remember({"edges": "table.csv", **config})
+    if job:
+        small_run.do(config, job)
+    return runs.undo(judged, checks, memory)
+
+
+def everything():
+    """The content of all files in results, except those of the machine."""
+    return {
+        path: path.read_bytes()
+        for path in Path("results").rglob("*")
+        if path.is_file() and ".run" not in path.parts
+    }
+
+
+@pytest.mark.parametrize("job", [None, "copy"])
+def test_a_refused_run_changes_nothing_not_even_what_is_in_previous(job):
+    for factor in (1, 2):
+        small_run.run({"copy": factor})
+        end({"copy": factor})
+    remember({"edges": "table.csv", "copy": 2})
+    before = everything()
+    assert refused_run({"copy": 3}, ("copy",), job)
+    assert everything() == before
+    assert small_run.run({"copy": 2}) == [] and small_run.run({"copy": 1}) == []
+
+
+def test_a_refused_run_that_has_made_more_than_checks_keeps_it():
+    small_run.run({})
+    remember({"edges": "table.csv"})
+    assert not refused_run({"copy": 3}, ("double",), "copy")
+    assert small_run.texts()["results/copy/a.txt"] == "ab\n" * 3
+    assert small_run.run({}) == []
+
+
+def test_without_results_that_were_set_aside_there_is_nothing_to_undo():
+    small_run.do({}, "copy")
+    assert not refused_run({}, ("copy", "double"), "double")
+    assert Path("results/double/a.txt").exists() and Path("results/config.yaml").exists()
+
+
+def test_results_that_were_asked_for_again_are_not_restored():
+    small_run.run({})
+    reasons = {"join": runs.FORCED}
+    judged = dataclasses.replace(small_run.judge({}), reasons=reasons)
+    runs.begin(judged)
+    assert not runs.undo(judged, (), {})
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_after_a_kill_during_the_undoing_the_next_run_has_all_results(after, monkeypatch):
+    small_run.run({})
+    before = small_run.texts()
+    judged = small_run.judge({"double": 2})
+    runs.begin(judged)
+    with dying(monkeypatch, after):
+        runs.undo(judged, (), {})
+    assert small_run.run({}) == [] and small_run.texts() == before
 
 
 @pytest.mark.parametrize("after", range(7))

@@ -332,7 +332,8 @@ def test_the_terminal_is_short_and_the_log_has_everything(fresh):
     assert short.code == 0, short.output
     started = re.findall(r"^\d\d:\d\d:\d\d (\w+)$", short.output, re.MULTILINE)
     assert sorted(started) == ["judge", "late", "make", "use"]
-    assert "4 of 5 steps (80%) done" in short.output
+    # Before the checkpoint it is not known that `late` will run.
+    assert "1 of at least 4 steps done" in short.output and "4 of 5 steps done" in short.output
     for chatter in ("Select jobs", "Execute 1 jobs", "Finished jobid", "jobid:", "reason:", "localrule all"):
         assert chatter not in short.output, chatter
     (log,) = (fresh / ".snakemake" / "log").glob("*.log")
@@ -347,10 +348,32 @@ def test_without_quiet_reasons_and_in_a_dry_run_the_terminal_shows_everything(fr
     assert whole.code == 0 and "Finished jobid" in whole.output and "reason:" in whole.output
 
 
-def test_errors_are_never_quiet(fresh):
+def test_a_failed_job_has_a_line_and_what_it_said(fresh):
     (fresh / "use.py").write_text("raise SystemExit('out of luck')\n")
     failed = call(fresh, "--quiet", "host", "reason", "--", plan=SHORT)
-    assert failed.code == 1 and "Error in rule use" in failed.output and "out of luck" in failed.output
+    assert failed.code == 1 and "Failed: use" in failed.output and "out of luck" in failed.output
+    for chatter in (
+        "RuleException",
+        "CalledProcessError",
+        "Error in rule",
+        "Exiting because",
+        "WorkflowError",
+    ):
+        assert chatter not in failed.output, chatter
+    (log,) = (fresh / ".snakemake" / "log").glob("*.log")
+    assert "Error in rule use:" in log.read_text() and "RuleException" in log.read_text()
+
+
+def test_errors_of_snakemake_itself_are_never_quiet(fresh):
+    failed = call(fresh, "--quiet", "host", "reason", "--", "nowhere.txt", plan=SHORT)
+    assert failed.code == 1 and "MissingRuleException" in failed.output and "nowhere.txt" in failed.output
+
+
+def test_the_rules_of_failed_jobs_are_known_from_the_log(fresh):
+    (fresh / "use.py").write_text("raise SystemExit('out of luck')\n")
+    text = "''.join(open(path).read() for path in log)"
+    failed = call(fresh, hook=tells(failed=f"sorted(private.failed_rules({text}))"))
+    assert failed.code == 1 and failed.told[-1] == {"failed": ["use"]}
 
 
 def test_what_was_asked_for_is_known_at_the_end(fresh):

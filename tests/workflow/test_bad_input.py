@@ -30,6 +30,11 @@ def refusal(folder, *arguments, config):
     return re.sub(r"\s+", " ", run.output)
 
 
+def results_of(folder):
+    contents = project_runs.contents(folder.directory / "results")
+    return {name: content for name, content in contents.items() if not name.startswith(".run/")}
+
+
 def table(folder, name, content):
     path = folder.directory / name
     path.write_bytes(content)
@@ -75,6 +80,16 @@ def test_results_are_not_up_to_date_after_a_failed_job(folder):
         assert "results/graph/nodes.parquet" in output and not folder.path("graph/nodes.parquet").exists()
     run = folder.run("results/pairs/pairs.parquet")
     assert run.code == 0 and run.output.count("taken back from results/previous") == 2
+
+
+def test_a_name_that_the_graph_lacks_leaves_all_results_in_place(folder):
+    config = {"candidates": {"tails": ["no such disease"]}}
+    folder.run("results/graph/checked.json")
+    before = results_of(folder)
+    output = refusal(folder, "results/graph/checked.json", config=config)
+    assert "The run stopped: the graph has no disease called no such disease Nothing has changed:" in output
+    assert results_of(folder) == before
+    assert output.count("no such disease") == 2  # where it happened, and at the end
 
 
 @pytest.mark.parametrize(

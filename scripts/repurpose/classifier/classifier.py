@@ -18,7 +18,7 @@ from repurpose.classifier.metapath_fits import MetapathFits
 from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import ClassifierSettings
 from repurpose.core import streams
-from repurpose.core.logs import LOG_ONLY
+from repurpose.core.logs import IF_SLOW, LOG_ONLY
 from repurpose.evaluation import evaluation, popularity, ranks
 from repurpose.pairs import external, pairs, unknown
 from repurpose.pairs.pairs import ALL_SCHEMES, HELD_OUT, Known
@@ -295,7 +295,8 @@ def _evaluate_scheme(task: Task, scheme: str) -> Fit:
     auprc = _valid_auprc(task, model, valid)
     rounds = tuple(member.num_boosted_rounds() for member in members)
     figures = ", ".join(f"{name} {value:.3f}" for name, value in auprc.items())
-    log.info("%s: rounds %s, validation AUPRC: %s", scheme, rounds, figures, extra=LOG_ONLY)
+    detail = f"rounds {rounds}, validation AUPRC: {figures}"
+    log.info("split %s: fitted", scheme, extra={**IF_SLOW, "detail": detail})
     return tested(task, scheme, Fit(model, rounds, valid, auprc, *UNTESTED))
 
 

@@ -17,7 +17,7 @@ from repurpose.classifier.list_weights import ListWeights, prior
 from repurpose.classifier.metapath_model import FittedMetapaths, MetapathModel
 from repurpose.classifier.pair_model import Model
 from repurpose.core import streams
-from repurpose.core.logs import LOG_ONLY
+from repurpose.core.logs import IF_SLOW
 from repurpose.metapaths import walks
 from repurpose.metapaths.features import PairFeatures, Pairs
 from repurpose.pairs import unknown
@@ -43,7 +43,7 @@ def evaluate_all(task: Task, types: tuple[str, str]) -> dict[str, dict[str, Fit]
             "metapaths": _metapaths(task, scheme, name, result["metapaths"]),
         }
         for method, model in models.items():
-            log.info("baseline %s", method, extra=LOG_ONLY)
+            log.info("baseline %s, split %s", method, scheme, extra=IF_SLOW)
             untested = Fit(model, (), NO_EXAMPLES, {}, *classifier.UNTESTED)
             result[method][scheme] = classifier.tested(task, scheme, untested)
     return result

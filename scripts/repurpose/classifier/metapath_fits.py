@@ -19,7 +19,7 @@ from repurpose.classifier.folds import Folds
 from repurpose.classifier.metapath_model import FittedMetapaths, MetapathModel
 from repurpose.core import files, streams
 from repurpose.core.errors import InputError
-from repurpose.core.logs import LOG_ONLY
+from repurpose.core.logs import IF_SLOW
 from repurpose.graph.graph import Graph
 from repurpose.metapaths import steps as steps_module
 from repurpose.metapaths import votes, walks
@@ -124,7 +124,7 @@ def fit_models(
         rng = streams.generator(seed, "negatives and folds of the metapaths", number)
         known, not_drawn = treated(pairs[is_train]), unknown.without(taken, pairs[~is_train])
         models[name] = metapath_model.fit(features.voted_by(known), not_drawn, rng, threads)
-        log.info("%s: fitted to %d known pairs", name, len(known[0]), extra=LOG_ONLY)
+        log.info("%s: fitted to %d known pairs", name, len(known[0]), extra=IF_SLOW)
     return models
 
 

@@ -19,6 +19,7 @@ from repurpose.classifier.classifier import Task
 from repurpose.classifier.folds import FOLDS, SIDES
 from repurpose.classifier.list_weights import ListWeights
 from repurpose.core import streams
+from repurpose.core.logs import IF_SLOW
 from repurpose.evaluation import calibration, popularity
 from repurpose.pairs import unknown
 
@@ -110,6 +111,7 @@ def sample(task: Task, rounds: Sequence[int], weights: ListWeights) -> tuple[Sam
         # Where heads are held out, the model knows pairs of the tails.
         support = pair_model.support(model)[tails[tail]] if side else np.zeros(len(tail), np.float32)
         parts.append((*columns, tail_weights[tail], support))
+        log.info("probabilities: fold %d of %d", number + 1, folds.count, extra=IF_SLOW)
     return Sample(*map(np.concatenate, zip(*parts, strict=True))), ("head", "tail")[side], folds.count
 
 

@@ -3,6 +3,7 @@
 import functools
 import logging
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -24,7 +25,28 @@ class DetailFormatter(logging.Formatter):
         return f"{super().format(record)}  {detail}" if detail else super().format(record)
 
 
-LOG_ONLY = {"log_only": True}  # as `extra` of a record: for the log file, not for the terminal
+# As `extra` of a record: for the log file, and not for the terminal, or there only after SILENT seconds without a line.
+LOG_ONLY = {"log_only": True}
+IF_SLOW = {"if_slow": True}
+SILENT = 10.0
+
+
+class TerminalFilter(logging.Filter):
+    """Which records the terminal shows; the time of the last one begins with that of this object."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = time.monotonic()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for a record with LOG_ONLY, and for one with IF_SLOW that follows another at once."""
+        now = time.monotonic()
+        is_shown = not getattr(record, "log_only", False)
+        if getattr(record, "if_slow", False):
+            is_shown = now - self.last >= SILENT
+        if is_shown:
+            self.last = now
+        return is_shown
 
 
 class LogFile(logging.FileHandler):
@@ -50,7 +72,8 @@ def configure(path: str | Path | None = None) -> None:
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     handlers[0].setFormatter(logging.Formatter(FORMAT, TIME))
-    handlers[0].addFilter(lambda record: path is None or not getattr(record, "log_only", False))
+    if path is not None:
+        handlers[0].addFilter(TerminalFilter())
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(LogFile(path, mode="w"))
@@ -75,7 +98,7 @@ def _report(
     elif is_out_of_memory(error):
         logging.error("%s ran out of memory (%s); %s", job, shortened(error), FREE_MEMORY)
     elif issubclass(error_type, KeyboardInterrupt):
-        logging.error("interrupted")
+        logging.error("interrupted; run the same command again to go on")
     else:
         logging.error(
             "unexpected error, %s: %s", error_type.__name__, error, exc_info=(error_type, error, trace)

@@ -48,9 +48,9 @@ class Relation:
 
     @property
     def text(self) -> str:
-        """The relation as its table has it, such as "drug -- binds -- gene"; arrows if it is directed."""
+        """The relation as its table has it: "drug -> binds -> gene", or "gene -- interacts -- gene"."""
         first, last = (self.head_type, self.tail_type)[:: -1 if self.turned else 1]
-        arrow = "->" if self.directed else "--"
+        arrow = "--" if self.is_symmetric else "->"
         return f"{first} {arrow} {self.relation} {arrow} {last}"
 
     @property

@@ -277,7 +277,7 @@ def lines(found: Inspection) -> Iterator[str]:
     if shared:
         yield f"  {shared:,} ids stand for nodes of several types, which are different nodes"
     yield ""
-    yield "Relations (edges; -> has a direction, -- has none; both: each edge is listed in both directions)"
+    yield "Relations (edges; -> from head to tail, -- without a direction; both: each is listed both ways)"
     mirrored = {entry["relation"]: entry for entry in ledger["relations"]}
     for kind in kg.relations:
         entry = mirrored[kind.relation]

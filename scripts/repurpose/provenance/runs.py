@@ -10,7 +10,7 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -330,6 +330,39 @@ def begin(judged: Judgement) -> list[str]:
             Path(path).unlink(missing_ok=True)
     os.environ[jobs.VARIABLE] = token
     return finished
+
+
+def undo(judged: Judgement, checks: Collection[str], memory: Mapping[Path, bytes]) -> bool:
+    """Undo `begin` and `remember` if the run has made nothing but files of the rules `checks`.
+
+    judged: what `begin` set aside by. memory: what `memory_files` gave before. Returns whether the results are
+    again what they were before the run; False, and nothing changes, if there was nothing to set aside.
+    """
+    with records.locked("place"):
+        now = records.read_all()
+        made = {name for name, record in now.items() if record != judged.records.get(name)}
+        kept = records.read_all(shelf.previous_path(RECORDS))
+        is_whole = all(kept.get(record.name) == record for record in judged.stale)
+        if not judged.stale or not is_whole or any(now[name].rule not in checks for name in made):
+            return False
+        for record in judged.stale:
+            shelf.put_back(record)
+        for name in made - {record.name for record in judged.stale}:
+            records.path_of(name).unlink()
+            for path in now[name].outputs:
+                Path(path).unlink(missing_ok=True)
+        for path in (CONFIG, MEMORY):
+            path.unlink(missing_ok=True)
+        for path, content in memory.items():
+            with files.replacing(path) as temporary:
+                temporary.write_bytes(content)
+        shelf.forget_older()
+    return True
+
+
+def memory_files() -> dict[Path, bytes]:
+    """The files that `remember` replaces, with their content."""
+    return {path: path.read_bytes() for path in (CONFIG, MEMORY) if path.exists()}
 
 
 def end(judged: Judgement) -> list[str]:

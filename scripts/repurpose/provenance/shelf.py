@@ -45,6 +45,31 @@ def set_aside(record: Record, is_kept: bool = True) -> None:
     record_path.unlink(missing_ok=True)
 
 
+def put_back(record: Record) -> None:
+    """Undo `set_aside` of a record that was kept: its files return, and OLDER's to results/previous.
+
+    What the job has made since then is deleted.
+    """
+    kept_path = records.path_of(record.name, previous_path(records.RECORDS))
+    record_path = records.path_of(record.name)
+    since = records.read(record_path)
+    record_path.unlink(missing_ok=True)
+    for path in map(Path, since.outputs if since else ()):
+        path.unlink(missing_ok=True)
+    for path in record.outputs:
+        if previous_path(path).exists():
+            move(previous_path(path), Path(path))
+    record.write(record_path)
+    # Last: after a kill before this line, the next run finds the files without a record and moves them back to it.
+    kept_path.unlink()
+    older = records.read(records.path_of(record.name, previous_path(records.RECORDS, OLDER)))
+    if older:
+        for path in older.outputs:
+            if previous_path(path, OLDER).exists():
+                move(previous_path(path, OLDER), previous_path(path))
+        older.write(kept_path)
+
+
 def _move_on(name: str) -> None:
     """Move the previous version of a job's files to OLDER."""
     source, target = (

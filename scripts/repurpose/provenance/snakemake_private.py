@@ -5,6 +5,7 @@ tests/provenance/test_snakemake_private.py states what each part must do, and wh
 lacks it.
 """
 
+import functools
 import logging
 import re
 import time
@@ -98,8 +99,13 @@ def killed(log: str) -> list[str]:
     return [f"{name} was killed from outside, most often for want of memory; {FREE_MEMORY}" for name in names]
 
 
+def failed_rules(log: str) -> set[str]:
+    """The rules of the jobs that failed, from Snakemake's log."""
+    return set(re.findall(r"^Error in rule (\w+):$", log, re.MULTILINE))
+
+
 def shorten_console(workflow: Any) -> None:
-    """On the terminal, say what starts and how much is done in a line each; Snakemake's log keeps it all.
+    """On the terminal, a line each for what starts, fails, and is done; Snakemake's log keeps it all.
 
     Nothing changes unless reasons are quiet, as in profiles/default: `--workflow-profile none` shows it all,
     and a dry run has its reasons.
@@ -110,6 +116,8 @@ def shorten_console(workflow: Any) -> None:
     for handler in logging.getLogger("snakemake.logging").handlers:
         if handler.name == "DefaultStreamHandler" and not workflow.output_settings.dryrun:
             handler.formatter.format_job_info = _start_of_job
+            handler.formatter.format_job_error = _end_of_failed_job
+            handler.formatter.format_progress = functools.partial(_progress, workflow)
             handler.addFilter(_is_news)
         else:
             for part in (handler.formatter, *handler.filters):
@@ -120,18 +128,33 @@ def _start_of_job(message: Mapping[str, Any]) -> str:
     return f"{time.strftime('%H:%M:%S')} {message['rule_msg'] or message['rule_name']}"
 
 
-# Said of every job, or of the plan again.
+def _end_of_failed_job(message: Mapping[str, Any]) -> str:
+    logs = f"; its log: {', '.join(message['log'])}" if message["log"] else ""
+    return f"Failed: {message['rule_msg'] or message['rule_name']}{logs}"
+
+
+def _progress(workflow: Any, message: Mapping[str, Any]) -> str:
+    """Steps that are done, of all; "of at least" while it is not known which jobs follow a checkpoint."""
+    dag = workflow.dag
+    is_open = any(dag.needrun(job) and not dag.finished(job) for job in dag.checkpoint_jobs)
+    return f"{message['done']} of {'at least ' if is_open else ''}{message['total']} steps done"
+
+
+# Said of every job, of the plan again, or of a job that failed after its own sentence.
 CHATTER = re.compile(
     r"Select jobs to execute\.\.\.|Execute \d+ jobs\.\.\.|DAG of jobs will be updated after completion\."
     r"|Updating checkpoint dependencies\.|Rules claiming more threads will be scaled down\."
     r"|Conda environments: ignored|Using shell: .*|Assuming unrestricted shared filesystem usage\."
+    r"|RuleException:\n.*|WorkflowError:\nAt least one job did not complete successfully\."
+    r"|Exiting because a job execution failed\. Look above for error messages",
+    re.DOTALL,
 )
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """False for what is said of every job again: that one is selected, started, and finished."""
+    """False for what is said of every job again: that one is selected, started, finished, or has failed."""
     event = str(getattr(record, "event", None) or "").rpartition(".")[2].lower()
-    if event:
+    if event and event != "error":
         return (
             event not in ("job_finished", "job_started", "resources_info")
             and getattr(record, "rule_name", "") != "all"
