@@ -1,6 +1,7 @@
 """The real workflow on the demo graph: all results, reruns of stale steps only, and failing devices."""
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
@@ -193,10 +194,8 @@ def test_a_run_ends_with_what_came_out_and_its_terminal_is_short(done):
     first = next(number for number, line in enumerate(lines) if "passed the gate" in line)
     end = next(number for number, line in enumerate(lines) if line.startswith("All candidates: "))
     assert end - first < 8 and "Open results/report.html" in lines[end - 1]
-    assert (
-        re.search(r"^(\d+) of \1 steps done$", run.output, re.MULTILINE)
-        and "Finished jobid" not in run.output
-    )
+    assert re.search(r"^(\d+) of \1 steps done$", run.output, re.MULTILINE), run.output
+    assert "Finished jobid" not in run.output
     whole = done.run("--dry-run", "--workflow-profile", "none", "--forcerun", "write_summary")
     assert whole.code == 0 and "Reason: " in whole.output, whole.output
 

@@ -25,7 +25,8 @@ class DetailFormatter(logging.Formatter):
         return f"{super().format(record)}  {detail}" if detail else super().format(record)
 
 
-# As `extra` of a record: for the log file, and not for the terminal, or there only after SILENT seconds without a line.
+# As `extra` of a record: for the log file, and not for the terminal, or there only after SILENT seconds
+# without a line.
 LOG_ONLY = {"log_only": True}
 IF_SLOW = {"if_slow": True}
 SILENT = 10.0

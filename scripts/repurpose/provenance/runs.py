@@ -335,8 +335,8 @@ def begin(judged: Judgement) -> list[str]:
 def undo(judged: Judgement, checks: Collection[str], memory: Mapping[Path, bytes]) -> bool:
     """Undo `begin` and `remember` if the run has made nothing but files of the rules `checks`.
 
-    judged: what `begin` set aside by. memory: what `memory_files` gave before. Returns whether the results are
-    again what they were before the run; False, and nothing changes, if there was nothing to set aside.
+    judged: what `begin` set aside by. memory: what `memory_files` gave before. Returns whether the results
+    are again what they were before the run; False, and nothing changes, if nothing had been set aside.
     """
     with records.locked("place"):
         now = records.read_all()

@@ -60,7 +60,7 @@ def put_back(record: Record) -> None:
         if previous_path(path).exists():
             move(previous_path(path), Path(path))
     record.write(record_path)
-    # Last: after a kill before this line, the next run finds the files without a record and moves them back to it.
+    # Last: after a kill before this line, the next run moves the files, which have no record, back to it.
     kept_path.unlink()
     older = records.read(records.path_of(record.name, previous_path(records.RECORDS, OLDER)))
     if older:
