@@ -88,6 +88,7 @@ rule explain_candidates:
         unpack(encoder_of_trained),
         unpack(metapath_models),
         **GRAPH,
+        sources="results/graph/sources.parquet",
         candidates="results/candidates/{device}/candidates.parquet",
         embeddings="results/embeddings/{device}/embeddings.parquet",
         model="results/classifier/{device}/model.ubj",
@@ -95,6 +96,7 @@ rule explain_candidates:
         metrics="results/classifier/{device}/metrics.json",
     output:
         evidence="results/candidates/{device}/evidence.parquet",
+        csv="results/candidates/{device}/evidence.csv",
         listed="results/candidates/{device}/listed.parquet",
     log:
         "results/logs/explain_candidates/{device}.log",
@@ -167,6 +169,7 @@ rule answer_question:
         unpack(annotations_of_nodes),
         unpack(reviews_of_pairs),
         **GRAPH,
+        sources="results/graph/sources.parquet",
         certificate="results/pairs/certificate.json",
         embeddings="results/embeddings/{device}/embeddings.parquet",
         model="results/classifier/{device}/model.ubj",

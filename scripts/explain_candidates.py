@@ -3,8 +3,6 @@
 import logging
 from pathlib import Path
 
-import pyarrow as pa
-
 from repurpose.candidates import evidence, finished, listed
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
@@ -18,6 +16,7 @@ def main(
     device_files: DeviceFiles,
     candidates: str | Path,
     evidence_out: str | Path,
+    csv_out: str | Path,
     listed_out: str | Path,
     target: Target,
     explained: int,
@@ -32,7 +31,7 @@ def main(
     device = finished.load(device_files, target)
     best = summary.best_new(files.read_table(candidates), explained)
     explained_rows = device.explainer.explain_rows(best, paths_each, similar)
-    files.write_table(evidence_out, pa.Table.from_pylist(explained_rows, evidence.SCHEMA))
+    evidence.write(explained_rows, evidence_out, csv_out)
     logging.info("%d pairs explained", best.num_rows)
     ranked = explorer.read_best(candidates, "tail", listed.COLUMNS, per_tail)
     pairs = listed.write(listed_out, device.explainer, ranked, per_tail, paths_each)
@@ -49,6 +48,7 @@ if __name__ == "__main__":
                 device_files=DeviceFiles.of(snakemake.input),
                 candidates=snakemake.input.candidates,
                 evidence_out=output.evidence,
+                csv_out=output.csv,
                 listed_out=output.listed,
                 target=Target(**snakemake.params.target),
                 **snakemake.params.evidence,

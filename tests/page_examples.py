@@ -20,6 +20,7 @@ from repurpose.core import files
 from repurpose.gate import projection
 from repurpose.graph import graph, paths
 from repurpose.graph.graph import GraphFiles
+from repurpose.graph.sources import EdgeSources
 from repurpose.ingest import annotations
 from repurpose.pairs import pairs, reviews
 from repurpose.report import packing, summary
@@ -59,14 +60,15 @@ def example_graph():
 def write(folder: Path, devices=("cpu",), failed=(), top=5, annotated=False) -> Path:
     """Write a page to the folder and return its path; `failed` devices did not pass their gate.
 
-    annotated: the drugs have a status, a route and a price, and some pairs are reviewed.
+    annotated: the drugs have a status, a route and a price, some pairs are reviewed, some edges have sources.
     """
     kg, vectors = example_graph()
     written = {}
     for number, device in enumerate(devices):
         own = folder / "candidates" / device
         own.mkdir(parents=True)
-        written[device] = {} if device in failed else _rank(kg, vectors, own, number)
+        told = told_sources(kg) if annotated else None
+        written[device] = {} if device in failed else _rank(kg, vectors, own, number, told)
         written[device]["map"] = own / "map.parquet"
         drawn = projection.table(vectors, ("drug", "disease"), "pca", 3, number)
         files.write_table(written[device]["map"], drawn, {"method": "pca"})
@@ -86,6 +88,20 @@ def annotate(folder: Path, kg) -> Path:
     table = annotations.read(folder / "about.csv", kg, planted.TARGET, settings)
     files.write_table(folder / "annotations.parquet", table)
     return folder / "annotations.parquet"
+
+
+def told_sources(kg) -> EdgeSources:
+    """Each edge of the first relation has a source that tries to break the page, and publications."""
+    position = kg.of_role("message")[0]
+    heads, tails = kg.heads[position], kg.tails[position]
+    order = np.lexsort((heads, tails))
+    texts = pa.table(
+        {
+            "source": [HOSTILE[0]] * len(order),
+            "publications": [f"PMID:{n}|{HOSTILE[2]}" for n in order.tolist()],
+        }
+    )
+    return EdgeSources(np.full(len(order), position), tails[order], heads[order], texts)
 
 
 def review(folder: Path, kg, written) -> None:
@@ -158,7 +174,7 @@ def summarise(folder: Path, kg, target, written, top, about=None) -> Path:
     return folder / "report.html"
 
 
-def _rank(kg, vectors, folder, number):
+def _rank(kg, vectors, folder, number, told):
     """Candidates, lists of heads and explanations of scores that are the vectors' products, with noise."""
     noise = np.random.default_rng(number).normal(0, 0.3 * number, (60, 50))
     scores = (vectors["drug"] @ vectors["disease"].T + noise).astype(np.float32)
@@ -180,7 +196,7 @@ def _rank(kg, vectors, folder, number):
     files.write_table(written["by_head"], of_heads.table(annotator))
     ends = vectors["drug"], vectors["disease"]
     treated = pairs.treated(pairs.label(kg, planted.TARGET))
-    explainer = evidence.Explainer(kg, planted.TARGET, ends, treated, paths.network(kg))
+    explainer = evidence.Explainer(kg, planted.TARGET, ends, treated, paths.network(kg), sources=told)
     table = files.read_table(written["candidates"])
     listed.write(written["listed"], explainer, table, 2, 3)
     rows = explainer.explain_rows(summary.best_new(table, 10), 3, 2)

@@ -13,6 +13,8 @@ import page_examples
 import pytest
 from matplotlib import pyplot
 
+from repurpose.report import explorer
+
 SEARCH, LIST, DOSSIER = "#query", "#list table", "#dossier-title"
 
 
@@ -223,6 +225,36 @@ def test_a_dossier_links_to_records_and_searches_and_loads_nothing(visit):
             assert pair == {"cond": ["disease number 23"], "intr": [name]}
             term = urllib.parse.parse_qs(urllib.parse.urlsplit(addresses["PubMed"]).query)["term"]
             assert term == [f'"{name}" AND "disease number 23"']
+
+
+def test_a_dossier_says_where_edges_come_from_and_links_to_publications(visit):
+    page = visit()
+    choose(page, "disease number 30")
+    page.check("text=new only")
+    page.click("tr.pair button.link")
+    page.wait_for_selector("#dossier .origins li")
+    lines = [line.inner_text() for line in page.query_selector_all("#dossier .origins li")]
+    assert all(page_examples.HOSTILE[0] in line and page_examples.HOSTILE[2] in line for line in lines)
+    links = page.query_selector_all("#dossier .origins a")
+    assert len(links) == len(lines)  # a text that is no id of a publication is no link
+    for link in links:
+        number = link.inner_text().removeprefix("PMID:")
+        assert link.get_attribute("href") == f"https://bioregistry.io/PMID:{number}" and number.isdigit()
+        assert link.get_attribute("rel") == "noopener noreferrer"
+
+
+def test_the_address_of_a_publication_is_known_from_its_id(visit):
+    page = visit()
+    source = (Path(explorer.__file__).parent / "app" / "links.js").read_text()
+    ids = ["123", "PMID:123", "10.1000/a<b>", "https://a.org/1", "javascript:alert(1)", "a book"]
+    assert page.evaluate(f"(ids) => {{ {source}; return ids.map(publicationOf); }}", ids) == [
+        "https://pubmed.ncbi.nlm.nih.gov/123",
+        "https://bioregistry.io/PMID:123",
+        "https://doi.org/10.1000/a%3Cb%3E",
+        "https://a.org/1",
+        "https://bioregistry.io/javascript:alert(1)",
+        None,
+    ]
 
 
 def test_a_list_is_downloaded_as_shown(visit):

@@ -1,11 +1,13 @@
 """An explanation shows paths and similar treatments of a pair, and never uses the pair's own relation."""
 
+import csv
 import dataclasses
 
 import candidate_lists
 import edge_removals
 import numpy as np
 import planted
+import pyarrow as pa
 import pytest
 
 import explain_candidates
@@ -13,6 +15,7 @@ from repurpose.candidates import evidence
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.core import files
 from repurpose.graph import graph, paths
+from repurpose.graph.sources import EdgeSources
 from repurpose.hgt import trained
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
@@ -47,6 +50,69 @@ def test_paths_are_described_with_names_relations_and_directions():
     assert found["paths"][0]["ids"] == ["drug:0", "gene:0", "disease:0"]
     assert found["paths"][0]["types"] == ["drug", "gene", "disease"]
     assert found["paths"][1]["arrows"] == [1, 0, -1]
+
+
+def told(*rows):
+    """Origins of edges: rows (relation, head, tail, source, publications), sorted as in the file."""
+    numbers = (np.array([row[place] for row in rows]) for place in (0, 2, 1))
+    texts = pa.table(
+        {name: [row[place] for row in rows] for name, place in (("source", 3), ("publications", 4))}
+    )
+    return EdgeSources(*numbers, texts)
+
+
+def test_edges_of_a_path_have_the_sources_and_publications_of_the_table():
+    """Of the edge as the graph stores it, whichever way the path runs through it."""
+    origins = told(
+        (0, 0, 0, "binding table", "PMID:1"),
+        (1, 0, 2, "interactions", ""),
+        (2, 0, 0, "", "PMID:2|PMID:3"),
+        (2, 1, 0, "another edge", ""),
+    )
+    (found,) = dataclasses.replace(explainer(), sources=origins).explain(np.array([0]), np.array([0]), 5, 3)
+    direct, longer = found["paths"]
+    assert direct["origins"] == [
+        {"sources": ["binding table"], "publications": ["PMID:1"]},
+        {"sources": [], "publications": ["PMID:2", "PMID:3"]},
+    ]
+    assert [origin["sources"] for origin in longer["origins"]] == [["binding table"], ["interactions"], []]
+    assert evidence.origins_in_words(longer) == [
+        "drug number 0 - binds - gene number 0: binding table; PMID:1",
+        "gene number 0 - interacts - gene number 2: interactions",
+    ]
+
+
+def test_paths_have_no_origins_if_the_table_tells_none():
+    other = told((0, 3, 2, "of no path", ""))
+    for origins in (None, other):
+        (found,) = dataclasses.replace(explainer(), sources=origins).explain(
+            np.array([0]), np.array([0]), 5, 3
+        )
+        assert [path["origins"] for path in found["paths"]] == [[], []]
+        assert evidence.origins_in_words(found["paths"][0]) == []
+
+
+def test_the_csv_file_has_a_row_for_each_path(tmp_path):
+    """And one for a pair without a path; texts that a spreadsheet would take for formulas are texts."""
+    kg = dataclasses.replace(KG, node_names={**KG.node_names, "disease": KG.node_names["disease"].copy()})
+    kg.node_names["disease"][0] = "=1+1"
+    ranked = candidate_lists.ranked(kg, np.ones((4, 3), np.float32), per_tail=0)
+    origins = told((0, 0, 0, "=2+2", "PMID:1"), (2, 0, 0, "b", "PMID:2"), (2, 0, 2, "b", "PMID:2"))
+    rows = dataclasses.replace(explainer(), kg=kg, sources=origins).explain_rows(ranked, 2, 1)
+    evidence.write(rows, tmp_path / "e.parquet", tmp_path / "e.csv")
+    assert (
+        files.read_table(tmp_path / "e.parquet").to_pylist()
+        == pa.Table.from_pylist(rows, evidence.SCHEMA).to_pylist()
+    )
+    written = list(csv.DictReader((tmp_path / "e.csv").open()))
+    assert len(written) == sum(max(1, len(row["paths"])) for row in rows) > len(rows)
+    first = [row for row in written if (row["head_id"], row["tail_id"]) == ("drug:0", "disease:0")]
+    assert len(first) == 2 and first[0]["path"].startswith("drug number 0 -[binds]-> gene number 0")
+    assert (first[0]["sources"], first[0]["publications"]) == ("'=2+2 / b", "PMID:1 / PMID:2")
+    assert (first[1]["sources"], first[1]["publications"]) == ("'=2+2 /  / b", "PMID:1 /  / PMID:2")
+    assert first[0]["tail_name"] == "'=1+1"
+    without = [row for row in written if row["head_id"] == "drug:3"]
+    assert without and {row["path"] for row in without} == {""}
 
 
 def test_a_path_has_the_direction_of_the_table_even_where_the_graph_stores_the_edge_turned():
@@ -94,6 +160,7 @@ def explained(folder, kg, vectors, metadata, model, scores, explained, encoder=N
         device_files=DeviceFiles.in_results(folder, "cpu"),
         candidates=folder / "candidates.parquet",
         evidence_out=folder / "evidence.parquet",
+        csv_out=folder / "evidence.csv",
         listed_out=folder / "listed.parquet",
         target=planted.TARGET,
         explained=explained,

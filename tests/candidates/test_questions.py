@@ -177,10 +177,13 @@ def test_the_script_explains_a_pair(results):
 
 def test_an_explanation_has_the_counterfactual_change_of_a_path_and_the_attention_of_the_encoder(run):
     row = run.pair(4, 17)
-    row["paths"] = [{"score": 0.5, "text": "a -[binds]-> b", "change": -0.251}]
+    names = {"nodes": ["a", "b"], "relations": ["biolink:binds"]}
+    origins = [{"sources": ["one", "two"], "publications": ["PMID:1"]}]
+    row["paths"] = [{"score": 0.5, "text": "a -[binds]-> b", "change": -0.251, **names, "origins": origins}]
     row["head_attention"] = [{"name": "b", "relation": "binds", "weight": 0.5}]
     lines = questions.dossier({"cpu": row}).splitlines()
-    assert "  0.5  a -[binds]-> b  (score -0.25 without it)" in lines
+    place = lines.index("  0.5  a -[binds]-> b  (score -0.25 without it)")
+    assert lines[place + 1] == "      a - binds - b: one, two; PMID:1"
     assert lines[-1] == "edges of drug number 4 with the highest attention: b (binds, 0.5)"
     row["paths"][0]["change"], row["head_attention"] = None, None
     lines = questions.dossier({"cpu": row}).splitlines()

@@ -67,7 +67,7 @@ def test_the_ledger_is_written_and_logged(tmp_path, caplog):
     assert (ledger["file"], ledger["rows"], ledger["kept"], ledger["mirrored"]) == (str(edges_file), 4, 2, 1)
     assert ledger["nodes_table"]["file"] == str(nodes_file)
     assert kg.node_names["drug"].tolist() == ["Drug", "Other"]
-    for line in ("1 rows dropped of 'binds': duplicate", "1 rows mirrored", "-- binds --"):
+    for line in ("1 rows dropped of 'binds': duplicate", "1 rows mirrored", "-> binds ->"):
         assert line in caplog.text
     assert "do their types and ids agree" not in caplog.text
 

@@ -372,6 +372,47 @@ def test_kgx_leaves_out_negated_edges_and_unknown_nodes_and_keeps_where_edges_co
     ]
 
 
+def test_a_table_says_where_edges_come_from_if_the_config_names_the_columns(tmp_path):
+    """A cell of such a column may be empty, and rows that are the same edge keep both statements."""
+    edges = pd.DataFrame(
+        [
+            ("treats", "D2", "drug", "S1", "disease", "a", "1|2"),
+            ("treats", "D1", "drug", "S1", "disease", "", ""),
+            ("treats", "D1", "drug", "S2", "disease", "b", ""),
+            ("treats", "D1", "drug", "S2", "disease", "c", "3"),
+            ("treats", "D1", "drug", "S2", "disease", "c", "3"),
+        ],
+        columns=["relation", "source", "x_type", "y_id", "y_type", "origin", "papers"],
+    )
+    edges.to_csv(tmp_path / "edges.csv", index=False)
+    target = Target(head_type="drug", tail_type="disease", positive=["treats"], negative=[])
+    names = {"head_id": "source", "head_name": "", "tail_name": ""}
+    said = {}
+    for key, columns in (("told", {"source": "origin", "publications": "papers"}), ("untold", {})):
+        settings = GraphSettings(columns=EdgeColumns(**names, **columns), max_dropped_share=1.0)
+        kg, ledger, sources = build_graph.read(str(tmp_path / "edges.csv"), "", settings, target)
+        assert (ledger["rows"], ledger["kept"]) == (5, 3)
+        ids = [kg.node_ids[node_type] for node_type in ("drug", "disease")]
+        said[key] = [
+            (ids[0][row["head_index"]], ids[1][row["tail_index"]], row["source"], row["publications"])
+            for row in sources.to_pylist()
+        ]
+    assert said == {
+        "told": [("D2", "S1", "a", "1|2"), ("D1", "S2", "b", ""), ("D1", "S2", "c", "3")],
+        "untold": [],
+    }
+
+
+def test_blanks_are_no_part_of_an_id_whatever_the_name_of_its_column(tmp_path):
+    rows = [("treats", " D1 ", "drug", "S1", "disease"), ("treats", "D1", "drug", "S2", "disease")]
+    names = ["relation", "source", "x_type", "y_id", "y_type"]
+    pd.DataFrame(rows, columns=names).to_csv(tmp_path / "edges.csv", index=False)
+    target = Target(head_type="drug", tail_type="disease", positive=["treats"], negative=[])
+    columns = EdgeColumns(head_id="source", head_name="", tail_name="")
+    kg, _, _ = build_graph.read(str(tmp_path / "edges.csv"), "", GraphSettings(columns=columns), target)
+    assert kg.node_ids["drug"].tolist() == ["D1"]
+
+
 def test_a_node_with_several_types_has_the_rarest_or_the_preferred_one_whatever_their_order(tmp_path):
     paths = kgx_tables(tmp_path, LINKS, NODES)
     kg, _ = build(*paths, target=BIOLINK, directed=[], max_dropped_share=0.5)

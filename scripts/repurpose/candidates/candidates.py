@@ -277,7 +277,7 @@ def save(
         for table in _completed(tables, complete, Path(parquet).parent) if complete else tables:
             table = added(table, additions)
             parquet_file.write_table(table)
-            csv_file.write_table(_without_formulas(table))
+            csv_file.write_table(cells.table_without_formulas(table))
             rows += table.num_rows
     return rows
 
@@ -293,13 +293,6 @@ def _completed(
         with pq.ParquetFile(path) as file:
             for number in range(file.num_row_groups):
                 yield complete(file.read_row_group(number))
-
-
-def _without_formulas(table: pa.Table) -> pa.Table:
-    for place, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            table = table.set_column(place, field, cells.without_formulas(table[field.name]))
-    return table
 
 
 def table(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:

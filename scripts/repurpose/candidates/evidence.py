@@ -1,27 +1,42 @@
 """The explanation of a pair: paths in the graph, similar known treatments, attention of the encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 
 from repurpose.candidates import candidates
 from repurpose.candidates.counterfactual import CounterfactualScorer
 from repurpose.candidates.reasons import REASONS, Reasoner
 from repurpose.config.sections import Target
+from repurpose.core import cells, files
 from repurpose.graph import paths
 from repurpose.graph.graph import Graph, Relation
 from repurpose.graph.names import shown
+from repurpose.graph.sources import EdgeSources
 
+CSV_FIELDS = (
+    "head_id",
+    "head_name",
+    "tail_id",
+    "tail_name",
+    "rank_of_drug_for_disease",
+    "probability",
+    "caution",
+)
 ATTENDED = pa.list_(
     pa.struct(
         [("id", pa.string()), ("name", pa.string()), ("relation", pa.string()), ("weight", pa.float32())]
     )
 )
 SIMILAR = pa.list_(pa.struct([("id", pa.string()), ("name", pa.string()), ("similarity", pa.float32())]))
+ORIGIN = pa.struct([("sources", pa.list_(pa.string())), ("publications", pa.list_(pa.string()))])
 PATH = pa.struct(
     [
         ("score", pa.float32()),
@@ -32,6 +47,7 @@ PATH = pa.struct(
         ("types", pa.list_(pa.string())),
         ("relations", pa.list_(pa.string())),
         ("arrows", pa.list_(pa.int8())),
+        ("origins", pa.list_(ORIGIN)),
     ]
 )
 SCHEMA = pa.schema(
@@ -46,6 +62,18 @@ SCHEMA = pa.schema(
     ]
 )
 
+# The same for people, a row for each path.
+CSV_SCHEMA = pa.schema(
+    [
+        *(candidates.SCHEMA.field(name) for name in CSV_FIELDS),
+        ("main_reason", pa.string()),
+        ("path", pa.string()),
+        ("change", pa.float32()),
+        ("sources", pa.string()),
+        ("publications", pa.string()),
+    ]
+)
+
 
 @dataclass(frozen=True)
 class Explainer:
@@ -53,6 +81,7 @@ class Explainer:
 
     vectors: of the heads and of the tails. treated: heads and tails of the known treatments. counterfactuals:
     None for embeddings that come without their encoder. reasoner: None for a score of the embeddings alone.
+    sources: None for a graph whose table does not say where edges come from.
     """
 
     kg: Graph
@@ -62,6 +91,7 @@ class Explainer:
     network: paths.Network
     counterfactuals: CounterfactualScorer | None = None
     reasoner: Reasoner | None = None
+    sources: EdgeSources | None = None
 
     def ends(self, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         """Head and tail indices, int64, of rows with the columns head_id and tail_id."""
@@ -142,6 +172,7 @@ class Explainer:
         """A path with names in place of indices: nodes, relations, and both as one line of text.
 
         arrows: of each edge 1 if its arrow points along the path, -1 if against it, 0 if it has none.
+        origins: see `origins`.
         """
         placed = [self._locate(node) for node in path.nodes]
         names = [self.kg.node_names[node_type][index] for node_type, index in placed]
@@ -159,7 +190,25 @@ class Explainer:
             "types": [node_type for node_type, _ in placed],
             "relations": [relation.relation for relation in relations],
             "arrows": arrows,
+            "origins": self.origins(path),
         }
+
+    def origins(self, path: paths.Path) -> list[dict[str, list[str]]]:
+        """Sources and publications of each edge of a path; [] if the table tells none of any edge."""
+        if self.sources is None:
+            return []
+        places = [self._locate(node)[1] for node in path.nodes]
+        told = [
+            self.sources.of(relation, *((start, end) if forward else (end, start)))
+            for relation, forward, (start, end) in zip(
+                path.relations, path.forward, pairwise(places), strict=True
+            )
+        ]
+        return (
+            [{"sources": list(origin.sources), "publications": list(origin.publications)} for origin in told]
+            if any(map(any, told))
+            else []
+        )
 
     def _locate(self, node: int) -> tuple[str, int]:
         """Node type and index of a node number."""
@@ -198,6 +247,45 @@ class Explainer:
             }
             for position in np.argsort(-similarity, kind="stable")[:count]
         ]
+
+
+def write(rows: Sequence[Mapping[str, Any]], parquet: str | Path, csv: str | Path) -> None:
+    """Write explained candidates (see `Explainer.explain_rows`), and a csv file with a row for each path.
+
+    In the csv file sources and publications are those of the edges in their order, "/" between edges and ", "
+    within one; a pair without a path has one row. A text that a spreadsheet would read as a formula gets an
+    apostrophe in front.
+    """
+    files.write_table(parquet, pa.Table.from_pylist(list(rows), SCHEMA))
+    lines = [
+        {
+            **{name: row[name] for name in CSV_FIELDS},
+            "main_reason": row["reasons"][0]["text"] if row["reasons"] else "",
+            "path": path.get("text", ""),
+            "change": path.get("change"),
+            **{
+                name: " / ".join(", ".join(origin[name]) for origin in path.get("origins", ()))
+                for name in ORIGIN.names
+            },
+        }
+        for row in rows
+        for path in row["paths"] or [{}]
+    ]
+    with files.replacing(csv) as temporary:
+        pyarrow.csv.write_csv(
+            cells.table_without_formulas(pa.Table.from_pylist(lines, CSV_SCHEMA)), temporary
+        )
+
+
+def origins_in_words(path: Mapping[str, Any]) -> list[str]:
+    """Where the edges of a path come from, a line for each edge of which something is known."""
+    lines = []
+    names = zip(path["nodes"], path["relations"], path["nodes"][1:], strict=False)
+    for (start, relation, end), origin in zip(names, path["origins"], strict=False):
+        told = [", ".join(origin[key]) for key in ("sources", "publications") if origin[key]]
+        if told:
+            lines.append(f"{start} - {shown(relation)} - {end}: {'; '.join(told)}")
+    return lines
 
 
 def arrow(relation: Relation, forward: bool) -> int:

@@ -22,7 +22,7 @@ from repurpose.config.sections import Target
 from repurpose.core import files, threads
 from repurpose.evaluation import calibration, popularity
 from repurpose.evaluation.ranks import MemberScorer
-from repurpose.graph import graph, paths
+from repurpose.graph import graph, paths, sources
 from repurpose.graph.graph import Graph, GraphFiles
 from repurpose.pairs import pairs
 from repurpose.vectors import embeddings
@@ -34,6 +34,7 @@ class DeviceFiles(NamedTuple):
 
     metapaths: the models on metapaths, None for a score of the embeddings alone. negatives: the
     contraindication model, None where pairs are not annotated. encoder: None for embeddings of another tool.
+    sources: where edges come from, None where nothing is explained.
     """
 
     graph: GraphFiles
@@ -44,6 +45,7 @@ class DeviceFiles(NamedTuple):
     metapaths: Path | None = None
     negatives: Path | None = None
     encoder: Path | None = None
+    sources: Path | None = None
 
     @classmethod
     def of(cls, inputs: Any) -> Self:
@@ -64,6 +66,7 @@ class DeviceFiles(NamedTuple):
             _existing(results / "metapaths" / "models.json"),
             classified / "negatives.json",
             _existing(embedded / "encoder.safetensors"),
+            _existing(results / "graph" / "sources.parquet"),
         )
 
 
@@ -134,6 +137,7 @@ class FinishedDevice:
             paths.network(self.kg),
             self._counterfactuals() if self.source.encoder else None,
             self._reasoner() if self.model.metapaths else None,
+            sources.load(self.source.sources) if self.source.sources else None,
         )
 
     def _reasoner(self) -> Reasoner:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from repurpose.candidates.evidence import Explainer, arrow
+from repurpose.candidates.evidence import ORIGIN, Explainer, arrow
 from repurpose.candidates.reasons import REASONS
 from repurpose.core import files
 from repurpose.graph import paths
@@ -25,6 +25,7 @@ PATH = pa.struct(
         ("nodes", pa.list_(pa.int32())),
         ("relations", pa.list_(pa.int16())),
         ("arrows", pa.list_(pa.int8())),
+        ("origins", pa.list_(ORIGIN)),
     ]
 )
 SCHEMA = pa.schema(
@@ -78,4 +79,5 @@ def _path(explainer: Explainer, way: paths.Path) -> dict[str, object]:
         "nodes": way.nodes,
         "relations": way.relations,
         "arrows": [arrow(*edge) for edge in zip(relations, way.forward, strict=True)],
+        "origins": explainer.origins(way),
     }

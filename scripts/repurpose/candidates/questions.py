@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from repurpose.candidates import candidates, finished, reasons
+from repurpose.candidates import candidates, evidence, finished, reasons
 from repurpose.candidates.additions import Addition, AdditionFiles, added
 from repurpose.candidates.finished import DeviceFiles
 from repurpose.config.sections import Target
@@ -226,7 +226,9 @@ def dossier(rows: Mapping[str, Mapping[str, Any]], about: Sequence[str] = ()) ->
     lines.append(
         "paths, each with its weight in the graph:" if row["paths"] else "paths: none of up to three edges"
     )
-    lines += [f"  {way['score']:.2g}  {way['text']}{_change(way['change'])}" for way in row["paths"]]
+    for way in row["paths"]:
+        lines.append(f"  {way['score']:.2g}  {way['text']}{_change(way['change'])}")
+        lines += [f"      {line}" for line in evidence.origins_in_words(way)]
     lines.append(f"most similar known treatments of {row['tail_name']}: {_similar(row['heads_of_tail'])}")
     lines.append(f"most similar that {row['head_name']} is known to treat: {_similar(row['tails_of_head'])}")
     for side in ("head", "tail"):

@@ -127,6 +127,17 @@ class EdgeColumns:
     tail_name: OptionalColumn = key(
         "y_name", 'name of the tail; "" shows ids', "Column of the tail's name; empty to show ids."
     )
+    source: OptionalColumn = key(
+        "",
+        "optional: source of the edge, such as a database; shown with paths",
+        "Column that names the source of an edge, such as a database; dossiers show it. KGX has its own.",
+    )
+    publications: OptionalColumn = key(
+        "",
+        "optional: publications of the edge (PMID:1|PMID:2); shown with paths",
+        "Column with the publications of an edge, ids with | or ; between them; dossiers link to them. KGX "
+        "has its own.",
+    )
 
     def __post_init__(self) -> None:
         _require_one_kind("graph.columns", vars(self))

@@ -15,6 +15,14 @@ def without_formulas(texts: Texts) -> Texts:
     return pc.replace_substring_regex(texts, FORMULA, r"'\1")
 
 
+def table_without_formulas(table: pa.Table) -> pa.Table:
+    """The table with all its texts as `without_formulas` writes them."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            table = table.set_column(place, field, without_formulas(table[field.name]))
+    return table
+
+
 def with_formulas(texts: Texts) -> Texts:
     """The texts that `without_formulas` was given."""
     return pc.replace_substring_regex(texts, FORMULA_AS_TEXT, r"\1")

@@ -1,13 +1,17 @@
-"""Where edges come from: source, publications and qualifiers, for tables that have them (KGX)."""
+"""Where edges come from: source, publications and qualifiers, for tables that have them."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from repurpose.config.sections import EdgeColumns
 from repurpose.ingest import tables
 from repurpose.ingest.edges import Placed
 
 COLUMNS = ("source", "publications", "qualifiers")
+QUALIFIERS = "qualifiers of the edge"  # the column of a table in KGX that has been read
 SCHEMA = pa.schema(
     [
         ("relation_index", pa.int32()),
@@ -18,21 +22,26 @@ SCHEMA = pa.schema(
 )
 
 
-def has_any(table: pa.Table) -> bool:
-    """Whether an edges table says where its edges come from."""
-    return any(name in table.column_names for name in COLUMNS)
+def named(columns: EdgeColumns, names: Sequence[str]) -> dict[str, str]:
+    """The columns of an edges table that say where its edges come from, by name in SCHEMA.
+
+    columns: the table's columns. names: those of the table; only KGX has qualifiers.
+    """
+    found = {"source": columns.source, "publications": columns.publications}
+    found["qualifiers"] = QUALIFIERS if QUALIFIERS in names else ""
+    return {name: str(column) for name, column in found.items() if column != ""}
 
 
-def collect(table: pa.Table, sound: np.ndarray, placed: Placed) -> pa.Table:
+def collect(table: pa.Table, of_table: Mapping[str, str], sound: np.ndarray, placed: Placed) -> pa.Table:
     """One row for each edge and each different statement on where it comes from, with the columns of SCHEMA.
 
-    Edges are sorted as in the graph. sound: bool (rows,), the rows that are edges. placed: their edges. Rows
-    that say nothing are left out.
+    Edges are sorted by relation, tail and head. of_table: see `named`. sound: bool (rows,), the rows that are
+    edges. placed: their edges. Rows that say nothing are left out.
     """
     rows = table.filter(pa.array(sound))
     texts = [
-        tables.filled(rows[name]).unify_dictionaries().combine_chunks()
-        if name in table.column_names
+        tables.filled(rows[of_table[name]]).unify_dictionaries().combine_chunks()
+        if name in of_table
         else pa.DictionaryArray.from_arrays(np.zeros(len(rows), np.int32), [""])
         for name in COLUMNS
     ]

@@ -64,9 +64,10 @@ def build(
     sound = outcome == ledger.SOUND
     distinct = edges.collect(rows, nodes, sound, settings.directed_relations, ends, counts)
     sources = edge_sources.none()
-    if edge_sources.has_any(table):
+    of_sources = edge_sources.named(settings.columns, table.column_names)
+    if of_sources:
         placed, _ = edges.place(rows, nodes, sound, settings.directed_relations, ends)
-        sources = edge_sources.collect(table, sound, placed)
+        sources = edge_sources.collect(table, of_sources, sound, placed)
     entries = ledger.entries(rows, outcome, distinct)
     ledger.check_losses(entries, settings.max_dropped_share, file, ledger.missing_note(missing_cells, file))
     kg = _make_graph(rows, nodes, distinct, settings, target)

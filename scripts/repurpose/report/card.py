@@ -14,6 +14,7 @@ LINES = {
     "candidates/{device}/candidates.parquet (.csv)": "the best drugs for each disease",
     "candidates/{device}/by_head.parquet": "the best diseases for each drug",
     "candidates/{device}/evidence.parquet": "explanations of the best new pairs",
+    "candidates/{device}/evidence.csv": "their paths, a row for each",
     "embeddings/{device}/embeddings.parquet": "the vectors: node_type, node_id, embedding",
     "classifier/{device}/metrics.json": "all metrics, with intervals and baselines",
     "validation/{device}/verdict.json": "the checks of the embeddings",

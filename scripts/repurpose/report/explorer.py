@@ -29,6 +29,7 @@ SCALE = 4000
 FLAGS = ("contraindicated", "other_relation")
 COORDINATES = 65535
 IS_TREATMENT = pc.field("label") == 1
+PUBLICATIONS = 3  # of an edge in the page; evidence.parquet has more
 NO_PERCENT = 255  # a contraindication probability that is not known
 
 
@@ -366,7 +367,8 @@ class Dossiers:
 
     Counts come before what is counted: `paths` and `reasons` of each dossier, `edges` of each path. Of each
     path there is the `change` of the score without it (NaN if it is not known), of each inner node the node
-    number (`inner`), of each edge a text (`relation`) and its `arrow` (1 along the path, 0 none, 2 against).
+    number (`inner`), of each edge a text (`relation`) and its `arrow` (1 along the path, 0 none, 2 against),
+    if the graph has them also texts with its `source` and its first `publications` (| between them).
     Of each reason there are `text`, `share`, and one text that names the `voters`.
     """
 
@@ -383,6 +385,7 @@ class Dossiers:
                     "inner": path["nodes"][1:-1],
                     "relations": [relations[number] for number in path["relations"]],
                     "arrows": path["arrows"],
+                    "origins": path["origins"],
                 }
                 for path in row["paths"]
             ]
@@ -429,6 +432,7 @@ class Dossiers:
             "inner": _packed(node for path in paths for node in path["inner"]),
             "relation": _packed(number(shown(name)) for path in paths for name in path["relations"]),
             "arrow": _packed(arrow % 3 for path in paths for arrow in path["arrows"]),
+            **self._origins(paths, texts),
             "reasons": _packed(len(row["reasons"]) for row in rows),
             "text": _packed(number(reason["text"]) for reason in reasons),
             "share": np.array([reason["share"] for reason in reasons], np.float32),
@@ -449,6 +453,23 @@ class Dossiers:
             },
         }
         return {**result, "texts": texts.texts}
+
+    @staticmethod
+    def _origins(paths: Sequence[Mapping[str, Any]], texts: Texts) -> dict[str, np.ndarray]:
+        """Of each edge one text with its sources and one with its publications; {} if no edge has any."""
+        if not any(path["origins"] for path in paths):
+            return {}
+        told = [
+            origin
+            for path in paths
+            for origin in path["origins"] or [{"sources": [], "publications": []}] * len(path["arrows"])
+        ]
+        return {
+            "source": _packed(texts.number(", ".join(origin["sources"])) for origin in told),
+            "publications": _packed(
+                texts.number("|".join(origin["publications"][:PUBLICATIONS])) for origin in told
+            ),
+        }
 
 
 def _packed(values: Iterable[int]) -> np.ndarray:

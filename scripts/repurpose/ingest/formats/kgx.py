@@ -16,7 +16,7 @@ import pyarrow.json
 
 from repurpose.config.sections import EdgeColumns, GraphSettings, NodeColumns
 from repurpose.core.errors import InputError, is_out_of_memory, shortened
-from repurpose.ingest import tables
+from repurpose.ingest import edge_sources, tables
 from repurpose.ingest.formats import table
 from repurpose.ingest.formats.raw_tables import RawTables, Source, text_column
 from repurpose.ingest.members import File
@@ -87,6 +87,8 @@ def read(source: Source, settings: GraphSettings) -> RawTables:
         tail_id="object",
         tail_type=types[1],
         tail_name="",
+        source="source" if any(name in edges.column_names for name in SOURCES) else "",
+        publications="publications" if "publications" in edges.column_names else "",
     )
     return RawTables(with_provenance(edges), nodes, columns, node_columns, {"negated": negated(edges)})
 
@@ -109,7 +111,7 @@ def with_provenance(edges: pa.Table) -> pa.Table:
         kept["publications"] = edges["publications"]
     qualifiers = [name for name in QUALIFIERS if name in names]
     if qualifiers:
-        kept["qualifiers"] = _joined(edges, qualifiers)
+        kept[edge_sources.QUALIFIERS] = _joined(edges, qualifiers)
     return pa.table(kept)
 
 

@@ -192,9 +192,10 @@ def _rows_with(column: pa.ChunkedArray, text: str) -> np.ndarray | None:
 def _stripped(raw: RawTables) -> tuple[RawTables, list[dict[str, Any]]]:
     """The tables without blanks around cells, and how many cells of each column had some."""
     entries: list[dict[str, Any]] = []
+    origins = edge_sources.named(raw.columns, raw.edges.column_names).values()
     edges = _strip(
         raw.edges,
-        [name for name in raw.edges.column_names if name not in edge_sources.COLUMNS],
+        [name for name in raw.edges.column_names if name not in origins],
         "edges",
         entries,
     )

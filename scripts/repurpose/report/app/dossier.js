@@ -22,7 +22,7 @@ class Dossiers {
     for (let p = starts.paths[number]; p < starts.paths[number + 1]; p++) {
       const edges = [];
       for (let e = starts.edges[p]; e < starts.edges[p + 1]; e++) {
-        edges.push({ relation: this.texts[data.relation[e]], arrow: data.arrow[e] });
+        edges.push({ relation: this.texts[data.relation[e]], arrow: data.arrow[e], ...this.originOf(e) });
       }
       // A path of n edges has n - 1 inner nodes, and p paths came before.
       const inner = Array.from(data.inner.subarray(starts.edges[p] - p, starts.edges[p + 1] - p - 1), (n) => this.nodes.at(n));
@@ -36,6 +36,13 @@ class Dossiers {
       data[name].node.subarray(starts[name][number], starts[name][number + 1]),
       (n, i) => ({ ...this.nodes.at(n), similarity: data[name].similarity[starts[name][number] + i] }));
     return { paths, reasons, similarHeads: similar("heads_of_tail"), similarTails: similar("tails_of_head") };
+  }
+
+  // Where an edge comes from, if the graph says so.
+  originOf(edge) {
+    const { source, publications } = this.data;
+    if (!source) return { source: "", publications: [] };
+    return { source: this.texts[source[edge]], publications: this.texts[publications[edge]].split("|").filter(Boolean) };
   }
 }
 
@@ -165,11 +172,21 @@ function dossierOf(row, dossier, drug, disease, data) {
         ? "The thick path is the one whose removal lowers the score most. The changes are small if the score rests on many paths; they are in log-odds, of the part of the score that reads embeddings. No path says whether a drug helps or harms: the graph has no direction of effect."
         : "The thick path is the one with the rarest links. No path says whether a drug helps or harms: the graph has no direction of effect."),
       make("ol", { class: "path-list" }, ...leadingFirst(dossier.paths).map((path) => make("li", {}, named(pathText(drug, disease, path)),
-        path.change === null ? null : make("small", {}, ` score ${signed(path.change)} without it`)))));
+        path.change === null ? null : make("small", {}, ` score ${signed(path.change)} without it`), originsOf(drug, disease, path)))));
   } else parts.push(make("p", {}, "No path of up to three edges connects them."));
   parts.push(...similarTo(dossier.similarHeads, `Known ${data.heads.type}s of this ${data.tails.type} that are most similar to this one`),
     ...similarTo(dossier.similarTails, `${data.tails.type}s that this ${data.heads.type} is known to treat, most similar first`));
   return parts;
+}
+
+// Sources and publications of a path's edges as a list, or null if none is known.
+function originsOf(drug, disease, path) {
+  const stops = [drug, ...path.inner, disease];
+  const lines = path.edges.map((edge, i) => ({ ...edge, from: stops[i], to: stops[i + 1] })).filter((edge) => edge.source || edge.publications.length);
+  if (!lines.length) return null;
+  return make("ul", { class: "origins" }, ...lines.map(({ relation, source, publications, from, to }) => make("li", {},
+    named(`${from.name} \u2013 ${withoutTypes(relation, from.typeName, to.typeName)} \u2013 ${to.name}`), ": ", named(source),
+    ...publications.flatMap((id, i) => [i || source ? ", " : "", linkedPublication(id)]))));
 }
 
 function chances(row) {

@@ -13,6 +13,18 @@ function outward(address, ...content) {
   return make("a", { href: address, target: "_blank", rel: "noopener noreferrer" }, ...content);
 }
 
+// Where a publication leads: a PubMed id may stand alone, and a DOI too. Null for other texts.
+function publicationOf(id) {
+  if (/^\d{1,9}$/.test(id)) return `https://pubmed.ncbi.nlm.nih.gov/${id}`;
+  if (/^10\.\d{4,9}\/\S+$/.test(id)) return `https://doi.org/${encodeURIComponent(id).replace("%2F", "/")}`;
+  return /^https?:\/\/\S+$/.test(id) ? id : recordOf(id);
+}
+
+function linkedPublication(id) {
+  const address = publicationOf(id);
+  return address ? outward(address, named(id)) : named(id);
+}
+
 // An id, as a link to its record if there is one.
 function linkedId(id) {
   const address = recordOf(id);
