@@ -18,6 +18,7 @@ from repurpose.config.sections import ClassifierSettings, SplitSettings
 from repurpose.core import files
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
+from repurpose.provenance import records
 from repurpose.vectors import embeddings
 
 
@@ -37,10 +38,12 @@ class ScriptRun:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
-    def begin(self, kg, rows):
+    def begin(self, kg, rows, metadata=None):
         """Write the graph, its embeddings, the labelled pairs and the verdict."""
         graph.save(kg, GraphFiles.in_folder(self.path("graph/nodes.parquet").parent))
-        embeddings.write(self.path("embeddings/cpu/embeddings.parquet"), kg, rows, {"device": "cpu"})
+        embeddings.write(
+            self.path("embeddings/cpu/embeddings.parquet"), kg, rows, {"device": "cpu", **(metadata or {})}
+        )
         verdict = {"device": "cpu", "passed": True, "status": "completed", "checks": []}
         files.write_json(self.path("validation/cpu/verdict.json"), verdict)
         split_pairs.main(
@@ -120,3 +123,11 @@ class ScriptRun:
             seed=0,
         )
         return files.read_table(folder / "candidates.parquet"), files.read_table(folder / "by_head.parquet")
+
+
+def record_all(results):
+    """Write a record of all files, so that they count as complete."""
+    digests = {str(p.relative_to(results.parent)): files.digest(p) for p in results.rglob("*") if p.is_file()}
+    records.Record("finished_run", {}, {}, "", {}, {}, digests).write(
+        results / "records" / "finished_run.json"
+    )

@@ -29,6 +29,7 @@ PROGRAMS = {
     "benchmarks/gate.py": "benchmarks/test_benchmark_gate.py",
     "benchmarks/ingest.py": "benchmarks/test_benchmark_programs.py",
     "benchmarks/leaks.py": "benchmarks/test_benchmark_programs.py",
+    "benchmarks/described.py": "benchmarks/test_benchmark_described.py",
     "benchmarks/lists.py": "benchmarks/test_benchmark_lists.py",
     "benchmarks/lowrank.py": "benchmarks/test_benchmark_devices.py",
     "benchmarks/polo.py": "benchmarks/test_benchmark_lists.py",

@@ -49,7 +49,10 @@ def test_a_disease_is_found_by_name_id_and_near_miss_and_twins_are_told_apart(vi
         assert search(page, text)[0].startswith("Parkinson's disease"), text
     assert search(page, "9352")[0].startswith("disease number 23 DOID:9352")
     assert search(page, "no such node at all") == []
-    assert page.inner_text("#query-status") == "Nothing has such a name or id."
+    assert page.inner_text("#query-status") == (
+        "Nothing has such a name or id. For a disease that the graph lacks, query_candidates.py takes "
+        "genes or symptoms (docs/results.md)."
+    )
 
 
 def test_the_search_works_by_keyboard_alone(visit):

@@ -27,6 +27,7 @@ from repurpose.vectors import profiles
 from repurpose.vectors.vectors import Vectors
 
 TOLERANCE = 0.01  # share of a stored vector's length by which the recomputed vector may differ
+NEAREST = 10  # nodes whose inputs stand for that of a node that the graph lacks
 RESOLVED = 1e-3  # share of the SVD's largest eigenvalue; axes below it are not changed by a removal
 
 # Node -> mask over the node's entries in the network: which are removed.
@@ -135,12 +136,70 @@ class CounterfactualEncoder:
             }
         return changed
 
+    def of_new_node(self, node_type: str, links: Mapping[int, np.ndarray]) -> np.ndarray:
+        """The vector (d,) of a node that the graph lacks, from its neighbours.
+
+        links: index of a message relation -> indices of the neighbours, as in `graph.with_node`. The input of
+        the first layer, which a training learns for each node, is the mean of the nodes of the type that are
+        nearest by the other parts of the vector.
+        """
+        number = self.kg.node_types.index(node_type)
+        entries = [self._entries_of_new(node_type, *link) for link in links.items()]
+        neighbours, edge_types = (np.concatenate(column) for column in zip(*entries, strict=True))
+        profile, direction = self._new_profile(node_type, links), self._new_direction(neighbours)
+        state = self._nearest_input(node_type, profile, direction)
+        for layer, states in zip(self.trained.layers, self.trained.states, strict=True):
+            senders = Neighbours(states[neighbours], edge_types, self._type(neighbours))
+            state = node_layer.output(layer, number, state, senders)
+        return self._composed(number, state, profile, direction)
+
+    def _entries_of_new(
+        self, node_type: str, index: int, neighbours: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Node numbers of a new node's neighbours in a relation, and the types of the edges from them."""
+        relation = self.kg.relations[index]
+        is_head = relation.head_type == node_type
+        other = relation.tail_type if is_head else relation.head_type
+        numbers = np.asarray(neighbours) + self.kg.span(other).start
+        return numbers, np.full(len(numbers), self.edge_types[index, int(is_head)])
+
+    def _new_profile(self, node_type: str, links: Mapping[int, np.ndarray]) -> np.ndarray:
+        row, messages = np.zeros(self.profile_dim, np.float32), self.kg.of_role("message")
+        for (number, is_head), part in self.profiles.get(node_type, {}).items():
+            relation = self.kg.relations[messages[number]]
+            if messages[number] in links and is_head == (relation.head_type == node_type):
+                row[part.columns] = part.of_new(np.asarray(links[messages[number]]))
+        return row
+
+    def _new_direction(self, neighbours: np.ndarray) -> np.ndarray:
+        if not self.svd_dim:
+            return np.zeros(0, np.float32)
+        scale = self.trained.lengths[neighbours] / np.sqrt(np.maximum(self.degrees[neighbours], 1))
+        row = (scale @ self._unit(neighbours)) * self._inverse_values()
+        return row / max(np.linalg.norm(row), 1e-12)
+
+    def _nearest_input(self, node_type: str, profile: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """The mean first-layer input of the nearest nodes of the type, as long as theirs are on average."""
+        span = self.kg.span(node_type)
+        rows = self.stored[span, : self.profile_dim + self.svd_dim]
+        row = np.concatenate([profile, direction * np.float32(profiles.SVD_LENGTH)])
+        inputs = self.trained.states[0][span]
+        lengths = np.maximum(np.linalg.norm(rows, axis=1) * np.linalg.norm(row), 1e-12)
+        near = np.argsort(-(rows @ row) / lengths, kind="stable")[:NEAREST] if len(row) else slice(None)
+        mean = inputs[near].mean(axis=0)
+        length = np.linalg.norm(inputs[near], axis=1).mean()
+        return (mean * (length / max(np.linalg.norm(mean), 1e-12))).astype(np.float32)
+
     def _vector(self, node: int, state: np.ndarray, removed: Removed) -> np.ndarray:
         """The node's vector: relation profile, SVD direction, and the encoder output from its last state."""
-        node_type = self._type(node)
+        profile, direction = self._profile(node, removed), self._direction(node, removed)
+        return self._composed(int(self._type(node)), state, profile, direction)
+
+    def _composed(
+        self, node_type: int, state: np.ndarray, profile: np.ndarray, direction: np.ndarray
+    ) -> np.ndarray:
+        """A vector of its three parts; node_type: number of the type."""
         z = node_layer.projected(self.trained.output[node_type], self.trained.output_bias[node_type], state)
-        profile = self._profile(node, removed)
-        direction = self._direction(node, removed)
         if not self.profile_dim:
             return np.concatenate([direction * np.sqrt(np.float32(len(z))), z])
         known = profiles.profile_lengths(profile[None])
@@ -154,15 +213,18 @@ class CounterfactualEncoder:
             return row
         if removed[node].all():
             return np.zeros_like(row)
-        values, lengths = self.trained.values, self.trained.lengths
+        lengths = self.trained.lengths
         neighbours = self.network.other[self._entries(node)][removed[node]]
-        magnitudes = np.abs(values)
-        resolved = magnitudes > RESOLVED * magnitudes.max()
-        inverse = np.divide(1, values, out=np.zeros_like(values), where=resolved)
         scale = lengths[neighbours] / np.sqrt(self.degrees[neighbours])
-        lost = (scale @ self._unit(neighbours)) * inverse
+        lost = (scale @ self._unit(neighbours)) * self._inverse_values()
         remaining = row * lengths[node] * np.sqrt(self.degrees[node]) - lost
         return remaining / max(np.linalg.norm(remaining), 1e-12)
+
+    def _inverse_values(self) -> np.ndarray:
+        """1 / the SVD's eigenvalues, 0 for those that are noise."""
+        values = self.trained.values
+        resolved = np.abs(values) > RESOLVED * np.abs(values).max()
+        return np.divide(1, values, out=np.zeros_like(values), where=resolved)
 
     def _unit(self, nodes: np.ndarray) -> np.ndarray:
         """The SVD part of stored vectors, scaled to length 1."""

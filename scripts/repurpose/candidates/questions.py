@@ -1,5 +1,6 @@
 """Look up candidates by drug, disease or pair in a finished run."""
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ import pyarrow.parquet as pq
 
 from repurpose.candidates import candidates, evidence, finished, reasons
 from repurpose.candidates.additions import Addition, AdditionFiles, added
-from repurpose.candidates.finished import DeviceFiles
+from repurpose.candidates.described import Description, with_tail
+from repurpose.candidates.finished import DeviceFiles, FinishedDevice
 from repurpose.config.sections import Target
 from repurpose.core import files
 from repurpose.core.errors import InputError
@@ -20,6 +22,8 @@ from repurpose.graph import annotations, paths
 from repurpose.graph.annotations import Annotations
 from repurpose.pairs import reviews
 
+FUSED_BEHIND = 60  # the constant of reciprocal rank fusion, as published
+MOST_LETTERS = 24  # of a tail's name over its column
 PAIR_PATHS, PAIR_SIMILAR = 5, 5  # in the explanation of a single pair
 
 
@@ -31,12 +35,16 @@ class Run:
     """
 
     def __init__(self, results: Path, device: str, *, correct_popularity: float, seed: int) -> None:
-        self.candidates = results / "candidates" / device
+        self.candidates, self.ranking = results / "candidates" / device, (correct_popularity, seed)
         target = Target(**files.read_json(results / "pairs" / "certificate.json")["target"])
-        self.device = finished.load(DeviceFiles.in_results(results, device), target)
-        self.kg, self.target = self.device.kg, target
-        self.annotator = self.device.annotator(correct_popularity, seed)
-        self.additions = self._additions(results)
+        self.results, self.target = results, target
+        self.answer_from(finished.load(DeviceFiles.in_results(results, device), target))
+
+    def answer_from(self, device: FinishedDevice) -> None:
+        """Answer from this device, whose graph may have more tails than that of the files."""
+        self.device, self.kg = device, device.kg
+        self.annotator = device.annotator(*self.ranking)
+        self.additions = self._additions(self.results)
         self.about = next((each for each in self.additions if isinstance(each, Annotations)), None)
 
     @classmethod
@@ -47,6 +55,43 @@ class Run:
         if ranking is None:
             raise InputError(f"{path} is of an earlier version of this workflow; {files.rebuild_hint(path)}")
         return cls(results, device, **json.loads(ranking))
+
+    def with_tail(self, described: Description) -> "Run":
+        """The same run with a node that the graph lacks as its last tail (see `described.with_tail`)."""
+        larger = copy.copy(self)
+        larger.answer_from(with_tail(self.device, described))
+        return larger
+
+    def heads_of_all(
+        self, tails: Sequence[int], top: int, among: np.ndarray | None = None
+    ) -> list[dict[str, Any]]:
+        """The best heads of several tails together, those that are new for at least one of them.
+
+        The lists are joined by reciprocal ranks (Cormack, Clarke, Buettcher, "Reciprocal rank fusion", SIGIR
+        2009): `fused` is the sum over the tails of 1 / (FUSED_BEHIND + rank). Each row has the `ranks` of the
+        head and what it is `known` for, by tail id. among: see `heads_of`.
+        """
+        rows: dict[str, dict[str, Any]] = {}
+        for tail in tails:
+            ranking = candidates.rank(self.device.score, self.annotator, per_tail=0, tails=np.array([tail]))
+            tail_id = self.kg.node_ids[self.target.tail_type][tail]
+            for row in self._among(next(ranking), 0, among).to_pylist():
+                joined = rows.setdefault(
+                    row["head_id"],
+                    {
+                        "head_id": row["head_id"],
+                        "head_name": row["head_name"],
+                        "fused": 0.0,
+                        "ranks": {},
+                        "known": {},
+                    },
+                )
+                joined["ranks"][tail_id] = row["rank_of_drug_for_disease"]
+                joined["fused"] += 1 / (FUSED_BEHIND + row["rank_of_drug_for_disease"])
+                if row["known"]:
+                    joined["known"][tail_id] = row["known"]
+        new = [row for row in rows.values() if len(row["known"]) < len(tails)]
+        return sorted(new, key=lambda row: (-row["fused"], row["head_id"]))[:top]
 
     def heads_of(self, tail: int, top: int, with_known: bool, among: np.ndarray | None = None) -> pa.Table:
         """The best heads of a tail; known pairs only if `with_known`.
@@ -169,6 +214,25 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str, about:
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=True)), reason]).rstrip()
         for line, reason in zip(lines, last, strict=True)
+    )
+
+
+def listed_together(rows: Sequence[Mapping[str, Any]], tails: Mapping[str, str], shown_type: str) -> str:
+    """The candidates of several tails as lines of text; tails: id -> name."""
+    title = ["place", shown_type, "id", *(name[:MOST_LETTERS] for name in tails.values())]
+    lines = [title] + [
+        [
+            str(place),
+            row["head_name"],
+            row["head_id"],
+            *(f"{row['ranks'][tail]}{' known' if tail in row['known'] else ''}" for tail in tails),
+        ]
+        for place, row in enumerate(rows, 1)
+    ]
+    widths = [min(40, max(map(len, cells))) for cells in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )
 
 

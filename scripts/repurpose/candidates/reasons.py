@@ -45,7 +45,8 @@ class Reasoner:
             strongest = [
                 number
                 for number in np.argsort(-shares[pair], kind="stable")[:count]
-                if shares[pair, number] > 0
+                # What the pair has less of than the other heads is no reason, whatever the model makes of it.
+                if shares[pair, number] > 0 and rows[pair, number] > 0
             ]
             result.append(
                 [

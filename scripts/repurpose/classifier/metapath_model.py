@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from repurpose.classifier import trees
 from repurpose.metapaths import features
 from repurpose.metapaths.features import PairFeatures, Pairs
+from repurpose.metapaths.steps import Steps
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
 
@@ -224,6 +225,10 @@ class FittedMetapaths:
 
     features: PairFeatures
     model: MetapathModel
+
+    def on_graph(self, steps: Steps, tails: int) -> "FittedMetapaths":
+        """The same model on a graph that has more tails (see `PairFeatures.on_graph`)."""
+        return replace(self, features=self.features.on_graph(steps, tails))
 
     def scores(self, tails: np.ndarray) -> np.ndarray:
         """Scores of some tails (m,) with all heads: (3, m, heads) float32 (see `MetapathModel.scores`)."""

@@ -1,8 +1,8 @@
 """The knowledge graph: typed nodes and relations as integer arrays, and its three files."""
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -122,6 +122,34 @@ class Graph:
             result[self.relations[i].head_type][self.heads[i]] = True
             result[self.relations[i].tail_type][self.tails[i]] = True
         return result
+
+
+def with_node(kg: Graph, node_type: str, node_id: str, name: str, links: Mapping[int, np.ndarray]) -> Graph:
+    """The graph with one more node, the last of its type.
+
+    links: relation index -> indices of its neighbours within their type. In a directed relation within the
+    type, the new node is the head.
+    """
+    new = kg.count(node_type)
+    relations, heads, tails = list(kg.relations), list(kg.heads), list(kg.tails)
+    for index, neighbours in links.items():
+        relation, others = relations[index], np.unique(neighbours).astype(np.int32)
+        is_head = relation.head_type == node_type and not relation.is_symmetric
+        ends = [np.full(len(others), new, np.int32), others][:: 1 if is_head else -1]
+        head, tail = (
+            np.concatenate([old, more]) for old, more in zip((heads[index], tails[index]), ends, strict=True)
+        )
+        order = np.lexsort((head, tail))
+        heads[index], tails[index] = head[order], tail[order]
+        relations[index] = replace(relation, edges=len(order))
+    return replace(
+        kg,
+        node_ids={**kg.node_ids, node_type: np.append(kg.node_ids[node_type], node_id)},
+        node_names={**kg.node_names, node_type: np.append(kg.node_names[node_type], name)},
+        relations=tuple(relations),
+        heads=tuple(heads),
+        tails=tuple(tails),
+    )
 
 
 class GraphFiles(NamedTuple):

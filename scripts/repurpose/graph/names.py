@@ -48,6 +48,13 @@ def visible(text: str) -> str:
     )
 
 
+def has(kg: Graph, node_type: str, text: str) -> bool:
+    """Whether `find` knows a node by this id or name, or several by this name."""
+    wanted = text.strip()
+    is_id = (kg.node_ids[node_type] == wanted).any()
+    return bool(is_id) or wanted.casefold() in {str(name).casefold() for name in kg.node_names[node_type]}
+
+
 def find(kg: Graph, node_type: str, text: str) -> int:
     """The index, within its type, of the node with this id or this name; names may differ in case.
 

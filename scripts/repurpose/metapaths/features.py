@@ -110,6 +110,16 @@ class PairFeatures:
         # A scale of its own would tell how many pairs are hidden.
         return replace(self, known=known, given_scales=self.scales)
 
+    def on_graph(self, steps: Steps, tails: int) -> "PairFeatures":
+        """The same features of a graph with the same relations and more tails, at the same scale.
+
+        steps: of that graph. tails: how many it has. Raises ValueError if the steps are others.
+        """
+        ours, others = ((each.names, each.starts, each.ends) for each in (self.steps, steps))
+        if ours != others:
+            raise ValueError("the graph has other relations, so its steps have other numbers")
+        return replace(self, steps=steps, sizes=(self.sizes[0], tails), given_scales=self.scales)
+
 
 def centred(counts: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """arcsinh(counts / scales), less the mean over the last axis; computed in place, counts (f, m, n)."""

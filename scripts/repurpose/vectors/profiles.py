@@ -61,7 +61,17 @@ class Part(NamedTuple):
         before, after = (
             each / max(np.linalg.norm(each), np.float32(1e-12)) for each in (weights, new_weights)
         )
-        raw = row * self.divisors[node] * self.root + (after - before) @ self.axes[columns]
+        return self._scaled(row * self.divisors[node] * self.root + (after - before) @ self.axes[columns])
+
+    def of_new(self, neighbours: np.ndarray) -> np.ndarray:
+        """The row (k,) of a node that the graph lacks; neighbours: columns of the block."""
+        degrees = np.bincount(self.block.indices, minlength=self.block.shape[1])[neighbours]
+        weights = np.log(self.block.shape[0] / np.maximum(degrees, 1)).astype(np.float32)
+        unit = weights / max(np.linalg.norm(weights), np.float32(1e-12))
+        return self._scaled(unit @ self.axes[neighbours])
+
+    def _scaled(self, raw: np.ndarray) -> np.ndarray:
+        """A row as in `Rows`."""
         return raw / (divisors(np.linalg.norm(raw, keepdims=True), self.divisors) * self.root)
 
 

@@ -28,7 +28,8 @@ async function startExplorer() {
   const view = new ListView(byId("list"), data, (partner) => open(view, partner));
   state.view = view;
   const go = (entry) => { location.hash = linkTo(entry.side.key, entry.id); };
-  state.search = new Combobox(byId("query"), byId("matches"), byId("query-status"), (query) => index.find(query), go);
+  state.search = new Combobox(byId("query"), byId("matches"), byId("query-status"), (query) => index.find(query), go,
+    ` For a ${data.tails.type} that the graph lacks, query_candidates.py takes genes or symptoms (docs/results.md).`);
   byId("explorer").hidden = false;
   addEventListener("hashchange", follow);
   follow();

@@ -104,9 +104,9 @@ function edits(a, b, limit) {
 
 // An input with a list of matches below it, after the ARIA pattern "combobox with list autocomplete".
 class Combobox {
-  // find: query -> entries; choose: receives the chosen entry
-  constructor(input, list, status, find, choose) {
-    Object.assign(this, { input, list, status, find, choose, entries: [], at: -1 });
+  // find: query -> entries; choose: receives the chosen entry; otherwise: said after "nothing found"
+  constructor(input, list, status, find, choose, otherwise = "") {
+    Object.assign(this, { input, list, status, find, choose, otherwise, entries: [], at: -1 });
     input.addEventListener("input", () => this.update());
     input.addEventListener("focus", () => input.value && this.update());
     input.addEventListener("keydown", (event) => this.key(event));
@@ -119,7 +119,7 @@ class Combobox {
     this.list.replaceChildren(...this.entries.map((entry, number) => this.option(entry, number)));
     this.toggle(this.entries.length > 0);
     const asked = this.input.value.trim();
-    this.status.textContent = !asked ? "" : this.entries.length ? plural(this.entries.length, "match", "matches") : "Nothing has such a name or id.";
+    this.status.textContent = !asked ? "" : this.entries.length ? plural(this.entries.length, "match", "matches") : `Nothing has such a name or id.${this.otherwise}`;
     this.mark();
   }
 
