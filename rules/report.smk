@@ -29,6 +29,7 @@ rule write_summary:
             category="Report",
             labels={"file": "dataset card"},
         ),
+        methods="results/methods.md",
     log:
         "results/logs/write_summary/summary.log",
     benchmark:
@@ -42,6 +43,7 @@ rule write_summary:
         runtime=30,
     params:
         top=config["candidates"]["in_report"],
+        dataset=config["dataset"],
         code=code("write_summary", *page_sources()),
     message:
         "Writing results/summary.json, results/report.html and results/README.md"

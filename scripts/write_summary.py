@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
+from repurpose.config.sections import DatasetSettings
 from repurpose.core import files, logs
 from repurpose.gate import verdict
 from repurpose.graph import annotations, graph
 from repurpose.graph.names import shown
 from repurpose.provenance import jobs
-from repurpose.report import card, explorer, made, metric_tables, page, summary
+from repurpose.report import card, explorer, made, methods, metric_tables, page, summary
 
 PACKED = "pooled"
 
@@ -30,16 +33,18 @@ def main(
     pairs: str | Path,
     results: str | Path,
     top: int,
+    dataset: DatasetSettings,
     summary_out: str | Path,
     report_out: str | Path,
     card_out: str | Path,
+    methods_out: str | Path,
 ) -> None:
     """Summarise the run; outcomes, verdicts, histories, maps: one file per device, in the same order.
 
     agreement: None if there is only one trained run. pooled: the pooled candidates, None without `seeds`.
     about: the annotations of heads and tails, None for none. top: how many new pairs of each list the page
-    holds. results: the folder, for what is not an input: the lists of devices that passed, whose digests are
-    in their outcomes, config, seconds and memory.
+    holds. dataset: what the graph is called and how it is cited. results: the folder, for what is not an
+    input: the lists of devices that passed, whose digests are in their outcomes, config, seconds and memory.
     """
     rows = [verdict.read(path) for path in outcomes]
     devices = [row["device"] for row in rows]
@@ -50,6 +55,9 @@ def main(
     content = summary.summary(rows, files.read_json(relations), counts, removed, compared, of_pooled)
     sources = Sources(Path(results), nodes, pairs, relations, pooled, about)
     packed, drawn = _packed(content, sources, maps, page.target_types(removed), top)
+    made_of, types = made.describe(results), page.target_types(removed)
+    config = yaml.safe_load(made_of["config"]) if made_of["config"] else {}
+    paragraph = methods.text(content, config, types, dataset, made_of)
     html = page.render(
         content,
         {device: files.read_table(path) for device, path in zip(devices, histories, strict=True)},
@@ -58,10 +66,15 @@ def main(
         removed,
         packed=packed,
         maps=drawn,
-        made=made.describe(results),
+        made=made_of,
+        methods=paragraph,
     )
     files.write_json(summary_out, content)
-    texts = {report_out: html, card_out: card.render(content, page.target_types(removed))}
+    texts = {
+        report_out: html,
+        card_out: card.render(content, types, dataset.licence),
+        methods_out: paragraph,
+    }
     for path, text in texts.items():
         with files.replacing(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
@@ -158,7 +171,9 @@ if __name__ == "__main__":
                 pairs=snakemake.input.pairs,
                 results="results",
                 top=snakemake.params.top,
+                dataset=DatasetSettings(**snakemake.params.dataset),
                 summary_out=output.summary,
                 report_out=output.report,
                 card_out=output.card,
+                methods_out=output.methods,
             )

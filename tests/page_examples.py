@@ -15,7 +15,7 @@ import report_examples
 
 import write_summary
 from repurpose.candidates import by_head, candidates, evidence, listed
-from repurpose.config.sections import AnnotationSettings
+from repurpose.config.sections import AnnotationSettings, DatasetSettings
 from repurpose.core import files
 from repurpose.gate import projection
 from repurpose.graph import graph, paths
@@ -167,9 +167,11 @@ def summarise(folder: Path, kg, target, written, top, about=None) -> Path:
         pairs=folder / "pairs.parquet",
         results=folder,
         top=top,
+        dataset=DatasetSettings(),
         summary_out=folder / "summary.json",
         report_out=folder / "report.html",
         card_out=folder / "README.md",
+        methods_out=folder / "methods.md",
     )
     return folder / "report.html"
 

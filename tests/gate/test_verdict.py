@@ -6,6 +6,7 @@ import pytest
 
 import write_outcome
 import write_summary
+from repurpose.config.sections import DatasetSettings
 from repurpose.core.errors import InputError
 from repurpose.gate import verdict
 
@@ -57,9 +58,11 @@ def test_true_passes_and_false_does_not(tmp_path):
             pairs=path,
             results=path.parent,
             top=5,
+            dataset=DatasetSettings(),
             summary_out=path,
             report_out=path,
             card_out=path,
+            methods_out=path,
         ),
     ],
     ids=["read", "has_passed", "require_pass", "write_outcome", "write_summary"],

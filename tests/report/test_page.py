@@ -20,9 +20,10 @@ from report_examples import (
 )
 
 import write_summary
+from repurpose.config.sections import DatasetSettings
 from repurpose.core import files
 from repurpose.evaluation import evaluation
-from repurpose.report import card, made, metric_tables, page, summary
+from repurpose.report import card, made, methods, metric_tables, page, summary
 
 HOSTILE = "<script>alert(1)</script>"
 DASH = "\N{EN DASH}"
@@ -214,8 +215,8 @@ def test_a_workflow_that_an_independent_method_beats_says_so_on_top():
     assert "Trust its lists no more" not in ahead
     # The embedding alone is a part of the score, and no rival.
     parts = metrics(hgt=0.20, svd=0.11)
-    for methods in parts["schemes"].values():
-        methods["embedding"] = measures(0.3)
+    for of_split in parts["schemes"].values():
+        of_split["embedding"] = measures(0.3)
     assert "Trust its lists no more" not in Page(render({"cpu": True}, device_metrics=parts)).text
 
 
@@ -579,14 +580,20 @@ def test_the_script_writes_summary_and_page_of_a_run_in_which_no_device_passed(t
         pairs=tmp_path,
         results=tmp_path,
         top=5,
+        dataset=DatasetSettings(),
         summary_out=tmp_path / "summary.json",
         report_out=tmp_path / "report.html",
         card_out=tmp_path / "README.md",
+        methods_out=tmp_path / "methods.md",
     )
     assert files.read_json(tmp_path / "summary.json") == content
     written = (tmp_path / "report.html").read_text(encoding="utf-8")
     made_of = made.describe(tmp_path)
-    assert written == page.render(content, histories, verdicts, ledger, certificate, made=made_of)
+    paragraph = (tmp_path / "methods.md").read_text(encoding="utf-8")
+    assert paragraph == methods.text(content, {}, ("compound", "disease"), DatasetSettings(), made_of)
+    assert written == page.render(
+        content, histories, verdicts, ledger, certificate, made=made_of, methods=paragraph
+    )
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text == card.render(content, ("compound", "disease"))
 

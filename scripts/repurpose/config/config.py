@@ -10,6 +10,7 @@ from repurpose.config.sections import (
     AnnotationSettings,
     CandidateSettings,
     ClassifierSettings,
+    DatasetSettings,
     DemoSettings,
     EncoderSettings,
     EvidenceSettings,
@@ -111,6 +112,7 @@ class Config:
     gate: GateSettings = nested(GateSettings)
     classifier: ClassifierSettings = nested(ClassifierSettings)
     candidates: CandidateSettings = nested(CandidateSettings)
+    dataset: DatasetSettings = nested(DatasetSettings)
     annotations: AnnotationSettings = nested(AnnotationSettings)
     reviews: ReviewSettings = nested(ReviewSettings)
     evidence: EvidenceSettings = nested(EvidenceSettings)

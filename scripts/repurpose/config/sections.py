@@ -905,6 +905,16 @@ class CandidateSettings:
 
 
 @section
+class DatasetSettings:
+    """What the knowledge graph is called, for the methods paragraph and the dataset card alone."""
+
+    name: str = key("", "optional: name of the graph, for results/methods.md", "Name of the graph.")
+    version: str = key("", "its version or date", "Version or date of the graph.")
+    licence: str = key("", "its licence, also for results/README.md", "Licence of the graph's data.")
+    citation: str = key("", "how to cite it", "The reference to cite for the graph.")
+
+
+@section
 class AnnotationSettings:
     """A table about heads or tails whose columns the candidates and the report show; no model reads it."""
 

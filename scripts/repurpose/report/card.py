@@ -23,19 +23,23 @@ COMMON = {
     "report.html, summary.json": "the report",
     "pairs/pairs.parquet": "the labelled pairs and their splits",
     "graph/": "nodes, edges and relations, and every row that was dropped",
+    "methods.md": "a methods paragraph with versions and citations",
     "config.yaml, records/": "the settings, and what each file was made from (SHA-256)",
 }
 # What Markdown or HTML would read as markup; names come from other people's files.
 MARKUP = re.compile(r"([\\`*_{}\[\]<>()#|&!~$])")
 
 
-def render(summary: Mapping[str, Any], types: Sequence[str]) -> str:
-    """The card as text; summary: the content of summary.json; types: head and tail type of the target."""
+def render(summary: Mapping[str, Any], types: Sequence[str], licence: str = "") -> str:
+    """The card as text.
+
+    summary: the content of summary.json; types: head and tail type of the target. licence: of the graph.
+    """
     passed = summary["passed"]
     return "\n".join(
         [
             "---",
-            *front_matter(passed, types),
+            *front_matter(passed, types, licence),
             "---",
             "",
             *_title(summary, types),
@@ -43,12 +47,12 @@ def render(summary: Mapping[str, Any], types: Sequence[str]) -> str:
             *_files(passed),
             "",
             *_metrics(summary, passed),
-            *_limits(summary),
+            *_limits(summary, licence),
         ]
     )
 
 
-def front_matter(passed: Sequence[str], types: Sequence[str]) -> Iterator[str]:
+def front_matter(passed: Sequence[str], types: Sequence[str], licence: str = "") -> Iterator[str]:
     """The lines of the front matter. Each value is JSON, which every reader of YAML takes."""
     files = {
         "candidates": "candidates/{}/candidates.parquet",
@@ -63,7 +67,7 @@ def front_matter(passed: Sequence[str], types: Sequence[str]) -> Iterator[str]:
     content = {
         "pretty_name": f"Ranked candidates: {types[0]} for {types[1]}",
         "license": "other",
-        "license_name": "see-licence-of-edges-table",
+        "license_name": licence or "see-licence-of-edges-table",
         "tags": ["biology", "drug-repurposing", "knowledge-graph", "graph-embeddings"],
         "configs": configs,
     }
@@ -136,7 +140,7 @@ def _estimate(metric: Mapping[str, float] | None) -> str:
     return f"{value:.3f}" if low is None or high is None else f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
-def _limits(summary: Mapping[str, Any]) -> Iterator[str]:
+def _limits(summary: Mapping[str, Any], licence: str) -> Iterator[str]:
     dropped, rows = summary["graph"]["dropped"], summary["graph"]["rows"]
     yield "## Limits"
     yield ""
@@ -149,5 +153,5 @@ def _limits(summary: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "Nodes, edges, names and known pairs come from the edges table, whose licence holds for them:"
     yield ""
-    yield "- source and licence of the edges table: ..."
+    yield f"- source and licence of the edges table: {plain(licence) or '...'}"
     yield ""

@@ -59,6 +59,7 @@ def render(
     packed: Mapping[str, str] | None = None,
     maps: Sequence[Mapping[str, Any]] = (),
     made: Mapping[str, Any] | None = None,
+    methods: str = "",
 ) -> str:
     """The page as a string: deterministic, all text from the data escaped, no external request.
 
@@ -66,7 +67,7 @@ def render(
     the table of history.parquet and the content of verdict.json. `ledger` and `certificate` are the contents
     of the JSON files of those names. `packed`: name -> data of the explorer (`packing.pack`), without which
     the page has no script. `maps`: `device` and `method` of the maps in `packed`.
-    `made`: see `made.describe`.
+    `made`: see `made.describe`. `methods`: see `methods.text`.
     """
     # Always escape: names of nodes come from other people's files, and j2 is no HTML suffix for jinja.
     environment = Environment(
@@ -99,6 +100,7 @@ def render(
         map_methods=MAP_METHODS,
         observed=words.observed,
         made={**NOTHING_MADE, **(made or {})},
+        methods=methods,
         sentence=words.capitalised(sentence),
         summary=summary,
         devices=[
