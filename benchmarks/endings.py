@@ -96,6 +96,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "rank_candidates": ("one", {"candidates": {"per_head": 3}}),
     "explain_candidates": ("one", {"evidence": {"similar": 2}}),
     "answer_question": ("one", {"candidates": {"per_tail": 7}}),
+    "permute_labels": ("chance", {"split": {"test_share": 0.25}}),
     "write_outcome": ("one", {"evidence": {"similar": 2}}),
     "write_summary": ("one", {"gate": {"min_effective_rank": 1.01}}),
     "require_pass": ("one", {"training": {"epochs": 9}}),
@@ -155,6 +156,7 @@ class Bench:
             "seeds": {"seeds": [1, 2]},
             "url": imported,
             "plain": {},
+            "chance": {},
         }[base]
         return replace_names(settings.merged(settings.merged(SMALL, overlay), change), self.names)
 
@@ -200,6 +202,8 @@ class Bench:
 
     def targets(self, base: str, folder: Path) -> list[str]:
         """The targets of a run: all results, and one answer if the base ranks candidates on the CPU."""
+        if base == "chance":
+            return ["permuted_labels"]
         if base != "one" or "@tail" not in self.names:
             return []
         return ["all", f"results/answers/cpu/{self.names['@tail']}.json"]

@@ -161,6 +161,43 @@ rule pool_candidates:
         "../scripts/pool_candidates.py"
 
 
+# Runs only if it is asked for: snakemake permuted_labels
+rule permute_labels:
+    input:
+        # Waits for the verdict, as the classifier does.
+        unpack(after_the_gate),
+        unpack(metapath_models),
+        **GRAPH,
+        embeddings="results/embeddings/{device}/embeddings.parquet",
+        model="results/classifier/{device}/model.ubj",
+        kernel="results/classifier/{device}/kernel.safetensors",
+        metrics="results/classifier/{device}/metrics.json",
+    output:
+        chance="results/permuted/{device}.json",
+    log:
+        "results/logs/permute_labels/{device}.log",
+    benchmark:
+        "results/benchmarks/permute_labels/{device}.tsv"
+    retries: 0
+    conda:
+        "../envs/classifier.yaml"
+    threads: 4
+    resources:
+        mem_mb=8000,
+        runtime=480,
+    params:
+        target=TARGET,
+        classifier=config["classifier"],
+        split={key: value for key, value in config["split"].items() if key != "areas"},
+        correct_popularity=config["candidates"]["correct_popularity"],
+        seed=seed_of_run,
+        code=code("permute_labels"),
+    message:
+        "Making lists of shuffled treatments, by {wildcards.device}"
+    script:
+        "../scripts/permute_labels.py"
+
+
 # Runs only if its output is named: snakemake results/answers/cpu/DOID:9352.json
 rule answer_question:
     input:

@@ -197,6 +197,14 @@ def page_sources():
     return [path.relative_to(folder).as_posix() for path in found]
 
 
+def chance_of_runs(wildcards):
+    """What runs look like by chance, as a named input: of all that passed if it is asked for, else what is there."""
+    paths = {run.name: f"results/permuted/{run.name}.json" for run in RUNS}
+    is_asked = "permuted_labels" in sys.argv[1:]
+    found = [path for name, path in paths.items() if os.path.exists(path) or (is_asked and has_passed(name))]
+    return {"chance": found} if found else {}
+
+
 def agreement_of_several(wildcards):
     """The agreement of the runs as a named input; none if there is only one trained run."""
     return {"agreement": "results/agreement.json"} if len(TRAINED) > 1 else {}
@@ -257,6 +265,7 @@ BEHIND_THE_GATE = (
     "rank_candidates",
     "explain_candidates",
     "answer_question",
+    "permute_labels",
 )
 
 

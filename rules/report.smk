@@ -6,6 +6,7 @@ rule write_summary:
         unpack(agreement_of_several),
         unpack(pooled_of_several),
         unpack(annotations_of_nodes),
+        unpack(chance_of_runs),
         outcomes=per_device("results/validation/{device}/outcome.json"),
         verdicts=per_device("results/validation/{device}/verdict.json"),
         histories=per_device("results/embeddings/{device}/history.parquet"),
@@ -49,6 +50,15 @@ rule write_summary:
         "Writing results/summary.json, results/report.html and results/README.md"
     script:
         "../scripts/write_summary.py"
+
+
+# The page shows what chance looks like, as long as results/permuted has it.
+rule permuted_labels:
+    input:
+        report="results/report.html",
+        passed="results/passed.json",
+    message:
+        "The page shows what chance looks like"
 
 
 rule require_pass:

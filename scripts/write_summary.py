@@ -29,6 +29,7 @@ def main(
     agreement: str | Path | None,
     pooled: str | Path | None,
     about: str | Path | None,
+    chance: Sequence[str | Path],
     nodes: str | Path,
     pairs: str | Path,
     results: str | Path,
@@ -42,9 +43,10 @@ def main(
     """Summarise the run; outcomes, verdicts, histories, maps: one file per device, in the same order.
 
     agreement: None if there is only one trained run. pooled: the pooled candidates, None without `seeds`.
-    about: the annotations of heads and tails, None for none. top: how many new pairs of each list the page
-    holds. dataset: what the graph is called and how it is cited. results: the folder, for what is not an
-    input: the lists of devices that passed, whose digests are in their outcomes, config, seconds and memory.
+    about: the annotations of heads and tails, None for none. chance: what `chance.run` gave for devices,
+    which the files are named after. top: how many new pairs of each list the page holds. dataset: what the
+    graph is called and how it is cited. results: the folder, for what is not an input: the lists of devices
+    that passed, whose digests are in their outcomes, config, seconds and memory.
     """
     rows = [verdict.read(path) for path in outcomes]
     devices = [row["device"] for row in rows]
@@ -52,7 +54,10 @@ def main(
     compared = files.read_json(agreement) if agreement else None
     candidates = files.read_table(pooled, summary.POOLED_COLUMNS) if pooled else None
     of_pooled = summary.pooled(rows, candidates) if candidates is not None else None
-    content = summary.summary(rows, files.read_json(relations), counts, removed, compared, of_pooled)
+    by_chance = {Path(path).stem: files.read_json(path) for path in chance}
+    content = summary.summary(
+        rows, files.read_json(relations), counts, removed, compared, of_pooled, by_chance
+    )
     sources = Sources(Path(results), nodes, pairs, relations, pooled, about)
     packed, drawn = _packed(content, sources, maps, page.target_types(removed), top)
     made_of, types = made.describe(results), page.target_types(removed)
@@ -167,6 +172,7 @@ if __name__ == "__main__":
                 agreement=snakemake.input.get("agreement"),
                 pooled=snakemake.input.get("pooled"),
                 about=snakemake.input.get("annotations"),
+                chance=snakemake.input.get("chance", []),
                 nodes=snakemake.input.nodes,
                 pairs=snakemake.input.pairs,
                 results="results",

@@ -163,6 +163,7 @@ def summarise(folder: Path, kg, target, written, top, about=None) -> Path:
         agreement=None,
         pooled=None,
         about=about,
+        chance=[],
         nodes=graph_files.nodes,
         pairs=folder / "pairs.parquet",
         results=folder,

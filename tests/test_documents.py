@@ -64,6 +64,7 @@ COMMANDS = {
     "snakemake --cores 8 results/graph/nodes.parquet": "workflow/test_documented.py",
     "snakemake --cores 8 results/embeddings/cpu/embeddings.parquet": "workflow/test_interrupted.py",
     "snakemake --cores 8 results/answers/cpu/DOID:9352.json": "workflow/test_workflow.py",
+    "snakemake --cores 8 permuted_labels": "workflow/test_workflow.py",
     "snakemake --cores 2 --configfile seeds.yaml": "workflow/test_seeds.py",
     "snakemake --cores 1 --report report.zip": "workflow/test_workflow.py",
     "snakemake --profile profiles/slurm": "test_environment.py",

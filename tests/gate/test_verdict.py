@@ -54,6 +54,7 @@ def test_true_passes_and_false_does_not(tmp_path):
             agreement=None,
             pooled=None,
             about=None,
+            chance=[],
             nodes=path,
             pairs=path,
             results=path.parent,

@@ -576,6 +576,7 @@ def test_the_script_writes_summary_and_page_of_a_run_in_which_no_device_passed(t
         agreement=None,
         pooled=None,
         about=None,
+        chance=[],
         nodes=tmp_path,
         pairs=tmp_path,
         results=tmp_path,
@@ -596,6 +597,27 @@ def test_the_script_writes_summary_and_page_of_a_run_in_which_no_device_passed(t
     )
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert text == card.render(content, ("compound", "disease"))
+
+
+def test_the_report_shows_what_chance_looks_like_if_that_was_measured():
+    content, *others = example({"cpu": True})
+    assert "What chance looks like" not in Page(page.render(content, *others)).text
+    (row,) = content["devices"]
+    scheme, methods = next(iter(row["metrics"]["schemes"].items()))
+    low = {"value": 0.0123, "low": 0.0101, "high": 0.0145}
+    chance = {
+        "schemes": {scheme: {"hgt": {**methods["hgt"], "ap": low}}},
+        "best": {"predicted": 0.0042, "found": 0.0},
+        "lists": row["lists"],
+    }
+    text = Page(page.render({**content, "chance": {"cpu": chance}}, *others)).text
+    assert "What chance looks like" in text and f"AP, split {scheme}" in text
+    for value in ("0.0123", "0.0101 to 0.0145", "0.0042", page.number(methods["hgt"]["ap"]["value"])):
+        assert value in text
+    assert (
+        "What chance looks like"
+        not in Page(page.render({**content, "chance": {"mps": chance}}, *others)).text
+    )
 
 
 def test_the_report_shows_the_warnings_about_the_table_and_the_cautions_about_the_pairs():

@@ -200,6 +200,20 @@ def test_a_run_ends_with_what_came_out_and_its_terminal_is_short(done):
     assert whole.code == 0 and "Reason: " in whole.output, whole.output
 
 
+def test_lists_of_shuffled_treatments_stand_in_the_page_until_they_are_deleted(done):
+    run = done.run("permuted_labels")
+    assert run.code == 0, run.output
+    assert "permute_labels[cpu]" in run.rules and "train_classifier[cpu]" not in run.rules
+    assert "What chance looks like" in done.path("report.html").read_text()
+    chance = json.loads(done.path("summary.json").read_text())["chance"]["cpu"]
+    assert set(chance["schemes"]) == {"random", "disease", "drug"}
+    assert done.dry_run() == [] == done.dry_run("permuted_labels")
+    done.path("permuted/cpu.json").unlink()
+    run = done.run()
+    assert run.code == 0 and "write_summary" in run.rules and "permute_labels[cpu]" not in run.rules
+    assert "What chance looks like" not in done.path("report.html").read_text()
+
+
 def test_a_single_stage_can_be_requested(done):
     rules = done.dry_run("results/embeddings/cpu-full/embeddings.parquet")
     assert rules == ["train_embeddings[cpu-full]"]

@@ -21,7 +21,7 @@ from repurpose.classifier.pair_model import Model
 from repurpose.config.sections import Target
 from repurpose.core import files, threads
 from repurpose.evaluation import calibration, popularity
-from repurpose.evaluation.ranks import MemberScorer
+from repurpose.evaluation.ranks import MemberScorer, Scorer
 from repurpose.graph import graph, paths, sources
 from repurpose.graph.graph import Graph, GraphFiles
 from repurpose.pairs import pairs
@@ -122,9 +122,13 @@ class FinishedDevice:
             self.model.weights.treated[1],
             pair_model.support(self.model),
             self.cautions,
-            pair_model.known_negative(self.source.negatives, self.vectors, threads.current()),
+            self._known_negative(),
             penalties,
         )
+
+    def _known_negative(self) -> Scorer | None:
+        negatives = self.source.negatives
+        return pair_model.known_negative(negatives, self.vectors, threads.current()) if negatives else None
 
     @cached_property
     def explainer(self) -> Explainer:

@@ -123,6 +123,39 @@ def difference_table(metrics: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"columns": list(compared.values()), "rows": rows}
 
 
+def chance_table(row: Mapping[str, Any], chance: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """What a device measured and the same with shuffled treatments: rows of label, `real` and `chance`.
+
+    row: of the summary. chance: see `chance.run`, None for no such run. Values are estimates or numbers.
+    """
+    if not chance:
+        return []
+    rows = []
+    for scheme, methods in chance["schemes"].items():
+        real = (row["metrics"]["schemes"].get(scheme) or {}).get("hgt") or {}
+        for name, label in {**LIST_METRICS, "auroc": "AUROC of all pairs"}.items():
+            values = {"real": real.get(name), "chance": methods["hgt"].get(name)}
+            if all(values.values()):
+                rows.append({"label": f"{label}, split {scheme}", **values})
+    best = ((row["calibration"] or {}).get("best") or {}).get("all") or {}
+    rows.append(
+        {
+            "label": "mean probability of the best pair",
+            "real": best.get("predicted"),
+            "chance": chance["best"]["predicted"],
+        }
+    )
+    for group, words in (("untreated", "without"), ("treated", "with")):
+        of_group = [lists[group] for lists in (row["lists"], chance["lists"])]
+        for key, label in (
+            ("heads", "different heads in the lists"),
+            ("share", "share of lists with the most common head"),
+        ):
+            real, by_chance = (lists[key] for lists in of_group)
+            rows.append({"label": f"{label}, tails {words} a treatment", "real": real, "chance": by_chance})
+    return rows
+
+
 def in_order(methods: Iterable[str]) -> list[str]:
     """The methods in the order of METHODS, then others by name."""
     return sorted(methods, key=lambda method: ([*METHODS, method].index(method), method))

@@ -104,7 +104,10 @@ def render(
         sentence=words.capitalised(sentence),
         summary=summary,
         devices=[
-            _device(row, histories[row["device"]], verdicts[row["device"]], (head_type, tail_type))
+            {
+                **_device(row, histories[row["device"]], verdicts[row["device"]], (head_type, tail_type)),
+                "chance": metric_tables.chance_table(row, summary.get("chance", {}).get(row["device"])),
+            }
             for row in summary["devices"]
         ],
         all_losses=Markup(charts.loss_of_devices(losses)) if len(losses) > 1 else "",

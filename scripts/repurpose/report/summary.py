@@ -182,13 +182,14 @@ def summary(
     certificate: Mapping[str, Any],
     agreement: Mapping[str, Any] | None = None,
     pooled: Mapping[str, Any] | None = None,
+    chance: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The summary of a run, ready for JSON: all outcomes, who passed, and the size of graph and pairs.
 
     `relations`, `ledger`, `certificate` and `agreement` (None for a single device) are the contents of the
     JSON files of those names. `pooled`: see the function of this name; None, without the config's `seeds`,
-    leaves the key out. In the result, `edges` counts an undirected edge once; `rows` and `dropped` count rows
-    of the edges table.
+    leaves the key out. `chance`: device -> `chance.run`; without any, the key is left out. In the result,
+    `edges` counts an undirected edge once; `rows` and `dropped` count rows of the edges table.
     """
     # Some certificates have the counts of pairs in the section `pairs`, others at the top level.
     pairs = certificate.get("pairs", certificate)
@@ -205,6 +206,7 @@ def summary(
         "pairs": {"positives": pairs["positives"], "negatives": pairs["negatives"]},
         "agreement": agreement,
         **({"pooled": pooled} if pooled else {}),
+        **({"chance": dict(chance)} if chance else {}),
     }
 
 
