@@ -161,7 +161,7 @@ rule pool_candidates:
         "../scripts/pool_candidates.py"
 
 
-# Runs only if it is asked for: snakemake permuted_labels
+# Runs only for the target permuted_labels
 rule permute_labels:
     input:
         # Waits for the verdict, as the classifier does.

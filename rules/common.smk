@@ -198,7 +198,7 @@ def page_sources():
 
 
 def chance_of_runs(wildcards):
-    """What runs look like by chance, as a named input: of all that passed if it is asked for, else what is there."""
+    """What chance looks like, as a named input: all runs that passed for permuted_labels, else those that are there."""
     paths = {run.name: f"results/permuted/{run.name}.json" for run in RUNS}
     is_asked = "permuted_labels" in sys.argv[1:]
     found = [path for name, path in paths.items() if os.path.exists(path) or (is_asked and has_passed(name))]

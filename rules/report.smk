@@ -55,6 +55,8 @@ rule write_summary:
 # The page shows what chance looks like, as long as results/permuted has it.
 rule permuted_labels:
     input:
+        # Of a finished run nothing else asks for these files.
+        unpack(chance_of_runs),
         report="results/report.html",
         passed="results/passed.json",
     message:
