@@ -203,6 +203,21 @@ def test_a_dossier_draws_its_paths_and_names_known_treatments(visit):
     page.wait_for_selector("#dossier", state="hidden")
 
 
+def test_long_names_of_drawn_nodes_take_two_lines(visit):
+    page = visit()
+    source = (Path(explorer.__file__).parent / "app" / "dossier.js").read_text()
+    names = ["gout", "Alzheimer's disease", "amyotrophic lateral sclerosis type 1", "n" * 30, "n" * 30 + " m"]
+    assert page.evaluate(
+        f"(names) => {{ {source}; return names.map((name) => broken(name, 18)); }}", names
+    ) == [
+        ["gout", ""],
+        ["Alzheimer's", "disease"],
+        ["amyotrophic", "lateral sclerosis type 1"],
+        ["n" * 30, ""],
+        ["n" * 30, "m"],
+    ]
+
+
 def downloaded(started):
     text = started.value.path().read_text(encoding="utf-8-sig")
     return list(csv.DictReader(io.StringIO(text, newline="")))

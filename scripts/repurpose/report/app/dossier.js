@@ -1,6 +1,6 @@
 // Why one pair is ranked: its paths drawn as a small graph, reasons, similar known treatments.
 
-const DRAWN = { total: 940, end: 150, inner: 140, height: 28, lane: 52 }; // sizes of the drawn paths, in pixels
+const DRAWN = { total: 940, end: 150, inner: 140, height: 38, lane: 60 }; // sizes of the drawn paths, in pixels
 const ALONG = 1;
 const AGAINST = 2;
 
@@ -117,8 +117,25 @@ function pathGraph(drug, disease, paths) {
 function nodeBox(node, x, y, width, height) {
   return draw("g", { class: `node type-${node.type % 12}` },
     draw("rect", { x: x + 1.5, y, width: width - 3, height, rx: 6 }),
-    draw("text", { x: x + width / 2, y: y + height / 2 + 4 }, shortened(visible(node.name), Math.floor(width / 7.4))),
+    twoLines(visible(node.name), Math.floor(width / 7.4), x + width / 2, y + height / 2 + 4),
     draw("title", {}, `${visible(node.name)} (${node.typeName})`));
+}
+
+// A text in the middle of a box, on two lines if it is too long for one; what does not fit into these is cut.
+function twoLines(text, length, x, y) {
+  const [first, second] = broken(text, length);
+  if (!second) return draw("text", { x, y }, shortened(first, length));
+  // The blank between the lines is for who reads the text without its places.
+  return draw("text", { x, y }, draw("tspan", { x, dy: -7 }, `${shortened(first, length)} `), draw("tspan", { x, dy: 15 }, shortened(second, length)));
+}
+
+// The words that fit into a line, and the others.
+function broken(text, length) {
+  if ([...text].length <= length) return [text, ""];
+  const words = text.split(" ");
+  let count = 1;
+  while (count < words.length && [...words.slice(0, count + 1).join(" ")].length <= length) count++;
+  return [words.slice(0, count).join(" "), words.slice(count).join(" ")];
 }
 
 // "binds" for "compound_binds_gene" between a compound and a gene; other names stay, as in graph/names.py.
