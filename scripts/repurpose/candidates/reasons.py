@@ -44,10 +44,10 @@ class Reasoner:
         for pair, (head, tail) in enumerate(zip(heads.tolist(), tails.tolist(), strict=True)):
             strongest = [
                 number
-                for number in np.argsort(-shares[pair], kind="stable")[:count]
+                for number in np.argsort(-shares[pair], kind="stable")
                 # What the pair has less of than the other heads is no reason, whatever the model makes of it.
                 if shares[pair, number] > 0 and rows[pair, number] > 0
-            ]
+            ][:count]
             result.append(
                 [
                     {

@@ -149,6 +149,11 @@ function withoutTypes(relation, one, other) {
   return relation.replaceAll("_", " ");
 }
 
+// The relations of a pair without the types in their names.
+function knownInWords(known, data) {
+  return known.split("; ").map((relation) => withoutTypes(relation, data.heads.type, data.tails.type)).join("; ");
+}
+
 function shortened(text, length) {
   const letters = [...text];
   return letters.length > length ? `${letters.slice(0, length - 1).join("")}\u2026` : text;
@@ -162,7 +167,7 @@ function signed(value) {
 function dossierOf(row, dossier, drug, disease, data) {
   const parts = [make("button", { type: "button", class: "close", onclick: () => { location.hash = data.listLink; } }, "Close"),
     make("h3", { id: "dossier-title", tabindex: "-1" }, "Why ", named(drug.name), " for ", named(disease.name), "?"), make("p", {}, ...chances(row)), lookUps(drug, disease)];
-  if (row.known) parts.push(make("p", {}, "The graph already connects them: ", named(row.known), "."));
+  if (row.known) parts.push(make("p", {}, "The graph already connects them: ", named(knownInWords(row.known, data)), "."));
   if (row.flags.length || row.caution) parts.push(make("p", { class: "note" }, "Caution: ", named([...row.flags, row.caution].filter(Boolean).join("; ")), "."));
   if (row.contraindication !== null) parts.push(make("p", {}, `The contraindication model: ${inWords(row.contraindication)} such pairs are known negatives.`));
   if (row.review) parts.push(make("p", { class: "note" }, "Reviewed: ", named([row.review, row.note].filter(Boolean).join("; ")), "."));
@@ -210,8 +215,14 @@ function chances(row) {
   const bin = binOf(row.bins, row.probability);
   const place = row.high > row.low ? ` (${whole(row.low)} to ${whole(row.high)} over the models)` : "";
   return [`Rank ${whole(row.rank)}${place}. `, bin
-    ? `In the test, ${observedInWords(row)} pairs with such scores were treatments (${whole(bin.positives)} of ${whole(bin.pairs)}; 95 % interval: ${intervalInWords(bin)}). For this pair alone the model expects ${inWords(row.probability)}.`
+    ? `In the test, ${observedInWords(row)} pairs with such scores were treatments (${whole(bin.positives)} of ${whole(bin.pairs)}; 95 % interval: ${intervalInWords(bin)}). ${ofThisPair(row, bin)}`
     : `The model expects a treatment in ${inWords(row.probability)} such pairs; no test says how far this holds.`];
+}
+
+// The test counts pairs of a range of scores; a pair at an end of the range has another chance than their mean.
+function ofThisPair(row, bin) {
+  const end = row.probability > bin.high ? "upper" : row.probability < bin.low ? "lower" : "";
+  return end ? `This pair is at the ${end} end of these scores, where the model expects ${inWords(row.probability)}.` : `For this pair alone the model expects ${inWords(row.probability)}.`;
 }
 
 function similarTo(nodes, title) {

@@ -72,7 +72,7 @@ class ListView {
     const said = treatments
       ? `${plural(treatments, "known treatment")} in the graph.`
       : side === "tail"
-        ? `No known treatment in the graph: this list rests on what treats similar ${this.data.tails.type}s and on paths.`
+        ? `The graph holds no treatment of it, which may be a gap of the graph: this list rests on what treats similar ${this.data.tails.type}s and on paths.`
         : `Treats nothing known in the graph.`;
     this.body = make("tbody");
     this.count = make("p", { class: "soft", role: "status" });
@@ -200,7 +200,7 @@ class ListView {
         make("button", { type: "button", class: "link", "aria-expanded": isOpen, onclick: () => this.onOpen(row.partner) }, named(row.name)),
         make("small", {}, " ", named(row.id))),
       make("td", {}, ...probabilityCell(row)),
-      make("td", { class: "name" }, row.known ? named(row.known) : make("span", { class: "badge new" }, "new")),
+      make("td", { class: "name" }, row.known ? named(knownInWords(row.known, this.data)) : make("span", { class: "badge new" }, "new")),
       make("td", { class: "name caution-text" }, named([...row.flags, row.caution].filter(Boolean).join("; "))),
       ...(this.hasReviews() ? [make("td", { class: "name" }, named(row.review))] : []),
       ...row.about.slice(0, MOST_COLUMNS).map((text) => make("td", { class: "name" }, named(valuesOf(text, this.data.separator).join(", ")))),

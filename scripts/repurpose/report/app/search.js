@@ -131,7 +131,7 @@ class Combobox {
     },
     named(entry.name),
     make("small", {}, " ", named(entry.id), ` ${DASH} ${entry.side.type}`,
-      treatments === null ? "" : treatments ? `, ${plural(treatments, "known treatment")}` : ", no known treatment"));
+      treatments === null ? "" : treatments ? `, ${plural(treatments, "known treatment")}` : ", no treatment in the graph"));
   }
 
   key(event) {
