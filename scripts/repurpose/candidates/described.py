@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from repurpose.candidates.counterfactual import CounterfactualEncoder
 from repurpose.candidates.finished import FinishedDevice
+from repurpose.classifier import classifier
 from repurpose.core.errors import InputError
 from repurpose.graph import graph, names
 from repurpose.graph.graph import Graph, Relation
@@ -85,18 +85,19 @@ def with_tail(device: FinishedDevice, described: Description) -> FinishedDevice:
 
     Raises InputError if the vectors are those of another tool, whose encoder is not known.
     """
-    if not device.source.encoder:
+    if device.counterfactuals is None:
         raise InputError(
             "a disease that is not in the graph needs the trained encoder, and these embeddings come without "
             "one: ask a device that was trained (--device)"
         )
     tail_type, kg = device.target.tail_type, device.kg
     larger = graph.with_node(kg, tail_type, ID, described.name, described.links)
-    vector = encoder_of(device).of_new_node(tail_type, described.links)
+    vector = device.counterfactuals.encoder.of_new_node(tail_type, described.links)
     rows = np.concatenate([device.vectors.tails, vector[None].astype(np.float32)])
     vectors = replace(device.vectors, tails=rows)
     model = device.model
-    treated = model.weights.treated[0], np.append(model.weights.treated[1], _counts_as_treated(device))
+    sizes = len(vectors.heads), len(vectors.tails)
+    treated = classifier.treated_masks(device.treated, sizes, device.metrics["question"])
     metapaths = model.metapaths
     if metapaths:
         metapaths = metapaths.on_graph(steps.of_graph(larger), larger.count(tail_type))
@@ -133,16 +134,6 @@ def _neighbours(kg: Graph, tail_type: str, tail: int, index: int) -> list[str]:
     found += [heads[tails == tail]] if relation.tail_type == tail_type else []
     other = _other(relation, tail_type)
     return kg.node_ids[other][np.unique(np.concatenate(found))].tolist()
-
-
-def encoder_of(device: FinishedDevice) -> CounterfactualEncoder:
-    """The trained encoder of a device."""
-    return device.explainer.counterfactuals.encoder
-
-
-def _counts_as_treated(device: FinishedDevice) -> bool:
-    """Whether the list of a tail without a known pair has the weights of treated ones: if all lists have."""
-    return device.metrics["question"] == "treated"
 
 
 def _of_word(kg: Graph, tail_type: str, word: str) -> list[int]:

@@ -139,7 +139,7 @@ class FinishedDevice:
             (self.vectors.heads, self.vectors.tails),
             self.treated,
             paths.network(self.kg),
-            self._counterfactuals() if self.source.encoder else None,
+            self.counterfactuals,
             self._reasoner() if self.model.metapaths else None,
             sources.load(self.source.sources) if self.source.sources else None,
         )
@@ -147,7 +147,11 @@ class FinishedDevice:
     def _reasoner(self) -> Reasoner:
         return Reasoner(self.kg, self.target, self.model.metapaths, self.model.weights)
 
-    def _counterfactuals(self) -> CounterfactualScorer:
+    @cached_property
+    def counterfactuals(self) -> CounterfactualScorer | None:
+        """A scorer with the trained encoder; None for embeddings that come without it."""
+        if not self.source.encoder:
+            return None
         encoder = counterfactual.read(
             self.source.encoder, self.kg, self.target.types, self.vectors_by_type, self.metadata
         )

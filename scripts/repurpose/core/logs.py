@@ -75,7 +75,6 @@ def configure(path: str | Path | None = None) -> None:
     handlers[0].setFormatter(logging.Formatter(FORMAT, TIME))
     if path is not None:
         handlers[0].addFilter(TerminalFilter())
-    if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         handlers.append(LogFile(path, mode="w"))
         handlers[1].setFormatter(DetailFormatter(FORMAT, TIME))

@@ -36,11 +36,8 @@ class EdgeSources:
     texts: pa.Table  # source and publications
 
     def of(self, relation: int, head: int, tail: int) -> Origin:
-        """The origin of an edge.
-
-        head, tail: indices within their types; those of a symmetric relation may be exchanged.
-        """
-        rows = self._rows(relation, head, tail) or self._rows(relation, tail, head)
+        """The origin of an edge; head, tail: indices within their types, as the graph stores the edge."""
+        rows = self._rows(relation, head, tail)
         if not rows:
             return UNKNOWN
         told = self.texts.slice(rows.start, len(rows)).to_pydict()
