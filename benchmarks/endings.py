@@ -92,6 +92,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "train_classifier": ("one", {"classifier": {"trees": 6}}),
     "train_contraindications": ("one", {"classifier": {"trees": 6}}),
     "check_names": ("one", {"training": {"contrastive": {"relations": ["disease_disease"]}}}),
+    "find_repeats": ("one", {"repeats": {"ingredients": "@other_salts"}}),
     "find_chosen": ("one", {"candidates": {"tails": ["@tail"]}}),
     "rank_candidates": ("one", {"candidates": {"per_head": 3}}),
     "explain_candidates": ("one", {"evidence": {"similar": 2}}),
@@ -151,6 +152,7 @@ class Bench:
                 "candidates": {"heads": ["@head"]},
                 "annotations": {"table": str(self.work / "about.csv"), "of": "head"},
                 "reviews": {"table": str(self.work / "reviews.csv")},
+                "repeats": {"ingredients": str(self.work / "salts.csv")},
             },
             "two": {"devices": ["cpu", "cpu-full"]},
             "seeds": {"seeds": [1, 2]},
@@ -182,6 +184,10 @@ class Bench:
             f"{head},{tails[0]},{('plausible', 'wrong')[number % 2]}" for number, head in enumerate(heads)
         ]
         (self.work / "reviews.csv").write_text("\n".join(["head_id,tail_id,verdict", *marks, ""]))
+        for name, number in (("salts.csv", 12), ("other_salts.csv", 8)):
+            salts = [f"{head},{heads[0]}" for head in heads[1:number]]
+            (self.work / name).write_text("\n".join(["id,ingredient", *salts, ""]))
+        self.names["@other_salts"] = str(self.work / "other_salts.csv")
         (self.work / "about.csv").write_text("\n".join(["id,status,price", *about, ""]))
         self.names |= {"@tail": tails[0], "@other_url": f"{self.address}/other.parquet"}
         self.names |= {"@other_given": str(self.work / "given2.parquet"), "@heads": ",".join(heads[:15])}

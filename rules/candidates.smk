@@ -41,6 +41,7 @@ rule rank_candidates:
         unpack(chosen_nodes),
         unpack(annotations_of_nodes),
         unpack(reviews_of_pairs),
+        unpack(repeats_of_treatments),
         unpack(metapath_models),
         **GRAPH,
         embeddings="results/embeddings/{device}/embeddings.parquet",
@@ -74,7 +75,7 @@ rule rank_candidates:
     params:
         target=TARGET,
         candidates={key: config["candidates"][key] for key in ("per_tail", "per_head", "correct_popularity")},
-        excluded=config["reviews"]["exclude"],
+        excluded=left_out,
         seed=seed_of_run,
         code=code("rank_candidates"),
     message:
@@ -126,6 +127,7 @@ rule pool_candidates:
         unpack(chosen_nodes),
         unpack(annotations_of_nodes),
         unpack(reviews_of_pairs),
+        unpack(repeats_of_treatments),
         **GRAPH,
         verdicts=expand("results/validation/{device}/verdict.json", device=TRAINED),
     output:
@@ -153,7 +155,7 @@ rule pool_candidates:
         runs=TRAINED,
         seeds=[seed_of(run) for run in TRAINED_DEVICES],
         candidates={key: config["candidates"][key] for key in ("per_tail", "correct_popularity")},
-        excluded=config["reviews"]["exclude"],
+        excluded=left_out,
         code=code("pool_candidates"),
     message:
         "Pooling the candidates of all runs"
@@ -205,6 +207,7 @@ rule answer_question:
         unpack(metapath_models),
         unpack(annotations_of_nodes),
         unpack(reviews_of_pairs),
+        unpack(repeats_of_treatments),
         **GRAPH,
         sources="results/graph/sources.parquet",
         certificate="results/pairs/certificate.json",

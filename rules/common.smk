@@ -35,7 +35,7 @@ let_idle_threads_sleep()
 if snakemake_private.is_planner(workflow):
     snakemake_private.shorten_console(workflow)
 
-# Only split_pairs uses the hierarchy, so a change of it must not rerun other rules.
+# Only split_pairs and find_repeats use the hierarchy, so a change of it must not rerun other rules.
 TARGET = {key: value for key, value in config["target"].items() if key != "hierarchy"}
 TARGET_TYPES = [config["target"]["head_type"], config["target"]["tail_type"]]
 
@@ -114,6 +114,23 @@ def reviews_of_pairs(wildcards):
     return {"reviews": "results/pairs/reviews.parquet"} if config["reviews"]["table"] else {}
 
 
+def repeats_of_treatments(wildcards):
+    """The pairs that repeat a known treatment as a named input; none without a table and a hierarchy to find them."""
+    is_found = config["repeats"]["ingredients"] or config["target"]["hierarchy"]
+    return {"repeats": "results/pairs/repeats.parquet"} if is_found else {}
+
+
+def checked_tables(wildcards):
+    """What the user's small tables were read into, as named inputs, so that a table that is refused stops the run."""
+    found = annotations_of_nodes, reviews_of_pairs, repeats_of_treatments, external_pairs, chosen_nodes
+    return {name: path for of_table in found for name, path in of_table(wildcards).items()}
+
+
+def left_out(wildcards):
+    """What the lists leave out: verdicts of reviews, kinds of repeats."""
+    return {name: config[name]["exclude"] for name in ("reviews", "repeats")}
+
+
 def annotations_that_restrict(wildcards):
     """The same if the ranking is restricted by them."""
     return annotations_of_nodes(wildcards) if config["annotations"]["only"] else {}
@@ -126,8 +143,8 @@ def encoder_of_trained(wildcards):
 
 
 def graph_section(wildcards):
-    """The graph section without `features`, which only training uses."""
-    return {key: value for key, value in config["graph"].items() if key != "features"}
+    """The graph section without `features`, which only training uses, and without the path of another table."""
+    return {key: value for key, value in config["graph"].items() if key not in ("features", "identifiers")}
 
 
 def needs_gpu(wildcards):
@@ -271,7 +288,7 @@ BEHIND_THE_GATE = (
 
 # These jobs only look names up and read the user's small tables. If one refuses its input, before others have made
 # anything, the results that the run has set aside return.
-CHECKS = ("check_names", "find_chosen", "read_annotations", "read_external", "read_reviews")
+CHECKS = ("check_names", "find_chosen", "find_repeats", "read_annotations", "read_external", "read_reviews")
 
 
 def expected(record):

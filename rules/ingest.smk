@@ -87,7 +87,7 @@ rule build_graph:
     params:
         graph=graph_section,
         target=TARGET,
-        tables=tables("edges", "nodes"),
+        tables=tables("edges", "nodes", "graph.identifiers"),
         paths=table_paths("edges", "nodes"),
         code=code("build_graph"),
     message:
@@ -98,8 +98,7 @@ rule build_graph:
 
 rule check_names:
     input:
-        unpack(chosen_nodes),
-        unpack(external_pairs),
+        unpack(checked_tables),
         relations=GRAPH["relations"],
     output:
         checked="results/graph/checked.json",
@@ -145,7 +144,7 @@ rule read_annotations:
     params:
         target=TARGET,
         annotations={key: config["annotations"][key] for key in ("id", "of", "columns", "separator")},
-        tables=tables("annotations.table"),
+        tables=tables("annotations.table", "graph.identifiers"),
         code=code("read_annotations"),
     message:
         "Reading the annotations"

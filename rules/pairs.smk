@@ -21,7 +21,7 @@ rule split_pairs:
     params:
         target=config["target"],
         split={key: value for key, value in config["split"].items() if key != "areas"},
-        tables=tables("split.areas"),
+        tables=tables("split.areas", "graph.identifiers"),
         seed=config["seed"],
         kept=config["graph"]["keep_relations"],
         code=code("split_pairs"),
@@ -52,7 +52,7 @@ rule read_external:
     params:
         target=TARGET,
         external={key: value for key, value in config["external"].items() if key != "pairs"},
-        tables=tables("external.pairs"),
+        tables=tables("external.pairs", "graph.identifiers"),
         code=code("read_external"),
     message:
         "Reading the external test pairs"
@@ -81,9 +81,37 @@ rule read_reviews:
     params:
         target=TARGET,
         exclude=config["reviews"]["exclude"],
-        tables=tables("reviews.table"),
+        tables=tables("reviews.table", "graph.identifiers"),
         code=code("read_reviews"),
     message:
         "Reading the reviews"
     script:
         "../scripts/read_reviews.py"
+
+
+rule find_repeats:
+    input:
+        **GRAPH,
+    output:
+        repeats="results/pairs/repeats.parquet",
+    log:
+        "results/logs/find_repeats/repeats.log",
+    benchmark:
+        "results/benchmarks/find_repeats/repeats.tsv"
+    # As read_external.
+    priority: 10
+    retries: 0
+    conda:
+        "../envs/tables.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        target=config["target"],
+        tables=tables("repeats.ingredients", "graph.identifiers"),
+        code=code("find_repeats"),
+    message:
+        "Finding the pairs that repeat a known treatment"
+    script:
+        "../scripts/find_repeats.py"

@@ -11,8 +11,9 @@ from repurpose.config.sections import GraphSettings, Target
 from repurpose.core import files, logs, threads
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.ingest import ingest, inputs
+from repurpose.ingest import identifiers, ingest, inputs
 from repurpose.ingest.formats import reading
+from repurpose.ingest.identifiers import Identifiers
 from repurpose.provenance import jobs
 
 
@@ -25,9 +26,13 @@ def main(
     sources_out: str | Path,
     settings: GraphSettings,
     target: Target,
+    identifiers_in: str | Path | None = None,
 ) -> None:
-    """Read the tables of edges and nodes, and write the graph's files and its ledger."""
-    kg, ledger, sources = read(edges, nodes, settings, target)
+    """Read the tables of edges and nodes, and write the graph's files and its ledger.
+
+    identifiers_in: table of ids that are replaced by others, None for none.
+    """
+    kg, ledger, sources = read(edges, nodes, settings, target, identifiers.read(identifiers_in))
     ingest.require_messages(kg, target, ledger["file"])
     report(kg, ledger)
     graph.save(kg, graph_out)
@@ -36,7 +41,11 @@ def main(
 
 
 def read(
-    edges: str | Sequence[str], nodes: str | Sequence[str], settings: GraphSettings, target: Target
+    edges: str | Sequence[str],
+    nodes: str | Sequence[str],
+    settings: GraphSettings,
+    target: Target,
+    same: Identifiers = identifiers.NONE,
 ) -> ingest.Built:
     """The graph of the raw tables (a path, several, or "" for no nodes table), and its ledger."""
     edges, nodes = inputs.listed(edges), inputs.listed(nodes)
@@ -50,6 +59,7 @@ def read(
         nodes_file=", ".join(nodes) or "the nodes table",
         files=raw.files,
         faults=raw.faults,
+        same=same,
     )
     built.ledger["format"] = raw.format
     built.ledger["stripped"] = raw.stripped
@@ -75,6 +85,12 @@ def report(kg: graph.Graph, ledger: Mapping[str, Any]) -> None:
         for reason, count in entry["dropped"].items():
             if count:
                 logging.info("  %s rows dropped of %r: %s", f"{count:,}", entry["relation"], reason)
+    if "identifiers" in ledger:
+        logging.info(
+            "%(file)s: %(replaced)d ids replaced, in %(cells)d cells; %(not_in_the_tables)d of its ids do "
+            "not occur",
+            ledger["identifiers"],
+        )
     for sentence in ledger["warnings"]:
         logging.warning("%s", sentence)
     extra = ledger.get("nodes_table")
@@ -100,4 +116,5 @@ if __name__ == "__main__":
                 sources_out=output.sources,
                 settings=GraphSettings(**snakemake.params.graph),
                 target=Target(**snakemake.params.target),
+                identifiers_in=snakemake.params.tables["graph.identifiers"],
             )

@@ -6,7 +6,7 @@ from repurpose.config.sections import AnnotationSettings, Target
 from repurpose.core import files, logs
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
-from repurpose.ingest import annotations
+from repurpose.ingest import annotations, identifiers
 from repurpose.provenance import jobs
 
 
@@ -17,10 +17,13 @@ def main(
     annotations_out: str | Path,
     target: Target,
     settings: AnnotationSettings,
+    identifiers_in: str | Path | None = None,
 ) -> None:
     """Write the annotations of the graph's heads and tails."""
     kg = graph.load(graph_files)
-    files.write_table(annotations_out, annotations.read(table, kg, target, settings))
+    files.write_table(
+        annotations_out, annotations.read(table, kg, target, settings, identifiers.read(identifiers_in))
+    )
 
 
 if __name__ == "__main__":
@@ -33,5 +36,6 @@ if __name__ == "__main__":
                 graph_files=GraphFiles.of(snakemake.input),
                 annotations_out=output.annotations,
                 target=Target(**snakemake.params.target),
+                identifiers_in=snakemake.params.tables["graph.identifiers"],
                 settings=AnnotationSettings(**snakemake.params.annotations),
             )

@@ -6,6 +6,7 @@ from repurpose.config.sections import ExternalSettings, Target
 from repurpose.core import logs
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
+from repurpose.ingest import identifiers
 from repurpose.pairs import external, pairs
 from repurpose.provenance import jobs
 
@@ -17,6 +18,7 @@ def main(
     external_out: str | Path,
     target: Target,
     settings: ExternalSettings,
+    identifiers_in: str | Path | None = None,
 ) -> None:
     """Write the pairs of the table that no relation of the graph connects."""
     kg = graph.load(graph_files)
@@ -24,7 +26,14 @@ def main(
     known = pairs.known(kg, *types)
     columns = vars(settings.columns)
     pairs_of_table = external.read(
-        table, kg, types, known, columns=columns, positive=settings.positive, negative=settings.negative
+        table,
+        kg,
+        types,
+        known,
+        columns=columns,
+        positive=settings.positive,
+        negative=settings.negative,
+        same=identifiers.read(identifiers_in),
     )
     external.save(pairs_of_table, external_out)
 
@@ -39,5 +48,6 @@ if __name__ == "__main__":
                 graph_files=GraphFiles.of(snakemake.input),
                 external_out=output.external,
                 target=Target(**snakemake.params.target),
+                identifiers_in=snakemake.params.tables["graph.identifiers"],
                 settings=ExternalSettings(**snakemake.params.external),
             )

@@ -7,6 +7,7 @@ from repurpose.config.sections import Target
 from repurpose.core import files, logs
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
+from repurpose.ingest import identifiers
 from repurpose.pairs import review_tables
 from repurpose.provenance import jobs
 
@@ -18,10 +19,13 @@ def main(
     reviews_out: str | Path,
     target: Target,
     exclude: Sequence[str],
+    identifiers_in: str | Path | None = None,
 ) -> None:
     """Write the reviews of pairs of the graph; exclude: verdicts that must occur."""
     kg = graph.load(graph_files)
-    files.write_table(reviews_out, review_tables.read(table, kg, target.types, exclude))
+    files.write_table(
+        reviews_out, review_tables.read(table, kg, target.types, exclude, identifiers.read(identifiers_in))
+    )
 
 
 if __name__ == "__main__":
@@ -34,5 +38,6 @@ if __name__ == "__main__":
                 graph_files=GraphFiles.of(snakemake.input),
                 reviews_out=output.reviews,
                 target=Target(**snakemake.params.target),
+                identifiers_in=snakemake.params.tables["graph.identifiers"],
                 exclude=snakemake.params.exclude,
             )

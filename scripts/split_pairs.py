@@ -8,6 +8,7 @@ from repurpose.config.sections import SplitSettings, Target
 from repurpose.core import files, logs
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
+from repurpose.ingest import identifiers
 from repurpose.pairs import areas, certificate, pairs
 from repurpose.provenance import jobs
 
@@ -22,11 +23,12 @@ def main(
     seed: int,
     kept: Sequence[str] = (),
     areas_in: str | Path | None = None,
+    identifiers_in: str | Path | None = None,
 ) -> None:
     """Write pairs.parquet and certificate.json; `target` and `split` are the config sections.
 
     kept: graph.keep_relations. areas_in: table of the tails' areas; without it, areas come from the relation
-    target.hierarchy.
+    target.hierarchy. identifiers_in: table of ids that are replaced by others in that table.
     """
     kg = graph.load(graph_files)
     labelled = pairs.label(kg, target)
@@ -36,7 +38,7 @@ def main(
         areas.require_hierarchy(kg, hierarchy, tail_type)
     if "area" in split.schemes:
         area_of_tail = (
-            areas.from_table(areas_in, kg, tail_type)
+            areas.from_table(areas_in, kg, tail_type, identifiers.read(identifiers_in))
             if areas_in
             else areas.from_hierarchy(kg, hierarchy, tail_type)
         )
@@ -64,4 +66,5 @@ if __name__ == "__main__":
                 seed=snakemake.params.seed,
                 kept=snakemake.params.kept,
                 areas_in=snakemake.params.tables["split.areas"],
+                identifiers_in=snakemake.params.tables["graph.identifiers"],
             )

@@ -15,6 +15,7 @@ import report_examples
 
 import write_summary
 from repurpose.candidates import by_head, candidates, evidence, listed
+from repurpose.candidates.additions import added
 from repurpose.config.sections import AnnotationSettings, DatasetSettings
 from repurpose.core import files
 from repurpose.gate import projection
@@ -22,7 +23,7 @@ from repurpose.graph import graph, paths
 from repurpose.graph.graph import GraphFiles
 from repurpose.graph.sources import EdgeSources
 from repurpose.ingest import annotations
-from repurpose.pairs import pairs, reviews
+from repurpose.pairs import pairs, repeats, reviews
 from repurpose.report import packing, summary
 
 BIN = {"predicted": 0.02, "observed": 0.03, "low": 0.02, "high": 0.05, "pairs": 900.0, "positives": 27}
@@ -121,7 +122,19 @@ def review(folder: Path, kg, written) -> None:
                 ],
                 schema=reviews.SCHEMA,
             )
-            files.write_table(paths_of_device[name], reviews.Reviews(marks).add(table))
+            repeated = pa.table(
+                [
+                    best["head_id"],
+                    best["tail_id"],
+                    [HOSTILE[1]] * len(best),
+                    pa.array([1] * len(best), pa.int8()),
+                ],
+                schema=repeats.SCHEMA,
+            )
+            # The page's other tests are about the lists of other diseases.
+            repeated = repeated.filter(pc.equal(repeated["tail_id"], "disease:37")).slice(0, 1)
+            more = [reviews.Reviews(marks), repeats.Repeats(repeated)]
+            files.write_table(paths_of_device[name], added(table, more))
 
 
 def summarise(folder: Path, kg, target, written, top, about=None) -> Path:

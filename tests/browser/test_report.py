@@ -153,6 +153,24 @@ def test_reviews_are_shown_and_reviewed_pairs_can_be_hidden(visit):
     assert "the graph has no direction of effect" in visible_text(page)
 
 
+def test_repeats_of_treatments_are_marked_and_can_be_hidden(visit):
+    page = visit()
+    choose(page, "disease number 37")
+    marks = column(page, 4)
+    assert {mark.split()[0] for mark in marks} >= {"repeat", "new"}
+    page.check("text=hide repeats")
+    assert len(column(page, 4)) == sum(not mark.startswith("repeat") for mark in marks)
+    page.uncheck("text=hide repeats")
+    with page.expect_download() as waiting:
+        page.click("button:has-text('Download csv')")
+    lines = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text(encoding="utf-8-sig"))))
+    assert sum(bool(line["repeats"]) for line in lines) == sum(mark.startswith("repeat") for mark in marks)
+    place = next(place for place, mark in enumerate(marks) if mark.startswith("repeat"))
+    page.click(f"{LIST} tbody tr:nth-child({place + 1}) .link")
+    page.wait_for_selector(DOSSIER)
+    assert "Known in other words: " in visible_text(page)
+
+
 def test_probabilities_are_told_in_words_with_the_interval_of_their_bin(visit):
     page = visit("#disease=disease%3A39")
     assert "about 40 in 100 95 %: 30 to 50 in 100" in " ".join(column(page, 3)[0].split())

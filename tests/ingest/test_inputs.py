@@ -13,10 +13,11 @@ URL = "https://example.org/kg.csv"
 def config(edges="demo", nodes="", **changes):
     """The keys of a config that name tables."""
     keys = {
-        "graph": {"features": ""},
+        "graph": {"features": "", "identifiers": ""},
         "external": {"pairs": ""},
         "annotations": {"table": ""},
         "reviews": {"table": ""},
+        "repeats": {"ingredients": ""},
         "given": "",
         "split": {"areas": ""},
     }

@@ -231,10 +231,11 @@ def config(given):
     return {
         "edges": "demo",
         "nodes": "",
-        "graph": {"features": ""},
+        "graph": {"features": "", "identifiers": ""},
         "external": {"pairs": ""},
         "annotations": {"table": ""},
         "reviews": {"table": ""},
+        "repeats": {"ingredients": ""},
         "given": str(given),
         "split": {"areas": ""},
     }

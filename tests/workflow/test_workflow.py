@@ -365,8 +365,10 @@ def test_a_notebook_reads_the_results_as_tables(done):
 
 def test_the_ranking_can_be_restricted_to_chosen_diseases_and_drugs_with_an_annotation(done):
     table = pq.read_table(done.path("candidates/cpu/candidates.parquet")).to_pandas()
-    tails = table["tail_name"].unique()[:2].tolist()
-    heads = table["head_id"].unique()[:5].tolist()
+    treatment = table[table["known"] == "indication"].iloc[0]
+    tails = [treatment["tail_name"], table["tail_name"][table["tail_name"] != treatment["tail_name"]].iloc[0]]
+    others = table["head_id"][table["head_id"] != treatment["head_id"]].unique()
+    heads = [*others[:4], treatment["head_id"]]
     rows = [f"{head},{'approved' if head in heads else 'withdrawn'}" for head in table["head_id"].unique()]
     (done.directory / "about.csv").write_text("\n".join(["id,status", *rows, "nobody,approved", ""]))
     about = {"table": "about.csv", "of": "head", "only": ["head_status=approved"]}
@@ -374,10 +376,21 @@ def test_the_ranking_can_be_restricted_to_chosen_diseases_and_drugs_with_an_anno
     marks = [f"{heads[0]},{ids[tails[0]]},implausible,too toxic", f"{heads[1]},{ids[tails[0]]},plausible,"]
     (done.directory / "reviews.csv").write_text("\n".join(["head_id,tail_id,verdict,why", *marks, ""]))
     reviewed = {"table": "reviews.csv", "exclude": ["implausible"]}
+    (done.directory / "salts.csv").write_text(
+        "\n".join(["id,ingredient", *(f"{head},x" for head in heads), ""])
+    )
+    repeated = {"ingredients": "salts.csv"}
     unknown = done.run(config={"candidates": {"tails": ["disease of which nobody knows"]}})
     assert unknown.code != 0
     assert "the graph has no disease called disease of which nobody knows" in unknown.output
-    run = done.run(config={"candidates": {"tails": tails}, "annotations": about, "reviews": reviewed})
+    run = done.run(
+        config={
+            "candidates": {"tails": tails},
+            "annotations": about,
+            "reviews": reviewed,
+            "repeats": repeated,
+        }
+    )
     assert run.code == 0, run.output
     assert not {"train_classifier[cpu]", "train_embeddings[cpu]"} & set(run.made)
     assert "the graph lacks 1 (nobody)" in run.output
@@ -388,7 +401,11 @@ def test_the_ranking_can_be_restricted_to_chosen_diseases_and_drugs_with_an_anno
     assert heads[0] not in of_first.index and of_first.loc[heads[1], "review"] == "plausible"
     assert set(chosen["head_status"]) == {"approved"}
     header = done.path("candidates/cpu/candidates.csv").read_text().splitlines()[0]
-    assert header.endswith('"head_status","review","review_note"')
+    assert header.endswith('"head_status","review","review_note","repeats"')
+    told = f"{treatment['head_name']}, of the same ingredient (x), is a known treatment"
+    assert told in set(of_first["repeats"]) and set(
+        of_first["repeats"][of_first["known"] == "indication"]
+    ) == {""}
     assert '"withdrawn"' not in done.path("candidates/cpu/candidates.csv").read_text()
     assert done.run().code == 0  # restores all candidates for the other tests
 

@@ -1,14 +1,15 @@
-"""Columns of the user's behind those of the candidates: annotations of nodes, reviews of pairs."""
+"""Columns behind those of the candidates: annotations of nodes, reviews of pairs, repeats of treatments."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import pyarrow as pa
 
 from repurpose.graph import annotations
-from repurpose.pairs import reviews
+from repurpose.pairs import repeats, reviews
 
 
 class Addition(Protocol):
@@ -23,16 +24,20 @@ class Addition(Protocol):
 
 
 class AdditionFiles(NamedTuple):
-    """The files of annotations and reviews, None for none, and the verdicts whose pairs are left out."""
+    """The files of annotations, reviews and repeats, None for none, and what is left out of the pairs.
+
+    excluded: verdicts of reviews by the key "reviews", kinds of repeats by the key "repeats".
+    """
 
     annotations: Path | None = None
     reviews: Path | None = None
-    excluded: Sequence[str] = ()
+    repeats: Path | None = None
+    excluded: Mapping[str, Sequence[str]] = MappingProxyType({})
 
     @classmethod
     def of(cls, job: Any) -> Self:
         """The files among the named inputs of a Snakemake job."""
-        paths = (job.input.get(name) for name in ("annotations", "reviews"))
+        paths = (job.input.get(name) for name in ("annotations", "reviews", "repeats"))
         return cls(*(Path(path) if path else None for path in paths), job.params.excluded)
 
     def load(self, node_ids: Mapping[str, np.ndarray], types: tuple[str, str]) -> list[Addition]:
@@ -41,7 +46,9 @@ class AdditionFiles(NamedTuple):
         if self.annotations:
             result.append(annotations.load(self.annotations, node_ids, types))
         if self.reviews:
-            result.append(reviews.load(self.reviews, self.excluded))
+            result.append(reviews.load(self.reviews, self.excluded.get("reviews", ())))
+        if self.repeats:
+            result.append(repeats.load(self.repeats, self.excluded.get("repeats", ())))
         return result
 
 

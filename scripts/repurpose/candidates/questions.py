@@ -20,7 +20,7 @@ from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import annotations, paths
 from repurpose.graph.annotations import Annotations
-from repurpose.pairs import reviews
+from repurpose.pairs import repeats, reviews
 
 FUSED_BEHIND = 60  # the constant of reciprocal rank fusion, as published
 MOST_LETTERS = 24  # of a tail's name over its column
@@ -158,16 +158,17 @@ class Run:
         return rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), ranks)
 
     def _additions(self, results: Path) -> list[Addition]:
-        """Annotations and reviews, if the candidates have them: files of another config may still be there.
+        """Annotations, reviews and repeats if the candidates have them: files of another config may be there.
 
         No pair is left out of answers, whatever its review.
         """
         path = self.candidates / "candidates.parquet"
         names = pq.read_schema(path).names if path.exists() else []
-        about, reviewed = results / "graph" / "annotations.parquet", results / "pairs" / "reviews.parquet"
-        has_annotations = bool(set(names) - {*candidates.SCHEMA.names, *reviews.COLUMNS})
+        others = {*candidates.SCHEMA.names, *reviews.COLUMNS, repeats.COLUMN}
         found = AdditionFiles(
-            about if has_annotations else None, reviewed if reviews.COLUMNS[0] in names else None
+            results / "graph" / "annotations.parquet" if set(names) - others else None,
+            results / "pairs" / "reviews.parquet" if reviews.COLUMNS[0] in names else None,
+            results / "pairs" / "repeats.parquet" if repeats.COLUMN in names else None,
         )
         return found.load(self.kg.node_ids, self.target.types)
 
@@ -205,6 +206,7 @@ def listed(rows: Sequence[Mapping[str, Any]], side: str, shown_type: str, about:
         "id": [row[f"{side}_id"] for row in rows],
         "known": [row["known"] or "" for row in rows],
         "review": [row.get("review", "") for row in rows],
+        "repeats": [row.get(repeats.COLUMN, "") for row in rows],
         **{title: [row[name] for row in rows] for title, name in annotations.of_side(about, side).items()},
     }
     kept = {title: cells for title, cells in columns.items() if any(cells)}
@@ -279,6 +281,8 @@ def dossier(rows: Mapping[str, Mapping[str, Any]], about: Sequence[str] = ()) ->
     if members > 1:
         lines.append(f"among the {candidates.LISTED} best by {listed} of {members} models")
     lines += [f"caution: {row['caution']}"] if row["caution"] else []
+    if row.get(repeats.COLUMN):
+        lines.append(f"known in other words: {row[repeats.COLUMN]}")
     if row.get("review"):
         lines.append(f"reviewed: {row['review']}; {row['review_note']}".rstrip("; "))
     for side in annotations.SIDES:

@@ -18,6 +18,7 @@ from repurpose.config.sections import (
     GateSettings,
     GraphSettings,
     MapSettings,
+    RepeatSettings,
     ReviewSettings,
     SplitSettings,
     TablePath,
@@ -115,6 +116,7 @@ class Config:
     dataset: DatasetSettings = nested(DatasetSettings)
     annotations: AnnotationSettings = nested(AnnotationSettings)
     reviews: ReviewSettings = nested(ReviewSettings)
+    repeats: RepeatSettings = nested(RepeatSettings)
     evidence: EvidenceSettings = nested(EvidenceSettings)
     map: MapSettings = nested(MapSettings)
     agreement: AgreementSettings = nested(
@@ -126,6 +128,11 @@ class Config:
             raise InputError(
                 "split.schemes has area, but nothing tells which disease is in which; name a table in "
                 "split.areas or a relation in target.hierarchy"
+            )
+        if "hierarchy" in self.repeats.exclude and not self.target.hierarchy:
+            raise InputError(
+                "repeats.exclude has hierarchy, but target.hierarchy names no relation; name it or leave "
+                "hierarchy out"
             )
         listed = self.graph.node_types
         for name in ("head_type", "tail_type"):

@@ -237,6 +237,16 @@ class GraphSettings:
         ),
         unique=True,
     )
+    identifiers: str = key(
+        "",
+        "optional: path of a table of other ids of nodes (columns id, same_as; type), which become one node",
+        (
+            "Path of a table of ids and the ids that replace them (columns id and same_as, optionally type, "
+            "the node type), .csv, .tsv or .parquet; empty for none. It applies to the tables of edges and "
+            "nodes and to all other tables that name nodes by id, except tables of vectors. Nodes that get "
+            "the same id become one."
+        ),
+    )
     features: str = key(
         "",
         "optional: path of a parquet file of node vectors from which training starts",
@@ -287,10 +297,11 @@ class Target:
     )
     hierarchy: str = key(
         "",
-        "optional: a relation among tails, such as disease_disease, whose hubs are the areas",
+        "optional: a relation among tails, such as disease_disease, of parents and children",
         (
-            "A relation among tails, such as is-a, for the split scheme `area`. Its tails with "
-            "the most edges, the broad terms, are the areas. Empty for none."
+            "A relation among tails, such as is-a. For the split scheme `area`, its tails with the most "
+            "edges, the broad terms, are the areas. A candidate that is a known treatment of a parent or "
+            "child is marked in the column `repeats`. Empty for none."
         ),
     )
 
@@ -986,6 +997,39 @@ class ReviewSettings:
         if self.exclude and not self.table:
             raise InputError(
                 "reviews.exclude has verdicts, but reviews.table names no table; name it or leave them out"
+            )
+
+
+@section
+class RepeatSettings:
+    """Candidates that repeat a known treatment: the same ingredient, or a parent or child of the disease."""
+
+    ingredients: str = key(
+        "",
+        "optional: path of a table of drugs' ingredients (columns id, ingredient), such as salts",
+        (
+            "Path of a table of the heads' ingredients (columns id and ingredient), .csv, .tsv or .parquet, "
+            "for example a row for each salt with its active ingredient; empty for none. A head without a "
+            "row is its own ingredient. Candidates that share an ingredient with a known treatment are "
+            "marked."
+        ),
+    )
+    exclude: list[Annotated[Literal["ingredient", "hierarchy"], Field(description="a kind of repeat")]] = key(
+        [],
+        "repeats left out of the lists: ingredient, hierarchy (of target.hierarchy); empty: none",
+        (
+            "Repeats that are left out of the candidates: `ingredient`, `hierarchy` (known for a parent or "
+            "child by target.hierarchy). With both, also those of the same ingredient for a parent or child. "
+            "The ranks of others stay. Empty for none."
+        ),
+        unique=True,
+    )
+
+    def __post_init__(self) -> None:
+        if "ingredient" in self.exclude and not self.ingredients:
+            raise InputError(
+                "repeats.exclude has ingredient, but repeats.ingredients names no table; name it or leave "
+                "ingredient out"
             )
 
 

@@ -4,7 +4,7 @@ A module of its own, so that the ranking does not depend on the reader of tables
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,41 +16,51 @@ from repurpose.core.errors import InputError
 from repurpose.graph.annotations import INDEX, SHOWN, SIDES, TAKEN
 from repurpose.graph.graph import Graph
 from repurpose.graph.names import shown
-from repurpose.ingest import tables
+from repurpose.ingest import identifiers, tables
+from repurpose.ingest.identifiers import Identifiers
 
 
-def read(path: str | Path, kg: Graph, target: Target, settings: AnnotationSettings) -> pa.Table:
+def read(
+    path: str | Path,
+    kg: Graph,
+    target: Target,
+    settings: AnnotationSettings,
+    same: Identifiers = identifiers.NONE,
+) -> pa.Table:
     """Read annotations from a table: a row per annotated node (`INDEX`) and a text column per annotation.
 
     Different values of one node in several rows are joined by the separator. The log counts what belongs to
-    no head and no tail. Raises InputError if nothing is left.
+    no head and no tail. same: ids that are replaced by others. Raises InputError if nothing is left.
     """
     names = columns_of(path, settings)
     table = tables.read(path, [settings.id, *names], "annotations").to_pandas().astype(str)
-    ids = table[settings.id].str.strip()
     of_types = {
         side: node_type
         for side, node_type in zip(SIDES, target.types, strict=True)
         if settings.of in (side, "both")
     }
-    _require_one_side(path, ids, kg, target, settings)
+    written = table[settings.id].str.strip()
+    ids_of = {node_type: pd.Index(same.replaced(node_type, written)) for node_type in kg.node_types}
+    _require_one_side(path, ids_of, kg, target, settings)
     parts, annotated = [], {}
     for side, node_type in of_types.items():
-        index = pd.Index(kg.node_ids[node_type]).get_indexer(pd.Index(ids))
+        index = pd.Index(kg.node_ids[node_type]).get_indexer(ids_of[node_type])
         rows = table[names].assign(node_index=index)[index >= 0]
         merged = _merged(rows, names, settings.separator)
         parts.append(merged.assign(side=side))
         annotated[side] = len(merged)
-    known = {node_id for nodes in kg.node_ids.values() for node_id in nodes.tolist()}
-    distinct = ids.unique()
-    ends = {node_id for node_type in of_types.values() for node_id in kg.node_ids[node_type].tolist()}
-    unknown = [node_id for node_id in distinct if node_id not in known]
-    others = sum(node_id in known and node_id not in ends for node_id in distinct)
+    is_of = {node_type: ids.isin(kg.node_ids[node_type]) for node_type, ids in ids_of.items()}
+    is_known, is_end = (
+        np.any(list(is_of.values()), axis=0),
+        np.any([is_of[t] for t in of_types.values()], axis=0),
+    )
+    unknown = written[~is_known].unique()
+    others = written[is_known & ~is_end].nunique()
     if not sum(annotated.values()):
         examples = ", ".join(str(kg.node_ids[node_type][0]) for node_type in of_types.values())
         raise InputError(
             f"{path} (annotations.table) has no id of a {' or a '.join(map(shown, of_types.values()))}: its "
-            f"column {settings.id} has {', '.join(distinct[:SHOWN])}, and ids of the graph look like "
+            f"column {settings.id} has {', '.join(written.unique()[:SHOWN])}, and ids of the graph look like "
             f"{examples}; check annotations.id and annotations.of"
         )
     logging.info(
@@ -60,23 +70,27 @@ def read(path: str | Path, kg: Graph, target: Target, settings: AnnotationSettin
         ", ".join(f"{count} of type {shown(of_types[side])}" for side, count in annotated.items()),
         others,
         len(unknown),
-        f" ({', '.join(unknown[:SHOWN])}{', ...' if len(unknown) > SHOWN else ''})" if unknown else "",
+        f" ({', '.join(unknown[:SHOWN])}{', ...' if len(unknown) > SHOWN else ''})" if len(unknown) else "",
     )
     frame = pd.concat(parts)[["side", "node_index", *names]]
     schema = pa.schema([*INDEX, *((name, pa.string()) for name in names)])
-    written = pa.Table.from_pandas(frame, schema, preserve_index=False)
-    return written.replace_schema_metadata({"separator": settings.separator})
+    result = pa.Table.from_pandas(frame, schema, preserve_index=False)
+    return result.replace_schema_metadata({"separator": settings.separator})
 
 
 def _require_one_side(
-    path: str | Path, ids: pd.Series, kg: Graph, target: Target, settings: AnnotationSettings
+    path: str | Path,
+    ids_of: Mapping[str, pd.Index],
+    kg: Graph,
+    target: Target,
+    settings: AnnotationSettings,
 ) -> None:
     """Raise InputError if a table about both sides has an id that a head and a tail have."""
-    heads, tails = (pd.Index(kg.node_ids[node_type]) for node_type in target.types)
-    shared = ids[ids.isin(heads) & ids.isin(tails)]
+    is_head, is_tail = (ids_of[node_type].isin(kg.node_ids[node_type]) for node_type in target.types)
+    shared = ids_of[target.head_type][is_head & is_tail]
     if settings.of == "both" and len(shared):
         raise InputError(
-            f"{path} (annotations.table) has the id {shared.iloc[0]}, which a {shown(target.head_type)} and "
+            f"{path} (annotations.table) has the id {shared[0]}, which a {shown(target.head_type)} and "
             f"a {shown(target.tail_type)} have: say with annotations.of: head or tail whose ids these are"
         )
 

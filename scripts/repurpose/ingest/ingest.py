@@ -10,7 +10,8 @@ from repurpose.config.sections import GraphSettings, Target
 from repurpose.core.errors import InputError
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph, Relation
-from repurpose.ingest import edge_sources, edges, ledger, numbering, spellings
+from repurpose.ingest import edge_sources, edges, identifiers, ledger, numbering, spellings
+from repurpose.ingest.identifiers import Identifiers
 from repurpose.ingest.numbering import Nodes, Rows
 
 
@@ -33,21 +34,24 @@ def build(
     files: Sequence[tuple[str, int]] = (),
     faults: Mapping[str, np.ndarray] | None = None,
     stops_at_leaks: bool = True,
+    same: Identifiers = identifiers.NONE,
 ) -> Built:
     """Build the graph and its ledger from an edges table and an optional nodes table.
 
     The tables have text columns with the names in `settings`. files: name and number of rows of each file, if
     the edges table was several. faults: see ledger.outcomes. stops_at_leaks: whether a relation that repeats
-    target pairs under other types is an error. Every node that a row gives with type and id is in the graph,
-    even if the row itself is dropped. Relations between the target's types run from the head type to the tail
-    type, directed or not, because they become pairs. The order of rows does not matter.
+    target pairs under other types is an error. same: ids that are replaced by others. Every node that a row
+    gives with type and id is in the graph, even if the row itself is dropped. Relations between the target's
+    types run from the head type to the tail type, directed or not, because they become pairs. The order of
+    rows does not matter.
 
     Raises InputError that names `file` if settings or target name something that the table lacks, if a
     relation loses more than `max_dropped_share` of its rows, or if a relation that would stay in the graph
     repeats target pairs under other types.
     """
     columns, node_columns = vars(settings.columns), vars(settings.node_columns)
-    rows = numbering.encode(table, columns, nodes_table, node_columns, settings.missing)
+    rows = numbering.encode(table, columns, nodes_table, node_columns, settings.missing, same)
+    _require_replaced(rows, same, file)
     if faults and "repeated_header" in faults:
         _empty(rows, faults["repeated_header"])
     missing_cells = ledger.count_missing(table, columns, settings.missing, file)
@@ -80,6 +84,8 @@ def build(
     account["files"] = ledger.file_entries(files, outcome, distinct)
     account |= {"nodes": {name: kg.count(name) for name in kg.node_types}, "relations": entries}
     account["missing"] = missing_cells
+    if same.file:
+        account["identifiers"] = ledger.identifiers_entry(rows, same)
     overlap_warnings = leaks.warnings(overlaps, settings.keep_relations)
     account["warnings"] = [
         *ledger.missing_warnings(missing_cells),
@@ -110,6 +116,16 @@ def count_triples(
         ): count
         for code, count in zip(found.tolist(), counts.tolist(), strict=True)
     }
+
+
+def _require_replaced(rows: Rows, same: Identifiers, file: str) -> None:
+    """Raise InputError if there is a table of identifiers and no id is replaced."""
+    if same.file and not rows.replaced:
+        ids = [node_id for of_type in same.same_as.values() for node_id in of_type]
+        raise InputError(
+            f"{same.file} (graph.identifiers) replaces nothing: {file} has none of its {len(ids):,} ids, "
+            f"such as {ids[0]}; its ids look like {rows.id_values[0]}"
+        )
 
 
 def _empty(rows: Rows, is_header: np.ndarray) -> None:

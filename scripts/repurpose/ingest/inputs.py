@@ -47,9 +47,11 @@ def tables(config: Mapping[str, Any]) -> dict[str, str]:
         result |= dict(_of_key(key, config[key]))
     return result | {
         "graph.features": config["graph"]["features"],
+        "graph.identifiers": config["graph"]["identifiers"],
         "external.pairs": config["external"]["pairs"],
         "annotations.table": config["annotations"]["table"],
         "reviews.table": config["reviews"]["table"],
+        "repeats.ingredients": config["repeats"]["ingredients"],
         "given": config["given"],
         "given (metadata)": metadata_of(config["given"]),
         "split.areas": config["split"]["areas"],

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from repurpose.core.errors import InputError
 from repurpose.ingest.edges import Edges
+from repurpose.ingest.identifiers import Identifiers
 from repurpose.ingest.numbering import Nodes, Rows
 
 REASONS = {
@@ -74,6 +75,17 @@ def outcomes(
         if faults and reason in faults:
             outcome[faults[reason]] = CODES[reason]
     return outcome
+
+
+def identifiers_entry(rows: Rows, same: Identifiers) -> dict[str, Any]:
+    """How many ids and cells were replaced by others, and how many ids of the table do not occur."""
+    known = sum(len(of_type) for of_type in same.same_as.values())
+    return {
+        "file": same.file,
+        "replaced": len(rows.replaced),
+        "cells": sum(rows.replaced.values()),
+        "not_in_the_tables": known - len(rows.replaced),
+    }
 
 
 def entries(rows: Rows, outcome: np.ndarray, edges: Edges) -> list[dict[str, Any]]:

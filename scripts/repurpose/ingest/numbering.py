@@ -11,12 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from repurpose.core.errors import InputError
+from repurpose.ingest import identifiers
+from repurpose.ingest.identifiers import Identifiers
+
 
 class Rows(NamedTuple):
     """The edges table and the nodes table as codes: positions in the sorted lists `*_values`, -1 if empty.
 
     Each list of arrays has one array for the heads, one for the tails and, if there is a nodes table, one for
-    its rows.
+    its rows. replaced: old ids that were replaced by others -> number of cells.
     """
 
     relation: np.ndarray
@@ -27,6 +31,7 @@ class Rows(NamedTuple):
     type_values: list[str]
     id_values: pa.Array
     name_values: pa.Array
+    replaced: Mapping[str, int]
 
 
 class Nodes(NamedTuple):
@@ -44,12 +49,15 @@ def encode(
     nodes_table: pa.Table | None,
     node_columns: Mapping[str, str],
     missing: Sequence[str] = (),
+    same: Identifiers = identifiers.NONE,
 ) -> Rows:
     """Encode the edges table, and the nodes table if there is one, with the same lists of values.
 
+    A node whose id is replaced has the name that the table gives for the other id, if there is one.
+
     columns, node_columns: the names of the tables' columns; "" if there is no column of node names. If the
     edges table has no types, they are those of the nodes table. missing: spellings that count as an empty
-    cell, in every column.
+    cell, in every column. same: ids that are replaced by others.
     """
     sources = [(table, columns, "head_"), (table, columns, "tail_")]
     if nodes_table is not None:
@@ -65,8 +73,21 @@ def encode(
     types, type_values = encode_texts(chunked("type"), missing)
     ids, id_values = encode_texts(chunked("id"), missing)
     names, name_values = encode_texts(chunked("name"), missing)
+    replacing = _Replacing(ids, id_values)
+    if identifiers.ANY in same.same_as:
+        replacing.replace(same.same_as[identifiers.ANY])
     if not columns["head_type"] and nodes_table is not None:
+        ids, id_values = replacing.ids, replacing.values
         types = [*types_by_id(ids, types[2], len(id_values)), types[2]]
+    for node_type, of_type in same.same_as.items():
+        if node_type != identifiers.ANY:
+            code = pc.index(type_values, node_type).as_py()
+            if code < 0:
+                raise _no_type(same.file, node_type, type_values.to_pylist())
+            replacing.replace(of_type, [of_cells == code for of_cells in types])
+    ids, id_values = replacing.ids, replacing.values
+    if replacing.counts:
+        replacing.prefer_own_names(types, names)
     return Rows(
         relation,
         types,
@@ -76,6 +97,55 @@ def encode(
         type_values.to_pylist(),
         id_values,
         name_values,
+        replacing.counts,
+    )
+
+
+class _Replacing:
+    """Codes of ids by column, whose ids are replaced one table of identifiers after the other."""
+
+    def __init__(self, ids: Sequence[np.ndarray], values: pa.Array) -> None:
+        self.ids, self.values = list(ids), values
+        self.is_replaced = [np.zeros(len(codes), bool) for codes in ids]
+        self.counts: dict[str, int] = {}  # old id -> number of cells
+
+    def replace(self, same_as: Mapping[str, str], where: Sequence[np.ndarray] | None = None) -> None:
+        """Replace ids; where: of each column the cells (n,) that are meant, None for all."""
+        old, new = (pa.array(texts, self.values.type) for texts in (list(same_as), list(same_as.values())))
+        place = pc.index_in(old, value_set=self.values)
+        old, new = (texts.filter(pc.is_valid(place)) for texts in (old, new))
+        place = pc.drop_null(place).to_numpy()
+        (codes,), values = encode_texts([pa.chunked_array([pa.concat_arrays([self.values, new])])])
+        kept = np.append(codes[: len(self.values)], -1)  # the last element is for -1, no id
+        changed, is_old = kept.copy(), np.zeros(len(kept), bool)
+        changed[place], is_old[place] = codes[len(self.values) :], True
+        cells = np.zeros(len(kept), np.int64)
+        for column, of_column in enumerate(self.ids):
+            is_meant = is_old[of_column] & (True if where is None else where[column])
+            cells += np.bincount(of_column[is_meant], minlength=len(kept))
+            self.is_replaced[column] |= is_meant
+            self.ids[column] = np.where(is_meant, changed[of_column], kept[of_column])
+        self.values = values
+        for text, count in zip(old.to_pylist(), cells[place].tolist(), strict=True):
+            if count:
+                self.counts[text] = self.counts.get(text, 0) + count
+
+    def prefer_own_names(self, types: Sequence[np.ndarray], names: Sequence[np.ndarray]) -> None:
+        """Take the names (codes, changed in place) out of replaced cells if a node has a name of its own."""
+        keys = [
+            of_type * np.int64(len(self.values)) + ids for of_type, ids in zip(types, self.ids, strict=True)
+        ]
+        columns = list(zip(keys, names, self.is_replaced, strict=True))
+        own = np.unique(np.concatenate([key[(name >= 0) & ~is_new] for key, name, is_new in columns]))
+        for key, name, is_new in columns:
+            (rows,) = np.nonzero(is_new)
+            name[rows[np.isin(key[rows], own)]] = -1
+
+
+def _no_type(file: str, node_type: str, known: Sequence[str]) -> InputError:
+    return InputError(
+        f"{file} (graph.identifiers) has the node type {node_type}, which the tables lack; they have "
+        f"{', '.join(known)}"
     )
 
 

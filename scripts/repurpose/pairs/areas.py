@@ -10,7 +10,8 @@ from scipy.sparse.csgraph import dijkstra
 from repurpose.core.errors import InputError
 from repurpose.graph import matrices
 from repurpose.graph.graph import Graph
-from repurpose.ingest import tables
+from repurpose.ingest import identifiers, tables
+from repurpose.ingest.identifiers import Identifiers
 
 AREAS = 20  # number of broad terms of a hierarchy that each define an area
 COLUMNS = ("node_id", "area")
@@ -23,20 +24,25 @@ def from_hierarchy(kg: Graph, relation: str, tail_type: str) -> np.ndarray:
     the broad term with the shortest path to it; on a tie, to the one with more edges. A tail that is
     connected to none of them is its own area. Raises InputError if the graph lacks the relation.
     """
-    require_hierarchy(kg, relation, tail_type)
     count = kg.count(tail_type)
-    (index,) = (
-        number
-        for number, each in enumerate(kg.relations)
-        if (each.head_type, each.relation, each.tail_type) == (tail_type, relation, tail_type)
-    )
-    forward = matrices.counts(kg.heads[index], kg.tails[index], (count, count), np.float64)
+    forward = matrices.counts(*hierarchy_edges(kg, relation, tail_type), (count, count), np.float64)
     symmetric = sparse.csr_array(forward + forward.T)
     broad_terms = np.argsort(-np.diff(symmetric.indptr), kind="stable")[:AREAS]
     distance = dijkstra(symmetric, directed=False, indices=broad_terms, unweighted=True, limit=count)
     return np.where(
         np.isfinite(distance).any(axis=0), distance.argmin(axis=0), AREAS + np.arange(count)
     ).astype(np.int32)
+
+
+def hierarchy_edges(kg: Graph, relation: str, tail_type: str) -> tuple[np.ndarray, np.ndarray]:
+    """Heads and tails of the hierarchy's edges; raises InputError if the graph lacks the relation."""
+    require_hierarchy(kg, relation, tail_type)
+    (index,) = (
+        number
+        for number, each in enumerate(kg.relations)
+        if (each.head_type, each.relation, each.tail_type) == (tail_type, relation, tail_type)
+    )
+    return kg.heads[index], kg.tails[index]
 
 
 def require_hierarchy(kg: Graph, relation: str, tail_type: str) -> None:
@@ -49,13 +55,17 @@ def require_hierarchy(kg: Graph, relation: str, tail_type: str) -> None:
         )
 
 
-def from_table(path: str | Path, kg: Graph, tail_type: str) -> np.ndarray:
+def from_table(
+    path: str | Path, kg: Graph, tail_type: str, same: Identifiers = identifiers.NONE
+) -> np.ndarray:
     """The area of each tail from a table with the columns node_id and area: int32 (tails,).
 
-    A tail that is not in the table is its own area. Raises InputError if the table names none of the graph's
+    A tail that is not in the table is its own area. same: ids that are replaced by others. Raises InputError
+    if the table names none of the graph's
     tails, or gives a tail two areas.
     """
-    frame = tables.read(path, COLUMNS, "split.areas").to_pandas().astype(str).drop_duplicates()
+    frame = tables.read(path, COLUMNS, "split.areas").to_pandas().astype(str)
+    frame = frame.assign(node_id=same.replaced(tail_type, frame["node_id"])).drop_duplicates()
     frame = frame[frame["node_id"].isin(kg.node_ids[tail_type])]
     if not len(frame):
         raise InputError(

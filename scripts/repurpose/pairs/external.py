@@ -11,7 +11,8 @@ import pyarrow as pa
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
-from repurpose.ingest import tables
+from repurpose.ingest import identifiers, tables
+from repurpose.ingest.identifiers import Identifiers
 from repurpose.pairs import unknown
 from repurpose.pairs.pairs import Known
 
@@ -26,12 +27,14 @@ def read(
     columns: Mapping[str, str],
     positive: Sequence[str],
     negative: Sequence[str],
+    same: Identifiers = identifiers.NONE,
 ) -> pd.DataFrame:
     """Read external pairs from a table: distinct pairs that are unknown to the graph, columns of SCHEMA.
 
     columns: the table's names for `head` and `tail` (ids) and `label`. Pairs with a label of `positive` get
-    label 1, those with a label of `negative` 0; others, and pairs with both, are left out. Sorted by tail and
-    head. The log counts what is left out. Raises InputError if no pair is left.
+    label 1, those with a label of `negative` 0; others, and pairs with both, are left out. same: ids that are
+    replaced by others. Sorted by tail and head. The log counts what is left out. Raises InputError if no pair
+    is left.
     """
     column_names = [columns[key] for key in ("head", "tail", "label")]
     table = tables.read(path, column_names, "external.columns")
@@ -42,7 +45,7 @@ def read(
         [np.isin(label_texts, list(positive)), np.isin(label_texts, list(negative))], [1, 0], -1
     )
     indices = [
-        pd.Index(kg.node_ids[node_type]).get_indexer(pd.Index(ids))
+        pd.Index(kg.node_ids[node_type]).get_indexer(pd.Index(same.replaced(node_type, ids)))
         for node_type, ids in zip(types, (head_ids, tail_ids), strict=True)
     ]
     frame = pd.DataFrame({"head_index": indices[0], "tail_index": indices[1], "label": labels})

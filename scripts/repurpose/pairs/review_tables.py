@@ -15,23 +15,32 @@ import pyarrow as pa
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
 from repurpose.graph.names import shown
-from repurpose.ingest import tables
+from repurpose.ingest import identifiers, tables
+from repurpose.ingest.identifiers import Identifiers
 from repurpose.pairs.reviews import IDS, SCHEMA
 
 VERDICT, NOTES = "verdict", ("why", "who", "when")
 SHOWN = 5  # verdicts that a message lists
 
 
-def read(path: str | Path, kg: Graph, types: tuple[str, str], exclude: Sequence[str]) -> pa.Table:
+def read(
+    path: str | Path,
+    kg: Graph,
+    types: tuple[str, str],
+    exclude: Sequence[str],
+    same: Identifiers = identifiers.NONE,
+) -> pa.Table:
     """Read reviews (SCHEMA) from a table with the columns head_id, tail_id and verdict.
 
     The last row of a pair counts. Columns why, who and when are the note. types: those of heads and tails.
-    exclude: verdicts that must occur. The log counts reviews of nodes that the graph lacks. Raises InputError
-    if no review is left.
+    exclude: verdicts that must occur. same: ids that are replaced by others. The log counts reviews of nodes
+    that the graph lacks. Raises InputError if no review is left.
     """
     notes = [name for name in NOTES if name in tables.header(path)]
     frame = tables.read(path, [*IDS, VERDICT, *notes], "reviews").to_pandas().astype(str)
     frame = frame.apply(lambda column: column.str.strip())
+    for name, node_type in zip(IDS, types, strict=True):
+        frame[name] = same.replaced(node_type, frame[name])
     is_in_graph = np.logical_and(
         *(
             frame[name].isin(kg.node_ids[node_type].tolist())

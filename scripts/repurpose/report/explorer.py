@@ -22,7 +22,8 @@ PAIR_COLUMNS = ["head_id", "tail_id", "probability", "rank_of_drug_for_disease",
 PAIR_COLUMNS += ["negative_probability", "known", "contraindicated", "other_relation", "caution"]
 # The rank in the lists of heads and of tails.
 RANKS = {"head": "rank_of_disease_for_drug", "tail": "rank_of_drug_for_disease"}
-REVIEW_COLUMNS = ["review", "review_note"]
+# Columns that candidates have only if the config asks for them.
+ADDED_COLUMNS = ["review", "review_note", "repeats"]
 RANGE_COLUMNS = ["rank_low", "rank_high", "listed_by"]
 # A probability is stored as -ln(p) in steps of 1 / SCALE, which keeps it to 0.013 %.
 SCALE = 4000
@@ -120,7 +121,7 @@ def packs(
     """
     heads, tails = sides
     texts = Texts()
-    columns = [*PAIR_COLUMNS, *_review_columns(ranking.candidates)]
+    columns = [*PAIR_COLUMNS, *_added_columns(ranking.candidates)]
     table = read_best(ranking.candidates, "tail", [*columns, *RANGE_COLUMNS], top)
     calibration = json.loads((table.schema.metadata or {}).get(b"calibration", b"null"))
     others = [files.batches(path, ["head_id", "tail_id", RANKS["tail"]]) for path in ranking.others]
@@ -146,9 +147,9 @@ def packs(
     return {name: pack(content) for name, content in contents.items()}
 
 
-def _review_columns(candidates: str | Path) -> list[str]:
-    """The columns of reviews, if the candidates have them."""
-    return [name for name in REVIEW_COLUMNS if name in pq.read_schema(candidates).names]
+def _added_columns(candidates: str | Path) -> list[str]:
+    """Those of ADDED_COLUMNS that the candidates have."""
+    return [name for name in ADDED_COLUMNS if name in pq.read_schema(candidates).names]
 
 
 def packed_map(drawn: pa.Table, nodes: Nodes, sides: tuple[Side, Side]) -> str:
@@ -263,8 +264,8 @@ def _lists(
     `start` (owners + 1): where each owner's list begins. Of each pair: `partner` (index), `rank` in this
     list, `other_rank` in the partner's list (0 if it is not known), `low` and `high` (the range of the rank
     over the models), `listed_by` (runs), `probability` (in steps of 1 / SCALE), `flags` (bits of FLAGS),
-    `percent` (the contraindication probability), `known` and `caution` (numbers of texts), with reviews also
-    `review` and `review_note`.
+    `percent` (the contraindication probability), `known`, `caution` and those of ADDED_COLUMNS
+    that the table has (numbers of texts).
     """
     (owners, own), (partners, other) = owner, partner
     index = {
@@ -289,8 +290,9 @@ def _lists(
         "known": smallest(texts.numbers(pairs["known"])),
         "caution": smallest(texts.numbers(pairs["caution"])),
     }
-    if "review" in table.column_names:
-        result |= {name: smallest(texts.numbers(pairs[name])) for name in REVIEW_COLUMNS}
+    result |= {
+        name: smallest(texts.numbers(pairs[name])) for name in ADDED_COLUMNS if name in table.column_names
+    }
     if "rank_low" in table.column_names:
         result |= {
             name: smallest(pairs[column].to_numpy())

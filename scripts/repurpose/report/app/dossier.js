@@ -170,6 +170,7 @@ function dossierOf(row, dossier, drug, disease, data) {
   if (row.known) parts.push(make("p", {}, "The graph already connects them: ", named(knownInWords(row.known, data)), "."));
   if (row.flags.length || row.caution) parts.push(make("p", { class: "note" }, "Caution: ", named([...row.flags, row.caution].filter(Boolean).join("; ")), "."));
   if (row.contraindication !== null) parts.push(make("p", {}, `The contraindication model: ${inWords(row.contraindication)} such pairs are known negatives.`));
+  if (row.repeats) parts.push(make("p", { class: "note" }, "Known in other words: ", named(row.repeats), "."));
   if (row.review) parts.push(make("p", { class: "note" }, "Reviewed: ", named([row.review, row.note].filter(Boolean).join("; ")), "."));
   for (const [side, index, name] of [[data.heads, row.head, drug.name], [data.tails, row.tail, disease.name]]) {
     const said = side.about.map(({ name: column, texts, code }) => [column, texts[code[index]]]).filter(([, text]) => text);

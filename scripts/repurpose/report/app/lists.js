@@ -26,6 +26,7 @@ function rowsOf(data, side, index) {
       flags: FLAG_TEXTS.filter((_, bit) => lists.flags[i] & (1 << bit)),
       contraindication: lists.percent[i] === NO_PERCENT ? null : lists.percent[i] / 100,
       review: lists.review ? data.texts[lists.review[i]] : "", note: lists.review ? data.texts[lists.review_note[i]] : "",
+      repeats: lists.repeats ? data.texts[lists.repeats[i]] : "",
       about: partners.about.map(({ texts, code }) => texts[code[partner]]),
       bins: data.reliability[data.tails.treatments[tail] ? "treated" : "untreated"],
     });
@@ -36,6 +37,12 @@ function rowsOf(data, side, index) {
 function probabilityCell(row) {
   const bin = binOf(row.bins, row.probability);
   return [make("span", {}, observedInWords(row)), bin && make("small", {}, ` 95 %: ${intervalInWords(bin)}`)];
+}
+
+// How the graph knows a pair; a new one may repeat a known treatment.
+function knownCell(row, data) {
+  if (row.known) return [named(knownInWords(row.known, data))];
+  return row.repeats ? [make("span", { class: "badge" }, "repeat"), make("small", {}, " ", named(row.repeats))] : [make("span", { class: "badge new" }, "new")];
 }
 
 // Of the bin that a pair is in: the share of treatments in the test, and its 95 % interval.
@@ -58,7 +65,7 @@ class ListView {
   constructor(place, data, onOpen) {
     Object.assign(this, { place, data, onOpen, sortKey: "rank", ascending: true });
     // about: for lists of each side, column of an annotation -> the value that its rows must have.
-    this.filters = { newOnly: false, hideCautions: false, unreviewed: false, minimum: 0, about: { tail: {}, head: {} } };
+    this.filters = { newOnly: false, hideCautions: false, unreviewed: false, hideRepeats: false, minimum: 0, about: { tail: {}, head: {} } };
   }
 
   show(side, index, opened) {
@@ -124,7 +131,8 @@ class ListView {
       return made;
     };
     return make("div", { class: "controls" },
-      check("newOnly", "new only"), ...(this.hasReviews() ? [check("unreviewed", "not reviewed")] : []), check("hideCautions", "hide cautions"),
+      check("newOnly", "new only"), ...(this.has("review") ? [check("unreviewed", "not reviewed")] : []),
+      ...(this.has("repeats") ? [check("hideRepeats", "hide repeats")] : []), check("hideCautions", "hide cautions"),
       make("label", {}, "at least ", minimum),
       ...this.partners().about.map((column, number) => this.choiceOf(column, number)).filter(Boolean),
       button("Copy table", async () => (await copied(this.table("\t")) ? "Copied" : "Copying is not allowed here")),
@@ -132,8 +140,9 @@ class ListView {
       button("Copy link", async () => (await copied(location.href) ? "Copied" : "Copying is not allowed here")));
   }
 
-  hasReviews() {
-    return Boolean((this.side === "tail" ? this.data.of_tails : this.data.of_heads).review);
+  // Whether the lists have a column that only some runs have.
+  has(column) {
+    return Boolean((this.side === "tail" ? this.data.of_tails : this.data.of_heads)[column]);
   }
 
   partners() {
@@ -153,11 +162,11 @@ class ListView {
   }
 
   visibleRows() {
-    const { newOnly, hideCautions, minimum, unreviewed } = this.filters;
+    const { newOnly, hideCautions, hideRepeats, minimum, unreviewed } = this.filters;
     const wanted = Object.entries(this.filters.about[this.side]);
     const rows = this.rows.filter((row) =>
       wanted.every(([column, value]) => valuesOf(row.about[column], this.data.separator).includes(value)) &&
-      !(newOnly && row.known) && !(unreviewed && row.review) && !(hideCautions && (row.caution || row.flags.length)) && row.probability >= minimum);
+      !(newOnly && row.known) && !(unreviewed && row.review) && !(hideRepeats && row.repeats) && !(hideCautions && (row.caution || row.flags.length)) && row.probability >= minimum);
     const column = this.sortKey.startsWith("about") ? Number(this.sortKey.slice(5)) : -1;
     const isNumber = column >= 0 && rows.every((row) => !row.about[column] || Number.isFinite(Number(row.about[column])));
     const value = (row) => {
@@ -175,7 +184,7 @@ class ListView {
     const other = this.side === "tail" ? this.data.tails.type : this.data.heads.type;
     const columns = [["rank", "Rank", "n"], ["name", this.partnerType, ""], ["probability", "Of test pairs like it, treatments were", ""],
       ["known", "Known as", ""], ["caution", "Cautions", ""],
-      ...(this.hasReviews() ? [["review", "Review", ""]] : []), ...this.partners().about.slice(0, MOST_COLUMNS).map(({ name }, number) => [`about${number}`, visible(name), ""]), ["otherRank", `Place of this ${other} in its list`, "n"]];
+      ...(this.has("review") ? [["review", "Review", ""]] : []), ...this.partners().about.slice(0, MOST_COLUMNS).map(({ name }, number) => [`about${number}`, visible(name), ""]), ["otherRank", `Place of this ${other} in its list`, "n"]];
     this.head.replaceChildren(...columns.map(([key, label, kind]) => make("th", {
       scope: "col", class: kind, "aria-sort": key === this.sortKey ? (this.ascending ? "ascending" : "descending") : "none",
     }, make("button", { type: "button", class: "sort", onclick: () => this.sort(key) }, capitalised(label)))));
@@ -200,9 +209,9 @@ class ListView {
         make("button", { type: "button", class: "link", "aria-expanded": isOpen, onclick: () => this.onOpen(row.partner) }, named(row.name)),
         make("small", {}, " ", named(row.id))),
       make("td", {}, ...probabilityCell(row)),
-      make("td", { class: "name" }, row.known ? named(knownInWords(row.known, this.data)) : make("span", { class: "badge new" }, "new")),
+      make("td", { class: "name" }, ...knownCell(row, this.data)),
       make("td", { class: "name caution-text" }, named([...row.flags, row.caution].filter(Boolean).join("; "))),
-      ...(this.hasReviews() ? [make("td", { class: "name" }, named(row.review))] : []),
+      ...(this.has("review") ? [make("td", { class: "name" }, named(row.review))] : []),
       ...row.about.slice(0, MOST_COLUMNS).map((text) => make("td", { class: "name" }, named(valuesOf(text, this.data.separator).join(", ")))),
       make("td", { class: "n" }, row.otherRank ? whole(row.otherRank) : DASH));
   }
@@ -210,11 +219,11 @@ class ListView {
   table(separator) {
     const { heads, tails } = this.data;
     const lines = [["head_id", "head_name", "tail_id", "tail_name", "rank", "rank_low", "rank_high", "probability", "test_share", "test_low", "test_high", "known", "cautions",
-      ...(this.hasReviews() ? ["review", "review_note"] : []), ...this.partners().about.map(({ name }) => `${this.side === "tail" ? "head" : "tail"}_${name}`)]];
+      ...(this.has("review") ? ["review", "review_note"] : []), ...(this.has("repeats") ? ["repeats"] : []), ...this.partners().about.map(({ name }) => `${this.side === "tail" ? "head" : "tail"}_${name}`)]];
     for (const row of this.visibleRows()) {
       lines.push([heads.ids[row.head], nameOf(heads, row.head), tails.ids[row.tail], nameOf(tails, row.tail), row.rank, row.low ?? "", row.high ?? "",
         row.probability.toPrecision(3), ...testOf(row), row.known, [...row.flags, row.caution].filter(Boolean).join("; "),
-        ...(this.hasReviews() ? [row.review, row.note] : []), ...row.about]);
+        ...(this.has("review") ? [row.review, row.note] : []), ...(this.has("repeats") ? [row.repeats] : []), ...row.about]);
     }
     return lines.map((line) => line.map((value) => cellOf(value, separator)).join(separator)).join("\r\n") + "\r\n";
   }
