@@ -190,7 +190,7 @@ rule permute_labels:
     params:
         target=TARGET,
         classifier=config["classifier"],
-        split={key: value for key, value in config["split"].items() if key != "areas"},
+        split=split_without_tables(),
         correct_popularity=config["candidates"]["correct_popularity"],
         seed=seed_of_run,
         code=code("permute_labels"),

@@ -131,6 +131,17 @@ def left_out(wildcards):
     return {name: config[name]["exclude"] for name in ("reviews", "repeats")}
 
 
+def dates_of_edges(wildcards):
+    """Where edges come from, as a named input, if the split scheme date reads their dates; else none."""
+    is_read = "date" in config["split"]["schemes"] and not config["split"]["dates"]
+    return {"sources": "results/graph/sources.parquet"} if is_read else {}
+
+
+def split_without_tables():
+    """The split section without the paths of tables."""
+    return {key: value for key, value in config["split"].items() if key not in ("areas", "dates")}
+
+
 def annotations_that_restrict(wildcards):
     """The same if the ranking is restricted by them."""
     return annotations_of_nodes(wildcards) if config["annotations"]["only"] else {}

@@ -3,6 +3,7 @@
 
 rule split_pairs:
     input:
+        unpack(dates_of_edges),
         **GRAPH,
     output:
         pairs="results/pairs/pairs.parquet",
@@ -20,8 +21,8 @@ rule split_pairs:
         runtime=30,
     params:
         target=config["target"],
-        split={key: value for key, value in config["split"].items() if key != "areas"},
-        tables=tables("split.areas", "graph.identifiers"),
+        split=split_without_tables(),
+        tables=tables("split.areas", "split.dates", "graph.identifiers"),
         seed=config["seed"],
         kept=config["graph"]["keep_relations"],
         code=code("split_pairs"),

@@ -9,7 +9,7 @@ from repurpose.core import files, logs
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
 from repurpose.ingest import identifiers
-from repurpose.pairs import areas, certificate, pairs
+from repurpose.pairs import areas, certificate, dates, pairs
 from repurpose.provenance import jobs
 
 
@@ -24,13 +24,17 @@ def main(
     kept: Sequence[str] = (),
     areas_in: str | Path | None = None,
     identifiers_in: str | Path | None = None,
+    dates_in: str | Path | None = None,
+    sources_in: str | Path | None = None,
 ) -> None:
     """Write pairs.parquet and certificate.json; `target` and `split` are the config sections.
 
     kept: graph.keep_relations. areas_in: table of the tails' areas; without it, areas come from the relation
-    target.hierarchy. identifiers_in: table of ids that are replaced by others in that table.
+    target.hierarchy. identifiers_in: table of ids that are replaced by others in the tables. dates_in: table
+    of the pairs' dates; without it, dates come from sources_in, the file of where edges come from.
     """
     kg = graph.load(graph_files)
+    same = identifiers.read(identifiers_in)
     labelled = pairs.label(kg, target)
     pairs.require_others(kg, labelled, target)
     tail_type, hierarchy = target.tail_type, target.hierarchy
@@ -38,12 +42,20 @@ def main(
         areas.require_hierarchy(kg, hierarchy, tail_type)
     if "area" in split.schemes:
         area_of_tail = (
-            areas.from_table(areas_in, kg, tail_type, identifiers.read(identifiers_in))
+            areas.from_table(areas_in, kg, tail_type, same)
             if areas_in
             else areas.from_hierarchy(kg, hierarchy, tail_type)
         )
         labelled["area_index"] = area_of_tail[labelled["tail_index"]]
-    labelled = pairs.split(labelled, split.schemes, split.valid_share, split.test_share, seed)
+    if "date" in split.schemes:
+        known = (
+            dates.from_table(dates_in, kg, target.types, same)
+            if dates_in
+            else dates.from_edges(sources_in, kg, target)
+        )
+        labelled[pairs.DATES] = dates.of_pairs(labelled, known)
+    shares = split.valid_share, split.test_share
+    labelled = pairs.split(labelled, split.schemes, *shares, seed, split.test_from)
     content = certificate.certify(kg, labelled, target, kept)
     pairs.save(labelled, pairs_out)
     files.write_json(certificate_out, content)
@@ -67,4 +79,6 @@ if __name__ == "__main__":
                 kept=snakemake.params.kept,
                 areas_in=snakemake.params.tables["split.areas"],
                 identifiers_in=snakemake.params.tables["graph.identifiers"],
+                dates_in=snakemake.params.tables["split.dates"],
+                sources_in=snakemake.input.get("sources"),
             )

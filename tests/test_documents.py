@@ -25,6 +25,7 @@ PROGRAMS = {
     "benchmarks/dossiers.py": "benchmarks/test_benchmark_scoring.py",
     "benchmarks/endings.py": "workflow/test_endings.py",
     "benchmarks/engines.py": "benchmarks/test_benchmark_engines.py",
+    "benchmarks/explanations.py": "workflow/test_workflow.py",
     "benchmarks/full.py": "benchmarks/test_benchmark_programs.py",
     "benchmarks/gate.py": "benchmarks/test_benchmark_gate.py",
     "benchmarks/ingest.py": "benchmarks/test_benchmark_programs.py",
@@ -46,6 +47,7 @@ PROGRAMS = {
     "scripts/export_history.py": "training/test_tensorboard.py",
     "scripts/inspect_edges.py": "ingest/test_inspection.py",
     "scripts/query_candidates.py": "candidates/test_questions.py",
+    "scripts/score_explanations.py": "candidates/test_mechanisms.py",
     "scripts/validate_embeddings.py": "workflow/test_given.py",
 }
 RUN, RUN_IN = "snakemake --cores 8 --configfile", "snakemake --cores 8 --directory"

@@ -9,13 +9,10 @@ from pathlib import Path
 import edge_removals
 import numpy as np
 import pytest
-from script_runs import ScriptRun, record_all
 
 from repurpose.candidates import described, questions
-from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
-from repurpose.hgt import trained
 from repurpose.metapaths import steps
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "query_candidates.py"
@@ -23,25 +20,9 @@ KG = edge_removals.KG
 GENES, FOLLOWS = 2, 3  # indices of the relations of diseases
 
 
-@pytest.fixture(name="results", scope="module")
-def finished_run_with_an_encoder(tmp_path_factory):
-    encoder = edge_removals.scorer().encoder
-    run = ScriptRun(tmp_path_factory.mktemp("run") / "results")
-    run.begin(KG, {t: encoder.stored[KG.span(t)] for t in KG.node_types}, edge_removals.ORIGIN)
-    trained.save(run.path("embeddings/cpu/encoder.safetensors"), encoder.trained)
-    run.train_metapaths()
-    run.train_baselines()
-    run.train_classifier()
-    run.train_contraindications()
-    run.rank(per_tail=30, per_head=20)
-    files.write_json(run.results / "summary.json", {"passed": ["cpu"]})
-    record_all(run.results)
-    return run.results
-
-
 @pytest.fixture(name="run", scope="module")
-def opened(results):
-    return questions.Run.as_ranked(results, "cpu")
+def opened(run_with_encoder):
+    return questions.Run.as_ranked(run_with_encoder, "cpu")
 
 
 def links(tail):
@@ -178,22 +159,24 @@ def test_vectors_of_another_tool_cannot_be_extended(run):
         described.with_tail(device, described.Description("d", {GENES: np.array([1])}, ()))
 
 
-def test_the_script_answers_for_a_described_disease_in_text_and_in_json(results, run):
+def test_the_script_answers_for_a_described_disease_in_text_and_in_json(run_with_encoder, run):
     question = ("--genes", "gene:3", "gene:8", "no gene", "--name", "mine", "--top", "4")
-    text = ask(results, *question)
+    text = ask(run_with_encoder, *question)
     assert text.returncode == 0, text.stderr
     first, _, title, *rows = text.stdout.splitlines()
     assert first == "Links of mine: 2 disease_gene; left out, because the graph lacks them: no gene."
     assert title.startswith("rank") and len(rows) >= 4
-    found = json.loads(ask(results, *question, "--json").stdout)
+    found = json.loads(ask(run_with_encoder, *question, "--json").stdout)
     new = described.describe(run.kg, "disease", "mine", {"genes": ["gene:3", "gene:8"]}, {})
     expected = run.with_tail(new).heads_of(40, 4, False)
     assert [row["head_id"] for row in found] == expected["head_id"].to_pylist()
     assert {row["tail_name"] for row in found} == {"mine"} and any(row["paths"] for row in found)
 
 
-def test_several_diseases_have_one_list_joined_by_reciprocal_ranks(results, run):
-    rows = json.loads(ask(results, "--disease", "disease:4", "disease:9", "--top", "40", "--json").stdout)
+def test_several_diseases_have_one_list_joined_by_reciprocal_ranks(run_with_encoder, run):
+    rows = json.loads(
+        ask(run_with_encoder, "--disease", "disease:4", "disease:9", "--top", "40", "--json").stdout
+    )
     ranks = [{row["head_id"]: row for row in run.heads_of(tail, 40, True).to_pylist()} for tail in (4, 9)]
     assert len(rows) > 30
     for row in rows:
@@ -206,7 +189,7 @@ def test_several_diseases_have_one_list_joined_by_reciprocal_ranks(results, run)
         assert set(row["known"].values()) == {found["known"] for found in of_both} - {""}
         assert len(row["known"]) < 2
     assert [row["fused"] for row in rows] == sorted((row["fused"] for row in rows), reverse=True)
-    text = ask(results, "--disease", "disease:4", "disease:9", "--top", "2").stdout.splitlines()
+    text = ask(run_with_encoder, "--disease", "disease:4", "disease:9", "--top", "2").stdout.splitlines()
     assert text[0].split("  ")[0] == "place" and rows[0]["head_name"] in text[1]
     assert str(rows[0]["ranks"]["disease:9"]) in text[1]
 
@@ -215,6 +198,6 @@ def test_several_diseases_have_one_list_joined_by_reciprocal_ranks(results, run)
     "arguments",
     [(), ("--genes", "gene:1", "--disease", "disease:4"), ("--linked", "disease_gene"), ("--genes",)],
 )
-def test_a_command_asks_one_whole_question(results, arguments):
-    done = ask(results, *arguments)
+def test_a_command_asks_one_whole_question(run_with_encoder, arguments):
+    done = ask(run_with_encoder, *arguments)
     assert done.returncode == 2 and "error: " in done.stderr and "Traceback" not in done.stderr

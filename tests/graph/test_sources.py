@@ -11,7 +11,7 @@ from repurpose.ingest import edge_sources
 def stored(path, rows):
     """The origins of a file with rows (relation, head, tail, source, publications), in the file's order."""
     rows = sorted(rows, key=lambda row: (row[0], row[2], row[1]))
-    columns = list(zip(*[(*row, "") for row in rows], strict=True)) or [[]] * 6
+    columns = list(zip(*[(*row, "", "") for row in rows], strict=True)) or [[]] * 7
     arrays = [
         pa.array(column, field.type) for column, field in zip(columns, edge_sources.SCHEMA, strict=True)
     ]

@@ -19,7 +19,7 @@ def config(edges="demo", nodes="", **changes):
         "reviews": {"table": ""},
         "repeats": {"ingredients": ""},
         "given": "",
-        "split": {"areas": ""},
+        "split": {"areas": "", "dates": ""},
     }
     return {"edges": edges, "nodes": nodes, **keys, **changes}
 

@@ -237,7 +237,7 @@ def config(given):
         "reviews": {"table": ""},
         "repeats": {"ingredients": ""},
         "given": str(given),
-        "split": {"areas": ""},
+        "split": {"areas": "", "dates": ""},
     }
 
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
 from repurpose.vectors import embeddings
 
+PROJECT = Path(__file__).resolve().parents[2]
 CANDIDATES = ["explain_candidates[cpu]", "rank_candidates[cpu]"]
 AFTER_THE_GATE = ["require_pass", "write_outcome[cpu]", "write_summary"]
 
@@ -322,6 +325,18 @@ def test_the_answer_for_one_disease_can_be_requested(done):
     assert run.rules == ["answer_question[cpu]"]
     missing = done.run("results/answers/cpu/nowhere.json")
     assert missing.code != 0 and "the graph has no disease called nowhere" in missing.output
+
+
+def test_the_paths_of_the_demo_go_through_the_planted_mechanisms_more_often_than_by_chance(done):
+    whole = done.run()
+    assert whole.code == 0, whole.output
+    program = [sys.executable, str(PROJECT / "benchmarks" / "explanations.py")]
+    options = ["--json", "--results", str(done.path(".")), "--most", "60"]
+    scored = subprocess.run([*program, *options], capture_output=True, text=True, check=True)
+    rows = {row["kind"]: row for row in map(json.loads, scored.stdout.splitlines())}
+    assert set(rows) == {"known indications", "new candidates"}
+    found = rows["known indications"]["orders"]["weight"]["whole"]
+    assert found["pairs"] > 10 and found["hits@1"] > found["by_chance"] > 0
 
 
 def test_finished_runs_are_compared(done):

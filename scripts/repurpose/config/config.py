@@ -129,6 +129,11 @@ class Config:
                 "split.schemes has area, but nothing tells which disease is in which; name a table in "
                 "split.areas or a relation in target.hierarchy"
             )
+        if "date" in self.split.schemes and not (self.split.dates or self.graph.columns.date):
+            raise InputError(
+                "split.schemes has date, but nothing tells when a treatment was known; name a column in "
+                "graph.columns.date or a table in split.dates"
+            )
         if "hierarchy" in self.repeats.exclude and not self.target.hierarchy:
             raise InputError(
                 "repeats.exclude has hierarchy, but target.hierarchy names no relation; name it or leave "

@@ -138,6 +138,11 @@ class EdgeColumns:
         "Column with the publications of an edge, ids with | or ; between them; dossiers link to them. KGX "
         "has its own.",
     )
+    date: OptionalColumn = key(
+        "",
+        "optional: date of the edge (2019, 2019-04 or 2019-04-30); for the split scheme date",
+        "Column with the date of an edge, such as 2019 or 2019-04-30, for the split scheme `date`.",
+    )
 
     def __post_init__(self) -> None:
         _require_one_kind("graph.columns", vars(self))
@@ -326,17 +331,17 @@ class Target:
 class SplitSettings:
     """How known pairs are held out for validation and test."""
 
-    schemes: list[Annotated[Literal["random", "disease", "drug", "area"], Field(description="a scheme")]] = (
-        key(
-            ["random", "disease", "drug"],
-            "what is held out: random pairs, whole diseases, drugs, or areas of diseases (area)",
-            (
-                "What is held out: `random` pairs, all pairs of a `disease` (tail), all pairs of a "
-                "`drug` (head), all diseases of an `area`."
-            ),
-            min_length=1,
-            unique=True,
-        )
+    schemes: list[
+        Annotated[Literal["random", "disease", "drug", "area", "date"], Field(description="a scheme")]
+    ] = key(
+        ["random", "disease", "drug"],
+        "what is held out: random pairs, whole diseases, drugs, areas of diseases, or the last pairs (date)",
+        (
+            "What is held out: `random` pairs, all pairs of a `disease` (tail), all pairs of a "
+            "`drug` (head), all diseases of an `area`, or the treatments that were known last (`date`)."
+        ),
+        min_length=1,
+        unique=True,
     )
     areas: str = key(
         "",
@@ -345,6 +350,24 @@ class SplitSettings:
             "Path of a table with the area of each tail (columns node_id, area), for the scheme"
             " `area`. Empty: areas come from target.hierarchy."
         ),
+    )
+    dates: str = key(
+        "",
+        "optional: path of a table of dates (columns head_id, tail_id, date), for the scheme date",
+        (
+            "Path of a table with the dates of pairs (columns head_id, tail_id, date, such as 2019 or "
+            "2019-04-30), for the scheme `date`; of several dates of a pair the first counts. Empty: dates "
+            "come from graph.columns.date."
+        ),
+    )
+    test_from: str = key(
+        "",
+        "optional: pairs from this date on are the test of the scheme date; empty: by test_share",
+        (
+            "Date from which on treatments are the test of the scheme `date`. Empty: the date that comes "
+            "nearest to test_share. Treatments without a date are training pairs."
+        ),
+        pattern="^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$",
     )
     valid_share: float = key(
         0.1,

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from repurpose.core import files
 
@@ -57,6 +58,10 @@ class EdgeSources:
 def load(path: str | Path) -> EdgeSources | None:
     """The origins in a file; None if it has none, as for tables that do not say where edges come from."""
     table = files.read_table(path)
+    says_where = pc.or_(
+        *(pc.not_equal(table[name].cast(pa.string()), "") for name in ("source", "publications"))
+    )
+    table = table.filter(says_where)
     if not table.num_rows:
         return None
     order = (table[f"{name}_index"].to_numpy() for name in ("relation", "tail", "head"))

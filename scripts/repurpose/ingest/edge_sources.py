@@ -1,4 +1,4 @@
-"""Where edges come from: source, publications and qualifiers, for tables that have them."""
+"""Where edges come from: source, publications, qualifiers and date, for tables that have them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ from repurpose.config.sections import EdgeColumns
 from repurpose.ingest import tables
 from repurpose.ingest.edges import Placed
 
-COLUMNS = ("source", "publications", "qualifiers")
+COLUMNS = ("source", "publications", "qualifiers", "date")
 QUALIFIERS = "qualifiers of the edge"  # the column of a table in KGX that has been read
 SCHEMA = pa.schema(
     [
@@ -27,7 +27,7 @@ def named(columns: EdgeColumns, names: Sequence[str]) -> dict[str, str]:
 
     columns: the table's columns. names: those of the table; only KGX has qualifiers.
     """
-    found = {"source": columns.source, "publications": columns.publications}
+    found = {"source": columns.source, "publications": columns.publications, "date": columns.date}
     found["qualifiers"] = QUALIFIERS if QUALIFIERS in names else ""
     return {name: str(column) for name, column in found.items() if column != ""}
 
@@ -51,7 +51,8 @@ def collect(table: pa.Table, of_table: Mapping[str, str], sound: np.ndarray, pla
     for name in COLUMNS:
         says_something |= np.asarray(pc.not_equal(result[name].cast(pa.string()), ""))
     keys = np.stack([*placed[1:], *(column.indices.to_numpy() for column in columns[3:])])
-    order = np.lexsort(keys[[5, 4, 3, 1, 2, 0]])
+    texts_of_row = range(3, len(keys))
+    order = np.lexsort(keys[[*reversed(texts_of_row), 1, 2, 0]])
     order = order[says_something[order]]
     is_first = np.ones(len(order), dtype=bool)
     is_first[1:] = (np.diff(keys[:, order], axis=1) != 0).any(axis=0)

@@ -55,6 +55,7 @@ def tables(config: Mapping[str, Any]) -> dict[str, str]:
         "given": config["given"],
         "given (metadata)": metadata_of(config["given"]),
         "split.areas": config["split"]["areas"],
+        "split.dates": config["split"]["dates"],
     }
 
 

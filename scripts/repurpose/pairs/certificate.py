@@ -13,7 +13,7 @@ import pandas as pd
 from repurpose.config.sections import Target
 from repurpose.graph import leaks
 from repurpose.graph.graph import Graph
-from repurpose.pairs.pairs import ALL_SCHEMES, GROUPED_BY, SPLITS
+from repurpose.pairs.pairs import ALL_SCHEMES, DATES, GROUPED_BY, SPLITS
 
 # The observed overlaps, and those expected by chance, are in the section `overlaps`.
 OVERLAP_CHECK = "no message relation repeats the pairs by id, except those of graph.keep_relations"
@@ -51,7 +51,7 @@ def certify(kg: Graph, pairs: pd.DataFrame, target: Target, kept: Sequence[str] 
             "negatives": int((pairs["label"] == 0).sum()),
             "conflicts": conflicts,
         },
-        "cautions": [*_conflict(pairs, conflicts), *_few_tails(pairs, target.tail_type)],
+        "cautions": [*_conflict(pairs, conflicts), *_few_tails(pairs, target.tail_type), *_undated(pairs)],
         "splits": {scheme: _summary(pairs, scheme) for scheme in ALL_SCHEMES if scheme in pairs},
         "checks": checks,
     }
@@ -74,6 +74,20 @@ def _few_tails(pairs: pd.DataFrame, tail_type: str) -> Iterator[str]:
                 f"the {len(tested)} test treatments of the split {scheme} are of {tails} {tail_type}"
                 f"{'' if tails == 1 else 's'}: its numbers, and their intervals, say little about others"
             )
+
+
+def _undated(pairs: pd.DataFrame) -> Iterator[str]:
+    """When the test of the scheme date begins, and how many treatments have no date."""
+    if "date" not in pairs:
+        return
+    positive = pairs[pairs["label"] == 1]
+    begin = {name: positive[DATES][positive["date"] == name].min() for name in ("valid", "test")}
+    undated = int((positive[DATES] == "").sum())
+    yield (
+        f"split date: treatments first known from {begin['test']} on are the test, those from "
+        f"{begin['valid']} on are for validation; {undated:,} of {len(positive):,} have no date and are in "
+        "training; the graph's other edges have no such limit, so the test may know some that are later"
+    )
 
 
 def _graph_violations(kg: Graph, pairs: pd.DataFrame, target: Target) -> Iterator[tuple[str, int]]:
@@ -103,6 +117,11 @@ def _split_violations(pairs: pd.DataFrame) -> Iterator[tuple[str, int]]:
         if scheme in GROUPED_BY:
             splits = pairs.groupby(GROUPED_BY[scheme])[scheme].nunique()
             yield f"{scheme}: all pairs of one {scheme} are in one split", int((splits > 1).sum())
+        if scheme == "date":
+            dated = pairs[pairs[DATES] != ""]
+            tested = dated[DATES][dated[scheme] == "test"].min()
+            is_late = (dated[scheme] != "test") & (dated[DATES] >= tested)
+            yield "date: no pair outside the test is as late as one of the test", int(is_late.sum())
 
 
 def _edges(kg: Graph, target: Target, names: Sequence[str]) -> np.ndarray:

@@ -19,13 +19,14 @@ from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
 
 SCHEMES = ("random", "disease", "drug")
-ALL_SCHEMES = (*SCHEMES, "area")
+ALL_SCHEMES = (*SCHEMES, "area", "date")
 SPLITS = ("train", "valid", "test")
 GROUPED_BY = {"disease": "tail_index", "drug": "head_index", "area": "area_index"}
 # Column of the heads or tails that a scheme holds out whole: training uses no negative pair of these either.
 HELD_OUT = {"disease": "tail_index", "drug": "head_index", "area": "tail_index"}
 # With fewer positives in a split, its metrics and early stopping depend on chance.
 MINIMUM_POSITIVES = 5
+DATES = "first_date"  # column of a pair's first date, "" for none
 
 
 class Known(NamedTuple):
@@ -75,14 +76,20 @@ def label(kg: Graph, target: Target) -> pd.DataFrame:
 
 
 def split(
-    pairs: pd.DataFrame, schemes: Sequence[str], valid_share: float, test_share: float, seed: int
+    pairs: pd.DataFrame,
+    schemes: Sequence[str],
+    valid_share: float,
+    test_share: float,
+    seed: int,
+    test_from: str = "",
 ) -> pd.DataFrame:
     """Add one column per scheme to `pairs`; its values are train, valid or test.
 
     "random" is stratified by label. "disease" holds out whole tails and "drug" whole heads: no held-out tail
     (head) has a pair in training. "area" holds out all tails with the same value in the column area_index.
-    Raises InputError if the shares leave no training pairs, or if a split has fewer than MINIMUM_POSITIVES
-    positives.
+    "date" holds out the pairs with the last dates (column DATES): those from `test_from` on, or from the date
+    that comes nearest to test_share. Raises InputError if the shares leave no training pairs, or if a split
+    has fewer than MINIMUM_POSITIVES positives.
     """
     shares = np.array([1 - valid_share - test_share, valid_share, test_share])
     if shares[0] <= 0:
@@ -96,6 +103,8 @@ def split(
         rng = streams.generator(seed, "split of the pairs", ALL_SCHEMES.index(scheme))
         if scheme in GROUPED_BY:
             split_indices = _split_groups(pairs[GROUPED_BY[scheme]].to_numpy(), labels, shares, rng)
+        elif scheme == "date":
+            split_indices = _split_dates(pairs[DATES].to_numpy(), labels, shares, rng, test_from)
         else:
             split_indices = _split_stratified(labels, shares, rng)
         positives[scheme] = np.bincount(split_indices[labels == 1], minlength=len(SPLITS))
@@ -127,6 +136,7 @@ def save(pairs: pd.DataFrame, path: str | Path) -> None:
     schemes = [scheme for scheme in ALL_SCHEMES if scheme in pairs]
     fields = [("head_index", pa.int32()), ("tail_index", pa.int32()), ("label", pa.int8())]
     fields += [("area_index", pa.int32())] if "area_index" in pairs else []
+    fields += [(DATES, pa.string())] if DATES in pairs else []
     schema = pa.schema(fields + [(name, pa.string()) for name in ["relation", *schemes]])
     table = pa.Table.from_pandas(pairs, schema, preserve_index=False)
     files.write_table(path, table.replace_schema_metadata(None))
@@ -198,6 +208,33 @@ def _split_groups(
         split_of_group[group] = missing[:, 0 if sizes[group, 0] else 1].argmax()
         missing[split_of_group[group]] -= sizes[group]
     return split_of_group[group_of_pair]
+
+
+def _split_dates(
+    dates: np.ndarray, labels: np.ndarray, shares: np.ndarray, rng: np.random.Generator, test_from: str
+) -> np.ndarray:
+    """Assign pairs by their dates; of those without one, treatments are training pairs, others are drawn."""
+    is_dated = dates != ""
+    days, counts = np.unique(dates[is_dated & (labels == 1)].astype(str), return_counts=True)
+    later = np.cumsum(counts[::-1])[::-1] / max(counts.sum(), 1)  # the share of each day and all later ones
+    if len(days) < len(SPLITS):
+        raise InputError(
+            f"the scheme date needs treatments of at least {len(SPLITS)} dates, and they have {len(days)}: "
+            "give dates with month or day, or leave the scheme out of split.schemes"
+        )
+    test = np.searchsorted(days, test_from) if test_from else 2 + np.abs(later[2:] - shares[2]).argmin()
+    if not 2 <= test < len(days):
+        raise InputError(
+            f"split.test_from is {test_from}, but the dates of the treatments run from {days[0]} to "
+            f"{days[-1]}; choose one from {days[2]} to {days[-1]}"
+        )
+    valid = 1 + np.abs(later[1:test] - later[test] - shares[1]).argmin()
+    split_indices = np.zeros(len(labels), np.int8)
+    split_indices[is_dated & (dates >= days[valid])] = 1
+    split_indices[is_dated & (dates >= days[test])] = 2
+    drawn = np.flatnonzero(~is_dated & (labels == 0))
+    split_indices[drawn] = _split_stratified(labels[drawn], shares, rng)
+    return split_indices
 
 
 def _require_enough(

@@ -7,10 +7,11 @@ from repurpose.graph.names import shown
 from repurpose.report.metric_tables import METHOD_LABELS
 
 # The hardest question that a run answered comes first.
-SCHEMES = ("disease", "area", "random", "drug", "external")
+SCHEMES = ("disease", "area", "date", "random", "drug", "external")
 WORDS = {
     "disease": "When all treatments of a {tail} were hidden",
     "area": "When the treatments of all {tail}s of an area were hidden",
+    "date": "When the treatments known last were hidden",
     "random": "When some treatments of a {tail} were hidden",
     "drug": "When all uses of a {head} were hidden",
     "external": "Of the external pairs",

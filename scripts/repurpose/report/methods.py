@@ -26,8 +26,15 @@ SPLITS = {
     "disease": "all pairs of some {tails}s",
     "drug": "all pairs of some {heads}s",
     "area": "all {tails}s of some areas",
+    "date": "the treatments known last",
 }
-UNTREATED_FIRST = ("disease", "area", "random", "drug")  # which split is quoted, the first that was tested
+UNTREATED_FIRST = (
+    "disease",
+    "area",
+    "date",
+    "random",
+    "drug",
+)  # which split is quoted, the first that was tested
 
 
 def text(

@@ -35,6 +35,7 @@ TREATMENTS_BY_SCHEME = {
     "disease": "no test {tail} has a treatment in training",
     "drug": "a test {tail} can have treatments by other {head}s in training",
     "area": "no test {tail} has a treatment in training",
+    "date": "the treatments known last; a test {tail} can have earlier ones in training",
     "external": "external pairs; a {tail} can have known treatments, all of which are in training",
 }
 
