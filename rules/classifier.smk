@@ -132,8 +132,8 @@ rule train_classifier:
         "../scripts/train_classifier.py"
 
 
-# This model has trees alone, without a search.
-UNREAD_HERE = ("search_trials", "parts", "question", "metapath_steps", "metapaths_kept")
+# This model has trees alone.
+UNREAD_HERE = ("parts", "question", "metapath_steps", "metapaths_kept")
 
 
 rule train_contraindications:

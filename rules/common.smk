@@ -5,7 +5,10 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, f"{workflow.basedir}/scripts")
+# The folder of this workflow, also if another one uses it as a module.
+PROJECT = Path(str(workflow.current_basedir)).parent
+
+sys.path.insert(0, f"{PROJECT}/scripts")
 
 from repurpose.config import settings
 from repurpose.config.device import Device
@@ -17,8 +20,15 @@ from repurpose.ingest import download, inputs
 from repurpose.provenance import jobs, records, runs, snakemake_private
 from repurpose.core.errors import InputError
 
+IS_MAIN = snakemake_private.is_main(workflow)
+OWN_RULES = snakemake_private.own_rules(workflow)
+
 try:
-    settings.check(config, settings.read(f"{workflow.basedir}/config/schema.yaml"))
+    snakemake_private.require_local(workflow, PROJECT)
+    # As a module, this workflow gets the keys that differ and not the file of the defaults.
+    defaults = settings.read(f"{PROJECT}/config/config.yaml")
+    config.update(settings.merged(defaults, config))
+    settings.check(config, settings.read(f"{PROJECT}/config/schema.yaml"))
     inputs.require(config)
     if unanswerable := runs.refused_answer(sys.argv[1:]):
         raise InputError(unanswerable)
@@ -55,7 +65,7 @@ TRAINED = [run.name for run in TRAINED_DEVICES]
 
 def code(rule_name, *others):
     """Digest of a rule's script, of the library modules that it imports, and of the files in `others`."""
-    return source.digest(f"{workflow.basedir}/scripts", f"{rule_name}.py", others)
+    return source.digest(f"{PROJECT}/scripts", f"{rule_name}.py", others)
 
 
 def raw_tables(wildcards):
@@ -193,7 +203,9 @@ def has_passed(name):
 
 def after_the_gate(wildcards):
     """No input, but the job waits for its device's verdict; the script stops if the device did not pass."""
-    has_passed(wildcards.device)
+    if not has_passed(wildcards.device):
+        # Results of an earlier verdict do not count: the job runs, and its script says why it stops.
+        snakemake_private.force(workflow, [f"results/classifier/{wildcards.device}/model.ubj"])
     return {}
 
 
@@ -219,7 +231,7 @@ def models_of_passing(wildcards):
 
 def page_sources():
     """The files that the report is made of, other than its modules."""
-    folder = Path(workflow.basedir, "scripts")
+    folder = Path(PROJECT, "scripts")
     kinds = ("templates/*", "app/*.js", "vendor/*.js")
     found = [path for kind in kinds for path in sorted((folder / "repurpose" / "report").glob(kind))]
     return [path.relative_to(folder).as_posix() for path in found]
@@ -228,7 +240,7 @@ def page_sources():
 def chance_of_runs(wildcards):
     """What chance looks like, as a named input: all runs that passed for permuted_labels, else those that are there."""
     paths = {run.name: f"results/permuted/{run.name}.json" for run in RUNS}
-    is_asked = "permuted_labels" in sys.argv[1:]
+    is_asked = named("permuted_labels") in sys.argv[1:]
     found = [path for name, path in paths.items() if os.path.exists(path) or (is_asked and has_passed(name))]
     return {"chance": found} if found else {}
 
@@ -285,21 +297,34 @@ def training(wildcards):
 # Whether results are current depends on what they were made from, not on Snakemake's metadata or file times: see
 # records.py and docs/failures.md. The user's own tables are params (`tables`): as inputs, their times would count.
 
+# Another workflow that uses this one as a module may give its rules other names.
+named = snakemake_private.names_of_rules(workflow)
+
 # Snakemake knows the inputs of these rules only when the verdicts exist.
-AFTER_VERDICTS = ("write_outcome", "write_agreement", "pool_candidates")
-BEHIND_THE_GATE = (
-    "train_classifier",
-    "train_contraindications",
-    "rank_candidates",
-    "explain_candidates",
-    "answer_question",
-    "permute_labels",
+AFTER_VERDICTS = tuple(map(named, ("write_outcome", "write_agreement", "pool_candidates")))
+BEHIND_THE_GATE = tuple(
+    map(
+        named,
+        (
+            "train_classifier",
+            "train_contraindications",
+            "rank_candidates",
+            "explain_candidates",
+            "answer_question",
+            "permute_labels",
+        ),
+    )
 )
 
 
 # These jobs only look names up and read the user's small tables. If one refuses its input, before others have made
 # anything, the results that the run has set aside return.
-CHECKS = ("check_names", "find_chosen", "find_repeats", "read_annotations", "read_external", "read_reviews")
+CHECKS = tuple(
+    map(
+        named,
+        ("check_names", "find_chosen", "find_repeats", "read_annotations", "read_external", "read_reviews"),
+    )
+)
 
 
 def expected(record):
@@ -325,7 +350,7 @@ def objection(record):
 
 def is_result(path):
     """Whether a rule makes the file at this path."""
-    return snakemake_private.is_output(workflow, path)
+    return snakemake_private.is_output(OWN_RULES, path)
 
 
 def asked():
@@ -352,6 +377,9 @@ def plan(wildcards):
     # runs.judge asks for the inputs of all jobs and so calls this function again.
     if snakemake_private.is_planner(workflow) and not Plan.is_begun:
         Plan.is_begun = True
+        if not IS_MAIN:
+            # Snakemake ignores the handlers of a module.
+            snakemake_private.add_handlers(workflow, begin_run, end_run)
         Plan.judgement = runs.judge(expected, is_result, records.Digests())
         runs.settle_times(Plan.judgement)
         snakemake_private.force(workflow, Plan.judgement.files)
@@ -389,7 +417,7 @@ def end_run(logs, is_failed):
     is_undone = bool(failed) and failed <= set(CHECKS) and runs.undo(Plan.judgement, CHECKS, Plan.memory)
     missing = [] if is_undone else runs.end(runs.judge(expected, is_result, records.Digests(), is_end=True))
     if not is_failed:
-        if snakemake_private.is_asked_for(workflow, "require_pass"):
+        if snakemake_private.is_asked_for(workflow, named("require_pass")):
             # Imported here: a dry run need not wait for it.
             from repurpose.report import ending
 

@@ -6,11 +6,6 @@ files.
 """
 
 
-# The nodes of a cluster often have no internet access.
-localrules:
-    download_table,
-
-
 rule build_demo:
     input:
         unpack(plan),
@@ -51,6 +46,8 @@ rule download_table:
         name="[^/]+",
     # The script itself retries if that may help.
     retries: 0
+    # The nodes of a cluster often have no internet access.
+    localrule: True
     conda:
         "../envs/tables.yaml"
     threads: 1

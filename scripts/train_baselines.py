@@ -9,7 +9,6 @@ from repurpose.classifier import (
     metapath_baselines,
     metapath_fits,
     popularity_baseline,
-    search,
 )
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, logs, threads
@@ -50,7 +49,7 @@ def main(
     for name, vectors in methods.items():
         logging.info("baseline %s", name, extra=logs.IF_SLOW)
         task = classifier.Task(vectors, labelled, known, settings, seed, n_threads, external_pairs)
-        fits[name] = classifier.evaluate_all(replace(task, settings=search.search(task).settings))
+        fits[name] = classifier.evaluate_all(task)
     fits["popularity"] = popularity_baseline.evaluate_all(task)
     if metapaths_in:
         metapaths = metapath_fits.load(metapaths_in, kg, target.types, labelled)

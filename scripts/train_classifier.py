@@ -4,7 +4,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from repurpose.classifier import classifier, metapath_fits, out_of_fold, pair_model, search
+from repurpose.classifier import classifier, metapath_fits, out_of_fold, pair_model
 from repurpose.classifier.list_weights import EMBEDDED
 from repurpose.config.sections import ClassifierSettings, Target
 from repurpose.core import files, logs, threads
@@ -59,8 +59,6 @@ def main(
     task = classifier.Task(
         vectors, labelled, known, settings, seed, n_threads, external_pairs, metapaths, evaluation_seed
     )
-    chosen, trials = search.search(task)
-    task = replace(task, settings=chosen)
     fits = classifier.evaluate_all(task)
     final, members = classifier.refit(task, fits)
     pair_model.save(final, model_out, kernel_out)
@@ -98,10 +96,14 @@ def main(
             for scheme, fit in fits.items()
         },
         "popularity_correction": classifier.effect_of_correction(task, fits) if corrects_popularity else {},
-        "search": trials,
         "rounds": {scheme: fit.rounds for scheme, fit in fits.items()},
         "scheme_weights": {scheme: fit.model.weights.described() for scheme, fit in fits.items()},
         "valid_auprc": {scheme: fit.valid_auprc for scheme, fit in fits.items()},
+        "valid_lists": {
+            scheme: classifier.valid_lists(task, scheme, fit)
+            for scheme, fit in fits.items()
+            if scheme != classifier.EXTERNAL
+        },
         "calibration": out_of_fold.calibrated(task, members, final.weights, random_fit=fits.get("random")),
         "counts": counts,
         "model_digests": [files.digest(path) for path in (model_out, kernel_out)],

@@ -48,6 +48,7 @@ PROGRAMS = {
     "scripts/inspect_edges.py": "ingest/test_inspection.py",
     "scripts/query_candidates.py": "candidates/test_questions.py",
     "scripts/score_explanations.py": "candidates/test_mechanisms.py",
+    "scripts/search_settings.py": "workflow/test_workflow.py",
     "scripts/validate_embeddings.py": "workflow/test_given.py",
 }
 RUN, RUN_IN = "snakemake --cores 8 --configfile", "snakemake --cores 8 --directory"
@@ -87,6 +88,7 @@ NOT_RUN = {
     f"snakemake --cores 2 --configfile {RECIPE} my.yaml": "takes minutes",
     "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make env": "downloads PyTorch",
     "pip install -c envs/requirements.txt -r envs/tensorboard.txt": "downloads TensorBoard; CI does it",
+    "pip install -c envs/requirements.txt -r envs/search.txt": "downloads Optuna; CI does it",
     "pip install -c envs/requirements.txt -r envs/benchmarks.txt": "downloads the peers' libraries",
     "pip install -c envs/requirements.txt -r envs/browser.txt": ".ci/run does it, for tests/browser",
     "pip install rdkit": "downloads a library that nothing else needs",

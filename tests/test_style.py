@@ -101,7 +101,7 @@ def private_parts(path):
 
 def private_parts_of_snakemake(text):
     """Undocumented objects of Snakemake that a file of rules uses."""
-    used = set(re.findall(r"\bworkflow\.\w+", text)) - {"workflow.basedir"}
+    used = set(re.findall(r"\bworkflow\.\w+", text)) - {"workflow.current_basedir"}
     return used | set(re.findall(r"^\s*(?:from|import) snakemake(?!\.utils\b).*", text, re.MULTILINE))
 
 
@@ -220,7 +220,7 @@ def test_a_use_of_private_parts_of_snakemake_is_found():
     assert private_parts_of_snakemake("if workflow.dag.forcefiles:\n") == {"workflow.dag"}
     assert private_parts_of_snakemake("from snakemake.iocontainers import Wildcards\n")
     assert not private_parts_of_snakemake(
-        'from snakemake.utils import min_version\nf"{workflow.basedir}/x"\n'
+        'from snakemake.utils import min_version\nf"{workflow.current_basedir}/x"\n'
     )
 
 

@@ -160,13 +160,13 @@ def test_the_full_preset_holds_the_full_size_model():
             "unknown key training.epoch in the config; did you mean training.epochs?",
         ),
         ({"device": ["cpu"]}, "unknown key device in the config; did you mean devices?"),
-        (  # what search_trials was before
-            {"classifier": {"search_minutes": 10.0}},
-            "unknown key classifier.search_minutes in the config; did you mean classifier.search_trials?",
+        (
+            {"classifier": {"metapaths_keep": 10}},
+            "unknown key classifier.metapaths_keep in the config; did you mean classifier.metapaths_kept?",
         ),
         (
-            {"classifier": {"search_trials": 2.5}},
-            "classifier.search_trials is 2.5, but a whole number is expected",
+            {"classifier": {"draws": 2.5}},
+            "classifier.draws is 2.5, but a whole number is expected",
         ),
         ({"dropout": 0.1}, "unknown key dropout in the config; did you mean hgt.dropout?"),
         ({"gate": {"x": 1}}, "unknown key gate.x in the config; the keys there are min_distinct_share, "),

@@ -150,7 +150,7 @@ def first_run(tmp_path_factory):
         process="os.getpid()",
         overlays=OVERLAYS,
         forced=FORCED,
-        outputs=f"[private.is_output(workflow, each) for each in {PATHS}]",
+        outputs=f"[private.is_output(private.own_rules(workflow), each) for each in {PATHS}]",
         jobs=f"[{job('make', 'b')}, {job('use', 'a')}, {job('all', 'a')}, {job('nobody', 'a')}]",
     )
     run = call(folder, plan=plan, hook=tells(touches=TOUCHES, job=job("use", "a")))
@@ -380,3 +380,95 @@ def test_what_was_asked_for_is_known_at_the_end(fresh):
     asked = tells(**{rule: f"private.is_asked_for(workflow, {rule!r})" for rule in ("make", "use", "none")})
     assert call(fresh, hook=asked).told[-1] == {"make": True, "use": True, "none": False}
     assert call(fresh, "b.made", hook=asked).told[-1] == {"make": True, "use": False, "none": False}
+
+
+MODULE = f"""
+import sys
+
+sys.path.insert(0, {str(SCRIPTS)!r})
+from pathlib import Path
+
+from repurpose.core.errors import InputError
+from repurpose.provenance import snakemake_private as private
+
+try:
+    private.require_local(workflow, Path(str(workflow.current_basedir)))
+except InputError as error:
+    sys.exit(f"Error: {{error}}")
+
+
+def end(logs, is_failed):
+    print("ended", is_failed, len(logs))
+
+
+OWN, IS_MAIN, named = private.own_rules(workflow), private.is_main(workflow), private.names_of_rules(workflow)
+
+
+def plan(wildcards):
+    if private.is_planner(workflow) and not IS_MAIN and "is_planned" not in globals():
+        globals()["is_planned"] = True
+        private.add_handlers(workflow, lambda: print("begun"), end)
+        print("own", sorted(rule.name for rule in OWN), IS_MAIN, named("inner"))
+        print("made", [private.is_output(OWN, path) for path in ("inner.txt", "outer.txt")])
+    return []
+
+
+rule inner:
+    input:
+        plan,
+    output:
+        "inner.txt",
+    shell:
+        "{{config[command]}} {{output}}"
+"""
+USER_OF_MODULE = """
+module used:
+    snakefile: "inner/Snakefile"
+    config: config
+    {more}
+
+
+use rule * from used as used_*
+
+
+rule outer:
+    default_target: True
+    input: "inner.txt"
+    output: "outer.txt"
+    shell: "touch {{output}}"
+
+
+onstart:
+    print("outer began")
+
+
+onerror:
+    print("outer failed")
+"""
+
+
+@pytest.mark.parametrize(("command", "is_failed"), [("touch", False), ("false", True)])
+def test_a_module_has_its_own_rules_under_their_new_names_and_its_handlers_run(tmp_path, command, is_failed):
+    """`workflow.modifier`, and the handlers `workflow._onstart` and so on, which a module cannot set.
+
+    Without them, a run of a module would not set aside what is stale. Instead: the documents tell the user to
+    call the module's handlers in handlers of their own.
+    """
+    (tmp_path / "inner" / "scripts").mkdir(parents=True)
+    (tmp_path / "inner" / "Snakefile").write_text(MODULE)
+    (tmp_path / "Snakefile").write_text(USER_OF_MODULE.format(more=""))
+    line = [sys.executable, "-m", "snakemake", "--cores", "1", "--directory", str(tmp_path)]
+    line += ["--snakefile", str(tmp_path / "Snakefile"), "--config", f"command={command}"]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    said = ended.stdout.splitlines()
+    assert ended.returncode == is_failed, ended.stderr
+    assert said[:2] == ["own ['used_inner'] False used_inner", "made [True, False]"]
+    assert said[2:4] == ["begun", "outer began"]
+    assert said[4:] == [f"ended {is_failed} 1", *(["outer failed"] if is_failed else [])]
+    (tmp_path / "Snakefile").write_text(USER_OF_MODULE.format(more='prefix: "sub"'))
+    refused = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1 and "leave prefix and replace_prefix out" in refused.stderr
+    (tmp_path / "Snakefile").write_text(USER_OF_MODULE.format(more=""))
+    (tmp_path / "inner" / "scripts").rmdir()
+    refused = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1 and "clone the repository" in refused.stderr

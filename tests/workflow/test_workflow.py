@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from repurpose import results
+from repurpose.config import settings
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
+from repurpose.results import search
 from repurpose.vectors import embeddings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -117,9 +119,37 @@ def test_the_effect_of_the_popularity_correction_is_measured_and_shown_if_it_is_
     assert done.run().code == 0
 
 
-def test_a_search_for_settings_retrains_the_classifier_and_the_baselines(done):
-    rules = done.dry_run(config={"classifier": {"search_trials": 2}})
-    assert rules == sorted([*CANDIDATES, "train_baselines", "train_classifier[cpu]", *AFTER_THE_GATE])
+def test_a_setting_of_the_trees_retrains_the_classifiers_and_the_baselines_and_no_encoder(done):
+    rules = done.dry_run(config={"classifier": {"patience": 29}})
+    trained = ["train_baselines", "train_classifier[cpu]", "train_contraindications[cpu]"]
+    assert rules == sorted([*CANDIDATES, *trained, *AFTER_THE_GATE])
+
+
+def test_a_search_proposes_values_runs_stale_steps_alone_and_goes_on_after_a_stop(done):
+    pytest.importorskip("optuna", reason="needs envs/search.txt")
+    (done.directory / "space.yaml").write_text("classifier.patience: {low: 2, high: 40}\n")
+    found = done.path("classifier/cpu/metrics.json").read_bytes()
+    options = ["--configfile", str(done.directory / "small.yaml"), "--cores", "2"]
+    program = [sys.executable, str(done.project / "scripts" / "search_settings.py"), "space.yaml", *options]
+
+    def searched(trials):
+        command = [*program, "--folder", ".", "--trials", str(trials), "--seed", "3"]
+        ended = subprocess.run(command, cwd=done.directory, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        asked, *rows = map(json.loads, (done.directory / "trials.jsonl").read_text().splitlines())
+        return asked["space"], [search.Trial(**row) for row in rows], ended.stdout
+
+    space, (first,), said = searched(1)
+    assert "No trial is better than the config's own values." in said
+    assert first.objective == search.objective(json.loads(found)["valid_lists"], "both")
+    _, (again, second), said = searched(2)
+    assert again == first and second.values == search.propose(space, [first], 3)
+    log = (done.directory / "trial-1.log").read_text()
+    assert "Training the classifier on the embeddings of cpu" in log and "Training the HGT" not in log
+    better = max((first, second), key=lambda trial: trial.objective)
+    best = settings.read(done.directory / "best.yaml")
+    assert best == search.overlay(better.values) and f"trial {better.number}: " in said
+    assert done.run().code == 0
 
 
 def test_batching_of_other_devices_makes_nothing_stale(done):
@@ -339,6 +369,87 @@ def test_the_paths_of_the_demo_go_through_the_planted_mechanisms_more_often_than
     assert found["pairs"] > 10 and found["hits@1"] > found["by_chance"] > 0
 
 
+OUTER = """
+module repurpose:
+    snakefile: "{project}/Snakefile"
+    config: config
+    {more}
+
+
+use rule * from repurpose {names}
+
+
+rule top:
+    default_target: True
+    input: "{goal}"
+    output: "results/mine/top.txt"
+    shell: "head -3 {{input}} > {{output}}"
+
+
+onstart:
+    print("the outer workflow begins", file=sys.stderr)
+"""
+
+
+def of_outer(folder, directory, config, *arguments, goal, names="", more=""):
+    """Run a workflow that uses the project as a module, with its own rule `top`."""
+    snakefile, overlay = directory / "outer.smk", directory / "outer.yaml"
+    snakefile.write_text(
+        "import sys\n" + OUTER.format(project=folder.project, goal=goal, names=names, more=more)
+    )
+    overlay.write_text(json.dumps(config))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--snakefile", str(snakefile)]
+    command += ["--directory", str(directory), *arguments, "--configfile", str(overlay)]
+    command += ["--workflow-profile", str(folder.project / "profiles" / "default")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    return project_runs.Run(ended.returncode, ended.stdout + ended.stderr)
+
+
+def test_another_workflow_uses_this_one_as_a_module_and_makes_only_what_is_stale(done):
+    assert done.run().code == 0
+    goal = "results/candidates/cpu/candidates.csv"
+    run = of_outer(done, done.directory, project_runs.SMALL, goal=goal)
+    assert run.code == 0 and "the outer workflow begins" in run.output, run.output
+    assert "1 of 1 steps done" in run.output and "Training" not in run.output
+    mine = done.path("mine/top.txt")
+    assert mine.read_text().startswith('"head_id"')
+    candidates = {**project_runs.SMALL, "candidates": {"per_tail": 7}}
+    run = of_outer(done, done.directory, candidates, goal=goal)
+    assert run.code == 0 and "Scoring every pair" in run.output and "Training" not in run.output
+    table = pq.read_table(done.path("candidates/cpu/candidates.parquet"))
+    assert table.num_rows == 7 * len(table["tail_id"].unique())
+    assert settings.read(done.path("config.yaml"))["candidates"]["per_tail"] == 7
+    # What the other workflow made is its own, also under results/.
+    assert mine.exists() and not done.path("previous/mine").exists()
+    impossible = {**project_runs.SMALL, "gate": {"min_auroc_margin": 0.9}}
+    run = of_outer(done, done.directory, impossible, goal=goal)
+    assert run.code != 0 and "The run stopped:" in run.output and "did not pass the gate" in run.output
+    assert mine.exists() and not done.path("candidates/cpu/candidates.csv").exists()
+    mine.unlink()
+    assert done.run().code == 0
+
+
+def test_a_module_may_rename_the_rules_and_a_refused_name_puts_everything_back(done, tmp_path):
+    options = {"goal": "results/graph/checked.json", "names": "as repurpose_*"}
+    run = of_outer(done, tmp_path, project_runs.SMALL, **options)
+    assert run.code == 0, run.output
+    assert (tmp_path / "results" / "records" / "repurpose_build_graph.json").exists()
+    before = project_runs.contents(tmp_path / "results")
+    wrong = {**project_runs.SMALL, "candidates": {"tails": ["nobody knows"]}}
+    run = of_outer(done, tmp_path, wrong, "--forcerun", "top", **options)
+    assert run.code != 0 and "the graph has no disease called nobody knows" in run.output
+    after = project_runs.contents(tmp_path / "results")
+    assert {n: c for n, c in after.items() if not n.startswith(("mine/", ".run/"))} == {
+        n: c for n, c in before.items() if not n.startswith(("mine/", ".run/"))
+    }
+    run = of_outer(done, tmp_path, project_runs.SMALL, "--dry-run", **options, more='prefix: "sub"')
+    assert (
+        run.code != 0
+        and "leave prefix and replace_prefix out" in run.output
+        and "Traceback" not in run.output
+    )
+
+
 def test_finished_runs_are_compared(done):
     whole = done.run()
     assert whole.code == 0, whole.output
@@ -446,6 +557,11 @@ def test_the_classifier_of_a_failed_device_cannot_be_requested(done):
     )
     assert run.code != 0
     assert "did not pass the gate" in run.output
+    # Candidates of an earlier verdict do not count either.
+    assert done.run().code == 0
+    run = done.run("results/candidates/cpu/candidates.csv", config={"gate": {"min_auroc_margin": 0.9}})
+    assert run.code != 0 and "did not pass the gate" in run.output
+    assert not done.path("candidates/cpu/candidates.csv").exists()
     assert done.run().code == 0
 
 

@@ -311,6 +311,31 @@ def _valid_auprc(task: Task, model: Model, valid: Examples) -> dict[str, float]:
     }
 
 
+def valid_lists(task: Task, scheme: str, fit: Fit) -> dict[str, float]:
+    """How well a fit ranks the validation pairs of a scheme within the list of one tail.
+
+    `ap`: average precision among all unknown pairs of the list, `mrr`: reciprocal rank of the first one; both
+    are means over the `tails` with validation pairs. Test pairs count as unknown. The weights of the parts
+    were chosen on the same pairs, so this compares settings and is no estimate for other pairs.
+    """
+    is_valid = (task.pairs[scheme] == "valid") & (task.pairs["label"] == 1)
+    heads, tails = (task.pairs.loc[is_valid, column].to_numpy() for column in SIDES)
+    pool = np.isin(np.arange(task.sizes[0]), asked_pools(task.pairs, scheme, "valid", *task.sizes)[0])
+    known = unknown.without(task.known, task.pairs[task.pairs[scheme] == "test"])
+    score = pair_model.members(fit.model, task.vectors, [sum(fit.rounds)])
+    lists = np.unique(tails).astype(np.int32)
+    precisions, reciprocals = [], []
+    for start in range(0, len(lists), LISTS):
+        block = lists[start : start + LISTS]
+        is_positive = unknown.marked(heads, tails, block, task.sizes[0])
+        is_ranked = is_positive | (pool & ~unknown.marked(known.heads, known.tails, block, task.sizes[0]))
+        for scores, labels, kept in zip(score(block)[0], is_positive, is_ranked, strict=True):
+            labels, scores = labels[kept], scores[kept]
+            precisions.append(average_precision_score(labels, scores))
+            reciprocals.append(1 / (1 + (scores[~labels] >= scores[labels].max()).sum()))
+    return {"ap": float(np.mean(precisions)), "mrr": float(np.mean(reciprocals)), "tails": len(lists)}
+
+
 def tested(task: Task, scheme: str, fit: Fit) -> Fit:
     """The fit with the ranks and metrics of its model on the test pairs of a scheme, or EXTERNAL."""
     score = pair_model.scorer(fit.model, task.vectors, task.threads)

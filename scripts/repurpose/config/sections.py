@@ -867,19 +867,6 @@ class ClassifierSettings:
         ge=1,
         le=10000000000,
     )
-    search_trials: int = key(
-        0,
-        "settings of the trees to compare on validation pairs; 0: no search",
-        (
-            "Number of settings of depth, learning_rate and negatives_per_positive that are "
-            "compared on validation pairs, for each embedding and each baseline: first those of"
-            " this config, then others drawn at random by the seed. Each trial trains one "
-            "model, and the best settings are kept. 0 switches the search off. metrics.json "
-            "lists the trials."
-        ),
-        ge=0,
-        le=10000,
-    )
 
     def __post_init__(self) -> None:
         if "trees" not in self.parts:

@@ -9,10 +9,12 @@ import functools
 import logging
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from repurpose.core.errors import InputError
 from repurpose.core.logs import FREE_MEMORY
 
 # Snakemake's message for a script that was ended by SIGKILL, which the system sends if memory runs out.
@@ -59,9 +61,66 @@ def job(
     return params, dict(rule_object.expand_input(wildcards)[0].items())
 
 
-def is_output(workflow: Any, path: str) -> bool:
-    """Whether a rule makes a file of this path."""
-    return any(output.match(path) for rule in workflow.rules for output in rule.output)
+def own_rules(workflow: Any) -> set[Any]:
+    """The rules of the Snakefile that is read now, without those of a workflow that uses it as a module.
+
+    The set fills while the Snakefile is read.
+    """
+    return workflow.modifier.rules
+
+
+def is_main(workflow: Any) -> bool:
+    """Whether the Snakefile that is read now is that of the command, and no module of it."""
+    return workflow.modifier.is_main_snakefile()
+
+
+def names_of_rules(workflow: Any) -> Callable[[str], str]:
+    """A function from the name of a rule in the rules files to its name in the workflow that uses them."""
+    return workflow.modifier.modify_rulename
+
+
+def require_local(workflow: Any, project: Path) -> None:
+    """Raise InputError if the module cannot be used: its Snakefile is elsewhere, or its paths are changed."""
+    if not (project / "scripts").is_dir():
+        raise InputError(
+            f"{project} is no folder of this machine: clone the repository, and name its Snakefile in the "
+            "module"
+        )
+    if workflow.modifier.modify_path("results/summary.json") != "results/summary.json":
+        raise InputError(
+            "a prefix of the module changes the paths of its results, which stay in results/: leave prefix "
+            "and replace_prefix out, and use another --directory for another run"
+        )
+
+
+def add_handlers(
+    workflow: Any, begin: Callable[[], None], end: Callable[[Sequence[str], bool], None]
+) -> None:
+    """Call `begin` before the handler onstart of the workflow, and `end` after those at its end."""
+    started, succeeded, failed = workflow._onstart, workflow._onsuccess, workflow._onerror
+
+    def on_start(log: Any) -> None:
+        begin()
+        started(log)
+
+    def on_success(log: Any) -> None:
+        end(_listed(log), False)
+        succeeded(log)
+
+    def on_error(log: Any) -> None:
+        end(_listed(log), True)
+        failed(log)
+
+    workflow._onstart, workflow._onsuccess, workflow._onerror = on_start, on_success, on_error
+
+
+def _listed(log: Any) -> list[str]:
+    return [log] if isinstance(log, str) else list(log)
+
+
+def is_output(rules: Iterable[Any], path: str) -> bool:
+    """Whether one of the rules makes a file of this path."""
+    return any(output.match(path) for rule in rules for output in rule.output)
 
 
 def is_asked_for(workflow: Any, rule: str) -> bool:
