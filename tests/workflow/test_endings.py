@@ -42,7 +42,7 @@ def run(bench, folder, *arguments, change=None):
 @pytest.mark.parametrize(
     "cell",
     [
-        endings.Cell("find_chosen", "failed", "changed"),
+        pytest.param(endings.Cell("find_chosen", "failed", "changed"), marks=pytest.mark.slow),
         endings.Cell("rank_candidates", "killed_between_files", "back"),
         endings.Cell("validate_embeddings", "left_behind", "back"),
         pytest.param(endings.Cell("explain_candidates", "out_of_memory", "same"), marks=pytest.mark.slow),
