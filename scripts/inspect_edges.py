@@ -47,6 +47,7 @@ def main(*, edges: str, nodes: str, overlay: Path, is_replaced: bool, given: Pat
         temporary.write_text(HEADER.format(path=overlay) + text, encoding="utf-8")
     print(f"\nWritten: {overlay}\n{text.rstrip()}")
     print(f"\nNext, after reading it: snakemake --cores {os.cpu_count()} --configfile {overlay}")
+    print(f"What that will take:    python scripts/plan_run.py --configfile {overlay}")
 
 
 if __name__ == "__main__":

@@ -26,10 +26,10 @@ def finished_run(tmp_path_factory):
     return run
 
 
-def measured(run, kg=None):
+def measured(run, kg=None, **changes):
     device = finished.load(run.device_files, planted.TARGET)
     shuffled = permuted.shuffle_treatments(device.kg, planted.TARGET, 3) if kg is None else kg
-    split = SplitSettings(**pair_models.SPLIT)
+    split = SplitSettings(**{**pair_models.SPLIT, **changes})
     options = {"seed": 0, "n_threads": 1, "correct_popularity": 0.0}
     return chance.run(device, shuffled, run.settings, split, **options)
 
@@ -68,3 +68,7 @@ def test_the_script_writes_what_is_measured(run, tmp_path):
     )
     found = files.read_json(tmp_path / "cpu.json")
     assert set(found) == {"schemes", "best", "lists"} and found["lists"]["places_per_list"] == 10
+
+
+def test_treatments_that_are_split_by_date_alone_are_split_at_random_once_they_are_shuffled(run):
+    assert set(measured(run, schemes=["date"])["schemes"]) == {"random"}

@@ -450,6 +450,31 @@ def test_a_module_may_rename_the_rules_and_a_refused_name_puts_everything_back(d
     )
 
 
+def test_a_plan_knows_the_memory_and_disk_of_a_run_and_the_fit_to_a_run_predicts_it(done):
+    whole = done.run()
+    assert whole.code == 0, whole.output
+    planned = done.command("plan_run.py", "--configfile", done.directory / "small.yaml", "--json")
+    assert planned.code == 0, planned.output
+    stages = json.loads(planned.output)["stages"]
+    measured = {
+        rule: max(float(path.read_text().splitlines()[1].split("\t")[2]) for path in paths) * 2**20
+        for rule in stages
+        if (paths := list(done.path(f"benchmarks/{rule}").glob("*.tsv")))
+    }
+    assert set(stages) == set(measured)
+    assert 0.5 < max(stage["memory"] for stage in stages.values()) / max(measured.values()) < 2
+    text = done.command("plan_run.py", "--configfile", done.directory / "small.yaml").output
+    assert "all, one after the other" in text and "expect a factor of two" in text
+    # Fitted to one run, the coefficients predict the same run.
+    program = [sys.executable, str(PROJECT / "benchmarks" / "costs.py"), "--json"]
+    folders = ["--results", str(done.path(".")), str(done.path("."))]
+    fitted = subprocess.run([*program, *folders], capture_output=True, text=True, check=True)
+    rows = [json.loads(row) for row in fitted.stdout.splitlines()]
+    assert len(rows) == 2 * (len(measured) + 1)
+    for row in rows:
+        assert [row[f"{name}_ratio"] for name in ("seconds", "memory", "disk")] == pytest.approx([1, 1, 1])
+
+
 def test_finished_runs_are_compared(done):
     whole = done.run()
     assert whole.code == 0, whole.output

@@ -17,7 +17,7 @@ from repurpose.config.sections import ClassifierSettings, SplitSettings
 from repurpose.graph.graph import Graph
 from repurpose.pairs import pairs
 
-SCHEMES = ("random", "disease", "drug")  # areas of shuffled treatments say nothing more
+SCHEMES = ("random", "disease", "drug")  # areas and dates of shuffled treatments say nothing
 
 
 def run(
@@ -37,7 +37,7 @@ def run(
     `lists`: see `LikenessCollector.summary`.
     """
     types = device.target.types
-    asked = [scheme for scheme in split.schemes if scheme in SCHEMES]
+    asked = [scheme for scheme in split.schemes if scheme in SCHEMES] or ["random"]
     labelled = pairs.label(shuffled, device.target)
     labelled = pairs.split(labelled, asked, split.valid_share, split.test_share, seed)
     known = pairs.known(shuffled, *types)
