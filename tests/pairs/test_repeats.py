@@ -71,7 +71,7 @@ def test_heads_share_an_ingredient_with_others_and_with_the_ingredient_itself(tm
 def test_repeats_are_told_with_the_treatment_that_they_repeat_and_known_treatments_are_none(tmp_path):
     found = rows(repeat_search.find(KG, TARGET, ingredients(tmp_path), "is_a"))
     base = f"{name('drug', 0)}, of the same ingredient (drug:2), is a known treatment"
-    parent, child = (f"of {name('disease', place)}, a parent or child by is a" for place in (0, 3))
+    parent, child = (f"of {name('disease', place)}, a parent or child by is_a" for place in (0, 3))
     assert found == {
         # drug:0 and drug:1 are known for disease:0 themselves.
         ("drug:2", "disease:0"): (INGREDIENT, base),

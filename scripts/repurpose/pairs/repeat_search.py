@@ -10,7 +10,7 @@ import pyarrow as pa
 from repurpose.config.sections import Target
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
-from repurpose.graph.names import in_words, shown
+from repurpose.graph.names import shown
 from repurpose.ingest import identifiers, tables
 from repurpose.ingest.identifiers import Identifiers
 from repurpose.pairs import areas, pairs
@@ -78,7 +78,7 @@ def find(kg: Graph, target: Target, ingredients: pd.DataFrame | None, hierarchy:
     labelled = labelled[labelled["label"] == 1]
     treated = pd.DataFrame({"known_head": labelled["head_index"], "known_tail": labelled["tail_index"]})
     heads, tails = kg.node_names[head_type], kg.node_names[tail_type]
-    relation = in_words(hierarchy, tail_type, tail_type) if hierarchy else ""
+    relation = shown(hierarchy)
     found = []
     by_ingredient = by_tail = None
     if ingredients is not None:
