@@ -78,6 +78,15 @@ def test_a_node_keeps_its_own_name_and_has_the_other_only_if_it_has_none():
     assert built(ROWS, SAME, {("drug", "salt"): "A salt"}).kg.node_names["drug"].tolist() == ["A salt", "d1"]
 
 
+def test_a_row_without_an_id_gives_no_node_a_name():
+    # Sorted, the empty id of a gene is next to the last id of the type before it.
+    rows = [*ROWS, ("binds", "drug", "zinc", "gene", "1"), ("binds", "gene", "", "gene", "2")]
+    names = {("drug", "a zinc salt"): "Zinc", ("gene", ""): "nobody"}
+    same = Identifiers("same.csv", {"": {"a zinc salt": "zinc", "salt": "base"}})
+    kg = built([*rows, ("binds", "drug", "a zinc salt", "gene", "2")], same, names).kg
+    assert dict(zip(kg.node_ids["drug"], kg.node_names["drug"], strict=True))["zinc"] == "Zinc"
+
+
 def test_types_of_the_nodes_table_are_found_by_the_replaced_ids():
     nodes = nodes_table(
         [("drug", "base", "Base"), ("drug", "d1", ""), ("disease", "s1", ""), ("gene", "1", "")]

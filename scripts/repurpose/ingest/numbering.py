@@ -132,11 +132,16 @@ class _Replacing:
 
     def prefer_own_names(self, types: Sequence[np.ndarray], names: Sequence[np.ndarray]) -> None:
         """Take the names (codes, changed in place) out of replaced cells if a node has a name of its own."""
+        n_ids = np.int64(len(self.values))
+        # -1 for a cell without an id or a type, which is no node.
         keys = [
-            of_type * np.int64(len(self.values)) + ids for of_type, ids in zip(types, self.ids, strict=True)
+            np.where((of_type >= 0) & (ids >= 0), of_type * n_ids + ids, -1)
+            for of_type, ids in zip(types, self.ids, strict=True)
         ]
         columns = list(zip(keys, names, self.is_replaced, strict=True))
-        own = np.unique(np.concatenate([key[(name >= 0) & ~is_new] for key, name, is_new in columns]))
+        own = np.unique(
+            np.concatenate([key[(name >= 0) & (key >= 0) & ~is_new] for key, name, is_new in columns])
+        )
         for key, name, is_new in columns:
             (rows,) = np.nonzero(is_new)
             name[rows[np.isin(key[rows], own)]] = -1

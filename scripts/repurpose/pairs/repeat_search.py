@@ -69,9 +69,9 @@ def related_tails(kg: Graph, relation: str, tail_type: str) -> pd.DataFrame:
 def find(kg: Graph, target: Target, ingredients: pd.DataFrame | None, hierarchy: str) -> pa.Table:
     """The pairs that are no known treatment and repeat one (repeats.SCHEMA), sorted by tail and head.
 
-    ingredients: of `read_ingredients`, None for no table. hierarchy: a relation among tails, "" for none. The
-    text of a pair tells one treatment that it repeats: of the same ingredient before others, then the one
-    with the lowest ids.
+    ingredients: of `read_ingredients`, None for no table. hierarchy: a relation among tails, "" for none; one
+    of them must be there. The text of a pair tells one treatment that it repeats: of the same ingredient
+    before others, then the one with the lowest ids.
     """
     head_type, tail_type = target.types
     labelled = pairs.label(kg, target)
@@ -79,8 +79,7 @@ def find(kg: Graph, target: Target, ingredients: pd.DataFrame | None, hierarchy:
     treated = pd.DataFrame({"known_head": labelled["head_index"], "known_tail": labelled["tail_index"]})
     heads, tails = kg.node_names[head_type], kg.node_names[tail_type]
     relation = shown(hierarchy)
-    found = []
-    by_ingredient = by_tail = None
+    found, by_ingredient = [], None
     if ingredients is not None:
         by_ingredient = treated.merge(ingredients.rename(columns={"other": "known_head"}), on="known_head")
         found.append(by_ingredient.assign(tail=by_ingredient["known_tail"], kinds=INGREDIENT))
@@ -90,9 +89,8 @@ def find(kg: Graph, target: Target, ingredients: pd.DataFrame | None, hierarchy:
         found.append(by_tail.assign(head=by_tail["known_head"], kinds=HIERARCHY))
         if by_ingredient is not None:
             found.append(by_ingredient.merge(near, on="known_tail").assign(kinds=BOTH))
-    frame = pd.concat(found) if found else pd.DataFrame()
     columns = ["tail", "head", "kinds", "known_tail", "known_head"]
-    frame = frame.sort_values(columns).drop_duplicates(["tail", "head", "kinds"])
+    frame = pd.concat(found).sort_values(columns).drop_duplicates(["tail", "head", "kinds"])
     is_treated = pd.MultiIndex.from_frame(frame[["head", "tail"]]).isin(
         pd.MultiIndex.from_frame(treated[["known_head", "known_tail"]])
     )
