@@ -56,6 +56,7 @@ DIRECT = pins((PROJECT / "envs" / "requirements.in").read_text())
 LOCK = pins((PROJECT / "envs" / "requirements.txt").read_text())
 PEERS = pins((PROJECT / "envs" / "benchmarks.txt").read_text())
 BROWSER = pins((PROJECT / "envs" / "browser.txt").read_text())
+SEARCH = pins((PROJECT / "envs" / "search.txt").read_text())
 
 
 def third_party(path):
@@ -85,7 +86,7 @@ def test_every_direct_requirement_is_in_the_lock():
 
 
 def test_every_version_is_exact_and_without_a_build_tag():
-    for name, version in (DIRECT | LOCK | PEERS | BROWSER).items():
+    for name, version in (DIRECT | LOCK | PEERS | BROWSER | SEARCH).items():
         assert re.fullmatch(r"[0-9][0-9a-z.]*", version), name
 
 
@@ -129,8 +130,9 @@ def test_everything_that_is_imported_is_a_direct_requirement():
     # The peers that a benchmark compares are not in the environment; only that benchmark may import them.
     engines = {"polars", "duckdb"}
     peers = {(name, "engines.py" if name in engines else "quality_methods.py") for name in PEERS}
-    # The browser of the tests is not there either; tests/browser asks for it as it runs.
-    assert missing == peers | {("playwright", "report.py")} and "playwright" in BROWSER
+    # The browser of the tests and Optuna are not there either; what needs them asks for them as it runs.
+    others = {("playwright", "report.py"), ("optuna", "search.py")}
+    assert missing == peers | others and "playwright" in BROWSER and "optuna" in SEARCH
 
 
 def test_the_conda_environment_of_a_rule_has_all_that_its_script_imports():
