@@ -24,7 +24,7 @@ from repurpose.pairs import pairs
 
 COEFFICIENTS = Path(__file__).with_name("costs.json")
 MEASURES = ("seconds", "memory", "disk")  # disk and memory in bytes
-# The speed is measured with a square matrix of this side and an array of this length, the best of a few times.
+# The speed is measured with a square matrix of this side and an array of this length, some times.
 SIDE, LENGTH, REPEATS = 1500, 20_000_000, 5
 
 
