@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,15 +57,15 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="write costs.json")
     parser.add_argument("--json", action="store_true", help="JSON in place of text")
     options = parser.parse_args()
-    threads.limit(costs.cores())
+    threads.limit(threads.current())
     runs = [read(folder) for folder in options.results]
     rows = [row for number in range(len(runs)) if len(runs) > 1 for row in left_out(runs, number)]
     for row in rows:
         print(json.dumps(row | row_files.origin()) if options.json else line(row), flush=True)
     if options.write:
-        content = fitted(runs) | {"speed": costs.speed(), "cores": costs.cores(), **row_files.origin()}
-        content["runs"] = [costs.described(run.size) for run in runs]
-        files.write_text(costs.COEFFICIENTS, costs.as_text(content))
+        content = fitted(runs) | {"speed": costs.speed(), "cores": threads.current(), **row_files.origin()}
+        content["runs"] = [asdict(run.size) for run in runs]
+        files.write_json(costs.COEFFICIENTS, content)
 
 
 def read(folder: Path) -> Measured:

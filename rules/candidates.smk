@@ -75,7 +75,7 @@ rule rank_candidates:
     params:
         target=TARGET,
         candidates={key: config["candidates"][key] for key in ("per_tail", "per_head", "correct_popularity")},
-        excluded=left_out,
+        excluded=LEFT_OUT,
         seed=seed_of_run,
         code=code("rank_candidates"),
     message:
@@ -155,7 +155,7 @@ rule pool_candidates:
         runs=TRAINED,
         seeds=[seed_of(run) for run in TRAINED_DEVICES],
         candidates={key: config["candidates"][key] for key in ("per_tail", "correct_popularity")},
-        excluded=left_out,
+        excluded=LEFT_OUT,
         code=code("pool_candidates"),
     message:
         "Pooling the candidates of all runs"
@@ -190,7 +190,7 @@ rule permute_labels:
     params:
         target=TARGET,
         classifier=config["classifier"],
-        split=split_without_tables(),
+        split=SPLIT,
         correct_popularity=config["candidates"]["correct_popularity"],
         seed=seed_of_run,
         code=code("permute_labels"),

@@ -25,9 +25,9 @@ OWN_RULES = snakemake_private.own_rules(workflow)
 
 try:
     snakemake_private.require_local(workflow, PROJECT)
-    # As a module, this workflow gets the keys that differ and not the file of the defaults.
-    defaults = settings.read(f"{PROJECT}/config/config.yaml")
-    config.update(settings.merged(defaults, config))
+    if not IS_MAIN:
+        # A module gets the keys that differ, and Snakemake does not read the file of the defaults.
+        config.update(settings.merged(settings.read(f"{PROJECT}/config/config.yaml"), config))
     settings.check(config, settings.read(f"{PROJECT}/config/schema.yaml"))
     inputs.require(config)
     if unanswerable := runs.refused_answer(sys.argv[1:]):
@@ -48,6 +48,11 @@ if snakemake_private.is_planner(workflow):
 # Only split_pairs and find_repeats use the hierarchy, so a change of it must not rerun other rules.
 TARGET = {key: value for key, value in config["target"].items() if key != "hierarchy"}
 TARGET_TYPES = [config["target"]["head_type"], config["target"]["tail_type"]]
+
+# The split section without the paths of tables.
+SPLIT = {key: value for key, value in config["split"].items() if key not in ("areas", "dates")}
+# What the lists leave out: verdicts of reviews, kinds of repeats.
+LEFT_OUT = {name: config[name]["exclude"] for name in ("reviews", "repeats")}
 
 GRAPH = {
     "nodes": "results/graph/nodes.parquet",
@@ -136,20 +141,10 @@ def checked_tables(wildcards):
     return {name: path for of_table in found for name, path in of_table(wildcards).items()}
 
 
-def left_out(wildcards):
-    """What the lists leave out: verdicts of reviews, kinds of repeats."""
-    return {name: config[name]["exclude"] for name in ("reviews", "repeats")}
-
-
 def dates_of_edges(wildcards):
     """Where edges come from, as a named input, if the split scheme date reads their dates; else none."""
     is_read = "date" in config["split"]["schemes"] and not config["split"]["dates"]
     return {"sources": "results/graph/sources.parquet"} if is_read else {}
-
-
-def split_without_tables():
-    """The split section without the paths of tables."""
-    return {key: value for key, value in config["split"].items() if key not in ("areas", "dates")}
 
 
 def annotations_that_restrict(wildcards):
@@ -204,8 +199,9 @@ def has_passed(name):
 def after_the_gate(wildcards):
     """No input, but the job waits for its device's verdict; the script stops if the device did not pass."""
     if not has_passed(wildcards.device):
-        # Results of an earlier verdict do not count: the job runs, and its script says why it stops.
-        snakemake_private.force(workflow, [f"results/classifier/{wildcards.device}/model.ubj"])
+        # Results of an earlier verdict do not count: the jobs run, and their scripts say why they stop.
+        folder = f"results/classifier/{wildcards.device}"
+        snakemake_private.force(workflow, [f"{folder}/model.ubj", f"{folder}/negatives.json"])
     return {}
 
 
@@ -300,30 +296,28 @@ def training(wildcards):
 # Another workflow that uses this one as a module may give its rules other names.
 named = snakemake_private.names_of_rules(workflow)
 
+
+def all_named(*rule_names):
+    """The names of several rules in the workflow that uses them."""
+    return tuple(map(named, rule_names))
+
+
 # Snakemake knows the inputs of these rules only when the verdicts exist.
-AFTER_VERDICTS = tuple(map(named, ("write_outcome", "write_agreement", "pool_candidates")))
-BEHIND_THE_GATE = tuple(
-    map(
-        named,
-        (
-            "train_classifier",
-            "train_contraindications",
-            "rank_candidates",
-            "explain_candidates",
-            "answer_question",
-            "permute_labels",
-        ),
-    )
+AFTER_VERDICTS = all_named("write_outcome", "write_agreement", "pool_candidates")
+BEHIND_THE_GATE = all_named(
+    "train_classifier",
+    "train_contraindications",
+    "rank_candidates",
+    "explain_candidates",
+    "answer_question",
+    "permute_labels",
 )
 
 
 # These jobs only look names up and read the user's small tables. If one refuses its input, before others have made
 # anything, the results that the run has set aside return.
-CHECKS = tuple(
-    map(
-        named,
-        ("check_names", "find_chosen", "find_repeats", "read_annotations", "read_external", "read_reviews"),
-    )
+CHECKS = all_named(
+    "check_names", "find_chosen", "find_repeats", "read_annotations", "read_external", "read_reviews"
 )
 
 

@@ -21,7 +21,7 @@ rule split_pairs:
         runtime=30,
     params:
         target=config["target"],
-        split=split_without_tables(),
+        split=SPLIT,
         tables=tables("split.areas", "split.dates", "graph.identifiers"),
         seed=config["seed"],
         kept=config["graph"]["keep_relations"],

@@ -43,8 +43,7 @@ def main(*, edges: str, nodes: str, overlay: Path, is_replaced: bool, given: Pat
             "--overlay, or give --replace"
         )
     text = settings.as_text(found.overlay)
-    with files.replacing(overlay) as temporary:
-        temporary.write_text(HEADER.format(path=overlay) + text, encoding="utf-8")
+    files.write_text(overlay, HEADER.format(path=overlay) + text)
     print(f"\nWritten: {overlay}\n{text.rstrip()}")
     print(f"\nNext, after reading it: snakemake --cores {os.cpu_count()} --configfile {overlay}")
     print(f"What that will take:    python scripts/plan_run.py --configfile {overlay}")

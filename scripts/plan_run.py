@@ -7,6 +7,7 @@ import argparse
 import json
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import psutil
 import build_graph
 from repurpose.config import settings
 from repurpose.config.config import Config
-from repurpose.core import files, threads
+from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph import graph
 from repurpose.graph.graph import GraphFiles
@@ -38,7 +39,7 @@ def main(options: argparse.Namespace) -> str:
     planned = costs.plan(size, config, coefficients, speed)
     if options.json:
         stages = {rule: {"jobs": jobs, **cost._asdict()} for rule, (jobs, cost) in planned.items()}
-        return json.dumps({"size": costs.described(size), "speed": speed, "stages": stages})
+        return json.dumps({"size": asdict(size), "speed": speed, "stages": stages})
     return "\n".join(
         [*_introduction(size), "", *_table(planned), "", *_cautions(size, config, planned, coefficients)]
     )
@@ -103,17 +104,27 @@ def _introduction(size: Size) -> list[str]:
 
 
 def _table(planned: dict[str, tuple[int, Cost]]) -> list[str]:
-    lines = [f"{'rule':26}{'jobs':>5}{'time of one':>14}{'memory':>11}{'disk':>11}"]
-    for rule, (jobs, cost) in planned.items():
-        figures = _time(cost.seconds), _size(cost.memory), _size(jobs * cost.disk)
-        lines.append(f"{rule:26}{jobs:>5}{figures[0]:>14}{figures[1]:>11}{figures[2]:>11}")
-    seconds = sum(jobs * cost.seconds for jobs, cost in planned.values())
-    memory = max(cost.memory for _, cost in planned.values())
-    disk = sum(jobs * cost.disk for jobs, cost in planned.values())
-    return [
-        *lines,
-        f"{'all, one after the other':31}{_time(seconds):>14}{_size(memory):>11}{_size(disk):>11}",
+    total = _total(planned)
+    rows = [
+        ("rule", "jobs", "time of one", "memory", "disk"),
+        *(
+            (rule, str(jobs), _time(cost.seconds), _size(cost.memory), _size(jobs * cost.disk))
+            for rule, (jobs, cost) in planned.items()
+        ),
+        ("all, one after the other", "", _time(total.seconds), _size(total.memory), _size(total.disk)),
     ]
+    return [
+        f"{name:26}{jobs:>5}{seconds:>14}{memory:>11}{disk:>11}" for name, jobs, seconds, memory, disk in rows
+    ]
+
+
+def _total(planned: dict[str, tuple[int, Cost]]) -> Cost:
+    """The cost of all jobs, one after the other."""
+    return Cost(
+        sum(jobs * cost.seconds for jobs, cost in planned.values()),
+        max(cost.memory for _, cost in planned.values()),
+        sum(jobs * cost.disk for jobs, cost in planned.values()),
+    )
 
 
 def _cautions(
@@ -129,14 +140,13 @@ def _cautions(
         lines.append("This graph is larger than any of them, so the figures are guesses.")
     if any(not name.startswith("cpu") for name in config["devices"]) or config["hgt"]["attention"] != "fused":
         lines.append("Trainings are planned as if they ran on the CPU with hgt.attention: fused.")
-    memory = max(cost.memory for _, cost in planned.values())
-    disk = sum(jobs * cost.disk for jobs, cost in planned.values())
+    total = _total(planned)
     free = psutil.virtual_memory().available, shutil.disk_usage(Path.cwd()).free
-    if memory > free[0]:
-        lines.append(f"Memory: {_size(memory)} are needed, and {_size(free[0])} are free.")
+    if total.memory > free[0]:
+        lines.append(f"Memory: {_size(total.memory)} are needed, and {_size(free[0])} are free.")
     # results/previous holds as much again after a change.
-    if 2 * disk > free[1]:
-        lines.append(f"Disk: up to {_size(2 * disk)} are needed, and {_size(free[1])} are free.")
+    if 2 * total.disk > free[1]:
+        lines.append(f"Disk: up to {_size(2 * total.disk)} are needed, and {_size(free[1])} are free.")
     return lines
 
 
@@ -158,7 +168,6 @@ if __name__ == "__main__":
         "--results", type=Path, default=Path("results"), help="whose graph is used if it fits"
     )
     parser.add_argument("--json", action="store_true", help="JSON in place of text")
-    threads.limit(costs.cores())
     try:
         print(main(parser.parse_args()))
     except InputError as error:

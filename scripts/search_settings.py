@@ -42,7 +42,7 @@ def main(options: argparse.Namespace) -> str:
         files.write_text(path, json.dumps(asked) + "\n")
     while len(trials) < options.trials:
         # The first trial has the config's own values, so that all others are compared with them.
-        values = {key: _value(config, key) for key in space} if not trials else None
+        values = {key: search.value_of(config, key) for key in space} if not trials else None
         values = values or search.propose(space, trials, options.seed)
         trial = run(len(trials), values, config, options)
         with path.open("a", encoding="utf-8") as file:
@@ -123,13 +123,6 @@ def _has_passed(folder: Path, name: str) -> bool:
         return verdict.has_passed(folder / "results" / "validation" / name / "verdict.json")
     except InputError:
         return True  # without a verdict, the run failed for another reason
-
-
-def _value(config: dict[str, Any], key: str) -> Any:
-    value: Any = config
-    for name in key.split("."):
-        value = value[name]
-    return value
 
 
 def _shown(value: Any) -> str:

@@ -87,8 +87,7 @@ def main(*, project: Path, is_check: bool) -> None:
             continue
         if is_check:
             raise InputError(f"{path} is out of date; run: python scripts/write_config.py")
-        with files.replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        files.write_text(path, text)
 
 
 def _yaml_lines(field: dataclasses.Field, value: Any, depth: int) -> Iterator[str]:

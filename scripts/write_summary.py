@@ -81,8 +81,7 @@ def main(
         methods_out: paragraph,
     }
     for path, text in texts.items():
-        with files.replacing(path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        files.write_text(path, text)
 
 
 class Sources(NamedTuple):

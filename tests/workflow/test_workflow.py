@@ -584,10 +584,11 @@ def test_the_classifier_of_a_failed_device_cannot_be_requested(done):
     assert "did not pass the gate" in run.output
     # Candidates of an earlier verdict do not count either.
     assert done.run().code == 0
-    run = done.run("results/candidates/cpu/candidates.csv", config={"gate": {"min_auroc_margin": 0.9}})
-    assert run.code != 0 and "did not pass the gate" in run.output
-    assert not done.path("candidates/cpu/candidates.csv").exists()
-    assert done.run().code == 0
+    for name in ("candidates/cpu/candidates.csv", "classifier/cpu/negatives.json"):
+        run = done.run(f"results/{name}", config={"gate": {"min_auroc_margin": 0.9}})
+        assert run.code != 0 and "did not pass the gate" in run.output
+        assert not done.path(name).exists()
+        assert done.run().code == 0
 
 
 def test_a_run_with_forceall_keeps_its_results(tmp_path):

@@ -73,8 +73,8 @@ def _finish(address: Address, partial: Partial, path: Path, folder: Path) -> int
     with files.replacing(path) as temporary:
         partial.move(temporary)
     if not address.has_checksum:
-        with files.replacing(_digest_path(folder, path.name)) as temporary:
-            temporary.write_text(f"{sha256}  {path.name}\n")  # the format of sha256sum
+        # The format of sha256sum.
+        files.write_text(_digest_path(folder, path.name), f"{sha256}  {path.name}\n")
     logging.info("%s: %s bytes, SHA-256 %s", path.name, f"{count:,}", sha256)
     return count
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from repurpose.core.errors import InputError
-from repurpose.ingest import tables
+from repurpose.graph.graph import Graph
+from repurpose.ingest import frames, tables
 
 KEY = "graph.identifiers"
 ID, SAME_AS, TYPE = "id", "same_as", "type"
@@ -30,6 +32,10 @@ class Identifiers:
         known = self.same_as.get(ANY) or self.same_as.get(node_type, {})
         return np.array([known.get(node_id, node_id) for node_id in ids], object)
 
+    def indices(self, kg: Graph, node_type: str, ids: Iterable[str]) -> np.ndarray:
+        """The index of each node of a type by its id, replaced if the table has it, (n,); -1 for none."""
+        return pd.Index(kg.node_ids[node_type]).get_indexer(pd.Index(self.replaced(node_type, ids)))
+
 
 NONE = Identifiers()
 
@@ -44,8 +50,7 @@ def read(path: str | Path | None) -> Identifiers:
         return NONE
     has_type = TYPE in tables.header(path)
     names = [ID, SAME_AS, *([TYPE] if has_type else [])]
-    frame = tables.read(path, names, KEY).to_pandas().astype(str)
-    frame = frame.apply(lambda column: column.str.strip())
+    frame = frames.read(path, names, KEY)
     same_as: dict[str, dict[str, str]] = {}
     for row in frame.itertuples(index=False):
         if not row.id or not row.same_as or row.id == row.same_as:

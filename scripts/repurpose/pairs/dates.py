@@ -11,7 +11,7 @@ from repurpose.config.sections import Target
 from repurpose.core import files
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
-from repurpose.ingest import identifiers, tables
+from repurpose.ingest import frames, identifiers
 from repurpose.ingest.identifiers import Identifiers
 
 KEY = "split.dates"
@@ -28,11 +28,9 @@ def from_table(
     types: those of heads and tails. same: ids that are replaced by others. Raises InputError for a text that
     is no date.
     """
-    frame = tables.read(path, COLUMNS, KEY).to_pandas().astype(str)
-    frame = frame.apply(lambda column: column.str.strip())
+    frame = frames.read(path, COLUMNS, KEY)
     for side, node_type in zip(("head", "tail"), types, strict=True):
-        ids = pd.Index(same.replaced(node_type, frame[f"{side}_id"]))
-        frame[f"{side}_index"] = pd.Index(kg.node_ids[node_type]).get_indexer(ids)
+        frame[f"{side}_index"] = same.indices(kg, node_type, frame[f"{side}_id"])
     frame = frame[(frame["head_index"] >= 0) & (frame["tail_index"] >= 0)]
     return _checked(frame, f"{path} ({KEY})")
 

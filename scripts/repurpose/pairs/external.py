@@ -45,8 +45,7 @@ def read(
         [np.isin(label_texts, list(positive)), np.isin(label_texts, list(negative))], [1, 0], -1
     )
     indices = [
-        pd.Index(kg.node_ids[node_type]).get_indexer(pd.Index(same.replaced(node_type, ids)))
-        for node_type, ids in zip(types, (head_ids, tail_ids), strict=True)
+        same.indices(kg, node_type, ids) for node_type, ids in zip(types, (head_ids, tail_ids), strict=True)
     ]
     frame = pd.DataFrame({"head_index": indices[0], "tail_index": indices[1], "label": labels})
     counts = {"rows": len(frame), "with another label": int((labels < 0).sum())}

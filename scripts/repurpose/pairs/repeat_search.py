@@ -11,7 +11,7 @@ from repurpose.config.sections import Target
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
 from repurpose.graph.names import shown
-from repurpose.ingest import identifiers, tables
+from repurpose.ingest import frames, identifiers
 from repurpose.ingest.identifiers import Identifiers
 from repurpose.pairs import areas, pairs
 from repurpose.pairs.repeats import BOTH, HIERARCHY, INGREDIENT, SCHEMA
@@ -30,11 +30,10 @@ def read_ingredients(
     ingredient, so an ingredient may be the id of a head. Ids are replaced by `same`. The log counts ids that
     the graph lacks. Raises InputError if the graph has none of them.
     """
-    frame = tables.read(path, COLUMNS, KEY).to_pandas().astype(str)
-    frame = frame.apply(lambda column: column.str.strip())
-    ids = pd.Index(kg.node_ids[head_type])
-    frame = frame.apply(lambda column: same.replaced(head_type, column))
-    frame["head"] = ids.get_indexer(pd.Index(frame["id"]))
+    frame = frames.read(path, COLUMNS, KEY)
+    ids = kg.node_ids[head_type]
+    frame["head"] = same.indices(kg, head_type, frame["id"])
+    frame["ingredient"] = same.replaced(head_type, frame["ingredient"])
     is_known = frame["head"] >= 0
     if not is_known.any():
         raise InputError(

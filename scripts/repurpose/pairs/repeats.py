@@ -5,13 +5,14 @@ They are found by `repeat_search`, a module of its own, so that the ranking does
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from repurpose.core import files
-from repurpose.pairs import pair_rows
+from repurpose.pairs.pair_rows import PairRows
 
 COLUMN = "repeats"
 # Kinds of repeats, and the bit that each has in the column `kinds`. A repeat of BOTH has another drug of the
@@ -38,12 +39,16 @@ class Repeats:
 
     def add(self, pairs: pa.Table) -> pa.Table:
         """Pairs (head_id, tail_id) with the column `repeats` behind the others, without the excluded ones."""
-        rows = pair_rows.place(pairs, self.table)
-        added = pairs.append_column(SCHEMA.field(COLUMN), pair_rows.texts(self.table[COLUMN], rows))
+        rows = self._rows.place(pairs)
+        added = pairs.append_column(SCHEMA.field(COLUMN), self._rows.texts(COLUMN, rows))
         bits = sum(BITS[kind] for kind in self.excluded)
         bits |= BOTH if set(self.excluded) == set(BITS) else 0
         kinds = np.append(self.table["kinds"].to_numpy(), np.int8(0))  # the last element is for -1, no repeat
         return added.filter(pa.array(kinds[rows] & bits == 0)) if bits else added
+
+    @cached_property
+    def _rows(self) -> PairRows:
+        return PairRows(self.table)
 
 
 def load(path: str | Path, exclude: Sequence[str]) -> Repeats:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from repurpose.core.errors import InputError
 from repurpose.graph.graph import Graph
 from repurpose.graph.names import shown
-from repurpose.ingest import identifiers, tables
+from repurpose.ingest import frames, identifiers, tables
 from repurpose.ingest.identifiers import Identifiers
 from repurpose.pairs.reviews import IDS, SCHEMA
 
@@ -37,8 +37,7 @@ def read(
     that the graph lacks. Raises InputError if no review is left.
     """
     notes = [name for name in NOTES if name in tables.header(path)]
-    frame = tables.read(path, [*IDS, VERDICT, *notes], "reviews").to_pandas().astype(str)
-    frame = frame.apply(lambda column: column.str.strip())
+    frame = frames.read(path, [*IDS, VERDICT, *notes], "reviews")
     for name, node_type in zip(IDS, types, strict=True):
         frame[name] = same.replaced(node_type, frame[name])
     is_in_graph = np.logical_and(

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from repurpose.core import files
-from repurpose.pairs import pair_rows
-from repurpose.pairs.pair_rows import IDS
+from repurpose.pairs.pair_rows import IDS, PairRows
 
 # review: the verdict. review_note: why, by whom, when. Both are "" for a pair without a review.
 COLUMNS = ("review", "review_note")
@@ -30,11 +30,15 @@ class Reviews:
 
     def add(self, pairs: pa.Table) -> pa.Table:
         """Pairs (head_id, tail_id) with COLUMNS behind the others, without the excluded ones."""
-        rows = pair_rows.place(pairs, self.table)
+        rows = self._rows.place(pairs)
         for name in COLUMNS:
-            pairs = pairs.append_column(SCHEMA.field(name), pair_rows.texts(self.table[name], rows))
+            pairs = pairs.append_column(SCHEMA.field(name), self._rows.texts(name, rows))
         excluded = pa.array([each.casefold() for each in self.excluded], pa.string())
         return pairs.filter(pc.invert(pc.is_in(pc.utf8_lower(pairs["review"]), value_set=excluded)))
+
+    @cached_property
+    def _rows(self) -> PairRows:
+        return PairRows(self.table)
 
 
 def load(path: str | Path, exclude: Sequence[str]) -> Reviews:

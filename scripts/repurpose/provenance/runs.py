@@ -286,8 +286,7 @@ def remember(request: Request, digests: Digests) -> None:
     lines += [f"# Overlays: {' '.join(request.overlays)}"] if request.overlays else []
     lines += [f"# {key}: {path}, SHA-256 {digest}" for key, (path, digest) in tables.items()]
     text = yaml.safe_dump(settings.ordered(request.config), sort_keys=True, allow_unicode=True)
-    with files.replacing(CONFIG) as temporary:
-        temporary.write_text("\n".join([*lines, text]), encoding="utf-8")
+    files.write_text(CONFIG, "\n".join([*lines, text]))
     files.write_json(
         MEMORY, {"overlays": list(request.overlays), "has_options": request.has_options, "tables": tables}
     )
@@ -316,8 +315,7 @@ def begin(judged: Judgement) -> list[str]:
     """
     token = uuid.uuid4().hex
     with records.locked("place"):
-        with files.replacing(jobs.TOKEN) as temporary:
-            temporary.write_text(token)
+        files.write_text(jobs.TOKEN, token)
         now = records.read_all()
         if now != judged.records:
             raise InputError("results changed while this run was prepared; run the same command again")

@@ -28,13 +28,8 @@ SPLITS = {
     "area": "all {tails}s of some areas",
     "date": "the treatments known last",
 }
-UNTREATED_FIRST = (
-    "disease",
-    "area",
-    "date",
-    "random",
-    "drug",
-)  # which split is quoted, the first that was tested
+# Which split is quoted: the first that was tested.
+UNTREATED_FIRST = ("disease", "area", "date", "random", "drug")
 
 
 def text(

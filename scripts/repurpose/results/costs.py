@@ -5,11 +5,9 @@ benchmarks/costs.py to measured runs (costs.json), on a machine whose speed was 
 seconds are scaled by the speed of this one.
 """
 
-import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -251,18 +249,3 @@ def speed() -> float:
         flat.cumsum()
         best = max(best, 1 / (time.perf_counter() - begin))
     return best
-
-
-def as_text(coefficients: Mapping[str, Any]) -> str:
-    """The coefficients as costs.json has them."""
-    return json.dumps(coefficients, indent=1) + "\n"
-
-
-def described(size: Size) -> dict[str, int]:
-    """The size as a dict."""
-    return asdict(size)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

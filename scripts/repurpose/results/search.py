@@ -62,17 +62,25 @@ def read_space(path: str | Path, config: Mapping[str, Any], schema: Mapping[str,
     return space
 
 
-def _require_key(path: str | Path, key: str, config: Mapping[str, Any]) -> None:
+def value_of(config: Mapping[str, Any], key: str) -> Any:
+    """The value of a dotted key; raises KeyError if the config lacks it."""
     place: Any = config
-    for name in str(key).split("."):
-        if not isinstance(place, Mapping) or name not in place:
-            raise InputError(
-                f"{path}: the config has no key {key}; write it with its sections, such as "
-                "training.learning_rate"
-            )
+    for name in key.split("."):
+        if not isinstance(place, Mapping):
+            raise KeyError(key)
         place = place[name]
-    if isinstance(place, Mapping):
-        raise InputError(f"{path}: {key} is a section; name one of its keys: {', '.join(sorted(place))}")
+    return place
+
+
+def _require_key(path: str | Path, key: str, config: Mapping[str, Any]) -> None:
+    try:
+        value = value_of(config, str(key))
+    except KeyError as error:
+        raise InputError(
+            f"{path}: the config has no key {key}; write it with its sections, such as training.learning_rate"
+        ) from error
+    if isinstance(value, Mapping):
+        raise InputError(f"{path}: {key} is a section; name one of its keys: {', '.join(sorted(value))}")
 
 
 def _is_range(low: Any, high: Any, log: Any = False, step: Any = None) -> bool:
